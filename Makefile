@@ -1,0 +1,56 @@
+# Two commands matter: `make run` and `make test`. Both make .venv by themselves.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FOR ?=
+JOBS ?= 4
+
+.PHONY: setup setup-dev run test soak check lint types layers lock clean links
+
+links:
+	@test -d src/deltawire/common || { \
+	  echo "src/deltawire/common is not a link to a folder. This project's packages are symbolic links, which"; \
+	  echo "zip archives and Windows checkouts without symlink rights lose. Use 'git clone' (with"; \
+	  echo "'git config core.symlinks true' on Windows), or make them: for p in apiserver cli client common fifo \\"; \
+	  echo "handlers informer reflector; do rm -f src/deltawire/\$$p; ln -s ../../\$$p src/deltawire/\$$p; done"; exit 2; }
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version)"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: on Debian 'apt-get install python3-venv'"; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+setup: links $(VENV)/.runtime
+setup-dev: links $(VENV)/.dev
+
+run: setup
+	@exec $(BIN)/deltawire up --embedded $(if $(FOR),--for $(FOR))
+
+test: setup-dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+# Kills at random under churn until SOAK_S seconds are over; SEED=N repeats a run.
+soak: setup-dev
+	SOAK_S=$${SOAK_S:-300} $(BIN)/python -m pytest -s -q tests/acceptance/test_soak.py
+
+check: lint types layers
+lint: setup-dev
+	$(BIN)/ruff check .
+types: setup-dev
+	$(BIN)/mypy
+layers: setup-dev
+	$(BIN)/lint-imports
+
+lock: setup-dev
+	for f in runtime dev; do $(BIN)/uv pip compile --python-version 3.11 --universal --generate-hashes --quiet \
+	  --no-header --no-emit-index-url --no-emit-find-links requirements/$$f.in -o requirements/$$f.lock; done
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .deltawire src/*.egg-info

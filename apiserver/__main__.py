@@ -1,0 +1,3 @@
+from deltawire.apiserver.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,315 @@
+"""The face of the core: every verb of the API on one object that opens no socket."""
+
+import builtins
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from deltawire.apiserver.core import failures
+from deltawire.apiserver.core.builtin import BUILTIN_RESOURCES
+from deltawire.apiserver.core.catalogue import Catalogue
+from deltawire.apiserver.core.context import Context
+from deltawire.apiserver.core.crds import DEFINITIONS
+from deltawire.apiserver.core.custom import OnUnknown
+from deltawire.apiserver.core.deletes import Deleter, Deletion
+from deltawire.apiserver.core.evictions import check_budgets
+from deltawire.apiserver.core.journal import FileJournal
+from deltawire.apiserver.core.lists import Page, list_page
+from deltawire.apiserver.core.logs import LogOptions, PodLogs
+from deltawire.apiserver.core.options import DeleteOptions, ListOptions, WatchOptions
+from deltawire.apiserver.core.record import Record
+from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.core.restore import restore
+from deltawire.apiserver.core.scale import scale_of, scaled
+from deltawire.apiserver.core.scheduling import bound
+from deltawire.apiserver.core.selection import Selection
+from deltawire.apiserver.core.store import Store
+from deltawire.apiserver.core.watches import WatchCursor, open_watch
+from deltawire.apiserver.core.window import WindowLimits
+from deltawire.apiserver.core.writes import Writer
+from deltawire.apiserver.managed.managers import Manager
+
+FIRST_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+def _new_uid() -> str:
+    return str(uuid.uuid4())
+
+
+class Applied(NamedTuple):
+    """The outcome of a server-side apply."""
+
+    record: Record
+    is_new: bool
+
+
+class ApiCore:
+    """All resources of one simulated cluster. For one thread; every method returns at once.
+
+    ``now`` gives Unix seconds. Objects handed in are not changed; records handed out never change. Methods
+    raise `StatusError` for whatever the API would refuse.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: WindowLimits | None = None,
+        now: Callable[[], float] = time.time,
+        new_uid: Callable[[], str] = _new_uid,
+        choice: Callable[[str], str] = random.choice,
+        resources: Iterable[Resource] = BUILTIN_RESOURCES,
+    ) -> None:
+        self.now = now
+        self.store = Store(limits or WindowLimits())
+        self.catalogue = Catalogue(resources)
+        for resource in self.catalogue:
+            if resource.is_stored:
+                self.store.table(resource.storage)
+        self._context = Context(self.store, self.catalogue, now=now, new_uid=new_uid, choice=choice)
+        self._deleter = Deleter(self._context)
+        self._writer = Writer(self._context, self._deleter)
+        self._logs = PodLogs()
+
+    def restore(self, journal: FileJournal) -> None:
+        """Take up where an earlier start with the same file left off; before `bootstrap`. Raises StateError."""
+        restore(self._context, journal)
+
+    def bootstrap(self) -> None:
+        """Make the namespaces every cluster has, with their service accounts, where they are missing."""
+        namespaces = self.store.table("namespaces").records
+        for name in FIRST_NAMESPACES:
+            if f"/{name}" not in namespaces:
+                self.create("namespaces", {"metadata": {"name": name}})
+
+    @property
+    def cluster_uid(self) -> str:
+        """The uid of namespace kube-system, by which clients tell clusters apart."""
+        return self.get("namespaces", "kube-system").uid
+
+    def resource(self, named: str | Resource) -> Resource:
+        """The resource named like ``pods`` or ``deployments.apps``; StatusError 404 if not served."""
+        return self._context.resource(named) if isinstance(named, str) else named
+
+    def get(self, resource: str | Resource, name: str, namespace: str = "") -> Record:
+        return self._context.existing(self.resource(resource), namespace, name)
+
+    def list(
+        self,
+        resource: str | Resource,
+        selection: Selection = Selection(),
+        options: ListOptions = ListOptions(),
+    ) -> Page:
+        resource = self.resource(resource)
+        return list_page(self.store, self.store.table(resource.storage), selection, options)
+
+    def watch(
+        self,
+        resource: str | Resource,
+        selection: Selection = Selection(),
+        options: WatchOptions = WatchOptions(),
+    ) -> WatchCursor:
+        resource = self.resource(resource)
+        return open_watch(self.store, self.store.table(resource.storage), selection, options)
+
+    def create(
+        self,
+        resource: str | Resource,
+        obj: dict[str, Any],
+        namespace: str = "",
+        *,
+        dry_run: bool = False,
+        manager: Manager | None = None,
+        on_unknown: OnUnknown | None = None,
+    ) -> Record:
+        """``manager`` becomes the owner of the fields; without one managedFields stay empty.
+
+        ``on_unknown`` hears of fields that a custom resource's schema does not know; they are dropped.
+        """
+        resource = self.resource(resource)
+        record = self._writer.create(
+            resource, namespace, obj, dry_run=dry_run, manager=manager, on_unknown=on_unknown
+        )
+        self._after_create(resource, record, dry_run=dry_run)
+        return record
+
+    def update(
+        self,
+        resource: str | Resource,
+        obj: dict[str, Any],
+        name: str,
+        namespace: str = "",
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        manager: Manager | None = None,
+        on_unknown: OnUnknown | None = None,
+    ) -> Record:
+        return self._writer.update(
+            self.resource(resource),
+            namespace,
+            name,
+            obj,
+            subresource=subresource,
+            dry_run=dry_run,
+            manager=manager,
+            on_unknown=on_unknown,
+        )
+
+    def patch(
+        self,
+        resource: str | Resource,
+        apply: Callable[[dict[str, Any]], Any],
+        name: str,
+        namespace: str = "",
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        manager: Manager | None = None,
+        on_unknown: OnUnknown | None = None,
+    ) -> Record:
+        """``apply`` gets a fresh tree of the stored object and returns what it should become."""
+        return self._writer.patch(
+            self.resource(resource),
+            namespace,
+            name,
+            apply,
+            subresource=subresource,
+            dry_run=dry_run,
+            manager=manager,
+            on_unknown=on_unknown,
+        )
+
+    def apply(
+        self,
+        resource: str | Resource,
+        config: dict[str, Any],
+        name: str,
+        namespace: str = "",
+        *,
+        manager: Manager,
+        force: bool = False,
+        dry_run: bool = False,
+        on_unknown: OnUnknown | None = None,
+    ) -> Applied:
+        """Server-side apply. Raises StatusError 409 where others own a field with another value."""
+        resource = self.resource(resource)
+        applied = Applied(
+            *self._writer.apply(
+                resource,
+                namespace,
+                name,
+                config,
+                manager,
+                force=force,
+                dry_run=dry_run,
+                on_unknown=on_unknown,
+            )
+        )
+        if applied.is_new:
+            self._after_create(resource, applied.record, dry_run=dry_run)
+        return applied
+
+    def get_scale(self, resource: str | Resource, name: str, namespace: str = "") -> dict[str, Any]:
+        """The autoscaling/v1 Scale of an object whose resource has one."""
+        resource = self.resource(resource)
+        return scale_of(resource, self.get(resource, name, namespace))
+
+    def patch_scale(
+        self,
+        resource: str | Resource,
+        change: Callable[[dict[str, Any]], Any],
+        name: str,
+        namespace: str = "",
+        *,
+        dry_run: bool = False,
+        manager: Manager | None = None,
+    ) -> dict[str, Any]:
+        """``change`` gets the Scale and returns what it should become. Returns the new one."""
+        resource = self.resource(resource)
+        scale = change(self.get_scale(resource, name, namespace))
+        record = self._writer.patch(
+            resource,
+            namespace,
+            name,
+            lambda obj: scaled(resource, obj, scale),
+            dry_run=dry_run,
+            manager=manager,
+        )
+        return scale_of(resource, record)
+
+    def evict(self, name: str, namespace: str, options: DeleteOptions = DeleteOptions()) -> Deletion:
+        """Delete a pod unless a disruption budget covers it that allows none to go: StatusError 429."""
+        check_budgets(self.store, self.get("pods", name, namespace))
+        return self.delete("pods", name, namespace, options)
+
+    def bind(self, name: str, namespace: str, node: str, *, dry_run: bool = False) -> Record:
+        """Schedule a pod. Raises StatusError 409 if it is scheduled already."""
+        pods = self.resource("pods")
+        return self._writer.rewrite(
+            pods, namespace, name, lambda pod: bound(pods, pod, node, self.now()), dry_run=dry_run
+        )
+
+    def script_log(self, name: str, namespace: str, text: str, *, container: str = "") -> None:
+        """Make ``text`` what a container of that pod printed just now. Raises StatusError 400, 404, 413."""
+        pod = self.get("pods", name, namespace)
+        records = self.store.table("pods").records
+        self._logs.script(
+            pod,
+            text,
+            now_s=self.now(),
+            alive=lambda: {record.uid for record in records.values()},
+            container=container,
+        )
+
+    def read_log(self, name: str, namespace: str, options: LogOptions = LogOptions()) -> bytes:
+        """What the container printed; nothing where no text was given. Raises StatusError 400, 404."""
+        return self._logs.read(self.get("pods", name, namespace), options)
+
+    def delete(
+        self,
+        resource: str | Resource,
+        name: str,
+        namespace: str = "",
+        options: DeleteOptions = DeleteOptions(),
+    ) -> Deletion:
+        return self._deleter.delete(self.resource(resource), namespace, name, options)
+
+    def delete_collection(
+        self,
+        resource: str | Resource,
+        selection: Selection,
+        options: DeleteOptions = DeleteOptions(),
+    ) -> builtins.list[Deletion]:
+        """Delete everything selected, each object on its own."""
+        resource = self.resource(resource)
+        deletions = []
+        for record in self.list(resource, selection).records:
+            if record.key in self.store.table(resource.storage).records:
+                deletions.append(self._deleter.delete(resource, record.namespace, record.name, options))
+        return deletions
+
+    def compact(self, resource: str = "") -> None:
+        """Forget recent events (of one resource, or all): resuming a watch before now answers 410."""
+        self.store.compact(resource)
+
+    def rewind(self, version: int) -> None:
+        """Be as of that version again, as after a restore. Raises StatusError 400, 410.
+
+        Definitions of custom resources must be the same then and now.
+        """
+        definitions = self.store.table(DEFINITIONS).window
+        if next(definitions.newest_first(above=version), None) is not None:
+            raise failures.bad_request("definitions of custom resources have changed since that version")
+        self.store.rewind(version)
+
+    def _after_create(self, resource: Resource, record: Record, *, dry_run: bool) -> None:
+        """Every namespace has an account for its pods."""
+        if resource.storage == "namespaces" and not dry_run:
+            account = {"metadata": {"name": "default"}}
+            self._writer.create(self.resource("serviceaccounts"), record.name, account)
+
+    def counts(self) -> dict[str, int]:
+        """Objects by resource, empty ones left out."""
+        return {name: len(table.keys) for name, table in self.store.tables() if table.keys}

@@ -1,0 +1,151 @@
+"""The built-in resources this server serves and the facts in which they differ.
+
+Field selectors, name rules and answers to deletes follow the API server's registry of each kind.
+"""
+
+from dataclasses import replace
+
+from deltawire.apiserver.core import views
+from deltawire.apiserver.core.resource import (
+    LABEL,
+    LABEL_1035,
+    REPLICAS,
+    SEGMENT,
+    Resource,
+    Subresource,
+)
+from deltawire.common.meta.resources import BUILTIN, ResourceType
+
+_POD_FIELDS = (
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
+)
+_EVENT_FIELDS = (
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+)
+_ALL = ("all",)
+_TYPES: dict[str, ResourceType] = {known.name: known for known in BUILTIN}
+_CREATE = ("create",)
+
+LOG = Subresource("log", ("get",))
+EVICTION = Subresource("eviction", _CREATE, "Eviction", "policy", "v1")
+BINDING = Subresource("binding", _CREATE, "Binding")
+EPHEMERAL_CONTAINERS = Subresource("ephemeralcontainers", ("get", "patch", "update"))
+TOKEN = Subresource("token", _CREATE, "TokenRequest", "authentication.k8s.io", "v1")
+FINALIZE = Subresource("finalize", ("update",))
+
+
+def _served(name: str, **facts: object) -> Resource:
+    return replace(Resource(_TYPES[name]), **facts)  # type: ignore[arg-type]  # names are checked by replace
+
+
+def _workload(name: str, **facts: object) -> Resource:
+    return _served(name, has_status=True, has_generation=True, categories=_ALL, **facts)
+
+
+def _scaled(name: str, **facts: object) -> Resource:
+    return _workload(name, scale=REPLICAS, **facts)
+
+
+def _rbac(plural: str) -> Resource:
+    return _served(f"{plural}.rbac.authorization.k8s.io", name_rule=SEGMENT)
+
+
+def _review(group: str, kind: str, *, namespaced: bool = False) -> Resource:
+    """A question: what is posted comes back with its answer."""
+    plural = f"{kind.lower()}s"
+    return Resource(ResourceType(group, "v1", plural, kind, namespaced, kind.lower()), verbs=_CREATE)
+
+
+_HPA = _TYPES["horizontalpodautoscalers.autoscaling"]
+_EVENT = _TYPES["events"]
+
+BUILTIN_RESOURCES: tuple[Resource, ...] = (
+    _served(
+        "namespaces",
+        has_status=True,
+        fields=("status.phase",),
+        name_rule=LABEL,
+        answers_delete_with_object=True,
+        actions=(FINALIZE,),
+    ),
+    _served("nodes", has_status=True, takes_status_on_create=True, fields=("spec.unschedulable",)),
+    _workload(
+        "pods",
+        fields=_POD_FIELDS,
+        answers_delete_with_object=True,
+        actions=(LOG, EVICTION, BINDING, EPHEMERAL_CONTAINERS),
+    ),
+    _served("configmaps"),
+    _served("secrets", fields=("type",)),
+    _served(
+        "services",
+        has_status=True,
+        categories=_ALL,
+        name_rule=LABEL_1035,
+        answers_delete_with_object=True,
+    ),
+    _served("serviceaccounts", answers_delete_with_object=True, actions=(TOKEN,)),
+    _served("events", fields=_EVENT_FIELDS),
+    _served("endpoints"),
+    _served("persistentvolumeclaims", has_status=True, answers_delete_with_object=True),
+    _served("persistentvolumes", has_status=True, answers_delete_with_object=True),
+    _scaled("replicationcontrollers", fields=("status.replicas",)),
+    _served("resourcequotas", has_status=True, answers_delete_with_object=True),
+    _served("limitranges"),
+    _served("podtemplates", has_generation=True, answers_delete_with_object=True),
+    _scaled("deployments.apps"),
+    _scaled("replicasets.apps", fields=("status.replicas",)),
+    _scaled("statefulsets.apps"),
+    _workload("daemonsets.apps"),
+    _served("controllerrevisions.apps"),
+    _workload("jobs.batch", fields=("status.successful",)),
+    _workload("cronjobs.batch"),
+    _served("horizontalpodautoscalers.autoscaling", has_status=True, categories=_ALL),
+    Resource(
+        replace(_HPA, version="v1"), has_status=True, categories=_ALL, conversion=views.autoscaler_v1(_HPA)
+    ),
+    _served("ingresses.networking.k8s.io", has_status=True, has_generation=True),
+    _served("networkpolicies.networking.k8s.io", has_generation=True),
+    _served("ingressclasses.networking.k8s.io", has_generation=True),
+    _served("poddisruptionbudgets.policy", has_status=True, has_generation=True),
+    *(_rbac(plural) for plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")),
+    _served("storageclasses.storage.k8s.io", answers_delete_with_object=True),
+    _served("priorityclasses.scheduling.k8s.io"),
+    _served("leases.coordination.k8s.io", needs_version_on_update=True),
+    _served("endpointslices.discovery.k8s.io"),
+    Resource(
+        ResourceType("events.k8s.io", "v1", "events", "Event", True, "event", ("ev",)),
+        fields=_EVENT_FIELDS,
+        conversion=views.events_v1(_EVENT),
+    ),
+    _review("authentication.k8s.io", "SelfSubjectReview"),
+    _review("authentication.k8s.io", "TokenReview"),
+    _review("authorization.k8s.io", "SelfSubjectAccessReview"),
+    _review("authorization.k8s.io", "SelfSubjectRulesReview"),
+    _review("authorization.k8s.io", "SubjectAccessReview"),
+    _review("authorization.k8s.io", "LocalSubjectAccessReview", namespaced=True),
+    _served(
+        "customresourcedefinitions.apiextensions.k8s.io",
+        has_status=True,
+        has_generation=True,
+        categories=("api-extensions",),
+        name_rule=SEGMENT,
+    ),
+)

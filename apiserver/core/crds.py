@@ -1,0 +1,131 @@
+"""Definitions of custom resources: what one must say, what the server adds, what is served because of it."""
+
+from typing import Any
+
+from deltawire.apiserver.core.failures import cause, invalid
+from deltawire.apiserver.core.resource import PrinterColumn, Resource, ScalePaths
+from deltawire.common.errors import StatusError
+from deltawire.common.meta.resources import ResourceType
+
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
+
+
+def complete_definition(resource: Resource, obj: dict[str, Any], now: str) -> None:
+    """Check a definition and fill in names and status, in place. Raises StatusError 422.
+
+    It is established by the same write; real servers do that a moment later.
+    """
+    _check(resource, obj)
+    spec = obj["spec"] = dict(obj["spec"])
+    names = spec["names"] = dict(spec["names"])
+    names.setdefault("singular", names["kind"].lower())
+    names.setdefault("listKind", f"{names['kind']}List")
+    spec.setdefault("conversion", {"strategy": "None"})
+    status = obj["status"] = dict(obj.get("status") or {})
+    status["acceptedNames"] = names
+    stored = [version["name"] for version in spec["versions"] if version.get("storage")]
+    earlier = [name for name in status.get("storedVersions") or () if name not in stored]
+    status["storedVersions"] = earlier + stored
+    if not status.get("conditions"):
+        status["conditions"] = [
+            condition("NamesAccepted", "True", "NoConflicts", "no conflicts found", now),
+            condition(
+                "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now
+            ),
+        ]
+
+
+def condition(kind: str, status: str, reason: str, message: str, now: str) -> dict[str, str]:
+    return {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
+
+
+def resources_of(definition: dict[str, Any]) -> list[Resource]:
+    """One resource for each served version of a complete definition."""
+    spec = definition["spec"]
+    names = spec["names"]
+    (stored,) = [version["name"] for version in spec["versions"] if version.get("storage")]
+    resources = []
+    for version in spec["versions"]:
+        if not version.get("served"):
+            continue
+        resources.append(
+            Resource(
+                ResourceType(
+                    group=spec["group"],
+                    version=version["name"],
+                    plural=names["plural"],
+                    kind=names["kind"],
+                    namespaced=spec["scope"] == "Namespaced",
+                    singular=names["singular"],
+                    short_names=tuple(names.get("shortNames") or ()),
+                ),
+                storage_version=stored,
+                list_kind=names["listKind"],
+                has_status="status" in (version.get("subresources") or {}),
+                has_generation=True,
+                is_custom=True,
+                fields=tuple(
+                    field["jsonPath"].lstrip(".") for field in version.get("selectableFields") or ()
+                ),
+                categories=tuple(names.get("categories") or ()),
+                needs_version_on_update=True,
+                scale=_scale_paths(version),
+                columns=tuple(
+                    PrinterColumn(
+                        str(column.get("name", "")),
+                        str(column.get("type", "string")),
+                        str(column.get("jsonPath", "")),
+                        int(column.get("priority") or 0),
+                    )
+                    for column in version.get("additionalPrinterColumns") or ()
+                ),
+                schema=(version.get("schema") or {}).get("openAPIV3Schema") or {},
+            )
+        )
+    return resources
+
+
+def _scale_paths(version: dict[str, Any]) -> ScalePaths | None:
+    scale = (version.get("subresources") or {}).get("scale")
+    if not scale:
+        return None
+    return ScalePaths(
+        str(scale.get("specReplicasPath", "")).lstrip("."),
+        str(scale.get("statusReplicasPath", "")).lstrip("."),
+        str(scale.get("labelSelectorPath", "")).lstrip("."),
+    )
+
+
+def _check(resource: Resource, obj: dict[str, Any]) -> None:
+    name = obj["metadata"]["name"]
+    spec = obj.get("spec")
+    if not isinstance(spec, dict):
+        raise _required(resource, name, "spec")
+    names, versions = spec.get("names"), spec.get("versions")
+    if not isinstance(names, dict) or not isinstance(versions, list) or not versions:
+        raise _required(resource, name, "spec.names" if not isinstance(names, dict) else "spec.versions")
+    for path, holder in (("group", spec), ("names.plural", names), ("names.kind", names)):
+        value = holder.get(path.rpartition(".")[2])
+        if not isinstance(value, str) or not value:
+            raise _required(resource, name, f"spec.{path}")
+    if spec.get("scope") not in ("Namespaced", "Cluster"):
+        told = f'Unsupported value: "{spec.get("scope")}": supported values: "Cluster", "Namespaced"'
+        raise invalid(resource, name, cause("spec.scope", told, "FieldValueNotSupported"))
+    if (spec.get("conversion") or {}).get("strategy", "None") != "None":
+        told = "Forbidden: this server calls no webhooks; versions are converted by their apiVersion only"
+        raise invalid(resource, name, cause("spec.conversion.strategy", told, "FieldValueForbidden"))
+    expected = f"{names['plural']}.{spec['group']}"
+    if name != expected:
+        told = f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group'
+        raise invalid(resource, name, cause("metadata.name", told))
+    for position, version in enumerate(versions):
+        if not isinstance(version, dict) or not isinstance(version.get("name"), str):
+            raise _required(resource, name, f"spec.versions[{position}].name")
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        told = "Invalid value: must have exactly one version marked as storage version"
+        raise invalid(resource, name, cause("spec.versions", told))
+
+
+def _required(resource: Resource, name: str, field: str) -> StatusError:
+    return invalid(resource, name, cause(field, "Required value", "FieldValueRequired"))

@@ -1,0 +1,180 @@
+"""Deleting: finalizers, preconditions, what an object owns, and the two kinds that hold others.
+
+A deletion with nothing in its way happens at once: pods have no kubelet here that would have to stop them.
+What a namespace holds, and the objects of a removed definition, go before it; what an object owns goes after.
+"""
+
+from typing import Any, NamedTuple
+
+from deltawire.apiserver.core import failures
+from deltawire.apiserver.core.context import Context
+from deltawire.apiserver.core.crds import CLEANUP_FINALIZER, DEFINITIONS, condition
+from deltawire.apiserver.core.metadata import timestamp
+from deltawire.apiserver.core.options import DeleteOptions, parse_version
+from deltawire.apiserver.core.record import Record
+from deltawire.apiserver.core.resource import Resource
+
+NAMESPACES = "namespaces"
+# Deleting these would leave a cluster that no client expects.
+PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
+
+
+class Deletion(NamedTuple):
+    """What a delete left: the last body (as stored), and whether the object is gone."""
+
+    record: Record
+    body: bytes
+    is_gone: bool
+
+
+class Deleter:
+    """Removes objects, and what has to go with them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+
+    def delete(self, resource: Resource, namespace: str, name: str, options: DeleteOptions) -> Deletion:
+        """Delete, or mark as being deleted where finalizers hold it. Raises StatusError 403, 404, 409."""
+        record = self._context.existing(resource, namespace, name)
+        self._check(resource, record, options)
+        if options.dry_run:
+            return Deletion(record, record.body, is_gone=False)
+        return self._delete(resource, record, orphan=options.propagation == "Orphan")
+
+    def finish(self, resource: Resource, record: Record) -> bool:
+        """Remove a terminating object if nothing holds it any more; True if it went."""
+        if self._is_held(resource, record):
+            return False
+        self._remove(resource, record, orphan=False)
+        return True
+
+    def _delete(self, resource: Resource, record: Record, *, orphan: bool) -> Deletion:
+        if resource.storage in (NAMESPACES, DEFINITIONS) or _finalizers(record):
+            marked = self._mark(resource, record)
+            self._empty(resource, marked)
+            # Emptying may have removed the object itself, by way of `finish`.
+            current = self._store.table(resource.storage).records.get(record.key)
+            if current is not None and (current.uid != marked.uid or self._is_held(resource, current)):
+                return Deletion(current, current.body, is_gone=False)
+            if current is None:
+                return Deletion(marked, marked.body, is_gone=True)
+            record = current
+        return Deletion(record, self._remove(resource, record, orphan=orphan), is_gone=True)
+
+    def _check(self, resource: Resource, record: Record, options: DeleteOptions) -> None:
+        for what, asked, has in (
+            ("UID", options.uid, record.uid),
+            ("ResourceVersion", options.version, str(record.version)),
+        ):
+            if asked and asked != has:
+                why = f"Precondition failed: {what} in precondition: {asked}, {what} in object meta: {has}"
+                raise failures.conflict(resource, record.name, why)
+        parse_version(options.version)
+        if resource.storage == NAMESPACES and record.name in PROTECTED_NAMESPACES:
+            raise failures.forbidden(resource, record.name, "this namespace may not be deleted")
+
+    def _mark(self, resource: Resource, record: Record) -> Record:
+        """Set deletionTimestamp once; a second delete changes nothing."""
+        if record.is_terminating:
+            return record
+        obj = record.decode()
+        now = timestamp(self._context.now())
+        obj["metadata"] |= {"deletionTimestamp": now, "deletionGracePeriodSeconds": 0}
+        if resource.has_generation:
+            obj["metadata"]["generation"] = obj["metadata"].get("generation", 0) + 1
+        if resource.storage == NAMESPACES:
+            obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+        elif resource.storage == DEFINITIONS:
+            _start_cleanup(obj, now)
+        return self._store.put(resource, obj)
+
+    def _empty(self, resource: Resource, record: Record) -> None:
+        """Delete what a namespace or a definition holds."""
+        if resource.storage == NAMESPACES:
+            for storage, table in self._store.tables():
+                held = self._context.catalogue.of_storage(storage)
+                if held is not None and held.type.namespaced:
+                    for key in list(table.keys_of(record.name)):
+                        self._delete_if_there(held, key)
+        elif resource.storage == DEFINITIONS:
+            held = self._context.catalogue.of_storage(record.name)
+            if held is not None:
+                for key in list(self._store.table(held.storage).keys):
+                    self._delete_if_there(held, key)
+
+    def _delete_if_there(self, resource: Resource, key: str) -> None:
+        record = self._store.table(resource.storage).records.get(key)
+        if record is not None and not record.is_terminating:
+            self._delete(resource, record, orphan=False)
+
+    def _is_held(self, resource: Resource, record: Record) -> bool:
+        if resource.storage == NAMESPACES:
+            return bool(_finalizers(record)) or any(
+                table.holds_any_of(record.name)
+                for name, table in self._store.tables()
+                if self._is_namespaced(name)
+            )
+        if resource.storage == DEFINITIONS:
+            left = [name for name in _finalizers(record) if name != CLEANUP_FINALIZER]
+            return bool(left) or bool(self._store.table(record.name).keys)
+        return bool(_finalizers(record))
+
+    def _is_namespaced(self, storage: str) -> bool:
+        resource = self._context.catalogue.of_storage(storage)
+        return resource is not None and resource.type.namespaced
+
+    def _remove(self, resource: Resource, record: Record, *, orphan: bool) -> bytes:
+        event = self._store.remove(resource.storage, record.key)
+        if resource.storage == DEFINITIONS:
+            self._context.stop_serving(record.name)
+        self._release_owned(record.uid, orphan=orphan)
+        self._finish_holder(resource, record)
+        return event.last_body
+
+    def _release_owned(self, uid: str, *, orphan: bool) -> None:
+        """What only this object owned is deleted; what has other owners, or is orphaned, forgets it."""
+        for storage, key in self._store.owned_by(uid):
+            resource = self._context.catalogue.of_storage(storage)
+            record = self._store.table(storage).records.get(key)
+            if resource is None or record is None:
+                continue
+            if not orphan and record.owners == (uid,):
+                self._delete_if_there(resource, key)
+                continue
+            obj = record.decode()
+            references = [o for o in obj["metadata"]["ownerReferences"] if o.get("uid") != uid]
+            obj["metadata"]["ownerReferences"] = references
+            if not references:
+                del obj["metadata"]["ownerReferences"]
+            self._store.put(resource, obj)
+
+    def _finish_holder(self, resource: Resource, record: Record) -> None:
+        """The last object of a terminating namespace or definition takes it along."""
+        holders = [(NAMESPACES, f"/{record.namespace}")] if record.namespace else []
+        if resource.is_custom:
+            holders.append((DEFINITIONS, f"/{resource.storage}"))
+        for storage, key in holders:
+            holder = self._store.table(storage).records.get(key)
+            if holder is not None and holder.is_terminating:
+                self.finish(self._context.resource(storage), holder)
+
+
+def _finalizers(record: Record) -> list[str]:
+    if b'"finalizers":[' not in record.body:
+        return []
+    finalizers: list[str] = record.decode()["metadata"].get("finalizers") or []
+    return finalizers
+
+
+def _start_cleanup(obj: dict[str, Any], now: str) -> None:
+    finalizers = obj["metadata"].get("finalizers") or []
+    if CLEANUP_FINALIZER not in finalizers:
+        obj["metadata"]["finalizers"] = [*finalizers, CLEANUP_FINALIZER]
+    status = obj["status"] = dict(obj.get("status") or {})
+    status["conditions"] = [
+        *(c for c in status.get("conditions") or () if c.get("type") != "Terminating"),
+        condition(
+            "Terminating", "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress", now
+        ),
+    ]

@@ -1,0 +1,155 @@
+"""Failures as the API words them: `StatusError` with the right code, reason, message and details."""
+
+from typing import Any
+
+from deltawire.apiserver.core.resource import Resource
+from deltawire.common.errors import StatusError
+
+RETRY_AFTER_S = 1
+
+
+class ExpiredContinue(StatusError):
+    """410 for a continue token whose snapshot is gone. ``continue_token`` goes on without consistency."""
+
+    def __init__(self, continue_token: str) -> None:
+        super().__init__(
+            410,
+            "Expired",
+            "The provided continue parameter is too old to display a consistent list result. You can start "
+            "a new list without the continue parameter, or use the continue token in this response to "
+            "retrieve the remainder of the results. Continuing with the provided token results in an "
+            "inconsistent list - objects that were created, modified, or deleted between the time the first "
+            "chunk was returned and now may show up in the list.",
+        )
+        self.continue_token = continue_token
+
+
+def not_found(resource: Resource, name: str) -> StatusError:
+    return StatusError(
+        404, "NotFound", f'{resource.type.name} "{name}" not found', details=details(resource, name)
+    )
+
+
+def not_served(storage: str) -> StatusError:
+    return StatusError(
+        404, "NotFound", f"the server could not find the requested resource: {storage}", details={}
+    )
+
+
+def already_exists(resource: Resource, name: str) -> StatusError:
+    return StatusError(
+        409,
+        "AlreadyExists",
+        f'{resource.type.name} "{name}" already exists',
+        details=details(resource, name),
+    )
+
+
+def conflict(resource: Resource, name: str, why: str = "") -> StatusError:
+    why = why or (
+        "the object has been modified; please apply your changes to the latest version and try again"
+    )
+    return StatusError(
+        409,
+        "Conflict",
+        f'Operation cannot be fulfilled on {resource.type.name} "{name}": {why}',
+        details=details(resource, name),
+    )
+
+
+def forbidden(resource: Resource, name: str, why: str, *, cause: str = "") -> StatusError:
+    about = details(resource, name)
+    if cause:
+        about["causes"] = [{"reason": cause, "message": why}]
+    return StatusError(403, "Forbidden", f'{resource.type.name} "{name}" is forbidden: {why}', details=about)
+
+
+def invalid(resource: Resource, name: str, *causes: dict[str, str]) -> StatusError:
+    """422. Here ``details.kind`` is the Kind, elsewhere it is the plural."""
+    kind = f"{resource.type.kind}.{resource.type.group}" if resource.type.group else resource.type.kind
+    said = [f"{c['field']}: {c['message']}" for c in causes]
+    listed = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+    about = details(resource, name) | {"kind": resource.type.kind, "causes": list(causes)}
+    return StatusError(422, "Invalid", f'{kind} "{name}" is invalid: {listed}', details=about)
+
+
+def cause(field: str, message: str, reason: str = "FieldValueInvalid") -> dict[str, str]:
+    return {"reason": reason, "message": message, "field": field}
+
+
+def invalid_options(kind: str, *causes: dict[str, str]) -> StatusError:
+    """422 for query parameters that do not go together (``ListOptions``)."""
+    said = ", ".join(f"{c['field']}: {c['message']}" for c in causes)
+    return StatusError(
+        422,
+        "Invalid",
+        f'{kind}.meta.k8s.io "" is invalid: {said}',
+        details={"group": "meta.k8s.io", "kind": kind, "causes": list(causes)},
+    )
+
+
+def bad_request(message: str) -> StatusError:
+    return StatusError(400, "BadRequest", message)
+
+
+def too_large_body(message: str) -> StatusError:
+    return StatusError(413, "RequestEntityTooLarge", message)
+
+
+def method_not_allowed() -> StatusError:
+    return StatusError(
+        405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+    )
+
+
+def too_old(asked: int, oldest: int) -> StatusError:
+    """The watch asks for events that are no longer kept."""
+    return StatusError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+
+
+def too_old_list(asked: int, oldest: int) -> StatusError:
+    """A list asks for exactly a version whose snapshot is gone."""
+    return StatusError(
+        410, "Expired", f"The resourceVersion for the provided list is too old. ({asked} < {oldest})"
+    )
+
+
+def too_large(asked: int, current: int) -> StatusError:
+    """The version asked for lies in this server's future."""
+    return StatusError(
+        504,
+        "Timeout",
+        f"Timeout: Too large resource version: {asked}, current: {current}",
+        details={
+            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+            "retryAfterSeconds": RETRY_AFTER_S,
+        },
+        retry_after_s=RETRY_AFTER_S,
+    )
+
+
+def status_of(error: StatusError) -> dict[str, Any]:
+    """The Status object that carries ``error`` to a client."""
+    metadata: dict[str, Any] = {}
+    if isinstance(error, ExpiredContinue):
+        metadata["continue"] = error.continue_token
+    status: dict[str, Any] = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": metadata,
+        "status": "Failure",
+        "message": error.message,
+        "reason": error.reason,
+        "code": error.code,
+    }
+    if error.details:
+        status["details"] = error.details
+    return status
+
+
+def details(resource: Resource, name: str) -> dict[str, Any]:
+    """The details of a Status about one object."""
+    about: dict[str, Any] = {"name": name, "kind": resource.type.plural}
+    if resource.type.group:
+        about["group"] = resource.type.group
+    return about

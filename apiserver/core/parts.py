@@ -1,0 +1,31 @@
+"""Which part of an object a write through a subresource may change."""
+
+from typing import Any
+
+from deltawire.apiserver.core.resource import Resource
+
+Tree = dict[str, Any]
+
+# Subresources that write one field of the spec.
+_SPEC_FIELDS = {"ephemeralcontainers": "ephemeralContainers", "finalize": "finalizers"}
+
+
+def part_taken(resource: Resource, old: Tree, new: Tree, subresource: str) -> Tree:
+    """``old`` with that part of ``new`` which ``subresource`` writes; "" is all but a status of its own."""
+    if subresource == "status":
+        return _with(old, "status", new.get("status"))
+    if subresource in _SPEC_FIELDS:
+        field = _SPEC_FIELDS[subresource]
+        spec = _with(old.get("spec") or {}, field, (new.get("spec") or {}).get(field))
+        return {**old, "metadata": dict(old["metadata"]), "spec": spec}
+    if resource.has_status:
+        return _with(new, "status", old.get("status"))
+    return new
+
+
+def _with(tree: Tree, name: str, value: Any) -> Tree:
+    """``tree`` with another ``name``; without it where ``value`` is None. Metadata may be changed."""
+    rest = {key: child for key, child in tree.items() if key != name}
+    if "metadata" in rest:
+        rest["metadata"] = dict(rest["metadata"])
+    return rest if value is None else {**rest, name: value}

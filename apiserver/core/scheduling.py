@@ -1,0 +1,20 @@
+"""Binding a pod to a node."""
+
+from typing import Any
+
+from deltawire.apiserver.core import failures
+from deltawire.apiserver.core.metadata import timestamp
+from deltawire.apiserver.core.resource import Resource
+
+
+def bound(pods: Resource, pod: dict[str, Any], node: str, now_s: float) -> dict[str, Any]:
+    """``pod`` on that node, with the condition that says so. Raises StatusError 409 if it has one."""
+    spec = dict(pod.get("spec") or {})
+    if spec.get("nodeName"):
+        name = pod["metadata"]["name"]
+        raise failures.conflict(pods, name, f'pod {name} is already assigned to node "{spec["nodeName"]}"')
+    status = dict(pod.get("status") or {})
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": timestamp(now_s)}
+    others = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
+    status["conditions"] = [*others, scheduled]
+    return {**pod, "spec": {**spec, "nodeName": node}, "status": status}

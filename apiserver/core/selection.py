@@ -1,0 +1,55 @@
+"""Which objects a list or watch is about: a namespace, a name, labels, fields."""
+
+from dataclasses import dataclass, field
+
+from deltawire.apiserver.core.failures import bad_request
+from deltawire.apiserver.core.record import Record
+from deltawire.apiserver.core.resource import Resource
+from deltawire.common.meta.selectors import (
+    FieldSelector,
+    LabelSelector,
+    parse_field_selector,
+    parse_label_selector,
+)
+
+_METADATA_FIELDS = ("metadata.name", "metadata.namespace")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Empty parts select everything."""
+
+    namespace: str = ""
+    name: str = ""
+    labels: LabelSelector = field(default=LabelSelector())
+    fields: FieldSelector = field(default=FieldSelector())
+
+    def matches(self, record: Record) -> bool:
+        if self.namespace and record.namespace != self.namespace:
+            return False
+        if self.name and record.name != self.name:
+            return False
+        if not self.labels.is_everything and not self.labels.matches(record.labels):
+            return False
+        if self.fields.is_everything:
+            return True
+        metadata = {"metadata.name": record.name, "metadata.namespace": record.namespace}
+        return self.fields.matches(record.fields | metadata)
+
+    @property
+    def has_selectors(self) -> bool:
+        return bool(self.name) or not (self.labels.is_everything and self.fields.is_everything)
+
+
+def parse_selection(
+    resource: Resource, namespace: str, labels: str = "", fields: str = "", name: str = ""
+) -> Selection:
+    """A selection from the two selectors' text. Raises StatusError 400 for what cannot be parsed or asked."""
+    try:
+        by_label, by_field = parse_label_selector(labels), parse_field_selector(fields)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
+    for path in by_field.paths:
+        if path not in resource.fields and path not in _METADATA_FIELDS:
+            raise bad_request(f"field label not supported: {path}")
+    return Selection(namespace, name, by_label, by_field)

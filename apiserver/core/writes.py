@@ -1,0 +1,277 @@
+"""Creating and changing objects: what is checked, what the server sets, when nothing is written."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from deltawire.apiserver.core import failures, metadata
+from deltawire.apiserver.core.context import Context
+from deltawire.apiserver.core.crds import complete_definition
+from deltawire.apiserver.core.custom import OnUnknown, complete_custom
+from deltawire.apiserver.core.defaults import fill_in
+from deltawire.apiserver.core.deletes import Deleter
+from deltawire.apiserver.core.options import parse_version
+from deltawire.apiserver.core.ownership import (
+    AppliedOwnership,
+    Ownership,
+    applied_to,
+    checked_configuration,
+)
+from deltawire.apiserver.core.parts import part_taken
+from deltawire.apiserver.core.record import Record, encode_record
+from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.managed.managers import Manager
+
+_GENERATE_ATTEMPTS = 8
+
+
+class Write(NamedTuple):
+    """How one write is done: who owns what then, whether it is stored, who hears of unknown fields."""
+
+    ownership: Ownership
+    is_dry: bool = False
+    on_unknown: OnUnknown | None = None
+
+
+class Writer:
+    """Create, update and patch. Every method raises StatusError for what the API refuses."""
+
+    def __init__(self, context: Context, deleter: Deleter) -> None:
+        self._context = context
+        self._store = context.store
+        self._deleter = deleter
+
+    def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        obj: dict[str, Any],
+        *,
+        dry_run: bool = False,
+        manager: Manager | None = None,
+        on_unknown: OnUnknown | None = None,
+    ) -> Record:
+        """Store a new object and return its record; a dry run returns one without version.
+
+        ``manager`` becomes the owner of its fields; without one nobody does. ``on_unknown`` hears of fields
+        that a custom resource's schema does not know; they are dropped.
+        """
+        obj = _as_stored(resource, metadata.checked_shape(resource, obj))
+        write = Write(Ownership(resource, manager, self._now), dry_run, on_unknown)
+        return self._create(resource, namespace, obj, write)
+
+    def update(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        obj: dict[str, Any],
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        manager: Manager | None = None,
+        on_unknown: OnUnknown | None = None,
+    ) -> Record:
+        """Replace an object, or only its part under ``subresource``. What changes nothing is not written."""
+        write = Write(Ownership(resource, manager, self._now), dry_run, on_unknown)
+        return self._update(resource, namespace, name, obj, subresource, write)
+
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        apply: Callable[[dict[str, Any]], Any],
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        manager: Manager | None = None,
+        on_unknown: OnUnknown | None = None,
+    ) -> Record:
+        """Update with what ``apply`` makes of the stored object (in the version that is served)."""
+        patched = apply(_as_served(resource, self._context.existing(resource, namespace, name)))
+        return self.update(
+            resource,
+            namespace,
+            name,
+            patched,
+            subresource=subresource,
+            dry_run=dry_run,
+            manager=manager,
+            on_unknown=on_unknown,
+        )
+
+    def apply(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        config: dict[str, Any],
+        manager: Manager,
+        *,
+        force: bool,
+        dry_run: bool = False,
+        on_unknown: OnUnknown | None = None,
+    ) -> tuple[Record, bool]:
+        """Server-side apply: the record, and whether the object is new. Raises StatusError 409 for conflicts."""
+        config = checked_configuration(resource, config, name, manager.subresource)
+        key = f"{namespace}/{name}" if resource.type.namespaced else f"/{name}"
+        stored = self._store.table(resource.storage).records.get(key)
+        if stored is None:
+            if manager.subresource:
+                raise failures.not_found(resource, name)
+            own: Ownership = AppliedOwnership.of_new(resource, manager, self._now, config)
+            obj = _as_stored(resource, metadata.checked_shape(resource, config))
+            return self._create(resource, namespace, obj, Write(own, dry_run, on_unknown)), True
+        obj, own = applied_to(
+            resource, stored.name, _as_served(resource, stored), config, manager, now=self._now, force=force
+        )
+        write = Write(own, dry_run, on_unknown)
+        return self._update(resource, namespace, name, obj, manager.subresource, write), False
+
+    def rewrite(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        dry_run: bool = False,
+    ) -> Record:
+        """Change a stored object in any of its parts, its status included, on behalf of the server itself."""
+        stored = self._context.existing(resource, namespace, name)
+        write = Write(Ownership(resource, None, self._now), dry_run)
+        return self._replace(resource, stored, stored.decode(), change(stored.decode()), write)
+
+    @property
+    def _now(self) -> str:
+        return metadata.timestamp(self._context.now())
+
+    def _create(self, resource: Resource, namespace: str, obj: dict[str, Any], write: Write) -> Record:
+        meta = obj["metadata"]
+        if meta.pop("resourceVersion", ""):
+            raise failures.bad_request("resourceVersion should not be set on objects to be created")
+        metadata.check_namespace(resource, meta, namespace)
+        self._name(resource, meta)
+        self._check_namespace_takes_content(resource, namespace, meta["name"])
+        if f"{namespace}/{meta['name']}" in self._store.table(resource.storage).records:
+            raise failures.already_exists(resource, meta["name"])
+        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+            meta.pop(name, None)
+        meta["uid"] = self._context.new_uid()
+        meta["creationTimestamp"] = self._now
+        if resource.has_generation:
+            meta["generation"] = 1
+        if resource.has_status and not resource.takes_status_on_create:
+            obj.pop("status", None)
+        self._complete(resource, obj, write.on_unknown)
+        write.ownership.write(None, obj)
+        if write.is_dry:
+            return encode_record(resource, obj, 0)
+        record = self._store.put(resource, obj)
+        self._context.after_write(resource, obj)
+        return record
+
+    def _update(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        obj: dict[str, Any],
+        subresource: str,
+        write: Write,
+    ) -> Record:
+        stored = self._context.existing(resource, namespace, name)
+        old = stored.decode()
+        obj = _as_stored(resource, metadata.checked_shape(resource, obj))
+        self._check_identity(resource, stored, obj["metadata"], namespace, name)
+        obj = part_taken(resource, old, obj, subresource)
+        return self._replace(resource, stored, old, obj, write)
+
+    def _replace(
+        self,
+        resource: Resource,
+        stored: Record,
+        old: dict[str, Any],
+        obj: dict[str, Any],
+        write: Write,
+    ) -> Record:
+        meta, old_meta = obj["metadata"], old["metadata"]
+        metadata.keep_identity(meta, old_meta)
+        added = set(meta.get("finalizers") or ()) - set(old_meta.get("finalizers") or ())
+        if stored.is_terminating and added:
+            why = f"Forbidden: no new finalizers can be added if the object is being deleted: {sorted(added)}"
+            raise failures.invalid(
+                resource, stored.name, failures.cause("metadata.finalizers", why, "FieldValueForbidden")
+            )
+        self._complete(resource, obj, write.on_unknown)
+        if resource.has_generation and metadata.differs_outside_status(resource, old, obj):
+            meta["generation"] = old_meta.get("generation", 0) + 1
+        meta["resourceVersion"] = old_meta["resourceVersion"]
+        old["apiVersion"] = obj["apiVersion"]
+        write.ownership.write(old, obj)
+        if obj == old:
+            return stored
+        if write.is_dry:
+            return encode_record(resource, obj, stored.version)
+        record = self._store.put(resource, obj)
+        self._context.after_write(resource, obj)
+        if record.is_terminating:
+            self._deleter.finish(resource, record)
+        return record
+
+    def _name(self, resource: Resource, meta: dict[str, Any]) -> None:
+        if meta.get("name") or not meta.get("generateName"):
+            metadata.check_name(resource, meta.get("name") or "")
+            return
+        records = self._store.table(resource.storage).records
+        for _ in range(_GENERATE_ATTEMPTS):
+            meta["name"] = metadata.generated_name(meta["generateName"], self._context.choice)
+            metadata.check_name(resource, meta["name"])
+            if f"{meta.get('namespace', '')}/{meta['name']}" not in records:
+                return
+
+    def _complete(self, resource: Resource, obj: dict[str, Any], on_unknown: OnUnknown | None) -> None:
+        fill_in(resource.storage, obj)
+        if resource.is_custom:
+            complete_custom(resource, obj, on_unknown)
+        if resource.storage == "customresourcedefinitions.apiextensions.k8s.io":
+            complete_definition(resource, obj, metadata.timestamp(self._context.now()))
+
+    def _check_namespace_takes_content(self, resource: Resource, namespace: str, name: str) -> None:
+        if not resource.type.namespaced:
+            return
+        record = self._context.existing(self._context.namespaces, "", namespace)
+        if record.is_terminating:
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            raise failures.forbidden(resource, name, why, cause="NamespaceTerminating")
+
+    def _check_identity(
+        self, resource: Resource, stored: Record, meta: dict[str, Any], namespace: str, name: str
+    ) -> None:
+        metadata.check_namespace(resource, meta, namespace)
+        if meta.setdefault("name", name) != name:
+            raise failures.bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+            )
+        if (meta.get("uid") or stored.uid) != stored.uid:
+            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {stored.uid}"
+            raise failures.conflict(resource, name, why)
+        version = parse_version(meta.get("resourceVersion") or "")
+        if version and version != stored.version:
+            raise failures.conflict(resource, name)
+        if not version and (resource.needs_version_on_update or resource.is_custom):
+            told = "Invalid value: 0x0: must be specified for an update"
+            raise failures.invalid(resource, name, failures.cause("metadata.resourceVersion", told))
+
+
+def _as_served(resource: Resource, record: Record) -> dict[str, Any]:
+    """A stored object as a tree in the version that is served."""
+    tree = record.decode()
+    if resource.conversion is not None:
+        tree = resource.conversion.to_served(tree)
+    tree["apiVersion"] = resource.type.api_version
+    return tree
+
+
+def _as_stored(resource: Resource, obj: dict[str, Any]) -> dict[str, Any]:
+    return obj if resource.conversion is None else resource.conversion.to_stored(dict(obj))

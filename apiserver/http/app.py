@@ -1,0 +1,154 @@
+"""The HTTP application: one dispatcher, because what is served changes while it runs."""
+
+import logging
+import uuid
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from deltawire.apiserver.auth.tokens import Tokens
+from deltawire.apiserver.auth.users import impersonated
+from deltawire.apiserver.core.api import ApiCore
+from deltawire.apiserver.core.failures import method_not_allowed, status_of
+from deltawire.apiserver.http import admin, aggregated, discovery
+from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
+from deltawire.apiserver.http.negotiate import aggregated_version
+from deltawire.apiserver.http.paths import parse_path
+from deltawire.apiserver.http.resources import ResourceHandlers
+from deltawire.apiserver.http.streams import OpenStreams
+from deltawire.apiserver.openapi.documents import Documents
+from deltawire.common.errors import StatusError
+
+_log = logging.getLogger(__name__)
+
+_HEALTH = ("/healthz", "/livez", "/readyz")
+# What a client may read before it has said who it is, as on real servers.
+_OPEN_TO_ALL = (*_HEALTH, "/version")
+
+
+class Frontend:
+    """Dispatches requests to health, discovery, admin and the resources."""
+
+    def __init__(
+        self,
+        core: ApiCore,
+        resources: ResourceHandlers,
+        admin_handlers: admin.AdminHandlers,
+        streams: OpenStreams,
+        tokens: Tokens,
+    ) -> None:
+        self._core = core
+        self._resources = resources
+        self._admin = admin_handlers
+        self._streams = streams
+        self._tokens = tokens
+        self._documents = Documents(core.catalogue, discovery.GIT_VERSION)
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=BODY_BYTES_MAX)
+        app.router.add_route("*", "/{path:.*}", self._dispatch)
+        app.on_response_prepare.append(_add_audit_id)
+        app.on_shutdown.append(self._stop_streams)
+        return app
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except StatusError as error:
+            return _status(error)
+        except web.HTTPException:
+            raise
+        except ConnectionError:
+            return web.Response()  # goes nowhere: the connection is gone, by the client or on purpose
+        except Exception:
+            _log.exception("request failed: %s %s", request.method, request.path)
+            told = "an error on the server has prevented the request from succeeding; its log says more"
+            return _status(StatusError(500, "InternalError", told))
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.rstrip("/") or "/"
+        user = None
+        if path not in _OPEN_TO_ALL:
+            user = self._tokens.user(request.headers.get("Authorization", ""))
+        if request.path.startswith(admin.PREFIX):
+            return await self._admin.handle(request)
+        parsed = parse_path(request.raw_path.partition("?")[0])
+        if parsed is not None and user is not None:
+            return await self._resources.handle(request, parsed, impersonated(user, request.headers))
+        if request.method not in ("GET", "HEAD"):
+            raise method_not_allowed()
+        if path in _HEALTH:
+            return web.Response(text="ok")
+        if path == "/openapi/v2":
+            return web.Response(
+                body=discovery.OPENAPI_V2_STUB, headers={"Content-Type": discovery.OPENAPI_V2_TYPE}
+            )
+        if path in ("/api", "/apis"):
+            version = aggregated_version(request.headers.get("Accept", ""))
+            if version:
+                return aggregated.answer(self._core.catalogue, path, version, request)
+        if path.startswith("/openapi/v3"):
+            return self._openapi_v3(path, request)
+        document = self._document(path, request)
+        if document is None:
+            raise web.HTTPNotFound(text="404 page not found")
+        return _json(msgspec.json.encode(document))
+
+    def _document(self, path: str, request: web.Request) -> dict[str, Any] | None:
+        """The JSON documents of discovery; None for an unknown path."""
+        catalogue = self._core.catalogue
+        match path.strip("/").split("/"):
+            case [""]:
+                return discovery.root_paths(catalogue)
+            case ["version"]:
+                return dict(discovery.version_info())
+            case ["api"]:
+                return discovery.api_versions(request.host)
+            case ["apis"]:
+                return discovery.api_group_list(catalogue)
+            case ["apis", group]:
+                return discovery.api_group(catalogue, group)
+            case ["api", version]:
+                return discovery.api_resource_list(catalogue, "", version)
+            case ["apis", group, version]:
+                return discovery.api_resource_list(catalogue, group, version)
+        return None
+
+    def _openapi_v3(self, path: str, request: web.Request) -> web.Response:
+        match path.strip("/").split("/")[2:]:
+            case []:
+                return _json(msgspec.json.encode(self._documents.index()))
+            case ["api", version]:
+                found = self._documents.document("", version)
+            case ["apis", group, version]:
+                found = self._documents.document(group, version)
+            case _:
+                found = None
+        if found is None:
+            raise web.HTTPNotFound(text="404 page not found")
+        plain, zipped = found
+        # These are asked for again with every command: their compressed form is at hand.
+        if "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return _json(plain)
+        answer = _json(zipped)
+        answer.headers["Content-Encoding"] = "gzip"
+        return answer
+
+    async def _stop_streams(self, app: web.Application) -> None:
+        self._streams.stop()
+
+
+async def _add_audit_id(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Audit-Id"] = str(uuid.uuid4())
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")
+
+
+def _status(error: StatusError) -> web.Response:
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(int(error.retry_after_s))
+    return web.Response(body=msgspec.json.encode(status_of(error)), status=error.code, headers=headers)

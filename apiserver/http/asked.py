@@ -1,0 +1,111 @@
+"""A request for a resource, and the answers to it that are more than a status line."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from deltawire.apiserver.auth.users import User
+from deltawire.apiserver.core.failures import bad_request, cause, invalid_options
+from deltawire.apiserver.core.resource import Resource, Subresource
+from deltawire.apiserver.core.selection import Selection, parse_selection
+from deltawire.apiserver.http import queries, render
+from deltawire.apiserver.http.negotiate import Form
+from deltawire.apiserver.http.paths import ResourcePath
+from deltawire.apiserver.managed.managers import APPLY, NAME_CHARS_MAX, UPDATE, Manager
+from deltawire.common.errors import StatusError
+
+# How the User-Agent of tools begins whose output people read as it is.
+_FOR_EYES = ("curl", "Wget", "Mozilla/5.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known before any of it is done: who asks for what, in which form the answer is due."""
+
+    request: web.Request
+    resource: Resource
+    path: ResourcePath
+    subresource: Subresource | None
+    form: Form
+    user: User
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def selection(self) -> Selection:
+        """Raises StatusError 400 for selectors that cannot be parsed or asked."""
+        query = self.request.query
+        return parse_selection(
+            self.resource,
+            self.path.namespace,
+            query.get("labelSelector", ""),
+            query.get("fieldSelector", ""),
+            self.path.name,
+        )
+
+    @property
+    def include_object(self) -> str:
+        return self.request.query.get("includeObject", "")
+
+    @property
+    def is_dry_run(self) -> bool:
+        return queries.dry_run(self.request.query)
+
+    def manager(self, *, applies: bool = False) -> Manager:
+        """Who owns what this request writes. Raises StatusError 422 for an apply without ``fieldManager``."""
+        name = self.request.query.get("fieldManager", "")
+        if len(name) > NAME_CHARS_MAX:
+            told = f"Too long: may not be more than {NAME_CHARS_MAX} bytes"
+            raise invalid_options("PatchOptions", cause("fieldManager", told, "FieldValueTooLong"))
+        if not name and applies:
+            told = "Required value: is required for apply patch"
+            raise invalid_options("PatchOptions", cause("fieldManager", told, "FieldValueRequired"))
+        name = name or self.request.headers.get("User-Agent", "").partition("/")[0] or "unknown"
+        return Manager(
+            name[:NAME_CHARS_MAX],
+            APPLY if applies else UPDATE,
+            self.resource.type.api_version,
+            self.path.subresource,
+        )
+
+    def on_unknown(self, paths: list[str]) -> None:
+        """What ``fieldValidation`` wants done about unknown fields: nothing, a warning (the default), an error.
+
+        Raises StatusError 400, 422 for a patch.
+        """
+        mode = self.request.query.get("fieldValidation", "") or "Warn"
+        told = [f'unknown field "{path}"' for path in paths]
+        if mode == "Strict":
+            kind, version = self.resource.type.kind, self.resource.type.version
+            message = f"strict decoding error: {', '.join(told)}"
+            if self.request.method == "PATCH":
+                raise StatusError(422, "Invalid", f"error decoding patch: {message}")
+            raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {message}')
+        if mode == "Warn":
+            self.warnings.extend(told)
+
+    def answer_tree(self, tree: dict[str, Any], *, status: int = 200) -> web.Response:
+        """An object that is not stored: JSON, or YAML where that is wanted."""
+        if self.form is Form.YAML:
+            return self.answer(render.to_yaml(tree), status=status)
+        return self.answer(msgspec.json.encode(tree), status=status)
+
+    def answer(self, body: bytes, *, status: int = 200) -> web.Response:
+        """``body`` as rendered in the form that was asked for."""
+        content_type = "application/yaml" if self.form is Form.YAML else "application/json"
+        if self.form is not Form.YAML and self._wants_indentation:
+            body = msgspec.json.format(body, indent=2) + b"\n"
+        headers = {"Content-Type": content_type, "Cache-Control": "no-cache, private"}
+        response = web.Response(body=body, status=status, headers=headers)
+        for text in self.warnings:
+            response.headers.add("Warning", f"299 - {msgspec.json.encode(text).decode()}")
+        return response
+
+    @property
+    def _wants_indentation(self) -> bool:
+        """``?pretty=`` says so; without it, tools that people look at (fake API server §1.5.2)."""
+        asked = queries.flag(self.request.query, "pretty")
+        if asked is None:
+            return self.request.headers.get("User-Agent", "").startswith(_FOR_EYES)
+        return asked

@@ -1,0 +1,276 @@
+"""The verbs of the API on resources: from a parsed path to an answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from deltawire.apiserver.auth.tokens import Tokens
+from deltawire.apiserver.auth.users import User
+from deltawire.apiserver.core import failures, reviews
+from deltawire.apiserver.core.api import ApiCore
+from deltawire.apiserver.core.deletes import Deletion
+from deltawire.apiserver.core.lists import Page
+from deltawire.apiserver.core.metadata import checked_shape
+from deltawire.apiserver.core.options import WatchOptions
+from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.faults.plan import FaultPlan
+from deltawire.apiserver.http import bodies, patches, queries, render, sabotage
+from deltawire.apiserver.http.asked import Asked
+from deltawire.apiserver.http.negotiate import Form, negotiate
+from deltawire.apiserver.http.paths import ResourcePath
+from deltawire.apiserver.http.request_log import LoggedRequest, RequestLog
+from deltawire.apiserver.http.streams import (
+    OpenStreams,
+    StreamOptions,
+    WatchStream,
+    error_frame,
+    open_response,
+)
+from deltawire.apiserver.http.subresources import Handler, SubresourceHandlers
+from deltawire.common.errors import StatusError
+
+
+class ResourceHandlers:
+    """Answers requests for resources. Raises StatusError; whoever calls it writes the Status.
+
+    ``watch_timeout_s`` says how long a watch without timeoutSeconds stays open. ``expired_as_http`` answers
+    a watch from a version that is no longer kept with HTTP 410, not with an ERROR inside the stream.
+    """
+
+    def __init__(
+        self,
+        core: ApiCore,
+        log: RequestLog,
+        streams: OpenStreams,
+        tokens: Tokens,
+        plan: FaultPlan,
+        *,
+        bookmark_interval_s: float,
+        watch_timeout_s: Callable[[], float],
+        expired_as_http: bool = False,
+    ) -> None:
+        self._core = core
+        self._log = log
+        self._streams = streams
+        self._tokens = tokens
+        self._plan = plan
+        self._subresources = SubresourceHandlers(core, tokens)
+        self._bookmark_interval_s = bookmark_interval_s
+        self._watch_timeout_s = watch_timeout_s
+        self._told_in_stream = (504,) if expired_as_http else (410, 504)
+        self._handlers: dict[str, Handler] = {
+            "get": self._get,
+            "list": self._list,
+            "watch": self._watch,
+            "create": self._create,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+        }
+
+    async def handle(self, request: web.Request, path: ResourcePath, user: User) -> web.StreamResponse:
+        """Raises StatusError, and HTTPNotFound for what is not served at all."""
+        resource = self._core.catalogue.find(path.group, path.version, path.plural)
+        if resource is None or (path.namespace and not resource.type.namespaced):
+            raise web.HTTPNotFound(text="404 page not found")
+        subresource = resource.subresource(path.subresource) if path.subresource else None
+        if path.subresource and subresource is None:
+            raise web.HTTPNotFound(text="404 page not found")
+        verb = _verb(request, path)
+        if verb not in (subresource.verbs if subresource else resource.verbs):
+            raise failures.method_not_allowed()
+        self._log.add(
+            LoggedRequest(
+                self._core.now(),
+                verb,
+                resource.storage,
+                path.namespace,
+                request.path,
+                dict(request.query),
+                request.headers.get("User-Agent", ""),
+            )
+        )
+        await sabotage.meet(self._plan, request, resource.storage, verb)
+        if resource.type.namespaced and not path.namespace and verb not in ("list", "watch"):
+            raise failures.method_not_allowed()
+        # Before anything is done: an answer that nobody can make must not follow a write.
+        form = negotiate(request.headers.get("Accept", ""))
+        handler = self._subresources.find(path.subresource, verb) or self._handlers[verb]
+        return await handler(Asked(request, resource, path, subresource, form, user))
+
+    async def _list(self, asked: Asked) -> web.Response:
+        options = queries.list_options(asked.request.query)
+        return self._page(asked, self._core.list(asked.resource, asked.selection, options))
+
+    async def _get(self, asked: Asked) -> web.Response:
+        record = self._core.get(asked.resource, asked.path.name, asked.path.namespace)
+        return self._object(asked, record.body)
+
+    async def _create(self, asked: Asked) -> web.Response:
+        obj = await bodies.read_object(asked.request)
+        if not asked.resource.is_stored:
+            return self._review(asked, obj)
+        record = self._core.create(
+            asked.resource,
+            obj,
+            asked.path.namespace,
+            dry_run=asked.is_dry_run,
+            manager=asked.manager(),
+            on_unknown=asked.on_unknown,
+        )
+        return self._object(asked, record.body, status=201)
+
+    def _review(self, asked: Asked, obj: Any) -> web.Response:
+        def user_of(token: str) -> dict[str, Any] | None:
+            user = self._tokens.bearer(token)
+            return user.as_info() if user else None
+
+        review = checked_shape(asked.resource, obj)
+        answer = reviews.answered(asked.resource, review, asked.user.as_info(), user_of)
+        return asked.answer_tree(answer, status=201)
+
+    async def _update(self, asked: Asked) -> web.Response:
+        obj = await bodies.read_object(asked.request)
+        record = self._core.update(
+            asked.resource,
+            obj,
+            asked.path.name,
+            asked.path.namespace,
+            subresource=asked.path.subresource,
+            dry_run=asked.is_dry_run,
+            manager=asked.manager(),
+            on_unknown=asked.on_unknown,
+        )
+        return self._object(asked, record.body)
+
+    async def _patch(self, asked: Asked) -> web.Response:
+        if patches.is_apply(asked.request):
+            return await self._apply(asked)
+        change = await patches.read_change(asked.request, asked.resource)
+        record = self._core.patch(
+            asked.resource,
+            change,
+            asked.path.name,
+            asked.path.namespace,
+            subresource=asked.path.subresource,
+            dry_run=asked.is_dry_run,
+            manager=asked.manager(),
+            on_unknown=asked.on_unknown,
+        )
+        return self._object(asked, record.body)
+
+    async def _apply(self, asked: Asked) -> web.Response:
+        config = await patches.read_configuration(asked.request)
+        applied = self._core.apply(
+            asked.resource,
+            config,
+            asked.path.name,
+            asked.path.namespace,
+            manager=asked.manager(applies=True),
+            force=bool(queries.flag(asked.request.query, "force")),
+            dry_run=asked.is_dry_run,
+            on_unknown=asked.on_unknown,
+        )
+        return self._object(asked, applied.record.body, status=201 if applied.is_new else 200)
+
+    async def _delete(self, asked: Asked) -> web.Response:
+        resource, path = asked.resource, asked.path
+        options = queries.delete_options(asked.request.query, await bodies.read_optional(asked.request))
+        deletion = self._core.delete(resource, path.name, path.namespace, options)
+        if deletion.is_gone and not resource.answers_delete_with_object:
+            return asked.answer_tree(_deleted(resource, deletion))
+        return self._object(asked, deletion.body)
+
+    async def _delete_collection(self, asked: Asked) -> web.Response:
+        options = queries.delete_options(asked.request.query, await bodies.read_optional(asked.request))
+        deletions = self._core.delete_collection(asked.resource, asked.selection, options)
+        return self._page(asked, Page([gone.record for gone in deletions], self._core.store.version))
+
+    async def _watch(self, asked: Asked) -> web.StreamResponse:
+        query = asked.request.query
+        options = queries.watch_options(query)
+        timeout_s = float(queries.number(query, "timeoutSeconds")) or self._watch_timeout_s()
+        try:
+            cursor = self._core.watch(asked.resource, asked.selection, options)
+        except StatusError as error:
+            if error.code not in self._told_in_stream:
+                raise
+            # Lost or future versions are told inside a stream that began well (fake API server §3.6, §3.7).
+            response = await open_response(asked.request)
+            await response.write(error_frame(error))
+            await response.write_eof()
+            return response
+        stream = WatchStream(
+            asked.request,
+            asked.resource,
+            self._core.store.table(asked.resource.storage),
+            self._stream_options(asked, options, timeout_s),
+            self._streams,
+            self._plan,
+        )
+        response = await open_response(asked.request)
+        await stream.run(cursor, response)
+        return response
+
+    def _stream_options(self, asked: Asked, options: WatchOptions, timeout_s: float) -> StreamOptions:
+        is_first = True
+
+        def rendered(body: bytes) -> bytes:
+            nonlocal is_first
+            headers, is_first = is_first, False
+            return render.render_object(
+                asked.resource,
+                body,
+                # A stream is JSON lines: YAML has no place in it.
+                Form.OBJECT if asked.form is Form.YAML else asked.form,
+                now_s=self._core.now(),
+                include=asked.include_object,
+                headers=headers,
+            )
+
+        is_stored_form = (
+            asked.form in (Form.OBJECT, Form.YAML) and asked.resource.head == asked.resource.storage_head
+        )
+        return StreamOptions(
+            timeout_s=timeout_s,
+            bookmark_interval_s=self._bookmark_interval_s,
+            allow_bookmarks=options.allow_bookmarks,
+            render=None if is_stored_form else rendered,
+        )
+
+    def _page(self, asked: Asked, page: Page) -> web.Response:
+        rendered = render.render_list(
+            asked.resource, page, asked.form, now_s=self._core.now(), include=asked.include_object
+        )
+        return asked.answer(rendered)
+
+    def _object(self, asked: Asked, body: bytes, *, status: int = 200) -> web.Response:
+        rendered = render.render_object(
+            asked.resource, body, asked.form, now_s=self._core.now(), include=asked.include_object
+        )
+        return asked.answer(rendered, status=status)
+
+
+def _verb(request: web.Request, path: ResourcePath) -> str:
+    """The verb as RBAC names it. Raises StatusError 405 for a method that has none here."""
+    method = request.method
+    if method in ("GET", "HEAD"):
+        if path.is_watch or queries.flag(request.query, "watch"):
+            return "watch"
+        return "get" if path.name else "list"
+    if method == "POST" and (path.subresource or not path.name):
+        return "create"
+    if method == "DELETE" and not path.subresource:
+        return "delete" if path.name else "deletecollection"
+    if path.name and method in ("PUT", "PATCH"):
+        return "update" if method == "PUT" else "patch"
+    raise failures.method_not_allowed()
+
+
+def _deleted(resource: Resource, deletion: Deletion) -> dict[str, Any]:
+    details = {"name": deletion.record.name, "kind": resource.type.plural, "uid": deletion.record.uid}
+    if resource.type.group:
+        details["group"] = resource.type.group
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

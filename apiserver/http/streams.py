@@ -1,0 +1,273 @@
+"""Watches over HTTP: a chunked response fed from a cursor.
+
+Each write joins what is ready and never waits for more. A watch that cannot keep up holds one batch and its
+place in the window; when the window moves past it, it ends with 410 in the stream. Every way out but a broken
+connection sends the final chunk (fake API server §3.4).
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+
+from deltawire.apiserver.core.failures import status_of
+from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.core.store import Table
+from deltawire.apiserver.core.watches import ADDED, BOOKMARK, DELETED, MODIFIED, Change, WatchCursor
+from deltawire.apiserver.faults.plan import (
+    BLACK_HOLE,
+    CUT,
+    NO_BOOKMARKS,
+    NO_INITIAL_END,
+    SLOW,
+    WATCH_FAULTS,
+    Fault,
+    FaultPlan,
+)
+from deltawire.common.errors import StatusError
+
+# Bytes of bodies joined into one write. Larger gains nothing; smaller costs a call for each few events.
+WRITE_BYTES_MAX = 256 << 10
+# A bookmark precedes the end of a watch by this much, so that the next one resumes from a fresh version.
+LAST_BOOKMARK_BEFORE_END_S = 2.0
+INITIAL_END_ANNOTATION = "k8s.io/initial-events-end"
+
+_PREFIX = {
+    kind: b'{"type":"%s","object":' % kind.encode() for kind in (ADDED, MODIFIED, DELETED, BOOKMARK, "ERROR")
+}
+_SUFFIX = b"}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """``render`` turns a stored body into what this client sees; None sends it as it is stored."""
+
+    timeout_s: float
+    bookmark_interval_s: float
+    allow_bookmarks: bool
+    render: Callable[[bytes], bytes] | None = None
+
+
+class OpenStreams:
+    """The watches that are open now: to cut them, and to end them when the server stops.
+
+    ``lagged`` counts those that lost their place because they did not read in time.
+    """
+
+    def __init__(self) -> None:
+        self.lagged = 0
+        self._open: set[WatchStream] = set()
+        self.is_stopping = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, stream: "WatchStream") -> None:
+        self._open.add(stream)
+
+    def discard(self, stream: "WatchStream") -> None:
+        self._open.discard(stream)
+
+    def cut(self, storage: str = "") -> int:
+        """Drop the connections of the open watches, of one resource or all, without a word."""
+        chosen = [stream for stream in self._open if storage in ("", stream.storage)]
+        for stream in chosen:
+            stream.abort()
+        return len(chosen)
+
+    def bookmark(self, storage: str = "") -> int:
+        """Make the open watches that allow bookmarks send one now."""
+        chosen = [stream for stream in self._open if storage in ("", stream.storage)]
+        for stream in chosen:
+            stream.bookmark_now()
+        return len(chosen)
+
+    def wake(self) -> None:
+        """Let every open watch look around: faults were set or cleared."""
+        for stream in self._open:
+            stream.wake()
+
+    def stop(self) -> None:
+        """Let every open watch end in good order."""
+        self.is_stopping = True
+        for stream in self._open:
+            stream.wake()
+
+
+class WatchStream:
+    """One open watch."""
+
+    def __init__(
+        self,
+        request: web.Request,
+        resource: Resource,
+        table: Table,
+        options: StreamOptions,
+        streams: OpenStreams,
+        plan: FaultPlan,
+    ) -> None:
+        self.storage = resource.storage
+        self._plan = plan
+        # The faults that met this watch, by kind, and the events it may still send before it is cut.
+        self._faults: dict[str, Fault] = {}
+        self._events_left = float("inf")
+        self._faults_seen = -1
+        self._request = request
+        self._resource = resource
+        self._window = table.window
+        self._options = options
+        self._streams = streams
+        self._ready = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ends_at = self._loop.time() + options.timeout_s
+        self._bookmark_at = self._next_bookmark(self._loop.time())
+
+    def wake(self) -> None:
+        self._ready.set()
+
+    def abort(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    def bookmark_now(self) -> None:
+        if self._options.allow_bookmarks:
+            self._bookmark_at = self._loop.time()
+            self.wake()
+
+    async def run(self, cursor: WatchCursor, response: web.StreamResponse) -> None:
+        """Send until the time is up, the place is lost, the resource goes or the server stops."""
+        self._window.subscribe(self.wake)
+        self._streams.add(self)
+        try:
+            await self._pump(cursor, response)
+            await response.write_eof()
+        except ConnectionError:
+            pass  # the client left: nothing to tell it
+        finally:
+            self._streams.discard(self)
+            self._window.unsubscribe(self.wake)
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def _pump(self, cursor: WatchCursor, response: web.StreamResponse) -> None:
+        while not self._streams.is_stopping:
+            self._ready.clear()
+            self._meet_faults()
+            if BLACK_HOLE in self._faults:
+                # Open, silent, past any time-out: only the client can notice.
+                await self._ready.wait()
+                continue
+            try:
+                changes = cursor.take(self._write_bytes_max)
+            except StatusError as error:
+                self._streams.lagged += 1
+                await response.write(error_frame(error))
+                return
+            if changes and not await self._send(response, changes):
+                return
+            # What follows is due on a busy watch, too, which is never at the head.
+            if cursor.owes_initial_end and not cursor.has_initial:
+                cursor.owes_initial_end = False
+                if NO_INITIAL_END not in self._faults:
+                    await response.write(self._bookmark(cursor, ends_initial=True))
+            now = self._loop.time()
+            if now >= self._bookmark_at and not cursor.has_initial:
+                self._bookmark_at = self._next_bookmark(now)
+                if NO_BOOKMARKS not in self._faults:
+                    await response.write(self._bookmark(cursor))
+            if now >= self._ends_at or cursor.is_over:
+                return
+            if changes or not cursor.is_at_head:
+                # write() yields only when the socket is full: let the others have a turn.
+                await asyncio.sleep(0)
+                continue
+            self._wake_at(min(self._ends_at, self._bookmark_at))
+            await self._ready.wait()
+
+    async def _send(self, response: web.StreamResponse, changes: list[Change]) -> bool:
+        """False if the stream was cut, as a fault wanted: after so many events, without its final chunk."""
+        is_last = len(changes) >= self._events_left
+        if is_last:
+            changes = changes[: int(self._events_left)]
+        self._events_left -= len(changes)
+        frames = self._frames(changes)
+        if frames:
+            await response.write(frames)
+        if is_last and self._request.transport is not None:
+            self._request.transport.close()
+            raise ConnectionResetError("cut on purpose")
+        slow = self._faults.get(SLOW)
+        if slow is not None:
+            await asyncio.sleep(len(frames) / slow.amount)
+        return not is_last
+
+    @property
+    def _write_bytes_max(self) -> int:
+        slow = self._faults.get(SLOW)
+        return WRITE_BYTES_MAX if slow is None else max(int(slow.amount / 10), 1)
+
+    def _meet_faults(self) -> None:
+        """Take on faults that were set meanwhile; those that were cleared end."""
+        if self._faults_seen == self._plan.changes:
+            return
+        self._faults_seen = self._plan.changes
+        self._faults = {k: f for k, f in self._faults.items() if not self._plan.is_cleared(f)}
+        wanted = tuple(kind for kind in WATCH_FAULTS if kind not in self._faults)
+        for fault in self._plan.take(wanted, self.storage, "watch"):
+            self._faults.setdefault(fault.kind, fault)
+        cut = self._faults.get(CUT)
+        if cut is None:
+            self._events_left = float("inf")
+        elif cut.kind in wanted:
+            self._events_left = cut.amount
+
+    def _frames(self, changes: list[Change]) -> bytes:
+        render = self._options.render
+        parts: list[bytes] = []
+        for kind, body in changes:
+            parts += (_PREFIX[kind], body if render is None else render(body), _SUFFIX)
+        return b"".join(parts)
+
+    def _bookmark(self, cursor: WatchCursor, *, ends_initial: bool = False) -> bytes:
+        metadata: dict[str, object] = {
+            "resourceVersion": str(cursor.bookmark_version),
+            "creationTimestamp": None,
+        }
+        if ends_initial:
+            metadata["annotations"] = {INITIAL_END_ANNOTATION: "true"}
+        kind = self._resource.type
+        bookmark = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
+        return _PREFIX[BOOKMARK] + msgspec.json.encode(bookmark) + _SUFFIX
+
+    def _next_bookmark(self, now: float) -> float:
+        """When the next bookmark is due: at the interval, and once shortly before the end."""
+        if not self._options.allow_bookmarks:
+            return self._ends_at + 1
+        last = self._ends_at - LAST_BOOKMARK_BEFORE_END_S
+        due = now + self._options.bookmark_interval_s
+        return last if now < last <= due else due
+
+    def _wake_at(self, when: float) -> None:
+        if self._timer is not None:
+            if self._timer.when() == when and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self.wake)
+
+
+def error_frame(error: StatusError) -> bytes:
+    """The in-stream form of a failure: an ERROR event that carries a Status."""
+    return _PREFIX["ERROR"] + msgspec.json.encode(status_of(error)) + _SUFFIX
+
+
+async def open_response(request: web.Request) -> web.StreamResponse:
+    """The head of a watch, sent at once, even while there is nothing to say."""
+    response = web.StreamResponse(
+        headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+    )
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    return response

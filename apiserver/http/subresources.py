@@ -1,0 +1,140 @@
+"""The subresources that are more than a part of the object: scale, eviction, binding, log, token, finalize."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from deltawire.apiserver.auth.tokens import Tokens
+from deltawire.apiserver.auth.users import service_account
+from deltawire.apiserver.core import failures
+from deltawire.apiserver.core.api import ApiCore
+from deltawire.apiserver.core.logs import LogOptions
+from deltawire.apiserver.core.metadata import timestamp
+from deltawire.apiserver.http import bodies, queries
+from deltawire.apiserver.http.asked import Asked
+from deltawire.apiserver.http.patches import read_scale_change
+
+# What a token request may ask for; without a wish it gets an hour (limits of the API server).
+TOKEN_LIFETIME_DEFAULT_S = 3600
+TOKEN_LIFETIME_MIN_S = 600
+TOKEN_LIFETIME_MAX_S = 1 << 32
+
+Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
+
+
+class SubresourceHandlers:
+    """One method for each subresource and verb. Raises StatusError."""
+
+    def __init__(self, core: ApiCore, tokens: Tokens) -> None:
+        self._core = core
+        self._tokens = tokens
+        self._handlers: dict[tuple[str, str], Handler] = {
+            ("scale", "get"): self._get_scale,
+            ("scale", "update"): self._update_scale,
+            ("scale", "patch"): self._patch_scale,
+            ("eviction", "create"): self._evict,
+            ("binding", "create"): self._bind,
+            ("log", "get"): self._log,
+            ("token", "create"): self._token,
+        }
+
+    def find(self, subresource: str, verb: str) -> Handler | None:
+        return self._handlers.get((subresource, verb))
+
+    async def _get_scale(self, asked: Asked) -> web.Response:
+        path = asked.path
+        return asked.answer_tree(self._core.get_scale(asked.resource, path.name, path.namespace))
+
+    async def _update_scale(self, asked: Asked) -> web.Response:
+        body = await bodies.read_object(asked.request)
+        return self._scaled(asked, lambda current: body)
+
+    async def _patch_scale(self, asked: Asked) -> web.Response:
+        return self._scaled(asked, await read_scale_change(asked.request))
+
+    def _scaled(self, asked: Asked, apply: Callable[[dict[str, Any]], Any]) -> web.Response:
+        path = asked.path
+        scale = self._core.patch_scale(
+            asked.resource,
+            apply,
+            path.name,
+            path.namespace,
+            dry_run=asked.is_dry_run,
+            manager=asked.manager(),
+        )
+        return asked.answer_tree(scale)
+
+    async def _evict(self, asked: Asked) -> web.Response:
+        eviction = await bodies.read_optional(asked.request) or {}
+        if not isinstance(eviction, dict):
+            raise failures.bad_request("the body of the request must be an Eviction object")
+        query: Mapping[str, str] = asked.request.query
+        options = queries.delete_options(query, eviction.get("deleteOptions"))
+        self._core.evict(asked.path.name, asked.path.namespace, options)
+        return asked.answer_tree(_success(), status=201)
+
+    async def _bind(self, asked: Asked) -> web.Response:
+        binding = await bodies.read_object(asked.request)
+        target = binding.get("target") if isinstance(binding, dict) else None
+        node = target.get("name") if isinstance(target, dict) else None
+        if not isinstance(node, str) or not node:
+            why = failures.cause("target.name", "Required value", "FieldValueRequired")
+            raise failures.invalid(asked.resource, asked.path.name, why)
+        self._core.bind(asked.path.name, asked.path.namespace, node, dry_run=asked.is_dry_run)
+        return asked.answer_tree(_success(), status=201)
+
+    async def _log(self, asked: Asked) -> web.Response:
+        text = self._core.read_log(
+            asked.path.name, asked.path.namespace, _log_options(asked.request.query, self._core.now())
+        )
+        return web.Response(body=text, headers={"Content-Type": "text/plain"})
+
+    async def _token(self, asked: Asked) -> web.Response:
+        body = await bodies.read_object(asked.request)
+        spec = (body.get("spec") or {}) if isinstance(body, dict) else None
+        if not isinstance(spec, dict):
+            raise failures.bad_request("the body of the request must be a TokenRequest object")
+        account = self._core.get("serviceaccounts", asked.path.name, asked.path.namespace)
+        lifetime_s = spec.get("expirationSeconds") or TOKEN_LIFETIME_DEFAULT_S
+        if not isinstance(lifetime_s, int) or not TOKEN_LIFETIME_MIN_S <= lifetime_s <= TOKEN_LIFETIME_MAX_S:
+            told = f"Invalid value: {lifetime_s}: may not specify a duration less than 10 minutes"
+            why = failures.cause("spec.expirationSeconds", told)
+            raise failures.invalid(asked.resource, asked.path.name, why)
+        audiences = [str(audience) for audience in spec.get("audiences") or ()]
+        user = service_account(asked.path.namespace, account.name, account.uid)
+        answer = {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {"name": account.name, "namespace": account.namespace},
+            "spec": {**spec, "audiences": audiences, "expirationSeconds": lifetime_s},
+            "status": {
+                "token": self._tokens.mint(user, audiences, lifetime_s),
+                "expirationTimestamp": timestamp(self._core.now() + lifetime_s),
+            },
+        }
+        return asked.answer_tree(answer, status=201)
+
+
+def _success() -> dict[str, Any]:
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+def _log_options(query: Mapping[str, str], now_s: float) -> LogOptions:
+    since_s = 0.0
+    if query.get("sinceSeconds"):
+        since_s = now_s - queries.number(query, "sinceSeconds")
+    elif query.get("sinceTime"):
+        try:
+            since_s = datetime.fromisoformat(query["sinceTime"]).timestamp()
+        except ValueError:
+            raise failures.bad_request(f"sinceTime: {query['sinceTime']!r} is not a time") from None
+    return LogOptions(
+        container=query.get("container", ""),
+        tail=queries.number(query, "tailLines") if "tailLines" in query else None,
+        bytes_max=queries.number(query, "limitBytes") if "limitBytes" in query else None,
+        since_s=since_s,
+        timestamps=bool(queries.flag(query, "timestamps")),
+        previous=bool(queries.flag(query, "previous")),
+    )

@@ -1,0 +1,95 @@
+"""What one API server is started with, and the flags that say it."""
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deltawire.common.errors import ConfigError
+
+# More objects than this in one --objects entry is a slip of the keyboard.
+OBJECTS_MAX = 10_000_000
+_RATE = re.compile(r"(?P<count>[0-9]+(?:\.[0-9]+)?)(?:/(?P<unit>s|m))?")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServerOptions:
+    """``port`` 0 takes a free one. ``data`` keeps objects over restarts. ``tokens`` need ``tls`` for kubectl.
+
+    ``objects`` are made at the start, by resource (``{"pods": 1000}``); ``churn_per_s`` are writes a second
+    of the simulated cluster; ``seed`` decides what it writes. ``kubeconfig`` is written when listening.
+    ``expired_watch_as_http`` answers a watch from a lost version with HTTP 410 (real servers: an ERROR event in
+    the stream, the default). The window bounds the events kept of each resource.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    data: Path | None = None
+    tls: bool = False
+    tokens: tuple[str, ...] = ()
+    objects: Mapping[str, int] = field(default_factory=dict)
+    churn_per_s: float = 0.0
+    bookmark_interval_s: float = 60.0
+    seed: int = 1
+    kubeconfig: Path | None = None
+    expired_watch_as_http: bool = False
+    window_events_max: int = 10_000
+    window_bytes_max: int = 64 << 20
+
+
+def parse_rate(text: str) -> float:
+    """``200/s``, ``600/m`` or a bare ``200`` as writes a second. Raises ConfigError."""
+    found = _RATE.fullmatch(text.strip())
+    if found is None:
+        raise ConfigError(f"{text!r} is not a rate", path="churn", hint="write it as 200/s")
+    return float(found["count"]) / (60 if found["unit"] == "m" else 1)
+
+
+def parse_objects(texts: Sequence[str]) -> dict[str, int]:
+    """``["pods=1000", "configmaps=5,nodes=3"]`` as numbers by resource. Raises ConfigError."""
+    objects: dict[str, int] = {}
+    for entry in (entry.strip() for text in texts for entry in text.split(",")):
+        name, sign, count = entry.partition("=")
+        if not name or not sign or not count.isdecimal() or len(count) > 9 or int(count) > OBJECTS_MAX:
+            raise ConfigError(f"{entry!r} is not RESOURCE=NUMBER", path="objects", hint="as in pods=1000")
+        objects[name.strip().lower()] = int(count)
+    return objects
+
+
+def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
+    """The options of ``python -m deltawire.apiserver``. Raises ConfigError for values that make no sense."""
+    parser = argparse.ArgumentParser(
+        prog="deltawire apiserver", description="An embedded Kubernetes API server."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback)")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port (default)")
+    parser.add_argument(
+        "--write-kubeconfig", type=Path, metavar="FILE", help="written when the server listens"
+    )
+    parser.add_argument(
+        "--objects", action="append", default=[], metavar="pods=1000", help="made at the start"
+    )
+    parser.add_argument("--churn", default="0", metavar="200/s", help="writes of a small simulated cluster")
+    parser.add_argument("--data", type=Path, metavar="FILE", help="keep the objects over restarts")
+    parser.add_argument("--tls", action="store_true", help="https with a certificate made for this run")
+    parser.add_argument("--token", action="append", default=[], help="a bearer token to let in (repeatable)")
+    parser.add_argument("--bookmark-interval", type=float, default=60.0, metavar="SECONDS")
+    parser.add_argument("--seed", type=int, default=1, help="decides what the simulated cluster does")
+    flags = parser.parse_args(argv)
+    if not 0 <= flags.port <= 65535:
+        raise ConfigError(f"{flags.port} is not a port", path="port", hint="0 to 65535")
+    if not flags.bookmark_interval > 0:
+        raise ConfigError("must be above 0", path="bookmark-interval")
+    return ApiServerOptions(
+        host=flags.host,
+        port=flags.port,
+        data=flags.data,
+        tls=flags.tls,
+        tokens=tuple(flags.token),
+        objects=parse_objects(flags.objects),
+        churn_per_s=parse_rate(flags.churn),
+        bookmark_interval_s=flags.bookmark_interval,
+        seed=flags.seed,
+        kubeconfig=flags.write_kubeconfig,
+    )

@@ -1,0 +1,48 @@
+"""Fixtures for pytest: an API server of a test's own, with a kubeconfig for it.
+
+Loaded in every pytest run of whoever installs this project, so nothing but pytest is imported before a fixture
+is asked for.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from deltawire.apiserver.server import ApiServer
+
+
+@pytest.fixture
+def deltawire_api_factory() -> "Iterator[Callable[..., ApiServer]]":
+    """Start servers: ``factory(objects={"pods": 10}, tls=True)``, by the fields of `ApiServerOptions`.
+
+    All of them end with the test. Raises ConfigError for options that make no sense.
+    """
+    from deltawire.apiserver.options import ApiServerOptions
+    from deltawire.apiserver.server import ApiServer
+
+    started: list[ApiServer] = []
+
+    def start(**options: Any) -> ApiServer:
+        server = ApiServer(ApiServerOptions(**options))
+        server.start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def deltawire_api(deltawire_api_factory: "Callable[..., ApiServer]") -> "ApiServer":
+    """A server of this test alone: plain http on a free port, the first namespaces, nothing else."""
+    return deltawire_api_factory()
+
+
+@pytest.fixture
+def deltawire_kubeconfig(deltawire_api: "ApiServer", tmp_path: Path) -> Path:
+    """A kubeconfig file for `deltawire_api`."""
+    return deltawire_api.write_kubeconfig(tmp_path / "deltawire.kubeconfig")

@@ -1,0 +1,153 @@
+"""The API server as an object that tests and programs hold: a thread with an event loop of its own."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from deltawire.apiserver.core.api import ApiCore
+from deltawire.apiserver.faults.plan import Fault
+from deltawire.apiserver.http.request_log import RequestLog
+from deltawire.apiserver.options import ApiServerOptions
+from deltawire.apiserver.service import Service
+
+_T = TypeVar("_T")
+
+# Bound on waiting for the server's thread, at the start (filling the store included) and at the end.
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 10.0
+
+
+class ApiServer:
+    """Start it, use ``url``, stop it; or use it as a context manager."""
+
+    def __init__(self, options: ApiServerOptions | None = None) -> None:
+        self._service = Service(options or ApiServerOptions())
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``; empty before the start."""
+        return self._service.url
+
+    @property
+    def ca_pem(self) -> bytes:
+        """The certificate clients must trust; empty without TLS."""
+        return self._service.ca_pem
+
+    @property
+    def requests(self) -> RequestLog:
+        """Lists, watches and other requests that came; may be read from any thread."""
+        return self._service.requests
+
+    @property
+    def core(self) -> ApiCore:
+        """The objects. While the server runs, touch them only inside `call`."""
+        return self._service.core
+
+    def start(self) -> str:
+        """Listen, and return the URL. Raises ConfigError or StateError, as `Service.start` does."""
+        if self._thread is not None:
+            return self.url
+        ready = threading.Event()
+        loop = self._loop = asyncio.new_event_loop()
+
+        def run() -> None:
+            asyncio.set_event_loop(loop)
+            loop.call_soon(ready.set)
+            loop.run_forever()
+
+        self._thread = threading.Thread(target=run, name="deltawire-apiserver", daemon=True)
+        self._thread.start()
+        ready.wait(START_TIMEOUT_S)
+        try:
+            asyncio.run_coroutine_threadsafe(self._service.start(), loop).result(START_TIMEOUT_S)
+        except BaseException:
+            self.stop()
+            raise
+        return self.url
+
+    def stop(self) -> None:
+        """End watches in good order, stop listening, end the thread."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        self._loop = self._thread = None
+        try:
+            asyncio.run_coroutine_threadsafe(self._service.stop(), loop).result(STOP_TIMEOUT_S)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(STOP_TIMEOUT_S)
+            if not thread.is_alive():
+                loop.close()
+
+    def call(self, action: Callable[[ApiCore], _T]) -> _T:
+        """Run ``action(core)`` in the server's thread and return what it returns."""
+        if self._loop is None:
+            return action(self._service.core)
+
+        async def run() -> _T:
+            return action(self._service.core)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(START_TIMEOUT_S)
+
+    def create(self, resource: str, obj: dict[str, Any], namespace: str = "") -> dict[str, Any]:
+        """Create an object and return it as stored. Raises StatusError."""
+        return self.call(lambda core: core.create(resource, obj, namespace)).decode()
+
+    def script_log(self, pod: str, text: str, *, namespace: str = "default", container: str = "") -> None:
+        """Make ``text`` what a container of that pod printed just now. Raises StatusError."""
+        self.call(lambda core: core.script_log(pod, namespace, text, container=container))
+
+    def compact(self, resource: str = "") -> None:
+        """Forget recent events, so that resuming an older watch answers 410."""
+        self.call(lambda core: core.compact(resource))
+
+    def rewind(self, version: int) -> None:
+        """Be as of that resourceVersion again, as after a restored backup; open watches are cut.
+
+        Raises StatusError.
+        """
+
+        def back(core: ApiCore) -> None:
+            core.rewind(version)
+            self._service.streams.cut()
+
+        self.call(back)
+
+    def cut(self, resource: str = "") -> int:
+        """Drop the connections of open watches; how many there were."""
+        return self.call(lambda core: self._service.streams.cut(resource))
+
+    def fault(
+        self,
+        kind: str,
+        value: float | None = None,
+        *,
+        resource: str = "",
+        verb: str = "",
+        count: int | None = None,
+    ) -> int:
+        """Make something go wrong (the kinds: `faults.plan`); the id to clear it by. Raises StatusError."""
+        fault = Fault(kind, value, resource, verb, count)
+        return self.call(lambda core: self._service.faults.add(fault)).id
+
+    def clear_faults(self, fault_id: int = 0) -> int:
+        """Take one fault away, or all; how many there were."""
+        return self.call(lambda core: self._service.faults.clear(fault_id))
+
+    def write_kubeconfig(self, path: Path | str) -> Path:
+        self._service.write_kubeconfig(Path(path))
+        return Path(path)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

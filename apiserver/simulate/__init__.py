@@ -1,0 +1,6 @@
+"""A small cluster that lives: objects at start, and writes at a steady rate that look like a real cluster's.
+
+``cluster`` decides what to write next, ``pacing`` when, ``runner`` does it in the server's event loop.
+
+Not here: HTTP (it writes to the core), and controllers that react to users' objects.
+"""

@@ -1,0 +1,3 @@
+from deltawire.cli.main import main
+
+main()

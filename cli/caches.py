@@ -1,0 +1,131 @@
+"""Which cache a command means, and how fresh it is."""
+
+import fcntl
+from dataclasses import dataclass
+from pathlib import Path
+
+from deltawire.cli.stores import Cache, cached_resources, clusters_of, open_cache, shards_of
+from deltawire.common.config.plan import Plan
+from deltawire.common.errors import ConfigError, DeltawireError, StateError
+from deltawire.common.meta.keys import display_key
+from deltawire.common.meta.resources import ResourceType, find, parse_query
+from deltawire.common.meta.units import format_age
+
+LOCK_FILE = "supervisor.lock"
+FALLBACK_NAMESPACE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An open cache and what it holds."""
+
+    cluster: str
+    resource: ResourceType
+    cache: Cache
+
+
+def find_cache(plan: Plan, text: str, cluster: str | None = None) -> Found:
+    """The cache of the resource that ``text`` names by kubectl's grammar. Raises StateError, ConfigError."""
+    shards = shards_of(plan.store_dir)
+    if not shards:
+        raise StateError(
+            f"{plan.store_dir} is not a state folder of deltawire",
+            hint="name it with --store, or run `deltawire up`",
+        )
+    chosen = _cluster(plan, cluster)
+    cached = cached_resources(plan.store_dir, chosen)
+    name = _match(text, cached)
+    cache = open_cache(plan.store_dir, chosen, name, shards) if name else None
+    if cache is None:
+        known = ", ".join(cached) or "nothing yet"
+        raise StateError(
+            f"{text!r} is not cached in cluster {chosen!r}; cached: {known}",
+            hint="add an informer, or a handler that watches it",
+        )
+    return Found(chosen, _type(name), cache)
+
+
+def default_namespace(plan: Plan, cluster: str) -> str:
+    """The namespace of the cluster's context, as kubectl takes it; ``default`` where that cannot be read."""
+    from deltawire.client.config.loading import load
+
+    options = plan.clusters.get(cluster)
+    if options is None:
+        return FALLBACK_NAMESPACE
+    try:
+        return load(kubeconfig=options.kubeconfig, context=options.context).namespace
+    except DeltawireError:
+        return FALLBACK_NAMESPACE
+
+
+def is_running(store_dir: Path) -> bool:
+    """True if a supervisor holds the state folder."""
+    try:
+        with (store_dir / LOCK_FILE).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def freshness_line(found: Found, store_dir: Path, wall_s: float) -> str:
+    """``cache of dev/pods: 212 objects, last change stored 3s ago, kept up to date``."""
+    shards = found.cache.freshness()
+    committed_s = max((shard.committed_at for shard in shards), default=0) / 1e6
+    age = f"{format_age(wall_s - committed_s)} ago" if committed_s else "never"
+    is_listed = all(stream.synced for shard in shards for stream in shard.streams.values())
+    is_current = all(stream.resume for shard in shards for stream in shard.streams.values())
+    if not is_running(store_dir):
+        state = "nothing runs, so it may be out of date"
+    elif not is_listed:
+        state = "still being filled for the first time"
+    elif not is_current:
+        state = "being listed again"
+    else:
+        state = "kept up to date"
+    return (
+        f"cache of {found.cluster}/{found.resource.name}: {found.cache.count()} objects, "
+        f"last stored {age}, {state}"
+    )
+
+
+def key_words(resource: ResourceType, key: str) -> str:
+    """``pods default/web``."""
+    return f"{resource.name} {display_key(key)}"
+
+
+def _cluster(plan: Plan, wanted: str | None) -> str:
+    known = clusters_of(plan.store_dir)
+    if wanted is not None:
+        if wanted not in known:
+            raise ConfigError(
+                f"nothing of a cluster {wanted!r} is cached (clusters: {', '.join(known) or 'none'})",
+                path="--cluster",
+            )
+        return wanted
+    return plan.first_cluster if plan.first_cluster in known or not known else next(iter(known))
+
+
+def _match(text: str, cached: list[str]) -> str:
+    """The cached resource's name that ``text`` means, "" if none."""
+    builtin = find(text)
+    if builtin is not None:
+        return builtin.name if builtin.name in cached else ""
+    for query in parse_query(text):
+        for name in cached:
+            plural, _, group = name.partition(".")
+            if query.word in (plural, plural.removesuffix("s")) and query.group in ("", group):
+                return name
+    return ""
+
+
+def _type(name: str) -> ResourceType:
+    """The type of a cached resource. Of one that is not built in, the objects themselves say their kind."""
+    builtin = find(name)
+    if builtin is not None:
+        return builtin
+    plural, _, group = name.partition(".")
+    singular = plural.removesuffix("s")
+    return ResourceType(group, "", plural, "", True, singular)

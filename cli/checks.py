@@ -1,0 +1,95 @@
+"""What `check` looks at, each as a line: the first things that go wrong in a new installation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deltawire.cli.caches import is_running
+from deltawire.cli.clients import client_config, new_client
+from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
+from deltawire.common.errors import DeltawireError
+from deltawire.common.store import folder as state_folder
+
+if TYPE_CHECKING:
+    from deltawire.client.rest.client import RESTClient
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One thing that was looked at."""
+
+    what: str
+    text: str
+    is_ok: bool = True
+
+
+def config_result(is_file: bool, plan: Plan) -> Result:
+    """Reached only with a config that is right."""
+    where = "read" if is_file else "no file, defaults are used"
+    return Result("config", f"{where}: {len(plan.informers)} informers, {len(plan.handlers)} handlers")
+
+
+def run(plan: Plan) -> Iterator[Result]:
+    """State folder, clusters, informers; one result after the other, as asking takes time."""
+    yield _state(plan)
+    for cluster in plan.clusters:
+        yield from _cluster(plan, cluster)
+
+
+def _state(plan: Plan) -> Result:
+    what = f"state folder {plan.store_dir}"
+    if not plan.store_dir.exists():
+        return Result(what, "not there yet, will be made")
+    try:
+        state_folder.prepare(plan.store_dir, plan.shards)
+    except DeltawireError as error:
+        return Result(what, str(error), False)
+    return Result(what, "in use by a running `deltawire up`" if is_running(plan.store_dir) else "ours, free")
+
+
+def _cluster(plan: Plan, cluster: str) -> Iterator[Result]:
+    from deltawire.client.discovery.discovery_client import DiscoveryClient
+
+    what = f"cluster {cluster}"
+    informers = [i for i in plan.informers.values() if i.cluster == cluster]
+    try:
+        found = client_config(plan, cluster)
+        why = f" ({found.why})" if found.why else ""
+        yield Result(f"{what} config", f"{found.source}: {found.host} with {found.identity}{why}")
+        client = new_client(plan, cluster)
+    except DeltawireError as error:
+        yield Result(f"{what} config", str(error), False)
+        return
+    try:
+        try:
+            version = DiscoveryClient(client).server_version()
+            yield Result(what, f"answers, version {version.git_version}")
+        except DeltawireError as error:
+            yield Result(what, str(error), False)
+            return
+        for informer in informers:
+            yield _informer(client, informer)
+    finally:
+        client.close()
+
+
+def _informer(client: "RESTClient", informer: InformerPlan) -> Result:
+    """Does what the reflector will do: one list of one object, one watch that is closed at once."""
+    from deltawire.client.discovery.discovery_client import DiscoveryClient
+
+    what = f"informer {informer.name}"
+    try:
+        resource = DiscoveryClient(client).resolve(informer.resource)
+        for stream in informer.streams:
+            namespace = "" if stream == ALL_NAMESPACES else stream
+            selectors = {
+                "labelSelector": informer.options.label_selector,
+                "fieldSelector": informer.options.field_selector,
+            }
+            client.list_page(resource, namespace, {"limit": 1, **selectors})
+            client.open_watch(
+                resource, namespace, {"timeoutSeconds": 1, **selectors}, read_timeout_s=5.0
+            ).close()
+    except DeltawireError as error:
+        return Result(what, str(error), False)
+    return Result(what, "may be listed and watched")

@@ -1,0 +1,41 @@
+"""``deltawire apiserver``: the embedded API server alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def apiserver(
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 0,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    write_kubeconfig: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Written when the server listens.")
+    ] = None,
+    objects: Annotated[
+        list[str] | None, typer.Option(metavar="pods=1000", help="Objects made at the start.")
+    ] = None,
+    churn: Annotated[
+        str, typer.Option(metavar="200/s", help="Writes a second of a small simulated cluster.")
+    ] = "0",
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the objects here over restarts.")
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="https, with a certificate made for this run.")] = False,
+    token: Annotated[
+        list[str] | None, typer.Option(metavar="T", help="A bearer token to let in; repeatable.")
+    ] = None,
+) -> int:
+    """Run a Kubernetes API server in memory, for demos and tests: kubectl and client libraries work against it."""
+    from deltawire.apiserver.main import main
+
+    argv = ["--port", str(port), "--host", host, "--churn", churn]
+    if write_kubeconfig is not None:
+        argv += ["--write-kubeconfig", str(write_kubeconfig)]
+    if data is not None:
+        argv += ["--data", str(data)]
+    for entry in objects or []:
+        argv += ["--objects", entry]
+    for entry in token or []:
+        argv += ["--token", entry]
+    return main([*argv, "--tls"] if tls else argv)

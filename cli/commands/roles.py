@@ -1,0 +1,73 @@
+"""``deltawire reflector | fifo | informer | handler NAME``: one role, where something else supervises."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deltawire.cli.commands import options
+
+IndexOption = Annotated[
+    int, typer.Option("--index", metavar="N", min=0, help="Which of its kind, counted from 0.")
+]
+ReplicaOption = Annotated[
+    int | None,
+    typer.Option("--index", metavar="N", min=0, help="Which replica. Default: named after this host."),
+]
+
+
+def reflector(
+    index: IndexOption = 0,
+    config: options.ConfigOption = None,
+    log_level: options.LogLevelOption = "info",
+) -> int:
+    """Run one reflector: it lists and watches its share of the streams and hands the changes to the broker."""
+    from deltawire.reflector.main import main
+
+    return _run(main, config, log_level, "--index", str(index))
+
+
+def fifo(config: options.ConfigOption = None, log_level: options.LogLevelOption = "info") -> int:
+    """Run the broker: a queue for each shard between reflectors and informer workers."""
+    from deltawire.fifo.main import main
+
+    return _run(main, config, log_level)
+
+
+def informer(
+    index: IndexOption = 0,
+    config: options.ConfigOption = None,
+    log_level: options.LogLevelOption = "info",
+) -> int:
+    """Run one informer worker: it keeps the caches of its shards and delivers their changes to handlers."""
+    from deltawire.cli.config_source import required
+    from deltawire.cli.lone import prepare_store
+    from deltawire.informer.main import main
+
+    prepare_store(required(config))
+    return _run(main, config, log_level, "--index", str(index))
+
+
+def handler(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A handler of the config.")],
+    index: ReplicaOption = None,
+    config: options.ConfigOption = None,
+    log_level: options.LogLevelOption = "info",
+) -> int:
+    """Run one replica of a handler."""
+    from deltawire.cli.lone import replica_name
+    from deltawire.handlers.main import main
+
+    which = ["--replica", replica_name(name)] if index is None else ["--index", str(index)]
+    return _run(main, config, log_level, "--handler", name, *which)
+
+
+def _run(main: Callable[[Sequence[str]], int], config: Path | None, log_level: str, *arguments: str) -> int:
+    """Run ``main`` as ``python -m deltawire.<role>`` would, with what plug-ins watch filled in."""
+    from deltawire.cli.config_source import required
+    from deltawire.cli.lone import effective_file
+
+    options.check_log_level(log_level)
+    with effective_file(required(config)) as file:
+        return main(["--config", str(file), "--log-level", log_level, *arguments])

@@ -1,0 +1,48 @@
+"""``deltawire run``: plug-in files without a config."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deltawire.cli.commands import options
+
+
+def run(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.py", help="Plug-in files.")],
+    context: Annotated[
+        str | None, typer.Option("--context", metavar="C", help="The kubeconfig's context to use.")
+    ] = None,
+    namespace: options.NamespaceOption = None,
+    all_namespaces: options.AllNamespacesOption = False,
+    embedded: options.EmbeddedOption = False,
+    for_: options.ForOption = None,
+    as_json: options.JsonOption = False,
+    metrics: options.MetricsOption = None,
+    store: options.StoreOption = None,
+    objects: options.ObjectsOption = None,
+    churn: options.ChurnOption = "50/s",
+    log_level: options.LogLevelOption = "warning",
+) -> int:
+    """Run handlers without a config: what the decorators in the files name is watched.
+
+    Without -n all namespaces are watched, as with -A.
+    """
+    from deltawire.cli import config_source, session
+    from deltawire.common.errors import ConfigError
+
+    if namespace and all_namespaces:
+        raise ConfigError("-n and -A contradict each other")
+    if context and embedded:
+        raise ConfigError("--context and --embedded contradict each other")
+    config = config_source.of_plugins(files, namespace=namespace, context=context)
+    server = session.EmbeddedServer(tuple(objects or ("pods=200",)), churn) if embedded else None
+    return session.run(
+        session.Session(
+            config_source.with_options(config, store=store, metrics=metrics),
+            server=server,
+            for_s=options.parse_for(for_),
+            as_json=as_json,
+            log_level=options.check_log_level(log_level),
+        )
+    )

@@ -1,0 +1,44 @@
+"""``deltawire status``: everything about the pipeline that runs, or what its state folder holds."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from deltawire.cli.commands import options
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="The whole status as one JSON object.")] = False,
+    config: options.ConfigOption = None,
+    store: options.StoreOption = None,
+) -> int:
+    """Show the processes, each stream of each reflector, each cache and each handler, with what is wrong.
+
+    Exit code 1 if nothing runs.
+    """
+    import msgspec
+
+    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.requests import NotRunning, Supervision
+    from deltawire.cli.supervisor.status_types import Snapshot
+    from deltawire.cli.view import status as view
+
+    plan = plan_of(config, store)
+    try:
+        with Supervision(plan) as supervision:
+            plain = supervision.ask("status")
+    except NotRunning as reason:
+        caches = view.stored(plan.store_dir)
+        if as_json:
+            body = {"running": False, "store": str(plan.store_dir), "caches": caches}
+            sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+        else:
+            sys.stdout.write("\n".join([str(reason), *view.stored_lines(plan.store_dir, caches)]) + "\n")
+        return 1
+    if as_json:
+        sys.stdout.write(msgspec.json.encode({"running": True, **plain}).decode() + "\n")
+    else:
+        snapshot = msgspec.convert(plain, Snapshot)
+        sys.stdout.write("\n".join(view.render(snapshot)) + "\n")
+    return 0

@@ -1,0 +1,28 @@
+"""``deltawire trace``: where an object is on its way."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from deltawire.cli.commands import options
+
+
+def trace(
+    target: Annotated[str, typer.Argument(metavar="TYPE/NAME", help="pods/web-1, or pods/NAMESPACE/web-1.")],
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NS", help="The object's namespace.")
+    ] = "default",
+    config: options.ConfigOption = None,
+    store: options.StoreOption = None,
+) -> int:
+    """Follow one object through every stage, with the version that each has and its age."""
+    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.trace import parse_target
+    from deltawire.cli.trace import trace as lines_of
+    from deltawire.common.clock import SystemClock
+
+    plan = plan_of(config, store)
+    informer, key = parse_target(plan, target, namespace)
+    sys.stdout.write("\n".join(lines_of(plan, informer, key, SystemClock().wall_s())) + "\n")
+    return 0

@@ -1,0 +1,42 @@
+"""``deltawire up``: all roles under a supervisor."""
+
+from deltawire.cli.commands import options
+
+
+def up(
+    config: options.ConfigOption = None,
+    embedded: options.EmbeddedOption = False,
+    for_: options.ForOption = None,
+    as_json: options.JsonOption = False,
+    metrics: options.MetricsOption = None,
+    store: options.StoreOption = None,
+    objects: options.ObjectsOption = None,
+    churn: options.ChurnOption = "50/s",
+    log_level: options.LogLevelOption = "warning",
+) -> int:
+    """Run the whole pipeline: reflectors, broker, informer workers and handlers, each a process of its own.
+
+    What ends is started again. Ctrl-C finishes what is in flight and leaves; a second Ctrl-C kills. With
+    --embedded and no config file a demo runs: no cluster is needed.
+    """
+    from deltawire.cli import config_source, session
+    from deltawire.common.errors import ConfigError
+
+    found = config_source.read(config)
+    if found is None and embedded:
+        found = config_source.demo()
+    if found is None:
+        raise ConfigError(
+            f"there is no {config_source.DEFAULT_FILE} here",
+            hint="name a config with -c, or try `deltawire up --embedded`, which needs none",
+        )
+    server = session.EmbeddedServer(tuple(objects or ("pods=200",)), churn) if embedded else None
+    return session.run(
+        session.Session(
+            config_source.with_options(found, store=store, metrics=metrics),
+            server=server,
+            for_s=options.parse_for(for_),
+            as_json=as_json,
+            log_level=options.check_log_level(log_level),
+        )
+    )

@@ -1,0 +1,45 @@
+"""What a role needs where something else supervises it: containers, systemd, a terminal each."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import msgspec
+
+from deltawire.cli import config_source, runtime_folder
+from deltawire.common.config.load import dump
+from deltawire.common.config.plan import Plan
+from deltawire.common.config.schema import Config
+from deltawire.common.store import folder as state_folder
+
+
+def effective(config: Config) -> Config:
+    """As `config_source.effective`, but whether a role reports and keeps a health file is for the user to say."""
+    runtime = config.runtime
+    found = config_source.effective(config)
+    kept = msgspec.structs.replace(found.runtime, control=runtime.control, health=runtime.health)
+    return msgspec.structs.replace(found, runtime=kept)
+
+
+@contextmanager
+def effective_file(config: Config) -> Iterator[Path]:
+    """The effective config as a file, for as long as a role runs. Raises ConfigError, PluginError, StateError."""
+    whole = effective(config)
+    runtime_folder.prepare(Plan(whole).runtime_dir)
+    with NamedTemporaryFile(prefix="deltawire-", suffix=".json") as file:
+        file.write(dump(whole))
+        file.flush()
+        yield Path(file.name)
+
+
+def prepare_store(config: Config) -> None:
+    """Make the state folder, or check that it fits. Raises StateError."""
+    plan = Plan(config)
+    state_folder.prepare(plan.store_dir, plan.shards)
+
+
+def replica_name(handler: str) -> str:
+    """The name of a replica that nobody numbered: containers and pods have hosts' names of their own."""
+    return f"{handler}-{socket.gethostname()}"

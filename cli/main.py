@@ -1,0 +1,109 @@
+"""Entry point of ``deltawire``: the commands, and what an error looks like."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import typer
+
+from deltawire.cli.commands import dead_letters, handlers
+from deltawire.cli.commands.apiserver import apiserver
+from deltawire.cli.commands.check import check
+from deltawire.cli.commands.get import get
+from deltawire.cli.commands.hub import hub
+from deltawire.cli.commands.kill import kill
+from deltawire.cli.commands.roles import fifo, handler, informer, reflector
+from deltawire.cli.commands.run import run
+from deltawire.cli.commands.status import status
+from deltawire.cli.commands.tail import tail
+from deltawire.cli.commands.trace import trace
+from deltawire.cli.commands.up import up
+from deltawire.common.errors import DeltawireError
+from deltawire.common.version import __version__
+
+app = typer.Typer(
+    name="deltawire",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _exits(command: Callable[..., int | None]) -> Callable[..., None]:
+    """The command as typer wants it: its number is the exit code, a user's mistake is one line."""
+
+    @wraps(command)
+    def call(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except DeltawireError as error:
+            sys.stderr.write(f"deltawire: {error}\n")
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            # Before the supervisor took the signals over, or in a command that waits for an answer.
+            # Imported here: it reads the config's code, which `--help` does not need.
+            from deltawire.common.process import EXIT_INTERRUPTED
+
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:
+            # `| head` has seen enough.
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+        raise typer.Exit(code or 0)
+
+    return call
+
+
+_PANELS: dict[str, list[tuple[str, Callable[..., int]]]] = {
+    "Run": [("up", up), ("run", run), ("apiserver", apiserver)],
+    "Look": [
+        ("get", get),
+        ("tail", tail),
+        ("trace", trace),
+        ("status", status),
+        ("check", check),
+    ],
+    "Try": [("kill", kill)],
+    "One role alone": [
+        ("reflector", reflector),
+        ("fifo", fifo),
+        ("informer", informer),
+        ("handler", handler),
+        ("hub", hub),
+    ],
+}
+for _panel, _commands in _PANELS.items():
+    for _name, _command in _commands:
+        app.command(_name, rich_help_panel=_panel)(_exits(_command))
+handlers.app.command("list")(_exits(handlers.list_))
+app.add_typer(handlers.app, name="handlers", rich_help_panel="Look")
+for _name, _command in (
+    ("list", dead_letters.list_),
+    ("show", dead_letters.show),
+    ("retry", dead_letters.retry),
+    ("drop", dead_letters.drop),
+):
+    dead_letters.app.command(_name)(_exits(_command))
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Look")
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        sys.stdout.write(f"deltawire {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Watch Kubernetes once, handle it everywhere: client-go's shared informers as a set of processes."""
+
+
+def main() -> None:
+    """The console script."""
+    app()

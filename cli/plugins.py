@@ -1,0 +1,97 @@
+"""What plug-in files watch: asked of a process that loads them and ends, so that user code never runs in ours."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from deltawire.common.config.schema import Config, Subscription
+from deltawire.common.errors import ConfigError, PluginError
+
+# A plug-in that has not been loaded after this long hangs.
+DESCRIBE_TIMEOUT_S = 30.0
+
+
+class Described(msgspec.Struct, frozen=True):
+    """One handler of a plug-in file."""
+
+    name: str
+    on: list[Subscription] = []
+
+
+class _Answer(msgspec.Struct):
+    handlers: list[Described]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    target: str
+    process: "subprocess.Popen[bytes]"
+
+
+def describe(targets: Sequence[str]) -> dict[str, list[Described]]:
+    """The handlers of each file (or dotted module), all asked at once. Raises PluginError with one line."""
+    asked = [_Asked(target, _ask(target)) for target in dict.fromkeys(targets)]
+    try:
+        return {each.target: _answer(each) for each in asked}
+    finally:
+        for each in asked:
+            if each.process.poll() is None:
+                each.process.kill()
+                each.process.wait()
+            for stream in (each.process.stdout, each.process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+def complete(config: Config) -> Config:
+    """The config with ``on`` of each `run:` handler filled in from its file. Raises PluginError, ConfigError."""
+    described = describe([h.run for h in config.handlers if h.run and not h.on])
+    handlers = []
+    for handler in config.handlers:
+        if handler.run and not handler.on:
+            chosen = _pick(described[handler.run], handler.name, handler.run)
+            handler = msgspec.structs.replace(handler, on=list(chosen.on))
+        handlers.append(handler)
+    return msgspec.structs.replace(config, handlers=handlers)
+
+
+def _ask(target: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "deltawire.handlers", "--describe", target],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _answer(asked: _Asked) -> list[Described]:
+    try:
+        out, err = asked.process.communicate(timeout=DESCRIBE_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise PluginError(
+            f"{asked.target} was not loaded within {DESCRIBE_TIMEOUT_S:g} s",
+            hint="a plug-in must not wait while it is imported",
+        ) from None
+    if asked.process.returncode != 0:
+        words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
+        raise PluginError(words[-1] if words else f"{asked.target} ended the process that loads it")
+    try:
+        return msgspec.json.decode(out, type=_Answer).handlers
+    except msgspec.MsgspecError as error:
+        raise PluginError(f"{asked.target}: what it watches cannot be read: {error}") from None
+
+
+def _pick(found: list[Described], name: str, target: str) -> Described:
+    """The handler of this name, or the only one."""
+    for handler in found:
+        if handler.name == name:
+            return handler
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(repr(handler.name) for handler in found)
+    raise ConfigError(
+        f"{target} has no handler named {name!r} (it has {names})", hint="name the config's entry after one"
+    )

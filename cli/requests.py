@@ -1,0 +1,90 @@
+"""Asking the supervisor that runs, from a command."""
+
+import os
+from typing import Any
+
+import zmq
+
+from deltawire.cli.caches import is_running
+from deltawire.common.clock import Clock, SystemClock
+from deltawire.common.config.plan import Plan
+from deltawire.common.errors import DeltawireError
+from deltawire.common.wire.identity import new_identity
+from deltawire.common.wire.link import Arrived, Link, Opened
+
+CONNECT_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 10.0
+
+
+class NotRunning(DeltawireError):
+    """No supervisor answers for this state folder."""
+
+
+class Supervision:
+    """A connection to the supervisor. Use as a context manager. Raises NotRunning when nobody answers."""
+
+    def __init__(self, plan: Plan, *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._asked = 0
+        self._link = Link(
+            self._context,
+            plan.endpoint("control"),
+            new_identity("cli", f"cli-{os.getpid()}"),
+            dict,
+            clock=self._clock,
+            silent_s=ANSWER_TIMEOUT_S,
+        )
+        # Nobody holds the state folder: there is no use in waiting for an answer.
+        if not is_running(plan.store_dir) or not self._wait(Opened, CONNECT_TIMEOUT_S):
+            self.close()
+            raise NotRunning(
+                f"no `deltawire up` runs on the state folder {plan.store_dir}",
+                hint="start it, or name the config with -c",
+            )
+
+    def ask(self, verb: str, arguments: dict[str, Any] | None = None) -> Any:
+        """The answer's body. Raises DeltawireError with the supervisor's own words when it refuses."""
+        self._asked += 1
+        if not self._link.send("ask", self._asked, verb, arguments or {}):
+            raise NotRunning("the supervisor has just gone")
+        deadline_s = self._clock.now_s() + ANSWER_TIMEOUT_S
+        while (left_s := deadline_s - self._clock.now_s()) > 0:
+            event = self._wait(Arrived, left_s)
+            if isinstance(event, Arrived) and event.kind == "answer" and event.body[0] == self._asked:
+                if not event.body[1]:
+                    raise DeltawireError(str(event.body[2]))
+                return event.body[2]
+            if not self._link.is_open:
+                raise NotRunning("the supervisor has just gone")
+        raise DeltawireError(f"the supervisor did not answer within {ANSWER_TIMEOUT_S:g} s")
+
+    def close(self) -> None:
+        self._link.close()
+        self._context.term()
+
+    def __enter__(self) -> "Supervision":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _wait(self, kind: type[Opened] | type[Arrived], timeout_s: float) -> Opened | Arrived | None:
+        deadline_s = self._clock.now_s() + timeout_s
+        while True:
+            for event in [*self._link.tick(), *self._link.receive(messages_max=1)]:
+                if isinstance(event, kind):
+                    return event
+            left_s = deadline_s - self._clock.now_s()
+            if left_s <= 0:
+                return None
+            self._link.socket.poll(int(min(left_s, 0.1) * 1000))
+
+
+def from_workers(answer: Any) -> dict[str, Any]:
+    """What each worker answered. Raises DeltawireError where one could not."""
+    problems = answer["problems"]
+    if problems:
+        raise DeltawireError("; ".join(f"{worker}: {problem}" for worker, problem in problems.items()))
+    answers: dict[str, Any] = answer["workers"]
+    return answers

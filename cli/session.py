@@ -1,0 +1,158 @@
+"""One run of a pipeline from a command: folders and locks, the effective config, the supervisor, the summary."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from deltawire.cli import config_source, runtime_folder
+from deltawire.cli.supervisor.launch import API_SERVER, pipeline, server_command
+from deltawire.cli.supervisor.processes import Command, Processes
+from deltawire.cli.supervisor.status_types import Snapshot
+from deltawire.cli.supervisor.supervisor import Embedded, Outcome, Supervisor, View
+from deltawire.cli.view import summary
+from deltawire.cli.view.lines import LineView
+from deltawire.common.clock import SystemClock
+from deltawire.common.config.load import dump
+from deltawire.common.config.plan import Plan
+from deltawire.common.config.schema import Config
+from deltawire.common.store import folder as state_folder
+from deltawire.common.wire.identity import process_started
+
+# The lock file's name in the state folder.
+LOCK = "supervisor"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedServer:
+    """What the embedded API server starts with, as its own flags take it."""
+
+    objects: tuple[str, ...] = ("pods=200",)
+    churn: str = "50/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How to run. ``for_s`` None: until a signal."""
+
+    config: Config
+    server: EmbeddedServer | None = None
+    for_s: float | None = None
+    as_json: bool = False
+    log_level: str = "warning"
+
+
+def run(session: Session) -> int:
+    """Run until it ends and return the exit code. Raises ConfigError, StateError, PluginError before anything runs."""
+    clock = SystemClock()
+    started_s = clock.now_s() - _age_s(clock.now_s())
+    config = session.config if session.server is None else config_source.with_embedded(session.config)
+    plan = Plan(config)
+    with ExitStack() as stack:
+        state_folder.prepare(plan.store_dir, plan.shards)
+        stack.enter_context(state_folder.hold(plan.store_dir, LOCK))
+        runtime_folder.prepare(plan.runtime_dir)
+        view = stack.enter_context(_Closing(make_view(session)))
+        processes = stack.enter_context(Processes())
+        embedded, server = None, None
+        if session.server is not None:
+            embedded, server = _embedded(plan, session.server, view)
+            # It needs nothing of what follows, and half a second to listen.
+            processes.add(API_SERVER, server)
+            processes.start(API_SERVER)
+        plan = Plan(config_source.effective(config))
+        file = plan.runtime_dir / config_source.EFFECTIVE
+        runtime_folder.write(file, dump(plan.config))
+        supervisor = Supervisor(
+            plan,
+            pipeline(plan, file, log_level=session.log_level, server=server),
+            processes,
+            view,
+            clock=clock,
+            started_s=started_s,
+            for_s=session.for_s,
+            embedded=embedded,
+            publish=_metrics(plan, stack),
+        )
+        outcome = supervisor.run()
+    _finish(session, outcome)
+    return outcome.exit_code
+
+
+def make_view(session: Session) -> View:
+    """A live view on a terminal, lines elsewhere; with --json everything but the summary goes to stderr."""
+    if session.as_json:
+        return LineView(sys.stderr)
+    is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    if sys.stdout.isatty() and not is_plain:
+        from deltawire.cli.view.live import LiveView
+
+        return LiveView()
+    return LineView(sys.stdout)
+
+
+class _Closing:
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __enter__(self) -> View:
+        return self._view
+
+    def __exit__(self, *_: object) -> None:
+        self._view.close()
+
+
+def _embedded(plan: Plan, server: EmbeddedServer, view: View) -> tuple[Embedded, Command]:
+    kubeconfig = Path(plan.clusters[config_source.EMBEDDED].kubeconfig or "")
+    kubeconfig.unlink(missing_ok=True)
+    # It forgets everything when it ends, and is another cluster the next time.
+    runtime_folder.forget_cluster(plan.store_dir, config_source.EMBEDDED)
+    arguments = ["--write-kubeconfig", str(kubeconfig), "--churn", server.churn]
+    for objects in server.objects:
+        arguments += ["--objects", objects]
+
+    def stop_churn() -> None:
+        from deltawire.cli.clients import new_client
+
+        client = new_client(plan, config_source.EMBEDDED)
+        try:
+            client.post().abs_path("/_deltawire/churn").param("rate", 0).do()
+        finally:
+            client.close()
+
+    view.note(f"embedded API server: kubectl --kubeconfig {kubeconfig} get pods -A")
+    return Embedded(kubeconfig, stop_churn), server_command(arguments)
+
+
+def _metrics(plan: Plan, stack: ExitStack) -> Callable[[Snapshot], None] | None:
+    listen = plan.config.metrics.listen
+    if listen == "off":
+        return None
+    from deltawire.cli.supervisor.metrics import MetricsServer
+
+    return stack.enter_context(MetricsServer(listen)).publish
+
+
+def _finish(session: Session, outcome: Outcome) -> None:
+    if session.as_json:
+        for failure in outcome.failures:
+            sys.stderr.write(f"FAILED: {failure}\n")
+        sys.stdout.write(msgspec.json.encode(summary.as_json(outcome.snapshot)).decode() + "\n")
+    else:
+        lines = summary.as_lines(outcome.snapshot, outcome.failures, is_checked=outcome.is_checked)
+        sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _age_s(now_s: float) -> float:
+    """How long this process has run, as /proc says; 0 where it does not."""
+    started_ticks = process_started(os.getpid())
+    if not started_ticks:
+        return 0.0
+    # /proc counts from boot, as Linux' monotonic clock does unless the machine was suspended.
+    age_s = now_s - started_ticks / os.sysconf("SC_CLK_TCK")
+    return age_s if 0 <= age_s < 60 else 0.0

@@ -1,0 +1,101 @@
+"""Reading the caches of a state folder from a command, over all shards of an informer."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from deltawire.common.meta.keys import shard_of
+from deltawire.common.store.folder import CLUSTERS, MARKER, find_shards, last_cluster_id
+from deltawire.common.store.layout import Row
+from deltawire.common.store.reader import ShardFreshness, ShardReader
+
+
+class Cache:
+    """All shards of one informer on disk. Use as a context manager. Raises StateError as `ShardReader`."""
+
+    def __init__(self, folders: list[Path], shards: int) -> None:
+        self._shards = shards
+        self._stack = ExitStack()
+        self.readers: dict[int, ShardReader] = {}
+        try:
+            for folder in folders:
+                reader = ShardReader(folder)
+                self._stack.callback(reader.close)
+                self.readers[int(folder.name.removeprefix("shard-"))] = reader
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def get(self, key: str) -> Row | None:
+        reader = self.readers.get(shard_of(key, self._shards))
+        return reader.get(key) if reader else None
+
+    def rows(self, prefix: str = "") -> Iterator[Row]:
+        """All rows whose key begins so, shard by shard."""
+        for reader in self.readers.values():
+            after = ""
+            while True:
+                rows, after = reader.page(prefix, after)
+                yield from rows
+                if not after:
+                    break
+
+    def indexed(self, name: str, value: str) -> Iterator[Row]:
+        """All rows with this value in an index."""
+        for reader in self.readers.values():
+            after = ""
+            while True:
+                rows, after = reader.index_page(name, value, after)
+                yield from rows
+                if not after:
+                    break
+
+    def count(self) -> int:
+        return sum(reader.count() for reader in self.readers.values())
+
+    def freshness(self) -> list[ShardFreshness]:
+        return [reader.meta() for reader in self.readers.values()]
+
+    def __enter__(self) -> "Cache":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+def open_cache(store_dir: Path, cluster: str, resource: str, shards: int) -> Cache | None:
+    """The cache of a resource, or None if nothing of it is stored."""
+    cluster_id = last_cluster_id(store_dir, cluster)
+    folders = find_shards(store_dir, cluster_id, resource) if cluster_id else []
+    return Cache(folders, shards) if folders else None
+
+
+def shards_of(store_dir: Path) -> int:
+    """The number of shards that a state folder was made with; 0 if there is no state folder."""
+    import msgspec
+
+    from deltawire.common.store.folder import Marker
+
+    try:
+        return msgspec.json.decode((store_dir / MARKER).read_bytes(), type=Marker).shards
+    except (OSError, msgspec.MsgspecError):
+        return 0
+
+
+def clusters_of(store_dir: Path) -> dict[str, str]:
+    """The clusters that have caches here: name → id."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode((store_dir / CLUSTERS).read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+
+
+def cached_resources(store_dir: Path, cluster: str) -> list[str]:
+    """The resources of a cluster that have a cache here."""
+    cluster_id = clusters_of(store_dir).get(cluster, "")
+    folder = store_dir / cluster_id
+    if not cluster_id or not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if find_shards(store_dir, cluster_id, p.name))

@@ -1,0 +1,169 @@
+"""The `control` socket (docs/wire.md §8): roles report to it, commands ask through it, it asks the workers."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import zmq
+
+from deltawire.cli.supervisor.reports import fault_of
+from deltawire.common.clock import Clock
+from deltawire.common.errors import CapacityError, DeltawireError
+from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener
+from deltawire.common.wire.session import Peer
+
+log = logging.getLogger(__name__)
+
+WORKER = "informer"
+COMMAND = "cli"
+# Requests that the workers answer; their bodies are passed on as they are.
+FOR_WORKERS = frozenset({"key", "dead-letters", "dead-letters-retry", "dead-letters-drop"})
+# A worker answers within its turn; one that does not is reported as missing.
+ANSWER_TIMEOUT_S = 5.0
+# Questions under way; more than this is a command in a loop.
+QUESTIONS_MAX = 64
+TOO_LARGE = "the answer is larger than a message may be (ask for less: one handler, one key)"
+
+Finish = Callable[[dict[str, Any]], None]
+
+
+class ToWorkers:
+    """An answer that the workers have to give: the verb is passed on to each of them."""
+
+
+@dataclass(slots=True)
+class _Question:
+    asker: bytes
+    number: Any
+    deadline_s: float
+    waiting: set[str]
+    answers: dict[str, Any] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+class ControlSocket:
+    """Reports and requests. ``answer`` gives a request's answer, or `ToWorkers`; DeltawireError refuses it."""
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        endpoint: str,
+        *,
+        heartbeat_s: float,
+        on_ready: Callable[[str, int], None],
+        on_silent: Callable[[str, int], None],
+        on_status: Callable[[str, int, dict[str, Any]], None],
+        answer: Callable[[str, dict[str, Any]], Any],
+        clock: Clock,
+    ) -> None:
+        self._listener = Listener(context, endpoint, clock=clock, silent_s=SILENT_INTERVALS_MAX * heartbeat_s)
+        self._on_ready = on_ready
+        self._on_silent = on_silent
+        self._on_status = on_status
+        self._answer = answer
+        self._clock = clock
+        self._questions: dict[int, _Question] = {}
+        self._malformed = 0
+        self._asked = 0
+
+    @property
+    def socket(self) -> "zmq.Socket[bytes]":
+        return self._listener.socket
+
+    @property
+    def rejected(self) -> int:
+        """Messages and hellos that broke the rules."""
+        return self._malformed + self._listener.malformed + self._listener.refused
+
+    def turn(self) -> None:
+        """Deal with what has come; give up waiting for workers that do not answer."""
+        self._listener.tick()
+        for event in self._listener.receive():
+            match event:
+                case Hello(peer):
+                    if self._listener.welcome(peer) and peer.role != COMMAND:
+                        self._on_ready(peer.name, peer.pid)
+                case Gone(peer, reason):
+                    if peer.role != COMMAND:
+                        log.info("%s is gone: %s", peer.name, reason)
+                        # Somebody who only called itself so may have gone: the process itself is still here.
+                        if not any((p.name, p.pid) == (peer.name, peer.pid) for p in self._listener.peers):
+                            self._on_silent(peer.name, peer.pid)
+                case Arrived(peer, kind, body):
+                    self._on_message(peer, kind, body)
+        now_s = self._clock.now_s()
+        for number, question in list(self._questions.items()):
+            if now_s >= question.deadline_s:
+                question.problems.update(dict.fromkeys(question.waiting, "did not answer in time"))
+                self._finish(number)
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _on_message(self, peer: Peer, kind: str, body: list[Any]) -> None:
+        if kind == "status" and len(body) == 1 and (fault := fault_of(body[0])) is not None:
+            self._reject(peer, f"a status that breaks the rules: {fault}")
+        elif kind == "status" and len(body) == 1:
+            self._on_status(peer.name, peer.pid, body[0])
+        elif kind == "ask" and len(body) == 3 and isinstance(body[1], str) and isinstance(body[2], dict):
+            self._on_ask(peer, body[0], body[1], body[2])
+        elif kind == "answer" and len(body) == 3 and isinstance(body[0], int):
+            self._on_answer(peer, body[0], bool(body[1]), body[2])
+        else:
+            self._reject(peer, f"a {kind[:40]!r} message that breaks the rules")
+
+    def _reject(self, peer: Peer, what: str) -> None:
+        self._malformed += 1
+        log.warning("reset %s: it sent %s", peer.name[:80], what)
+        self._listener.reset(peer, f"sent {what}")
+
+    def _send(self, identity: bytes, kind: str, *body: Any) -> bool:
+        """True unless the message is over the wire's bound: an answer can be, made of several workers' answers."""
+        try:
+            self._listener.send(identity, kind, *body)
+        except CapacityError as error:
+            log.warning("not sent: %s", error)
+            return False
+        return True
+
+    def _on_ask(self, peer: Peer, number: Any, verb: str, arguments: dict[str, Any]) -> None:
+        try:
+            answer = self._answer(verb, arguments)
+        except DeltawireError as error:
+            self._send(peer.identity, "answer", number, False, str(error))
+            return
+        if not isinstance(answer, ToWorkers):
+            self._send(peer.identity, "answer", number, True, answer)
+            return
+        workers = {p.name: p for p in self._listener.peers if p.role == WORKER}
+        if len(self._questions) >= QUESTIONS_MAX:
+            self._send(peer.identity, "answer", number, False, "too many requests at once")
+            return
+        self._asked += 1
+        self._questions[self._asked] = _Question(
+            peer.identity, number, self._clock.now_s() + ANSWER_TIMEOUT_S, set(workers)
+        )
+        for worker in workers.values():
+            self._send(worker.identity, "ask", self._asked, verb, arguments)
+        if not workers:
+            self._finish(self._asked)
+
+    def _on_answer(self, peer: Peer, number: Any, is_ok: bool, body: Any) -> None:
+        question = self._questions.get(number)
+        if question is None or peer.name not in question.waiting:
+            return
+        question.waiting.discard(peer.name)
+        if is_ok:
+            question.answers[peer.name] = body
+        else:
+            question.problems[peer.name] = str(body)
+        if not question.waiting:
+            self._finish(number)
+
+    def _finish(self, number: int) -> None:
+        question = self._questions.pop(number)
+        body = {"workers": question.answers, "problems": question.problems}
+        if not self._send(question.asker, "answer", question.number, True, body):
+            self._send(question.asker, "answer", question.number, False, TOO_LARGE)

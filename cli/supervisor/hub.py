@@ -1,0 +1,123 @@
+"""Status, metrics and requests where no supervisor runs: in containers somebody else starts the processes.
+
+The roles report to the control socket as ever; the hub keeps the same status model as the supervisor, and
+starts, stops and kills nothing. Roles do not need it: without it they work on and are not seen.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from deltawire.cli.supervisor.control import FOR_WORKERS, ControlSocket, ToWorkers
+from deltawire.cli.supervisor.durability import is_durable, read_mounts
+from deltawire.cli.supervisor.reporters import Reporters
+from deltawire.cli.supervisor.status_model import StatusModel
+from deltawire.cli.supervisor.status_types import Snapshot
+from deltawire.common.clock import Clock
+from deltawire.common.config.plan import Plan
+from deltawire.common.errors import ConfigError
+from deltawire.common.health import HealthFile
+from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.process import EXIT_OK
+
+TURN_MS = 250
+PUBLISH_EVERY_S = 1.0
+
+
+class Hub:
+    """Listens at the control socket of ``plan``. ``publish`` gets a snapshot each second."""
+
+    def __init__(
+        self, plan: Plan, *, clock: Clock, publish: Callable[[Snapshot], None] | None = None
+    ) -> None:
+        self._plan = plan
+        self._durable = is_durable(plan.store_dir, read_mounts())
+        self._clock = clock
+        self._publish = publish
+        self._published_at_s = float("-inf")
+        self._started_s = clock.now_s()
+        self._reporters = Reporters(expected_of(plan), silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s)
+        self._model = StatusModel(
+            list(plan.informers),
+            {name: handler.informers for name, handler in plan.handlers.items()},
+            plan.shards,
+            started_us=int(clock.wall_s() * 1e6),
+        )
+        health = plan.config.runtime.health
+        self._health = HealthFile(Path(health), clock=clock) if health else None
+        self._turns = 0
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._control = ControlSocket(
+            self._context,
+            plan.endpoint("control"),
+            heartbeat_s=plan.heartbeat_s,
+            on_ready=lambda name, pid: None,
+            on_silent=lambda name, pid: None,
+            on_status=self._on_status,
+            answer=self._answer,
+            clock=clock,
+        )
+
+    def run(self, stop: threading.Event) -> int:
+        """Until ``stop`` is set. The exit code."""
+        try:
+            while not stop.is_set():
+                self._control.socket.poll(TURN_MS)
+                self._control.turn()
+                self._turns += 1
+                if self._health:
+                    self._health.turn(self._turns, [])
+                now_s = self._clock.now_s()
+                if self._publish and now_s - self._published_at_s >= PUBLISH_EVERY_S:
+                    self._published_at_s = now_s
+                    self._publish(self.snapshot())
+            return EXIT_OK
+        finally:
+            if self._health:
+                self._health.remove()
+            self._control.close()
+            self._context.term()
+
+    def snapshot(self) -> Snapshot:
+        """Everything now."""
+        now_s = self._clock.now_s()
+        return self._model.snapshot(
+            state="starting" if self._model.not_synced() else "running",
+            up_s=now_s - self._started_s,
+            wall_us=int(self._clock.wall_s() * 1e6),
+            processes=self._reporters.statuses(now_s),
+            kills={},
+            rejected=self._control.rejected,
+            store=str(self._plan.store_dir),
+            durable=self._durable,
+        )
+
+    def _on_status(self, name: str, _pid: int, report: dict[str, Any]) -> None:
+        now_s = self._clock.now_s()
+        life = self._reporters.on_status(name, report, now_s)
+        if life:
+            # The model carries a name's counters over from pid to pid; here the life stands for the pid.
+            self._model.on_status(name, {**report, "pid": life}, now_s)
+
+    def _answer(self, verb: str, _arguments: dict[str, Any]) -> Any:
+        if verb == "status":
+            return self.snapshot().as_plain()
+        if verb in FOR_WORKERS:
+            return ToWorkers()
+        if verb == "kill":
+            raise ConfigError(
+                "the processes were not started by Deltawire", hint="kill one where it was: docker kill"
+            )
+        raise ConfigError(f"the hub does not know {verb!r}")
+
+
+def expected_of(plan: Plan) -> dict[str, str]:
+    """Name → role of the processes that the config wants. Replicas of handlers have names of their own."""
+    runtime = plan.config.runtime
+    names = {"fifo": "fifo"}
+    names |= {f"worker-{i}": "informer" for i in range(runtime.workers)}
+    names |= {f"reflector-{i}": "reflector" for i in range(runtime.reflectors)}
+    return names

@@ -1,0 +1,187 @@
+"""The processes themselves: starting them, hearing of their end, their output, memory and CPU."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from deltawire.common.process import usage_of
+
+# Bytes read from one pipe in one turn: a process that prints without end does not keep the loop from the rest.
+READ_BYTES = 64 * 1024
+# A line longer than this is shown in parts.
+LINE_BYTES_MAX = 16 * 1024
+# What is kept of a process' stderr to say why it ended.
+WORDS_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How a process is started. ``env`` is added to ours."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that a process wrote; ``is_error``: on stderr."""
+
+    name: str
+    text: str
+    is_error: bool
+
+
+class _Pipe:
+    """One output of a process, cut into lines."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._rest = b""
+        os.set_blocking(file.fileno(), False)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def read(self) -> tuple[list[str], bool]:
+        """The lines that are there, and True when nothing will come any more."""
+        try:
+            data = os.read(self.fileno(), READ_BYTES)
+        except BlockingIOError:
+            return [], False
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if self._rest and (not data or len(self._rest) > LINE_BYTES_MAX):
+            lines.append(self._rest)
+            self._rest = b""
+        return [line.decode(errors="replace").rstrip("\r") for line in lines], not data
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(slots=True)
+class _Running:
+    process: "subprocess.Popen[bytes]"
+    out: _Pipe
+    err: _Pipe
+
+
+class Processes:
+    """The running processes by name. One thread owns it: who forks is the parent that children die with."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, Command] = {}
+        self._running: dict[str, _Running] = {}
+        self._pipes: dict[int, tuple[str, _Pipe, bool]] = {}
+        self._last_words: dict[str, deque[str]] = {}
+
+    def add(self, name: str, command: Command) -> None:
+        """Say how a process is started."""
+        self._commands[name] = command
+
+    def start(self, name: str) -> int:
+        """Start the process in a group of its own and return its pid."""
+        command = self._commands[name]
+        process = subprocess.Popen(
+            list(command.argv),
+            env={**os.environ, **command.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdout is not None and process.stderr is not None  # noqa: S101  # both are PIPE
+        running = _Running(process, _Pipe(process.stdout), _Pipe(process.stderr))
+        self._running[name] = running
+        self._last_words[name] = deque(maxlen=WORDS_KEPT)
+        self._pipes[running.out.fileno()] = (name, running.out, False)
+        self._pipes[running.err.fileno()] = (name, running.err, True)
+        return process.pid
+
+    def pid(self, name: str) -> int:
+        """The pid, 0 if the process does not run."""
+        running = self._running.get(name)
+        return running.process.pid if running else 0
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """SIGKILL goes to the whole group, anything else to the process alone."""
+        running = self._running.get(name)
+        if running is None:
+            return
+        if number is signal.SIGKILL:
+            _kill_group(running.process.pid)
+        else:
+            running.process.send_signal(number)
+
+    def kill_child(self, pid: int) -> None:
+        """Kill a process that one of ours started, which may have left its group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def take_exited(self) -> list[tuple[str, int]]:
+        """(name, exit code or minus signal) of processes that ended; what was left of their groups is killed."""
+        exited = []
+        for name, running in list(self._running.items()):
+            pid = running.process.pid
+            # WNOWAIT: until it is reaped, its number cannot be another group's.
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                continue
+            _kill_group(pid)
+            exited.append((name, running.process.wait()))
+            del self._running[name]
+        return exited
+
+    def filenos(self) -> list[int]:
+        """The pipes to poll for reading."""
+        return list(self._pipes)
+
+    def take_lines(self, filenos: Sequence[int] | None = None) -> list[Line]:
+        """What was written to these pipes (None: to all)."""
+        lines = []
+        for number in self.filenos() if filenos is None else filenos:
+            if number not in self._pipes:
+                continue
+            name, pipe, is_error = self._pipes[number]
+            texts, is_over = pipe.read()
+            lines += [Line(name, text, is_error) for text in texts]
+            if is_error:
+                self._last_words[name].extend(texts)
+            if is_over:
+                del self._pipes[number]
+                pipe.close()
+        return lines
+
+    def last_words(self, name: str) -> list[str]:
+        """The last lines on stderr of the process' latest life."""
+        return list(self._last_words.get(name, ()))
+
+    def usage(self, name: str) -> tuple[float, float]:
+        """(resident MB, CPU seconds) of the process; zeros where /proc does not say."""
+        return usage_of(self.pid(name))
+
+    def close(self) -> None:
+        """Kill what still runs and wait for it."""
+        for running in self._running.values():
+            _kill_group(running.process.pid)
+            running.process.wait()
+        self._running.clear()
+        for _, pipe, _ in self._pipes.values():
+            pipe.close()
+        self._pipes.clear()
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it had no children, or they are gone

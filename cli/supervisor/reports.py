@@ -1,0 +1,116 @@
+"""The shape of a role's report, checked where it arrives: what is counted on later is a number then.
+
+A field that is missing has its default and one that is unknown is left alone: roles may be of another version.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class StreamReport(msgspec.Struct):
+    """A stream, from its reflector."""
+
+    state: str = ""
+    version: str = ""
+    error: str = ""
+    error_code: str = ""
+    retry_in_s: float | None = None
+    lists: Count = 0
+    watches: Count = 0
+    events: Count = 0
+    bytes: Count = 0
+    refused: Count = 0
+    last_progress_at: Count = 0
+
+
+class ShardReport(msgspec.Struct):
+    """A shard, from its worker."""
+
+    objects: Count = 0
+    bytes: Count = 0
+    listed: bool = False
+    stored: bool = True
+    pinned_by: list[Count] = []
+
+
+class InformerReport(msgspec.Struct):
+    """An informer, as broker, workers and handlers each know a part of it."""
+
+    shards: dict[str, ShardReport] = {}
+    published: Count = 0
+    popped: Count = 0
+    depth: Count = 0
+    leased: Count = 0
+    redelivered: Count = 0
+    dedup_deletes: Count = 0
+    dedup_updates: Count = 0
+    blocked_streams: list[str] | Count = 0
+    applied: Count = 0
+    lag_ms: float | None = None
+    error: str = ""
+    warning: str = ""
+
+
+class GroupReport(msgspec.Struct):
+    """A group and one informer, from a worker."""
+
+    delivered: Count = 0
+    acknowledged: Count = 0
+    pending: Count = 0
+    in_flight: Count = 0
+    retry: Count = 0
+    dead: Count = 0
+    coalesced: Count = 0
+    gaps: Count = 0
+    synced: bool = False
+    replicas: list[str] = []
+
+
+class LagReport(msgspec.Struct):
+    """From the read of a change to the end of its call, ms; over the last ``count`` calls."""
+
+    p50: float | None = None
+    p99: float | None = None
+    count: Count = 0
+
+
+class RoleReport(msgspec.Struct):
+    """All that is read of a report."""
+
+    role: str = ""
+    name: str = ""
+    nonce: Annotated[str, Meta(pattern="^([0-9a-f]{8})?$")] = ""
+    group: str = ""
+    pid: Count = 0
+    turns: Count = 0
+    rss_mb: float = 0.0
+    cpu_s: float = 0.0
+    malformed: Count = 0
+    refused: Count = 0
+    calls: Count = 0
+    succeeded: Count = 0
+    failed: Count = 0
+    first_ended_at: Count = 0
+    lag_ms: LagReport = msgspec.field(default_factory=LagReport)
+    streams: dict[str, StreamReport] = {}
+    informers: dict[str, InformerReport] = {}
+    groups: dict[str, dict[str, GroupReport]] = {}
+
+
+def fault_of(report: Any) -> str | None:
+    """What is wrong with a `status` message's body; None if it can be believed."""
+    try:
+        msgspec.convert(report, RoleReport)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
+
+
+def rejected_of(report: Mapping[str, Any]) -> int:
+    """Messages, hellos and lines that reached a role and broke the rules."""
+    return int(report.get("malformed") or 0) + int(report.get("refused") or 0)

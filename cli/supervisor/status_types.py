@@ -1,0 +1,140 @@
+"""The status of a whole pipeline as values: what `status --json` prints and every view reads (docs/status.md)."""
+
+from typing import Any
+
+import msgspec
+
+
+class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One process. ``state`` is a `Phase` of the supervisor; ``turns`` counts its main loop.
+
+    ``rejected``: messages, hellos and lines that reached this life of it and broke the rules.
+    """
+
+    role: str
+    state: str
+    pid: int = 0
+    restarts: int = 0
+    rss_mb: float = 0.0
+    cpu_s: float = 0.0
+    turns: int = 0
+    rejected: int = 0
+    last_end: str = ""
+    last_words: str = ""
+
+
+class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One list+watch. Counters are totals over all lives of its reflector."""
+
+    reflector: str
+    state: str
+    version: str = ""
+    error: str = ""
+    error_code: str = ""
+    retry_in_s: float | None = None
+    lists: int = 0
+    watches: int = 0
+    events: int = 0
+    bytes: int = 0
+    refused: int = 0
+    progress_s_ago: float | None = None
+
+
+class InformerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One cache with the queue before it."""
+
+    synced: bool = False
+    objects: int = 0
+    bytes: int = 0
+    published: int = 0
+    applied: int = 0
+    events_per_s: float = 0.0
+    depth: int = 0
+    leased: int = 0
+    blocked_streams: int = 0
+    lag_ms: float | None = None
+    warning: str = ""
+    error: str = ""
+    progress_s_ago: float | None = None
+
+
+class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One handler group over all workers and informers."""
+
+    synced: bool = False
+    replicas: int = 0
+    delivered: int = 0
+    acknowledged: int = 0
+    pending: int = 0
+    in_flight: int = 0
+    retry: int = 0
+    dead: int = 0
+    coalesced: int = 0
+    gaps: int = 0
+    failed: int = 0
+    lag_p50_ms: float | None = None
+    lag_p99_ms: float | None = None
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over everything, restarts included."""
+
+    published: int = 0
+    delivered: int = 0
+    acknowledged: int = 0
+    restarts: int = 0
+    lists: int = 0
+    watches: int = 0
+    objects: int = 0
+    events_per_s: float = 0.0
+
+
+class KillStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `kill` did. ``lost`` is None until it is known: keys whose stored state is not the server's."""
+
+    restarts: int
+    took_s: float | None = None
+    lost: int | None = None
+    error: str = ""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything at one moment. ``state`` is starting, running or draining.
+
+    ``rejected``: what reached the control socket and broke the rules. ``durable``: the state folder is not on
+    a file system that goes with the machine's or the container's restart.
+    """
+
+    state: str
+    up_s: float
+    first_event_s: float | None
+    synced: bool
+    totals: Totals
+    lag_p50_ms: float | None
+    lag_p99_ms: float | None
+    processes: dict[str, ProcessStatus]
+    streams: dict[str, StreamStatus]
+    informers: dict[str, InformerStatus]
+    groups: dict[str, GroupStatus]
+    kills: dict[str, KillStatus] = {}
+    rejected: int = 0
+    server: str = ""
+    store: str = ""
+    durable: bool = True
+
+    @property
+    def errors(self) -> list[str]:
+        """One line for each thing that is wrong now."""
+        lines = [f"{name}: {s.error}" for name, s in self.streams.items() if s.error]
+        lines += [f"{name}: {i.error}" for name, i in self.informers.items() if i.error]
+        lines += [
+            f"{name}: {p.state} ({p.last_words or p.last_end})"
+            for name, p in self.processes.items()
+            if p.state == "gave up" or (p.state == "waiting" and p.last_end)
+        ]
+        return lines
+
+    def as_plain(self) -> dict[str, Any]:
+        """Maps, lists, numbers and strings only."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain

@@ -1,0 +1,341 @@
+"""The loop that joins the parts: processes, control socket, status, view, signals."""
+
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from random import random
+from typing import Any, Protocol
+
+import msgspec
+import zmq
+
+from deltawire.cli.supervisor.comparison import Settling, compare
+from deltawire.cli.supervisor.control import FOR_WORKERS, ControlSocket, ToWorkers
+from deltawire.cli.supervisor.durability import is_durable, read_mounts
+from deltawire.cli.supervisor.ending import Ending
+from deltawire.cli.supervisor.kills import Kills
+from deltawire.cli.supervisor.launch import API_SERVER, HANDLERS
+from deltawire.cli.supervisor.machine import Action, Machine, Phase, Signal, Spec, Start
+from deltawire.cli.supervisor.pins import Pin, PinJudge
+from deltawire.cli.supervisor.processes import Command, Line, Processes
+from deltawire.cli.supervisor.status_model import StatusModel
+from deltawire.cli.supervisor.status_types import ProcessStatus, Snapshot
+from deltawire.cli.supervisor.words import last_words
+from deltawire.common.clock import Clock
+from deltawire.common.config.plan import Plan
+from deltawire.common.errors import ConfigError
+from deltawire.common.process import EXIT_FAILED, EXIT_OK
+
+TURN_MS = 100
+
+
+class View(Protocol):
+    """Who shows what happens. ``every_s``: how often `show` is wanted."""
+
+    every_s: float
+
+    def process_line(self, line: Line) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def show(self, snapshot: Snapshot) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The API server that we start: ready when ``kubeconfig`` exists; ``stop_churn`` ends its writes."""
+
+    kubeconfig: Path
+    stop_churn: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. ``failures``: a line for each thing that is wrong."""
+
+    exit_code: int
+    snapshot: Snapshot
+    failures: list[str]
+    is_checked: bool
+
+
+class Supervisor:
+    """One run of a pipeline. ``for_s``: how long, None until a signal. Use in the main thread only."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        pipeline: list[tuple[Spec, Command]],
+        processes: Processes,
+        view: View,
+        *,
+        clock: Clock,
+        started_s: float,
+        for_s: float | None = None,
+        embedded: Embedded | None = None,
+        publish: Callable[[Snapshot], None] | None = None,
+    ) -> None:
+        """``processes`` may have some of the pipeline running already.
+
+        ``started_s``: the monotonic instant that the figures count from; ``publish`` gets each snapshot.
+        """
+        self._plan = plan
+        self._durable = is_durable(plan.store_dir, read_mounts())
+        self._specs = {spec.name: spec for spec, _ in pipeline}
+        self._view = view
+        self._clock = clock
+        self._started_s = started_s
+        self._for_s = for_s
+        self._embedded = embedded
+        self._publish = publish
+        self._machine = Machine([spec for spec, _ in pipeline], plan.drain_deadline_s, random)
+        self._processes = processes
+        for spec, command in pipeline:
+            processes.add(spec.name, command)
+            if processes.pid(spec.name):
+                self._machine.adopt(spec.name)
+        groups = {name: handler.informers for name, handler in plan.handlers.items()}
+        up_s = clock.now_s() - started_s
+        self._model = StatusModel(
+            list(plan.informers), groups, plan.shards, started_us=int((clock.wall_s() - up_s) * 1e6)
+        )
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="compare")
+        self._kills = Kills(self._make_settling)
+        self._ending = Ending(embedded.stop_churn if embedded else None, self._submit, self._make_settling)
+        self._pins = PinJudge()
+        self._is_server_awaited = embedded is not None
+        self._signals = 0
+        self._signals_seen = 0
+        self._shown_at_s = float("-inf")
+        self._measured_at_s = float("-inf")
+        self._usage: dict[str, tuple[float, float]] = {}
+        self._cpu_before: dict[str, float] = {}
+        self._last: Snapshot | None = None
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context = context
+        self._control = ControlSocket(
+            context,
+            plan.endpoint("control"),
+            heartbeat_s=plan.heartbeat_s,
+            on_ready=self._on_ready,
+            on_silent=self._on_silent,
+            on_status=self._on_status,
+            answer=self._answer,
+            clock=clock,
+        )
+
+    def run(self) -> Outcome:
+        """Until the time is up, a signal comes, or a process is given up; everything has ended afterwards."""
+        before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            while not self._machine.is_over:
+                self._turn()
+            return self._outcome()
+        finally:
+            self._processes.close()
+            self._control.close()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._context.term()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # -- one turn
+
+    def _turn(self) -> None:
+        # Made anew each turn: pipes come and go with the processes, and a turn is 100 ms or an event.
+        poller = zmq.Poller()
+        poller.register(self._control.socket, zmq.POLLIN)
+        for number in self._processes.filenos():
+            poller.register(number, zmq.POLLIN)
+        ready = [number for number, _ in poller.poll(TURN_MS) if isinstance(number, int)]
+        for line in self._processes.take_lines(ready):
+            self._view.process_line(line)
+        self._control.turn()
+        now_s = self._clock.now_s()
+        for name, code in self._processes.take_exited():
+            self._on_exit(name, code, now_s)
+        self._on_signals(now_s)
+        self._await_server()
+        self._do(self._machine.tick(now_s, are_queues_empty=self._model.are_queues_empty()))
+        self._end_in_time(now_s)
+        if self._machine.is_draining and self._last is None:
+            # The figures of the run, while the processes are still there to be measured.
+            self._last = self._snapshot(is_measured=True)
+        for text in self._kills.turn(now_s, self._machine, self._is_synced):
+            self._view.note(text)
+        if now_s - self._shown_at_s >= self._view.every_s:
+            self._shown_at_s = now_s
+            self._view.show(self._snapshot())
+
+    def _end_in_time(self, now_s: float) -> None:
+        if self._for_s is None or self._machine.is_draining or self._uptime_s() < self._for_s:
+            return
+        if self._ending.turn(now_s, self._model):
+            self._do(self._machine.drain(now_s))
+
+    def _on_signals(self, now_s: float) -> None:
+        if self._signals == self._signals_seen:
+            return
+        is_second = self._signals_seen > 0 or self._signals > 1
+        self._signals_seen = self._signals
+        if is_second:
+            self._do(self._machine.kill(now_s))
+        else:
+            self._view.note("stopping: what is in flight is finished; Ctrl-C again kills")
+            self._do(self._machine.drain(now_s))
+
+    def _await_server(self) -> None:
+        if self._is_server_awaited and self._embedded is not None and self._embedded.kubeconfig.exists():
+            self._is_server_awaited = False
+            self._machine.on_ready(API_SERVER, self._clock.now_s())
+            self._machine.release("reflector")
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Start(name):
+                    self._processes.start(name)
+                    # It has no control connection; it listened before, so its address is known.
+                    if name == API_SERVER and not self._is_server_awaited:
+                        self._machine.on_ready(name, self._clock.now_s())
+                case Signal(name, number):
+                    self._processes.signal(name, number)
+
+    # -- what happens
+
+    def _on_signal(self, *_: object) -> None:
+        self._signals += 1
+
+    def _on_exit(self, name: str, code: int, now_s: float) -> None:
+        for line in self._processes.take_lines():
+            self._view.process_line(line)
+        _, cpu_s = self._usage.pop(name, (0.0, 0.0))
+        self._cpu_before[name] = self._cpu_before.get(name, 0.0) + cpu_s
+        was_given_up = self._machine.phase(name) is Phase.GAVE_UP
+        self._do(self._machine.on_exit(name, code, now_s))
+        if self._machine.phase(name) is Phase.GAVE_UP and not was_given_up:
+            self._view.note(f"{self._machine.reason}: {last_words(self._processes.last_words(name))}")
+        elif self._machine.phase(name) is Phase.WAITING:
+            self._view.note(f"{name} ended ({self._machine.last_end(name)}) and is started again")
+
+    def _is_present(self, name: str, pid: int) -> bool:
+        return name in self._machine and self._processes.pid(name) == pid
+
+    def _on_ready(self, name: str, pid: int) -> None:
+        if self._is_present(name, pid):
+            self._machine.on_ready(name, self._clock.now_s())
+
+    def _on_silent(self, name: str, pid: int) -> None:
+        if self._is_present(name, pid):
+            self._machine.on_silent(name)
+
+    def _on_status(self, name: str, pid: int, report: dict[str, Any]) -> None:
+        if self._is_present(name, pid):
+            self._model.on_status(name, report, self._clock.now_s())
+            handlers = {self._processes.pid(n): n for n, spec in self._specs.items() if spec.role == HANDLERS}
+            for pin in self._pins.judge(report, handlers):
+                self._unpin(pin)
+
+    def _unpin(self, pin: Pin) -> None:
+        held = f"an old state of the cache of {pin.informer}"
+        if not pin.handler:
+            self._view.note(
+                f"process {pin.pid} holds {held}, which grows until it lets go: it is not ours to end"
+            )
+            return
+        actions = self._machine.condemn(pin.handler, f"it held {held}")
+        if actions:
+            self._view.note(f"{pin.handler} is killed: its process {pin.pid} held {held} for too long")
+            self._processes.kill_child(pin.pid)
+            self._do(actions)
+
+    def _answer(self, verb: str, arguments: dict[str, Any]) -> Any:
+        if verb == "status":
+            return self._snapshot().as_plain()
+        if verb == "kill":
+            return self._kill(str(arguments.get("name", "")))
+        if verb in FOR_WORKERS:
+            return ToWorkers()
+        raise ConfigError(f"the supervisor does not know {verb!r}")
+
+    def _kill(self, name: str) -> dict[str, Any]:
+        if name not in self._machine:
+            raise ConfigError(f"no process named {name!r} (processes: {', '.join(self._specs)})")
+        pid = self._processes.pid(name)
+        if not pid:
+            raise ConfigError(f"{name} is not running ({self._machine.phase(name).value})")
+        self._kills.begin(name, self._clock.now_s(), self._machine.restarts(name))
+        self._processes.signal(name, signal.SIGKILL)
+        return {"name": name, "pid": pid}
+
+    # -- what is known
+
+    def _is_synced(self, since_s: float) -> bool:
+        return self._model.reported_since(since_s, "informer") and not self._model.not_synced()
+
+    def _submit(self, job: Callable[[], Any]) -> "Future[Any]":
+        return self._pool.submit(job)
+
+    def _make_settling(self, deadline_s: float, is_still: bool) -> Settling:
+        return Settling(lambda: compare(self._plan), self._submit, deadline_s, is_still)
+
+    def _uptime_s(self) -> float:
+        return self._clock.now_s() - self._started_s
+
+    def _snapshot(self, *, is_measured: bool = False) -> Snapshot:
+        now_s = self._clock.now_s()
+        if is_measured or now_s - self._measured_at_s >= 1.0:
+            self._measured_at_s = now_s
+            self._usage = {name: self._processes.usage(name) for name in self._specs}
+        is_up = not self._model.not_synced()
+        state = "draining" if self._machine.is_draining else "running" if is_up else "starting"
+        snapshot = self._model.snapshot(
+            state=state,
+            up_s=self._uptime_s(),
+            wall_us=int(self._clock.wall_s() * 1e6),
+            processes={name: self._process_status(name) for name in self._specs},
+            kills=self._kills.statuses,
+            rejected=self._control.rejected,
+            store=str(self._plan.store_dir),
+            durable=self._durable,
+        )
+        if self._publish is not None:
+            self._publish(snapshot)
+        return snapshot
+
+    def _process_status(self, name: str) -> ProcessStatus:
+        rss_mb, cpu_s = self._usage.get(name, (0.0, 0.0))
+        return ProcessStatus(
+            role=self._specs[name].role,
+            state=self._machine.phase(name).value,
+            pid=self._processes.pid(name),
+            restarts=self._machine.restarts(name),
+            rss_mb=rss_mb,
+            cpu_s=round(cpu_s + self._cpu_before.get(name, 0.0), 2),
+            turns=self._model.turns(name),
+            rejected=self._model.rejected(name),
+            last_end=self._machine.last_end(name),
+            last_words=last_words(self._processes.last_words(name)),
+        )
+
+    def _final(self) -> Snapshot:
+        """The last word of each role; processes as they were before the drain, when there was something to measure."""
+        now = self._snapshot()
+        before = self._last
+        if before is None:
+            return now
+        return msgspec.structs.replace(now, processes=before.processes, up_s=before.up_s, state=before.state)
+
+    def _outcome(self) -> Outcome:
+        snapshot = self._final()
+        failures = list(self._ending.failures)
+        if self._machine.reason:
+            failures.append(self._machine.reason)
+        exit_code = self._machine.exit_code or (EXIT_FAILED if failures else EXIT_OK)
+        return Outcome(exit_code, snapshot, failures, self._ending.has_begun)

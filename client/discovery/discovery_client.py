@@ -1,0 +1,189 @@
+"""DiscoveryClient: asks the server what it offers, and finds the resource that a person means."""
+
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+
+import msgspec
+
+from deltawire.client.discovery import aggregated, legacy
+from deltawire.client.discovery.model import ApiGroup, ApiResource, Discovered, api_version
+from deltawire.client.discovery.queries import preferred_resources
+from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.result import Result
+from deltawire.client.schema import GroupVersion
+from deltawire.common.errors import ConfigError, DeltawireError, StatusError, TransportError
+from deltawire.common.meta.resources import ResourceType, find, parse_query
+
+DISCOVERY_TIMEOUT_S = 32.0  # semantics §17.1
+# Legacy discovery asks for every group and version; this many requests at once.
+PARALLEL_REQUESTS_MAX = 8
+# How often a group and version that failed for a reason that may pass is asked in all (semantics §17.5).
+ROUNDS_MAX = 2
+
+
+class ServerVersion(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer of ``/version``: ``git_version`` is what people call the version, ``v1.33.1``."""
+
+    major: str = ""
+    minor: str = ""
+    git_version: str = ""
+    platform: str = ""
+
+
+class _OpenApiEntry(msgspec.Struct):
+    server_relative_url: str = msgspec.field(default="", name="serverRelativeURL")
+
+
+class _OpenApiIndex(msgspec.Struct):
+    paths: dict[str, _OpenApiEntry] = {}
+
+
+class DiscoveryClient:
+    """Discovery over one RESTClient. Keeps nothing: each method asks the server.
+
+    All methods raise StatusError and TransportError where the server cannot be asked at all; groups that
+    cannot are in ``Discovered.failures``.
+    """
+
+    def __init__(self, client: RESTClient) -> None:
+        self._client = client
+
+    def server_version(self) -> ServerVersion:
+        return self._get("/version").into(ServerVersion)
+
+    def server_groups_and_resources(self) -> Discovered:
+        """Everything: in the aggregated form where both halves are offered in it, else group by group."""
+        core, groups = self._core(), self._get("/apis", accept=aggregated.ACCEPT)
+        answers = [answer for answer in (core, groups) if answer is not None]
+        if all(aggregated.is_aggregated(answer.headers.get("Content-Type", "")) for answer in answers):
+            return aggregated.parse(*(answer.raw for answer in answers))
+        found = self._groups_asked_plainly(core, groups)
+        return self._group_by_group(found)
+
+    def server_groups(self) -> tuple[ApiGroup, ...]:
+        """The groups and their versions, core first."""
+        return self.server_groups_and_resources().groups
+
+    def server_resources_for(self, group_version: GroupVersion) -> tuple[ApiResource, ...]:
+        """One group and version, by one request. Raises StatusError (404: not served), TransportError.
+
+        A server without core has no core resources (semantics §17.6).
+        """
+        try:
+            return self._resources(group_version.group, group_version.version)
+        except StatusError as error:
+            if error.code == HTTPStatus.NOT_FOUND and group_version == GroupVersion("", "v1"):
+                return ()
+            raise
+
+    def server_preferred_resources(self) -> tuple[ApiResource, ...]:
+        """One entry per group and resource, in the version that the server prefers."""
+        return preferred_resources(self.server_groups_and_resources())
+
+    def openapi_v3(self) -> dict[str, str]:
+        """Where the OpenAPI v3 document of each group and version is: ``{"apis/apps/v1": "/openapi/v3/…"}``."""
+        index = self._get("/openapi/v3").into(_OpenApiIndex)
+        return {name: entry.server_relative_url for name, entry in index.paths.items()}
+
+    def openapi_v3_document(self, group_version: GroupVersion) -> bytes:
+        """One OpenAPI v3 document as JSON. Raises StatusError (404: the server has none of it)."""
+        root = f"apis/{group_version}" if group_version.group else f"api/{group_version}"
+        path = f"/openapi/v3/{root}"
+        return self._get(path).raw
+
+    def openapi_v2(self) -> bytes:
+        """The OpenAPI v2 document as JSON (client-go asks for protobuf)."""
+        return self._get("/openapi/v2").raw
+
+    def resolve(self, text: str) -> ResourceType:
+        """The resource that ``text`` names by kubectl's grammar: ``pods``, ``deploy``, ``widgets.v1.ex.io``.
+
+        Built-in names cost no request. Raises ConfigError for a name that the server does not know, and
+        StatusError or TransportError where it cannot be asked.
+        """
+        builtin = find(text)
+        if builtin is not None:
+            return builtin
+        if not parse_query(text):
+            raise ConfigError("a resource's name is missing")
+        discovered = self.server_groups_and_resources()
+        found = _find(text, discovered.types)
+        if found is not None:
+            return found
+        missing = ", ".join(sorted(discovered.failures))
+        also = f"; these groups did not answer: {missing}" if missing else ""
+        raise ConfigError(
+            f"the server has no resource {text!r}{also}", hint="`kubectl api-resources` lists them"
+        )
+
+    def _core(self) -> Result | None:
+        """The answer of /api; None from a server without a core group (semantics §17.3)."""
+        try:
+            return self._get("/api", accept=aggregated.ACCEPT)
+        except StatusError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+
+    def _groups_asked_plainly(self, core: Result | None, groups: Result) -> tuple[ApiGroup, ...]:
+        """The groups in the legacy form; a half that came aggregated is asked for again."""
+        found: tuple[ApiGroup, ...] = ()
+        if core is not None:
+            found += legacy.parse_core(self._plain("/api", core).raw)
+        return found + legacy.parse_groups(self._plain("/apis", groups).raw)
+
+    def _plain(self, path: str, answer: Result) -> Result:
+        return self._get(path) if aggregated.is_aggregated(answer.headers.get("Content-Type", "")) else answer
+
+    def _group_by_group(self, groups: tuple[ApiGroup, ...]) -> Discovered:
+        wanted = [(group.name, version) for group in groups for version in group.versions]
+        answers: dict[tuple[str, str], tuple[ApiResource, ...] | DeltawireError] = {}
+        left = wanted
+        with ThreadPoolExecutor(PARALLEL_REQUESTS_MAX, thread_name_prefix="discovery") as pool:
+            for _ in range(ROUNDS_MAX):
+                answers |= zip(left, pool.map(self._resources_or_failure, left), strict=True)
+                left = [key for key in left if _may_pass(answers[key])]
+                if not left:
+                    break
+        resources: list[ApiResource] = []
+        failures: dict[str, DeltawireError] = {}
+        for group, version in wanted:
+            answer = answers[group, version]
+            if isinstance(answer, DeltawireError):
+                failures[api_version(group, version)] = answer
+            else:
+                resources += answer
+        return Discovered(groups, tuple(resources), failures)
+
+    def _resources_or_failure(
+        self, group_version: tuple[str, str]
+    ) -> tuple[ApiResource, ...] | DeltawireError:
+        try:
+            return self._resources(*group_version)
+        except (StatusError, TransportError) as error:
+            return error
+
+    def _resources(self, group: str, version: str) -> tuple[ApiResource, ...]:
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        return legacy.parse_resources(group, version, self._get(path).raw)
+
+    def _get(self, path: str, *, accept: str = "application/json") -> Result:
+        return (
+            self._client.get().abs_path(path).set_header("Accept", accept).timeout(DISCOVERY_TIMEOUT_S).do()
+        )
+
+
+def _may_pass(answer: tuple[ApiResource, ...] | DeltawireError) -> bool:
+    return isinstance(answer, DeltawireError) and answer.retryable
+
+
+def _find(text: str, known: tuple[ResourceType, ...]) -> ResourceType | None:
+    """As `find`, but a resource's whole name wins over another's short name (semantics §18.5)."""
+    for query in parse_query(text):
+        matching = [candidate for candidate in known if query.matches(candidate)]
+        for candidate in matching:
+            if query.word not in candidate.short_names:
+                return candidate
+        if matching:
+            return matching[0]
+    return None

@@ -1,0 +1,325 @@
+"""RESTClient: sends requests to one API server, and nothing else."""
+
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import NoReturn, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import requests
+import urllib3.exceptions
+
+from deltawire.client.auth.credentials import Credentials, credentials_of
+from deltawire.client.config.client_config import ClientConfig
+from deltawire.client.rest.call import Call
+from deltawire.client.rest.connection import Connector
+from deltawire.client.rest.failures import status_error, transport_error
+from deltawire.client.rest.rate_limiter import RateLimiter
+from deltawire.client.rest.request import PATCH_TYPES, Request, Scalar
+from deltawire.client.rest.resource_client import ResourceClient
+from deltawire.client.rest.result import Result
+from deltawire.client.rest.retry import NO_RETRIES, RetryPolicy
+from deltawire.client.rest.upgrade import Upgrade
+from deltawire.client.rest.warnings import WarningHandler, log_warnings, parse_warnings
+from deltawire.client.rest.watch_stream import WatchStream
+from deltawire.common.clock import Clock, SystemClock
+from deltawire.common.errors import CapacityError, ConfigError, DeltawireError, StatusError, TransportError
+from deltawire.common.meta.resources import ResourceType
+from deltawire.common.version import __version__
+
+T = TypeVar("T")
+
+ANSWER_BYTES_MAX = 512 * 1024 * 1024
+ERROR_BODY_BYTES_MAX = 64 * 1024
+_READ_BYTES = 1024 * 1024
+
+# What every exception of the HTTP libraries derives from. ValueError: http.client's word for a header or a
+# URL that it will not send.
+_FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+
+
+class RESTClient:
+    """Requests for one API server. May be used from many threads; not picklable (pickle its config).
+
+    ``group_version`` (``v1``, ``apps/v1``) is where a plain resource name belongs; without it a request
+    names a ResourceType or an absolute path. ``rate_limiter`` is asked before every request except the first
+    of a watch (semantics §15.1); without one the server's own fairness decides. ``stop`` ends waits for it and
+    between retries. Raises ConfigError for a configuration that cannot work: a bad URL, an unreadable
+    certificate or token.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        group_version: str = "",
+        retry: RetryPolicy | None = None,
+        rate_limiter: RateLimiter | None = None,
+        on_warning: WarningHandler = log_warnings,
+        clock: Clock | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        parts = urlsplit(config.host)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(
+                f"{config.host!r} is not a server's URL",
+                path=config.source,
+                hint="as in https://10.0.0.1:6443",
+            )
+        self.config = config
+        self._origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._prefix = parts.path.rstrip("/")
+        self._base_path = _api_root(group_version)
+        self._retry = retry or RetryPolicy()
+        self._rate_limiter = rate_limiter
+        self._on_warning = on_warning
+        self._clock = clock or SystemClock()
+        self._stop = stop
+        self._credentials: Credentials = credentials_of(config, clock=self._clock)
+        self._connector = Connector(config, self._credentials, self._clock)
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity" if config.disable_compression else "gzip",
+            "User-Agent": config.user_agent or f"deltawire/{__version__}",
+        }
+
+    # -- the builder, with client-go's verbs
+
+    def verb(self, verb: str) -> Request:
+        return Request(self, verb, base_path=self._base_path, read_timeout_s=self.config.read_timeout_s)
+
+    def get(self) -> Request:
+        return self.verb("GET")
+
+    def post(self) -> Request:
+        return self.verb("POST")
+
+    def put(self) -> Request:
+        return self.verb("PUT")
+
+    def patch(self, patch_type: str = "merge") -> Request:
+        """``patch_type`` is ``json``, ``merge``, ``strategic`` or ``apply``."""
+        if patch_type not in PATCH_TYPES:
+            raise ConfigError(f"{patch_type!r} is no patch type", hint=f"one of {', '.join(PATCH_TYPES)}")
+        return self.verb("PATCH").set_header("Content-Type", PATCH_TYPES[patch_type])
+
+    def delete(self) -> Request:
+        return self.verb("DELETE")
+
+    # -- bytes in, bytes out
+
+    def of(self, resource: ResourceType, namespace: str = "") -> ResourceClient:
+        """get, create, update, patch, delete of one resource."""
+        return ResourceClient(self, resource, namespace)
+
+    def list_page(
+        self, resource: ResourceType, namespace: str = "", params: Mapping[str, Scalar | None] | None = None
+    ) -> bytes:
+        """One LIST request, its body as received. Never sent again by us: a caller with a loop decides."""
+        request = self.get().resource(resource).params(params or {}).retry(NO_RETRIES)
+        return request.namespace_if_scoped(namespace, resource.namespaced).do().raw
+
+    def open_watch(
+        self,
+        resource: ResourceType,
+        namespace: str = "",
+        params: Mapping[str, Scalar | None] | None = None,
+        *,
+        read_timeout_s: float | None = None,
+    ) -> WatchStream:
+        """One WATCH request; returns when the server has accepted it.
+
+        ``read_timeout_s`` bounds silence before and after that; None waits for ever, as long as TCP finds
+        the peer alive. `WatchStream.set_read_timeout` changes it on the way.
+        """
+        request = self.get().resource(resource).param("watch", True).params(params or {}).retry(NO_RETRIES)
+        return (
+            request.namespace_if_scoped(namespace, resource.namespaced).read_timeout(read_timeout_s).stream()
+        )
+
+    # -- sending
+
+    def execute(self, call: Call) -> Result:
+        retries = 0
+        is_refreshed = False
+        policy = call.retry or self._retry
+        previous: DeltawireError | None = None
+        while True:
+            self._throttle(call)
+            identity = self._identity(call)
+            try:
+                return self._answer(call, identity, attempts=retries + 1)
+            except DeltawireError as error:
+                if not is_refreshed and self._may_refresh(error, identity):
+                    is_refreshed = True
+                    continue
+                delay_s = policy.delay_s(error, method=call.method, retries=retries)
+                if delay_s is None or self._clock.sleep(delay_s, self._stop):
+                    if previous is not None and str(previous) != str(error):
+                        error.add_note(f"error from a previous attempt: {previous}")
+                    raise
+                previous = error
+            retries += 1
+
+    def open_stream(self, call: Call) -> WatchStream:
+        """A stream on a connection of its own. Sent again only after a 401, with fresh credentials."""
+        if ("watch", "true") not in call.params:
+            self._throttle(call)
+        identity = self._identity(call)
+        try:
+            return self._stream(call, identity)
+        except DeltawireError as error:
+            if not self._may_refresh(error, identity):
+                raise
+        self._throttle(call)
+        return self._stream(call, self._identity(call))
+
+    def upgraded(self, call: Call, open: Callable[[Upgrade], T]) -> T:
+        """What ``open`` makes of a handshake for ``call``; once more after a 401, with fresh credentials.
+
+        For protocols other than HTTP (client/transport). ``open`` raises StatusError and TransportError.
+        """
+        self._throttle(call)
+        identity = self._identity(call)
+        try:
+            return open(self._upgrade(call, identity))
+        except DeltawireError as error:
+            if not self._may_refresh(error, identity):
+                raise
+        return open(self._upgrade(call, self._identity(call)))
+
+    def close(self) -> None:
+        """Close the idle connections. Open streams go on."""
+        self._connector.close()
+
+    def _upgrade(self, call: Call, identity: Mapping[str, str]) -> Upgrade:
+        query = f"?{urlencode(call.params)}" if call.params else ""
+        headers = {"User-Agent": self._headers["User-Agent"], **identity, **call.headers}
+        return Upgrade(
+            "ws" + self._origin.removeprefix("http") + self._prefix + call.path + query,
+            self._origin,
+            call.path,
+            (*headers.items(), *self._connector.repeated_headers),
+            self._connector.context(),
+            self.config.tls_server_name,
+            self._connector.proxies.get("https" if self.config.is_tls else "http", ""),
+            self.config.connect_timeout_s,
+        )
+
+    def _throttle(self, call: Call) -> None:
+        if self._rate_limiter is not None and self._rate_limiter.wait(self._stop):
+            raise TransportError(f"{call.method} {call.path}: stopped before it was sent")
+
+    def _identity(self, call: Call) -> Mapping[str, str]:
+        """The headers that say who we are; a call that says it by itself is left alone (semantics §25.2)."""
+        return {} if "Authorization" in call.headers else self._credentials.headers()
+
+    def _may_refresh(self, error: DeltawireError, identity: Mapping[str, str]) -> bool:
+        """True if the server did not accept who we are, or we it, and that may be different now."""
+        if isinstance(error, StatusError) and error.is_unauthorized:
+            return self._credentials.invalidate(identity) or self._connector.look_again()
+        is_tls = isinstance(error, TransportError) and error.reason == "tls"
+        return is_tls and self._connector.look_again()
+
+    def _answer(self, call: Call, identity: Mapping[str, str], *, attempts: int) -> Result:
+        response = self._send(self._connector.pooled(), call, identity)
+        try:
+            self._hear_warnings(call, response)
+            self._raise_for_status(call, response)
+            body = self._body(call, response, ANSWER_BYTES_MAX)
+            return Result(response.status_code, response.headers, body, attempts)
+        finally:
+            response.close()
+
+    def _stream(self, call: Call, identity: Mapping[str, str]) -> WatchStream:
+        session = self._connector.session()
+        try:
+            # Compressed events would come in blocks, late; real servers do not compress a watch anyway.
+            response = self._send(session, call, {"Accept-Encoding": "identity", **identity})
+            self._hear_warnings(call, response)
+            self._raise_for_status(call, response)
+        except BaseException:
+            session.close()
+            raise
+
+        def release() -> None:
+            response.close()
+            session.close()
+
+        stream = WatchStream(response.raw, self._origin, release=release)
+        self._connector.track(stream)
+        return stream
+
+    def _send(
+        self, session: requests.Session, call: Call, more_headers: Mapping[str, str]
+    ) -> requests.Response:
+        query = f"?{urlencode(call.params)}" if call.params else ""
+        headers = {**self._headers, **more_headers, **call.headers}
+        try:
+            request = requests.Request(
+                call.method, self._origin + self._prefix + call.path + query, headers=headers, data=call.body
+            ).prepare()
+            return session.send(
+                request,
+                stream=True,
+                timeout=(self.config.connect_timeout_s, call.read_timeout_s),
+                # A redirected write would arrive as a GET; a redirect there is an answer that says so.
+                allow_redirects=call.method == "GET",
+                proxies=dict(self._connector.proxies),
+            )
+        except _FOREIGN as exc:
+            raise transport_error(exc, self._origin) from exc
+
+    def _hear_warnings(self, call: Call, response: requests.Response) -> None:
+        header = response.headers.get("Warning")
+        if header:
+            for warning in parse_warnings(header):
+                (call.on_warning or self._on_warning)(warning)
+
+    def _raise_for_status(self, call: Call, response: requests.Response) -> None:
+        if HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+            if response.headers.get("Content-Type", "").startswith("text/html"):
+                # A login page of a proxy says 200, too.
+                response.close()
+                raise TransportError(
+                    f"{call.method} {call.path}: {self._origin} answers with a web page",
+                    reason="garbage",
+                    hint="is this the URL of an API server?",
+                )
+            return
+        try:
+            body = response.raw.read(ERROR_BODY_BYTES_MAX, decode_content=True)
+        except _FOREIGN:
+            body = b""  # the code says enough
+        finally:
+            response.close()
+        raise status_error(call.method, call.path, response.status_code, response.headers, body)
+
+    def _body(self, call: Call, response: requests.Response, bytes_max: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while part := response.raw.read(_READ_BYTES, decode_content=True):
+                parts.append(part)
+                size += len(part)
+                if size > bytes_max:
+                    break
+        except _FOREIGN as exc:
+            raise transport_error(exc, self._origin) from exc
+        if size > bytes_max:
+            raise CapacityError(
+                f"{call.method} {call.path}: the answer is larger than {bytes_max} bytes",
+                hint="use limit and continue",
+            )
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a RESTClient holds connections and cannot be pickled: pickle its config and make a new one"
+        )
+
+
+def _api_root(group_version: str) -> str:
+    if not group_version:
+        return ""
+    return f"/apis/{group_version}" if "/" in group_version else f"/api/{group_version}"

@@ -1,0 +1,7 @@
+"""A certificate of our own, signed by the cluster and renewed in time (semantics §34).
+
+`key_pair` makes keys and reads certificates, `store` keeps them on disk, `signing` asks the CSR API, `manager`
+decides when.
+
+Not here: approving requests; TLS contexts (client/auth, which follows the store's current file by itself).
+"""

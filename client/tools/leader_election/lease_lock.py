@@ -1,0 +1,95 @@
+"""Reading and writing one Lease."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deltawire.client.config.client_config import ClientConfig
+from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.request import Request
+from deltawire.client.rest.retry import NO_RETRIES
+from deltawire.client.tools.leader_election.record import LeaseRecord, from_spec, to_spec
+from deltawire.common.errors import ConfigError, StatusError
+from deltawire.common.meta.resources import ResourceType
+
+LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease", True)
+REQUEST_TIMEOUT_S_MIN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A record and the object that it stood in: an update says with its version what it replaces."""
+
+    record: LeaseRecord
+    lease: dict[str, Any]
+
+
+class LeaseLock:
+    """The Lease ``namespace/name`` for one candidate. ``labels`` are set on it, others are left alone.
+
+    Methods raise StatusError and TransportError; nothing is sent twice, since the elector has its own loop.
+    """
+
+    def __init__(
+        self,
+        client: RESTClient,
+        namespace: str,
+        name: str,
+        identity: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        if not identity:
+            raise ConfigError("a candidate for leadership needs an identity", path="identity")
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._labels = dict(labels or {})
+        self.identity = identity
+
+    def __str__(self) -> str:
+        return f"lease {self._namespace}/{self._name}"
+
+    def get(self) -> Held | None:
+        """None where there is no such Lease."""
+        try:
+            return _held(self._named(self._client.get()).do().into())
+        except StatusError as error:
+            if error.is_not_found:
+                return None
+            raise
+
+    def create(self, record: LeaseRecord) -> Held:
+        metadata = {"name": self._name, "namespace": self._namespace}
+        if self._labels:
+            metadata |= {"labels": dict(self._labels)}  # type: ignore[dict-item]  # JSON's own mixture
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": metadata,
+            "spec": to_spec(record),
+        }
+        request = self._client.post().resource(LEASES).namespace(self._namespace).retry(NO_RETRIES)
+        return _held(request.body(lease).do().into())
+
+    def update(self, record: LeaseRecord, held: Held) -> Held:
+        """Replace what ``held`` was read from; a conflict where it is no longer the newest."""
+        metadata = dict(held.lease["metadata"])
+        if self._labels:
+            metadata["labels"] = {**(metadata.get("labels") or {}), **self._labels}
+        spec = {**(held.lease.get("spec") or {}), **to_spec(record)}
+        lease = {**held.lease, "metadata": metadata, "spec": spec}
+        return _held(self._named(self._client.put()).body(lease).do().into())
+
+    def _named(self, request: Request) -> Request:
+        return request.resource(LEASES).namespace(self._namespace).name(self._name).retry(NO_RETRIES)
+
+
+def config_for_election(config: ClientConfig, renew_deadline_s: float) -> ClientConfig:
+    """``config`` with time-outs that leave room for a second try before the deadline (semantics §30.2)."""
+    timeout_s = max(REQUEST_TIMEOUT_S_MIN, renew_deadline_s / 2)
+    return replace(config, connect_timeout_s=timeout_s, read_timeout_s=timeout_s)
+
+
+def _held(lease: dict[str, Any]) -> Held:
+    return Held(from_spec(lease.get("spec") or {}), lease)

@@ -1,0 +1,101 @@
+"""The channel protocols v4 and v5 of exec and attach (semantics §28.2-6). Pure.
+
+Each binary message is one byte that names a channel, then data.
+"""
+
+import logging
+
+import msgspec
+
+from deltawire.client.rest.failures import status_of
+from deltawire.common.errors import TransportError
+
+log = logging.getLogger(__name__)
+
+V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
+STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+_FROM_SERVER = frozenset({STDOUT, STDERR, ERROR, CLOSE})
+EXIT_CODE_MAX = 255
+
+
+class _Size(msgspec.Struct, frozen=True, rename="pascal"):
+    width: int
+    height: int
+
+
+class _Cause(msgspec.Struct, frozen=True):
+    reason: str = ""
+    message: str = ""
+
+
+class _Details(msgspec.Struct, frozen=True):
+    causes: list[_Cause] = []
+
+
+class _Status(msgspec.Struct, frozen=True):
+    status: str = ""
+    reason: str = ""
+    details: _Details | None = None
+
+
+def frame(channel: int, data: bytes) -> bytes:
+    return bytes((channel,)) + data
+
+
+def resize(width: int, height: int) -> bytes:
+    """The message that tells the terminal's size, in characters."""
+    return frame(RESIZE, msgspec.json.encode(_Size(width, height)))
+
+
+def close_stdin() -> bytes:
+    """The message that ends stdin. Only v5 knows it."""
+    return frame(CLOSE, bytes((STDIN,)))
+
+
+def unframe(message: str | bytes) -> tuple[int, bytes] | None:
+    """Channel and data; None for a message without meaning. Raises TransportError for a text message."""
+    if isinstance(message, str):
+        raise TransportError("the server sent text where only bytes are allowed", reason="garbage")
+    if not message:
+        return None
+    channel = message[0]
+    if channel not in _FROM_SERVER:
+        log.warning("a message on the unknown channel %d is dropped", channel)
+        return None
+    return channel, message[1:]
+
+
+def exit_code_of(status: bytes) -> int:
+    """The program's exit code by what came on the error channel; nothing means success.
+
+    Raises StatusError where the program was not run or not waited for, TransportError for what is no Status.
+    """
+    if not status:
+        return 0
+    try:
+        found = msgspec.json.decode(status, type=_Status)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _garbled("no Status in JSON") from None
+    if found.status == "Success":
+        return 0
+    if found.status == "Failure" and found.reason == "NonZeroExitCode":
+        causes = found.details.causes if found.details is not None else []
+        for cause in causes:
+            if cause.reason == "ExitCode":
+                if not cause.message.isascii() or not cause.message.isdecimal():
+                    raise _garbled("an exit code that is no number")
+                code = int(cause.message)
+                if code > EXIT_CODE_MAX:
+                    raise _garbled(f"an exit code above {EXIT_CODE_MAX}")
+                return code
+        raise _garbled("a failure without an exit code")
+    failure = status_of(status)
+    if failure is None or found.status != "Failure":
+        raise _garbled(f"a Status that is neither Success nor Failure: {found.status[:40]!r}")
+    raise failure
+
+
+def _garbled(what: str) -> TransportError:
+    return TransportError(
+        f"the end of the command cannot be read: the error channel brought {what}", reason="garbage"
+    )

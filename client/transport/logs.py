@@ -1,0 +1,52 @@
+"""A container's log as lines, also while it grows."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from deltawire.client.rest.request import Request
+from deltawire.common.limits import MIB
+
+# A longer line is given in pieces of this size: a program may print without ever ending a line.
+LINE_BYTES_MAX = 1 * MIB
+
+
+class LogLines:
+    """Iterate over it for lines without their newline, as bytes; `close` it from any thread.
+
+    ``request`` is one of `get_logs`. It ends where the log ends: without ``follow`` at once, with it when the
+    container ends or the server cuts the stream properly. Raises StatusError, and TransportError for a
+    connection that is cut: ``tail_lines=0`` or ``since_time`` begin anew where this ended.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._stream = request.stream()
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = bytearray()
+        try:
+            while chunk := self._stream.read():
+                *lines, tail = chunk.split(b"\n")
+                for line in lines:
+                    yield bytes(left) + line
+                    left.clear()
+                left += tail
+                while len(left) > LINE_BYTES_MAX:
+                    yield bytes(left[:LINE_BYTES_MAX])
+                    del left[:LINE_BYTES_MAX]
+            if left:
+                yield bytes(left)
+        finally:
+            self._stream.close()
+
+    def close(self) -> None:
+        """An iteration that waits in another thread ends. May be called again."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

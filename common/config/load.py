@@ -1,0 +1,178 @@
+"""Reads a config file and checks it. Every complaint names the file and the field's path."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from deltawire.common.config.schema import Config, HandlerProcess, Informer
+from deltawire.common.errors import ConfigError
+from deltawire.common.meta.jsonpath import Path as FieldPath
+from deltawire.common.meta.resources import find
+from deltawire.common.meta.units import parse_bytes, parse_duration_s
+
+CONFIG_BYTES_MAX = 1024 * 1024
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]+)`")
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, to which ``on`` is a key and not the truth (YAML 1.1 reads on, off, yes, no so)."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|false|True|False)$"), list("tfTF")
+)
+
+
+def load(path: Path) -> Config:
+    """The config in a YAML (or JSON) file. Raises ConfigError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > CONFIG_BYTES_MAX:
+        raise ConfigError(f"{path} is larger than {CONFIG_BYTES_MAX} bytes")
+    try:
+        raw = yaml.load(data, Loader=_Loader)  # noqa: S506  # it derives from SafeLoader
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" line {where.line + 1}" if where else ""
+        raise ConfigError(f"{path}{line} is not YAML: {getattr(error, 'problem', error)}") from None
+    try:
+        return parse(raw)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.message}", hint=error.hint) from None
+
+
+def parse(raw: Any) -> Config:
+    """The config from plain data. Raises ConfigError with the field's path."""
+    if not isinstance(raw, dict):
+        raise ConfigError("a config is a map that begins with `version: 1`")
+    if raw.get("version", 1) != 1:
+        raise ConfigError(
+            f"{raw['version']!r} is not known here", path="version", hint="this program reads version: 1"
+        )
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), raw) from None
+    _check(config)
+    return config
+
+
+def dump(config: Config) -> bytes:
+    """The config as JSON, which `load` reads back."""
+    return msgspec.json.format(msgspec.json.encode(config))
+
+
+def _explain(text: str, raw: Any) -> ConfigError:
+    match = _AT.match(text)
+    what, path = (match["what"], (match["path"] or "").removeprefix(".")) if match else (text, "")
+    unknown = _UNKNOWN.search(what)
+    if unknown is None:
+        return ConfigError(
+            what.replace("Object", "the map").replace("`null`", "nothing"), path=path or "config"
+        )
+    field = unknown["field"]
+    close = difflib.get_close_matches(field, _known_keys(), n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "docs/config.md lists the keys"
+    return ConfigError("unknown key", path=f"{path}.{field}".removeprefix("."), hint=hint)
+
+
+def _known_keys() -> list[str]:
+    schema = msgspec.json.schema(Config)
+    keys: set[str] = set()
+    for definition in schema["$defs"].values():
+        keys.update(definition.get("properties", {}))
+    return sorted(keys)
+
+
+def _check(config: Config) -> None:
+    """What the schema's types cannot say."""
+    for field, value in (
+        ("store.forget_after", config.store.forget_after),
+        ("runtime.heartbeat", config.runtime.heartbeat),
+        ("runtime.drain_deadline", config.runtime.drain_deadline),
+    ):
+        _value(field, parse_duration_s, value)
+    names = set()
+    for i, informer in enumerate(config.informers):
+        _check_informer(config, informer, f"informers[{i}]")
+        identity = (informer.cluster, canonical(informer.resource))
+        if identity in names:
+            raise ConfigError(
+                "this resource has an informer already; one informer serves all its handlers",
+                path=f"informers[{i}].resource",
+            )
+        names.add(identity)
+    seen = set()
+    for i, handler in enumerate(config.handlers):
+        _check_handler(config, handler, f"handlers[{i}]")
+        if handler.name in seen:
+            raise ConfigError(
+                f"a second handler named {handler.name!r}",
+                path=f"handlers[{i}].name",
+                hint="replicas: 2 starts a handler twice",
+            )
+        seen.add(handler.name)
+
+
+def canonical(resource: str) -> str:
+    """A resource's printed name where it is built in, else the text in lower case."""
+    known = find(resource)
+    return known.name if known else resource.strip().lower()
+
+
+def _check_informer(config: Config, informer: Informer, path: str) -> None:
+    _check_cluster(config, informer.cluster, path)
+    if not informer.resource.strip():
+        raise ConfigError(
+            "a resource is named as kubectl names it: pods, deploy, widgets.example.com",
+            path=f"{path}.resource",
+        )
+    if canonical(informer.resource) == "secrets" and informer.secrets is None:
+        raise ConfigError(
+            "an informer on Secrets puts their values into the cache",
+            path=f"{path}.secrets",
+            hint="say secrets: keep, hash or drop",
+        )
+    for name, text in informer.indexes.items():
+        _value(f"{path}.indexes.{name}", FieldPath.parse, text)
+    for i, text in enumerate(informer.drop):
+        _value(f"{path}.drop[{i}]", FieldPath.parse, text)
+    _value(f"{path}.max_bytes", parse_bytes, informer.max_bytes)
+
+
+def _check_handler(config: Config, handler: HandlerProcess, path: str) -> None:
+    if (handler.run is None) == (not handler.command):
+        raise ConfigError("exactly one of `run` (a Python file) and `command` (a list) is needed", path=path)
+    if handler.command and not handler.on:
+        raise ConfigError("a command must say what it watches", path=f"{path}.on", hint="on: [pods]")
+    for field, value in (("resync", handler.resync), ("deadline", handler.deadline)):
+        if value is not None:
+            _value(f"{path}.{field}", parse_duration_s, value)
+    _value(f"{path}.window_bytes", parse_bytes, handler.window_bytes)
+    for i, subscription in enumerate(handler.on):
+        if not isinstance(subscription, str):
+            _check_cluster(config, subscription.cluster, f"{path}.on[{i}]")
+
+
+def _check_cluster(config: Config, cluster: str | None, path: str) -> None:
+    if cluster is not None and cluster not in config.clusters:
+        known = ", ".join(config.clusters) or "none is configured"
+        raise ConfigError(f"no cluster named {cluster!r} (clusters: {known})", path=f"{path}.cluster")
+
+
+def _value(path: str, parse_value: Any, value: Any) -> None:
+    try:
+        parse_value(value)
+    except ConfigError as error:
+        raise ConfigError(error.message, path=path, hint=error.hint) from None

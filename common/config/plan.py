@@ -1,0 +1,207 @@
+"""What every role derives from the config in the same way: names, streams, shards, owners, endpoints."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from deltawire.common.config.load import canonical
+from deltawire.common.config.schema import Cluster, Config, HandlerProcess, Informer, Subscription
+from deltawire.common.errors import ConfigError
+from deltawire.common.meta.keys import rendezvous_rank
+from deltawire.common.meta.units import parse_bytes, parse_duration_s
+
+ALL_NAMESPACES = "*"
+DEFAULT_CLUSTER = "default"
+
+
+@dataclass(frozen=True)
+class InformerPlan:
+    """One informer with its identity. ``name`` is ``<cluster>/<resource>``."""
+
+    cluster: str
+    resource: str
+    options: Informer
+
+    @property
+    def name(self) -> str:
+        return f"{self.cluster}/{self.resource}"
+
+    @property
+    def streams(self) -> list[str]:
+        """The namespaces that are listed and watched one by one, or ["*"]."""
+        return sorted(set(self.options.namespaces)) or [ALL_NAMESPACES]
+
+    @property
+    def max_bytes(self) -> int:
+        return parse_bytes(self.options.max_bytes)
+
+    @cached_property
+    def scope_hash(self) -> str:
+        """Changes when stored objects may no longer be what the streams would bring (design: scope)."""
+        o = self.options
+        return _digest(
+            [self.resource, o.label_selector, o.field_selector, sorted(o.drop), o.metadata_only, o.secrets]
+        )
+
+    @cached_property
+    def index_hash(self) -> str:
+        return _digest(sorted(self.options.indexes.items()))
+
+
+@dataclass(frozen=True)
+class HandlerPlan:
+    """One handler group with what it watches, by informer name."""
+
+    options: HandlerProcess
+    subscriptions: dict[str, Subscription]
+
+    @property
+    def name(self) -> str:
+        return self.options.name
+
+    @property
+    def informers(self) -> list[str]:
+        """Those whose events it gets; a subscription without verbs only reads the cache."""
+        return [name for name, subscription in self.subscriptions.items() if subscription.verbs]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The config, resolved. Every role makes it from the same file and gets the same answers."""
+
+    config: Config
+
+    @cached_property
+    def clusters(self) -> dict[str, Cluster]:
+        return dict(self.config.clusters) or {DEFAULT_CLUSTER: Cluster()}
+
+    @cached_property
+    def first_cluster(self) -> str:
+        return next(iter(self.clusters))
+
+    @cached_property
+    def informers(self) -> dict[str, InformerPlan]:
+        """By name: those of the config, then those that handlers watch besides."""
+        found: dict[str, InformerPlan] = {}
+        for options in self.config.informers:
+            informer = self._informer(options)
+            found[informer.name] = informer
+        for handler in self.config.handlers:
+            for subscription in self._subscriptions(handler):
+                self._add_wanted(found, handler.name, subscription)
+        return found
+
+    @cached_property
+    def handlers(self) -> dict[str, HandlerPlan]:
+        plans = {}
+        for handler in self.config.handlers:
+            by_informer = {}
+            for subscription in self._subscriptions(handler):
+                cluster = subscription.cluster or self.first_cluster
+                by_informer[f"{cluster}/{canonical(subscription.resource)}"] = subscription
+            plans[handler.name] = HandlerPlan(handler, by_informer)
+        return plans
+
+    @property
+    def shards(self) -> int:
+        return self.config.store.shards
+
+    @cached_property
+    def store_dir(self) -> Path:
+        return Path(self.config.store.dir).expanduser().resolve()
+
+    @cached_property
+    def runtime_dir(self) -> Path:
+        """The private folder of sockets: short, since a unix socket's path ends at 107 bytes."""
+        if self.config.runtime.dir:
+            return Path(self.config.runtime.dir).expanduser().resolve()
+        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        digest = hashlib.sha256(os.fsencode(self.store_dir)).hexdigest()[:12]
+        return Path(base) / f"deltawire-{os.getuid()}-{digest}"
+
+    @property
+    def heartbeat_s(self) -> float:
+        return parse_duration_s(self.config.runtime.heartbeat)
+
+    @property
+    def drain_deadline_s(self) -> float:
+        return parse_duration_s(self.config.runtime.drain_deadline)
+
+    @property
+    def forget_after_s(self) -> float:
+        return parse_duration_s(self.config.store.forget_after)
+
+    def endpoint(self, socket: str) -> str:
+        """The address of ``fifo-in``, ``fifo-out``, ``worker-<i>`` or ``control``."""
+        return f"ipc://{self.runtime_dir / socket}"
+
+    def streams_of_reflector(self, index: int) -> list[tuple[str, str]]:
+        """(informer, stream) pairs that reflector ``index`` owns.
+
+        Streams are dealt by rendezvous, so that more reflectors move few of them; the deal is by rank within
+        the sorted streams of all informers, so that two reflectors with two streams get one each.
+        """
+        streams = sorted((name, stream) for name, i in self.informers.items() for stream in i.streams)
+        owners = deal([f"{name}@{stream}" for name, stream in streams], self.config.runtime.reflectors)
+        return [pair for pair, owner in zip(streams, owners, strict=True) if owner == index]
+
+    def shards_of_worker(self, index: int) -> list[tuple[str, int]]:
+        """(informer, shard) pairs that worker ``index`` owns: rendezvous over the shards' numbers.
+
+        All informers share the deal, so each worker owns the same shard numbers of each.
+        """
+        owned = [s for s, owner in enumerate(self.shard_owners) if owner == index]
+        return [(name, shard) for name in self.informers for shard in owned]
+
+    @cached_property
+    def shard_owners(self) -> list[int]:
+        """The worker of each shard number."""
+        return deal([f"shard-{shard}" for shard in range(self.shards)], self.config.runtime.workers)
+
+    def _informer(self, options: Informer) -> InformerPlan:
+        return InformerPlan(options.cluster or self.first_cluster, canonical(options.resource), options)
+
+    def _subscriptions(self, handler: HandlerProcess) -> list[Subscription]:
+        return [Subscription(resource=on) if isinstance(on, str) else on for on in handler.on]
+
+    def _add_wanted(self, found: dict[str, InformerPlan], handler: str, wanted: Subscription) -> None:
+        informer = self._informer(Informer(resource=wanted.resource, cluster=wanted.cluster))
+        if informer.resource == "secrets" and informer.name not in found:
+            raise ConfigError(
+                f"handler {handler!r} watches secrets, which puts their values into the cache",
+                hint="add an informer on secrets that says secrets: keep, hash or drop",
+            )
+        known = found.setdefault(informer.name, informer)
+        missing = {k: v for k, v in wanted.indexes.items() if k not in known.options.indexes}
+        for index, path in wanted.indexes.items():
+            if known.options.indexes.get(index, path) != path:
+                raise ConfigError(
+                    f"handler {handler!r} declares index {index!r} of {informer.resource} as {path}, "
+                    f"but it is {known.options.indexes[index]} already"
+                )
+        if missing:
+            options = msgspec.structs.replace(known.options, indexes={**known.options.indexes, **missing})
+            found[informer.name] = InformerPlan(known.cluster, known.resource, options)
+
+
+def deal(items: list[str], owners: int) -> list[int]:
+    """An owner 0 ≤ i < owners for each item: its rendezvous favourite that still has room.
+
+    No owner gets more than ceil(items / owners), so that work is spread evenly even among few items.
+    """
+    room = [-(-len(items) // owners)] * owners
+    dealt = []
+    for item in items:
+        owner = max((o for o in range(owners) if room[o]), key=lambda o: rendezvous_rank(item, o))
+        room[owner] -= 1
+        dealt.append(owner)
+    return dealt
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:16]

@@ -1,0 +1,109 @@
+"""The config's shape. Keys are snake_case and equal the Python keyword arguments; unknown keys are refused.
+
+``docs/config.schema.json`` is generated from these structs, and a test compares the two.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Count = Annotated[int, Meta(ge=1, le=64)]
+# "60s", "5m", "1h30m" or a number of seconds; checked by `load`, which gives the field's path.
+Duration = str | float | int
+# "64MiB", "1Gi" or a number of bytes.
+Size = str | int
+
+
+class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an API server is. Nothing set: $KUBECONFIG, in-cluster, ~/.kube/config, in this order."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The state folder. ``shards`` is fixed when the folder is made."""
+
+    dir: str = ".deltawire"
+    shards: Count = 4
+    forget_after: Duration = "7d"
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Processes and how they talk. ``dir`` holds the sockets; default: a private folder for this state.
+
+    ``health``: a file that a lone role keeps fresh while it is well (`common.health`); ``deltawire up`` keeps none.
+    """
+
+    reflectors: Count = 1
+    workers: Count = 2
+    dir: str | None = None
+    heartbeat: Duration = 2
+    control: bool = False
+    health: str | None = None
+    drain_deadline: Duration = 20
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where /metrics, /livez and /readyz answer: ``127.0.0.1:9095``, ``unix:PATH`` or ``off``."""
+
+    listen: str = "off"
+
+
+class Informer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One cache: a resource of a cluster, in some namespaces or all."""
+
+    resource: str
+    cluster: Name | None = None
+    namespaces: list[str] = []
+    label_selector: str = ""
+    field_selector: str = ""
+    indexes: dict[str, str] = {}
+    drop: list[str] = []
+    metadata_only: bool = False
+    secrets: Literal["keep", "hash", "drop"] | None = None
+    max_bytes: Size = "32GiB"
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a handler watches, as its decorators say; with ``command`` a list of names is enough."""
+
+    resource: str
+    cluster: Name | None = None
+    owner: str | None = None
+    verbs: list[Literal["add", "update", "delete", "reconcile"]] = msgspec.field(
+        default_factory=lambda: ["add", "update", "delete"]
+    )
+    indexes: dict[str, str] = {}
+
+
+class HandlerProcess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plug-in: a Python file (``run``) or an executable (``command`` with ``on``)."""
+
+    name: Name
+    run: str | None = None
+    command: list[str] = []
+    on: list[str | Subscription] = []
+    replicas: Count = 1
+    workers: Annotated[int, Meta(ge=1, le=256)] | None = None
+    delivery: Literal["latest", "every"] | None = None
+    resync: Duration | None = None
+    window: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    window_bytes: Size = "16MiB"
+    deadline: Duration | None = None
+    attempts_max: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    env: dict[str, str] = {}
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole config file."""
+
+    version: Literal[1]
+    clusters: dict[Name, Cluster] = {}
+    store: Store = Store()
+    runtime: Runtime = Runtime()
+    metrics: Metrics = Metrics()
+    informers: list[Informer] = []
+    handlers: list[HandlerProcess] = []

@@ -1,0 +1,127 @@
+"""A role's line to the supervisor: status once a second, requests from it, or silence where there is none.
+
+And to whoever looks from outside: the health file, where the config names one.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from deltawire.common.clock import Clock
+from deltawire.common.config.plan import Plan
+from deltawire.common.errors import DeltawireError
+from deltawire.common.health import HealthFile
+from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.process import usage_of
+from deltawire.common.wire.heartbeat import Heartbeat
+from deltawire.common.wire.identity import Identity
+from deltawire.common.wire.link import Arrived, Link
+
+log = logging.getLogger(__name__)
+
+STATUS_EVERY_S = 1.0
+# An `ask` handler: (verb, arguments) → the answer's body. Raises DeltawireError to refuse.
+Answerer = Callable[[str, dict[str, Any]], Any]
+
+
+def refuse_all(verb: str, _arguments: dict[str, Any]) -> Any:
+    """The answerer of a role that takes no requests."""
+    raise DeltawireError(f"this role does not know {verb!r}")
+
+
+class Control:
+    """Keeps the control connection of docs/wire.md §8. Without a supervisor all calls do nothing."""
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        plan: Plan,
+        identity: Identity,
+        heartbeat: Heartbeat,
+        *,
+        clock: Clock,
+        answer: Answerer = refuse_all,
+    ) -> None:
+        self._clock = clock
+        self._answer = answer
+        self._identity = identity
+        self._heartbeat = heartbeat
+        self._reported_at_s = float("-inf")
+        self._link: Link | None = None
+        if plan.config.runtime.control:
+            self._link = Link(
+                context,
+                plan.endpoint("control"),
+                identity,
+                dict,
+                clock=clock,
+                silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
+            )
+            heartbeat.watch(self._link)
+        health = plan.config.runtime.health
+        self._health = HealthFile(Path(health), clock=clock) if health else None
+
+    def register(self, poller: zmq.Poller) -> None:
+        if self._link:
+            poller.register(self._link.socket, zmq.POLLIN)
+
+    def turn(self, status: Callable[[], dict[str, Any]]) -> bool:
+        """One turn of the main loop: report if it is time, answer requests. True if the role should drain."""
+        if self._health:
+            # Its own work only: a supervisor that is away makes no role ill.
+            links = [link for link in self._heartbeat.links if link is not self._link]
+            self._health.turn(self._heartbeat.turns, [link.endpoint for link in links if not link.is_open])
+        if self._link is None:
+            return False
+        drain = False
+        for event in [*self._link.tick(), *self._link.receive()]:
+            if isinstance(event, Arrived):
+                drain = drain or event.kind == "drain"
+                if event.kind == "ask":
+                    self._reply(event.body)
+        if self._link.is_open and self._clock.now_s() - self._reported_at_s >= STATUS_EVERY_S:
+            self.report(status())
+        return drain
+
+    def report(self, status: dict[str, Any]) -> None:
+        """Send the status now; a role does so once more at its very end."""
+        if self._link is None:
+            return
+        self._reported_at_s = self._clock.now_s()
+        me = self._identity
+        rss_mb, cpu_s = usage_of(me.pid)
+        head = {
+            "role": me.role,
+            "name": me.name,
+            "pid": me.pid,
+            "nonce": me.nonce,
+            "turns": self._heartbeat.turns,
+            "rss_mb": rss_mb,
+            "cpu_s": cpu_s,
+        }
+        self._link.send("status", head | status)
+
+    def close(self) -> None:
+        if self._health:
+            self._health.remove()
+        if self._link:
+            self._heartbeat.forget(self._link)
+            self._link.close()
+
+    def _reply(self, body: list[Any]) -> None:
+        if (
+            self._link is None
+            or len(body) != 3
+            or not isinstance(body[1], str)
+            or not isinstance(body[2], dict)
+        ):
+            log.warning("a malformed request from the supervisor was ignored")
+            return
+        number, verb, arguments = body
+        try:
+            self._link.send("answer", number, True, self._answer(verb, arguments))
+        except DeltawireError as error:
+            self._link.send("answer", number, False, str(error))

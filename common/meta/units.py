@@ -1,0 +1,130 @@
+"""Durations, sizes and rates as people write them, and as views show them."""
+
+import math
+import re
+
+from deltawire.common.errors import ConfigError
+
+_DURATION_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_BYTE_UNITS = {
+    "": 1,
+    "k": 1000,
+    "m": 1000**2,
+    "g": 1000**3,
+    "t": 1000**4,
+    "ki": 1024,
+    "mi": 1024**2,
+    "gi": 1024**3,
+    "ti": 1024**4,
+}
+# So many digits that no product below overflows.
+_NUMBER = r"[0-9]{1,18}(?:\.[0-9]{1,9})?"
+_DURATION = re.compile(rf"({_NUMBER})(ms|[smhdw])")
+_BYTES = re.compile(rf"({_NUMBER})\s*([kmgt]i?)?b?", re.IGNORECASE)
+_RATE = re.compile(rf"({_NUMBER})\s*/\s*(s|m|h)")
+
+
+def parse_duration_s(value: object, path: str = "") -> float:
+    """Seconds of ``60s``, ``5m``, ``1h30m``, ``7d``, ``250ms``; a bare number is seconds.
+
+    Raises ConfigError with ``path`` for anything else, negative durations included.
+    """
+    number = _plain_number(value)
+    if number is not None:
+        return number
+    if isinstance(value, str):
+        text = value.strip()
+        parts = _DURATION.findall(text)
+        if parts and "".join(amount + unit for amount, unit in parts) == text:
+            return math.fsum(float(amount) * _DURATION_UNITS_S[unit] for amount, unit in parts)
+    raise ConfigError(
+        f"{value!r} is not a duration", path=path, hint="write it like 250ms, 60s, 5m, 1h30m or 7d"
+    )
+
+
+def parse_bytes(value: object, path: str = "") -> int:
+    """Bytes of ``64MiB``, ``1Gi`` (1024), ``500k``, ``10MB`` (1000); a bare number is bytes.
+
+    Raises ConfigError with ``path`` for anything else.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str):
+        found = _BYTES.fullmatch(value.strip())
+        if found:
+            amount, unit = found.groups()
+            return (
+                round(float(amount) * _BYTE_UNITS[(unit or "").lower()])
+                if unit or "." in amount
+                else int(amount)
+            )
+    raise ConfigError(f"{value!r} is not a size", path=path, hint="write it like 500k, 64MiB or 1Gi")
+
+
+def parse_rate(value: object, path: str = "") -> float:
+    """Events a second of ``200/s``, ``30/m``, ``5/h``; a bare number is per second.
+
+    Raises ConfigError with ``path`` for anything else.
+    """
+    number = _plain_number(value)
+    if number is not None:
+        return number
+    if isinstance(value, str):
+        found = _RATE.fullmatch(value.strip())
+        if found:
+            amount, unit = found.groups()
+            return float(amount) / _DURATION_UNITS_S[unit]
+    raise ConfigError(f"{value!r} is not a rate", path=path, hint="write it like 200/s or 30/m")
+
+
+def format_bytes(size: float) -> str:
+    """``812 B``, ``4.3 KiB``, ``64.0 MiB``: one decimal from 1024 on."""
+    if abs(size) < 1024:
+        return f"{size:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= 1024
+        if abs(size) < 1023.95:  # what would be printed as 1024.0 belongs to the next unit
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} TiB"
+
+
+def format_age(seconds: float) -> str:
+    """An age as kubectl prints it: two units where the first is small, else one.
+
+    ``90s``, ``5m30s``, ``45m``, ``3h20m``, ``20h``, ``3d4h``, ``100d``, ``3y40d``. Below zero (another
+    machine's clock) it is ``0s``.
+    """
+    s = max(0, int(seconds))
+    minutes, hours, days, years = s // 60, s // 3600, s // 86400, s // (365 * 86400)
+    if s < 120:
+        return f"{s}s"
+    if minutes < 10:
+        return _two(minutes, "m", s % 60, "s")
+    if hours < 3:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return _two(days, "d", hours % 24, "h")
+    if years < 2:
+        return f"{days}d"
+    if years < 8:
+        return _two(years, "y", days % 365, "d")
+    return f"{years}y"
+
+
+def _two(first: int, first_unit: str, second: int, second_unit: str) -> str:
+    return f"{first}{first_unit}{second}{second_unit}" if second else f"{first}{first_unit}"
+
+
+def _plain_number(value: object) -> float | None:
+    """The value if it is a number ≥ 0, written as one or as text; else None. True is not a number here."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return float(value) if re.fullmatch(_NUMBER, value.strip()) else None
+    if isinstance(value, int | float) and math.isfinite(value) and value >= 0:
+        return float(value)
+    return None

@@ -1,0 +1,131 @@
+"""The manners of a role's process: signals, thread switching, exit codes, the line of a fatal error.
+
+A role is an object with ``run(stop)``; this module makes a process of it and of nothing else.
+"""
+
+import argparse
+import ctypes
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from deltawire.common import logs
+from deltawire.common.config.load import load
+from deltawire.common.config.plan import Plan
+from deltawire.common.errors import DeltawireError
+
+log = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_GAVE_UP = 3
+EXIT_DRAIN_LATE = 4
+EXIT_INTERRUPTED = 130
+
+# Python's default of 5 ms lets one busy thread (a list being split) delay a watch by 5.2 ms; with 0.5 ms it
+# is 0.7 ms (docs/design.md, latency).
+SWITCH_INTERVAL_S = 0.0005
+# Caches and queues hold many long-lived small objects; scanning them every 700 allocations costs more than
+# it frees, since nothing here makes cycles in a hot path.
+_GC_THRESHOLD = (50_000, 20, 20)
+_PR_SET_PDEATHSIG = 1
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class Role(Protocol):
+    """What a process does until it is asked to stop. Returns its exit code."""
+
+    def run(self, stop: threading.Event) -> int:
+        """Work until ``stop`` is set, then drain and return. Raises DeltawireError if it cannot go on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoleArguments:
+    """What a role's process is told: the config, and which of its kind it is.
+
+    ``index`` counts reflectors and workers, and the replicas of handler ``handler``. ``replica`` names one that
+    nobody counts.
+    """
+
+    config: Path
+    index: int = 0
+    handler: str = ""
+    replica: str = ""
+    supervised: bool = False
+    log_level: str = "info"
+
+    def name_of(self, role: str) -> str:
+        """The process' name: ``reflector-0``, ``fifo``, ``worker-1``, ``printer-0``."""
+        if role == "fifo":
+            return role
+        return self.replica or f"{self.handler or ('worker' if role == 'informer' else role)}-{self.index}"
+
+
+def parse_arguments(role: str, argv: Sequence[str] | None = None) -> RoleArguments:
+    """The arguments of ``python -m deltawire.<role>``."""
+    parser = argparse.ArgumentParser(prog=f"python -m deltawire.{role}")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--index", type=int, default=0, metavar="N")
+    parser.add_argument("--handler", default="", metavar="NAME")
+    parser.add_argument("--replica", default="", metavar="NAME")
+    parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    return RoleArguments(**vars(parser.parse_args(argv)))
+
+
+def run_role(role: str, make_role: Callable[[RoleArguments, Plan], Role], arguments: RoleArguments) -> int:
+    """Run a role in this process and return the exit code for `sys.exit`.
+
+    SIGTERM asks it to drain. SIGINT does so only where nobody supervises it: on a terminal Ctrl-C reaches
+    every process of the group, and then the supervisor decides what it means.
+    """
+    supervised = arguments.supervised
+    logs.set_up(arguments.name_of(role), level=arguments.log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.set_threshold(*_GC_THRESHOLD)
+    if supervised:
+        die_with_parent()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN if supervised else lambda *_: stop.set())
+    try:
+        return make_role(arguments, Plan(load(arguments.config))).run(stop)
+    except DeltawireError as error:
+        log.error("%s", error)
+        return error.exit_code
+    except Exception:
+        log.exception("a bug: please report it with this traceback")
+        return EXIT_FAILED
+
+
+def die_with_parent(sign: int = signal.SIGTERM) -> None:
+    """Ask the kernel for ``sign`` when the parent dies, so that a killed supervisor leaves nothing behind.
+
+    Linux only; elsewhere nothing happens and the role notices the lost control connection.
+    """
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, sign, 0, 0, 0)
+        if os.getppid() != parent:
+            # It died before the call: nobody will send the signal any more.
+            os.kill(os.getpid(), sign)
+
+
+def usage_of(pid: int) -> tuple[float, float]:
+    """(resident MB, CPU seconds) of a process; zeros where /proc does not say."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, IndexError, ValueError):
+        return 0.0, 0.0
+    return round(pages * _PAGE_BYTES / 1e6, 1), (int(fields[11]) + int(fields[12])) / _TICKS_PER_S

@@ -1,0 +1,185 @@
+"""The state folder: ``<dir>/<cluster id>/<resource>/<generation>/shard-<i>``, and whose it is.
+
+``deltawire.json`` says that the folder is ours, in which schema and with how many shards. ``clusters.json``
+keeps the last id of each cluster's name, so that caches can be read while the API server is away.
+A shard whose environment has to be thrown away gets a new generation, so that readers of the old files see
+that they are old (design §4).
+"""
+
+import fcntl
+import os
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from deltawire.common.errors import StateError
+from deltawire.common.store.layout import SCHEMA
+
+MARKER = "deltawire.json"
+CLUSTERS = "clusters.json"
+_FIRST_GENERATION = 1
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_GENERATION = re.compile(r"[0-9]{8}")
+
+
+class Marker(msgspec.Struct):
+    """The content of deltawire.json."""
+
+    schema: int
+    shards: int
+
+
+def prepare(store_dir: Path, shards: int) -> None:
+    """Make the folder ours, or check that it is, with this many shards. Raises StateError."""
+    try:
+        store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        marker = store_dir / MARKER
+        # Workers that nobody supervises may start on a new folder at the same moment.
+        with (store_dir / "prepare.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not marker.exists():
+                strangers = [p.name for p in store_dir.iterdir() if not p.name.endswith(".lock")]
+                if strangers:
+                    raise StateError(
+                        f"{store_dir} is not a state folder of deltawire: it holds {sorted(strangers)[0]!r}",
+                        hint="name an empty or a new folder in store.dir",
+                    )
+                _write(marker, msgspec.json.encode(Marker(SCHEMA, shards)))
+        found = msgspec.json.decode(marker.read_bytes(), type=Marker)
+    except OSError as error:
+        raise StateError(
+            f"the state folder {store_dir} cannot be used: {error.strerror}",
+            hint="name a folder that you may write in store.dir",
+        ) from None
+    except msgspec.MsgspecError as error:
+        raise StateError(
+            f"{store_dir / MARKER} cannot be read: {error}", hint="name another folder in store.dir"
+        ) from None
+    if found.schema != SCHEMA:
+        raise StateError(
+            f"{store_dir} was written in schema {found.schema}, this program reads {SCHEMA}",
+            hint="use the version that wrote it, or name another folder in store.dir",
+        )
+    if found.shards != shards:
+        raise StateError(
+            f"{store_dir} was made with {found.shards} shards, the config says {shards}",
+            hint=f"say store.shards: {found.shards}, or name another folder in store.dir",
+        )
+
+
+def hold(folder: Path, name: str = "folder") -> IO[str]:
+    """Hold the folder's lock ``<name>.lock`` for as long as the returned file is open.
+
+    The kernel frees it when the process dies. Raises StateError if another process holds it.
+    """
+    path = folder / f"{name}.lock"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise StateError(
+            f"the state folder {folder} cannot be used: {error.strerror}",
+            hint="name a folder that you may write in store.dir",
+        ) from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read(20).strip() or "unknown"
+        file.close()
+        raise StateError(
+            f"the state folder {folder} is in use ({path.name} is held by process {holder})",
+            hint="stop that process, or name another folder in store.dir",
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def shard_folder(store_dir: Path, cluster_id: str, resource: str, generation: int, shard: int) -> Path:
+    """Where a shard's environment of that generation lies."""
+    return informer_folder(store_dir, cluster_id, resource) / f"{generation:08d}" / f"shard-{shard}"
+
+
+def ledger_folder(store_dir: Path, cluster_id: str, resource: str, shard: int) -> Path:
+    """Where the shard keeps what must outlive its cache: beside all generations."""
+    return informer_folder(store_dir, cluster_id, resource) / f"ledger-{shard}"
+
+
+def informer_folder(store_dir: Path, cluster_id: str, resource: str) -> Path:
+    """The folder of one informer: all generations of all its shards."""
+    return store_dir / _as_name(cluster_id) / _as_name(resource)
+
+
+def newest_generation(store_dir: Path, cluster_id: str, resource: str, shard: int) -> int:
+    """The highest generation in which the shard has a folder, 0 if it has none."""
+    return max(
+        (int(path.parent.name) for path in _shard_folders(store_dir, cluster_id, resource, shard)), default=0
+    )
+
+
+def next_generation(store_dir: Path, cluster_id: str, resource: str, shard: int) -> int:
+    """The number a new environment of this shard gets."""
+    return newest_generation(store_dir, cluster_id, resource, shard) + 1 or _FIRST_GENERATION
+
+
+def find_shards(store_dir: Path, cluster_id: str, resource: str) -> list[Path]:
+    """The newest folder of each shard of an informer, by shard; [] if nothing is stored."""
+    newest: dict[int, Path] = {}
+    for path in sorted(_shard_folders(store_dir, cluster_id, resource)):
+        newest[int(path.name.removeprefix("shard-"))] = path
+    return [newest[shard] for shard in sorted(newest)]
+
+
+def last_cluster_id(store_dir: Path, cluster: str) -> str:
+    """The id that the cluster of this name had when it was last seen; "" if it never was."""
+    return _clusters(store_dir).get(cluster, "")
+
+
+def remember_cluster_id(store_dir: Path, cluster: str, cluster_id: str) -> None:
+    """Keep the id for `last_cluster_id`. Several workers may write the same; a lock keeps them in turn."""
+    with (store_dir / "clusters.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = _clusters(store_dir)
+        if known.get(cluster) != cluster_id:
+            _write(store_dir / CLUSTERS, msgspec.json.encode({**known, cluster: cluster_id}))
+
+
+def _clusters(store_dir: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode((store_dir / CLUSTERS).read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError) as error:
+        raise StateError(f"{store_dir / CLUSTERS} cannot be read: {error}", hint="remove that file") from None
+
+
+def _shard_folders(store_dir: Path, cluster_id: str, resource: str, shard: int | None = None) -> list[Path]:
+    pattern = "shard-*" if shard is None else f"shard-{shard}"
+    folder = informer_folder(store_dir, cluster_id, resource)
+    return [
+        path
+        for path in folder.glob(f"*/{pattern}")
+        if _GENERATION.fullmatch(path.parent.name)
+        and path.name.removeprefix("shard-").isdecimal()
+        and (path / "data.mdb").exists()
+    ]
+
+
+def _as_name(text: str) -> str:
+    """A cluster's id or a resource as a folder's name: what an API server says never leads elsewhere."""
+    return text if _SAFE_NAME.fullmatch(text) else sha256(text.encode()).hexdigest()[:32]
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a small file so that readers see the old content or the new, also after a crash."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,76 @@
+"""The thread that says "still here" on connections of its own, whatever the main loop is doing.
+
+A long transaction or an import must not look like a death; a main loop that hangs must not look alive.
+So the beat carries the counter of the main loop's turns.
+"""
+
+import threading
+
+import zmq
+
+from deltawire.common.wire import sockets
+from deltawire.common.wire.codec import pack
+from deltawire.common.wire.link import Link
+
+
+class Heartbeat:
+    """Beats for every watched Link, each ``interval_s``. Call `turn` once per turn of the main loop."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", interval_s: float) -> None:
+        self._context = context
+        self._interval_s = interval_s
+        self._links: list[Link] = []
+        self._turns = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def watch(self, link: Link) -> None:
+        self._links = [*self._links, link]
+
+    def forget(self, link: Link) -> None:
+        self._links = [other for other in self._links if other is not link]
+
+    def turn(self) -> None:
+        self._turns += 1
+
+    @property
+    def links(self) -> list[Link]:
+        """Those it beats for."""
+        return self._links
+
+    @property
+    def turns(self) -> int:
+        return self._turns
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        beats: dict[Link, zmq.Socket[bytes]] = {}
+        try:
+            while True:
+                links = self._links
+                for link in [gone for gone in beats if gone not in links]:
+                    beats.pop(link).close(linger=0)
+                for link in links:
+                    if link not in beats:
+                        beats[link] = sockets.connect(self._context, link.endpoint, link.beat_identity)
+                    self._beat(beats[link], link.session)
+                if self._stop.wait(self._interval_s):
+                    return
+        finally:
+            for socket in beats.values():
+                socket.close(linger=0)
+
+    def _beat(self, socket: "zmq.Socket[bytes]", session: int) -> None:
+        if session:
+            try:
+                socket.send(pack("beat", session, 0, self._turns), zmq.NOBLOCK)
+            except zmq.Again:
+                # The peer has been away for so long that our beats fill the socket; it will hear of us again.
+                pass

@@ -1,0 +1,52 @@
+"""Who a process is on the wire: its name, a nonce new at each start, and how others see that it is gone."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """``bytes`` is the ZeroMQ identity. ``started`` and ``host`` let a peer on the same host see a death."""
+
+    role: str
+    name: str
+    nonce: str
+    pid: int
+    started: int
+    host: str
+
+    @property
+    def bytes(self) -> bytes:
+        return f"{self.name}.{self.nonce}".encode()
+
+
+def new_identity(role: str, name: str) -> Identity:
+    pid = os.getpid()
+    return Identity(role, name, secrets.token_hex(4), pid, process_started(pid), host_id())
+
+
+def process_started(pid: int) -> int:
+    """The process' start in clock ticks since boot; 0 where there is no such process, or no /proc."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    # The command's name, in parentheses, may hold blanks; field 22 counts from after it.
+    fields = stat.rpartition(")")[2].split()
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def host_id() -> str:
+    """Boot id and pid namespace: processes with the same value see each other's pids. "" without /proc."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def is_known_dead(pid: int, started: int, host: str) -> bool:
+    """True only if the process ran where we can see it, and does not any more."""
+    return bool(started and host) and host == host_id() and process_started(pid) != started

@@ -1,0 +1,165 @@
+"""The end that connects: a DEALER that keeps one session with one ROUTER."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import zmq
+
+from deltawire.common.clock import Clock
+from deltawire.common.errors import CapacityError, ProtocolError
+from deltawire.common.wire import sockets
+from deltawire.common.wire.codec import pack, unpack
+from deltawire.common.wire.identity import Identity
+from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session stands; ``body`` is what the welcome carried."""
+
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The session ended. Everything held from it must be dropped now, before the next hello is made."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The other end does not want us; tried again after a while."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message of the present session."""
+
+    kind: str
+    body: list[Any]
+
+
+LinkEvent = Opened | Lost | Refused | Arrived
+
+
+class Link:
+    """One connection with the session rules of docs/wire.md §3.
+
+    ``hello`` makes the role's own part of the hello each time one is said; a `Lost` is always handed out
+    before. Not thread-safe: one thread owns a Link.
+    """
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        endpoint: str,
+        identity: Identity,
+        hello: Callable[[], dict[str, Any]],
+        *,
+        clock: Clock,
+        silent_s: float,
+    ) -> None:
+        self.endpoint = endpoint
+        self.identity = identity
+        self.socket = sockets.connect(context, endpoint, identity.bytes)
+        self.malformed = 0
+        self._hello = hello
+        self._clock = clock
+        self._silent_s = silent_s
+        self._session = ClientSession()
+        self._heard_at_s = clock.now_s()
+
+    @property
+    def is_open(self) -> bool:
+        return self._session.open is not None
+
+    @property
+    def session(self) -> int:
+        """The session's number, 0 without one; read by the heartbeat's thread."""
+        counter = self._session.open
+        return counter.session if counter else 0
+
+    @property
+    def beat_identity(self) -> bytes:
+        return self.identity.bytes + BEAT_SUFFIX
+
+    def send(self, kind: str, *body: Any) -> bool:
+        """Sends one message; False if no session is open (nothing was sent, a Lost was or will be reported).
+
+        Raises CapacityError for a message over the bound, or if the socket's high-water mark is reached,
+        which credit forbids.
+        """
+        counter = self._session.open
+        if counter is None:
+            return False
+        self._transmit(pack(kind, counter.session, counter.sent + 1, *body))
+        counter.sent += 1
+        return True
+
+    def receive(self, messages_max: int = 100) -> list[LinkEvent]:
+        """What has arrived, without waiting."""
+        events: list[LinkEvent] = []
+        for _ in range(messages_max):
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            event = self._take(frames)
+            if event is not None:
+                events.append(event)
+        return events
+
+    def tick(self) -> list[LinkEvent]:
+        """Says hello where it is due, and notices a silent peer. Call at least a few times a second."""
+        now_s = self._clock.now_s()
+        events: list[LinkEvent] = []
+        if self.is_open and now_s - self._heard_at_s > self._silent_s:
+            self._session = ClientSession()
+            events.append(Lost(f"nothing heard for {now_s - self._heard_at_s:.1f} s"))
+        # After a Lost the role drops what it holds first; its next tick says hello.
+        elif self._session.hello_due(now_s):
+            me = self.identity
+            self._transmit(
+                pack("hello", 0, 0, me.role, me.name, me.nonce, me.pid, me.started, me.host, self._hello())
+            )
+            self._session.said_hello(now_s)
+        return events
+
+    def close(self) -> None:
+        self.socket.close(linger=0)
+
+    def _take(self, frames: list[bytes]) -> LinkEvent | None:
+        try:
+            message = unpack(b"".join(frames))
+        except ProtocolError as error:
+            self.malformed += 1
+            log.warning("malformed message from %s: %s", self.endpoint, error)
+            return None
+        now_s = self._clock.now_s()
+        verdict = self._session.on_message(message, now_s)
+        if verdict != "ignore":
+            self._heard_at_s = now_s
+        if verdict == "take":
+            return Arrived(message.kind, message.body)
+        if verdict == "opened":
+            return Opened(message.body[0] if message.body and isinstance(message.body[0], dict) else {})
+        if verdict == "lost":
+            return Lost(f"session ended by {message.kind}")
+        if verdict == "refused":
+            return Refused(str(message.body[0]) if message.body else "no reason given")
+        return None
+
+    def _transmit(self, data: bytes) -> None:
+        try:
+            self.socket.send(data, zmq.NOBLOCK)
+        except zmq.Again:
+            raise CapacityError(
+                f"the socket to {self.endpoint} is full: more was sent than credit allows"
+            ) from None

@@ -1,0 +1,198 @@
+"""The end that binds: a ROUTER that keeps a session with each peer."""
+
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import zmq
+
+from deltawire.common.clock import Clock
+from deltawire.common.errors import CapacityError, ProtocolError
+from deltawire.common.wire import sockets
+from deltawire.common.wire.codec import Message, pack, unpack
+from deltawire.common.wire.identity import is_known_dead
+from deltawire.common.wire.session import BEAT_SUFFIX, Peer, ServerSessions, parse_hello
+
+log = logging.getLogger(__name__)
+# How often peers on this host are looked up in the process table.
+_LOOK_EVERY_S = 0.5
+# Of a name that a stranger gave itself, in the log.
+_SHOWN_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Someone asks for a session: answer with `Listener.welcome` or `Listener.refuse`."""
+
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message of a peer's present session."""
+
+    peer: Peer
+    kind: str
+    body: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The peer's session ended: it died, fell silent, vanished, or must say hello again."""
+
+    peer: Peer
+    reason: str
+
+
+ListenerEvent = Hello | Arrived | Gone
+
+
+class Listener:
+    """One bound socket with the session rules of docs/wire.md §3. Not thread-safe."""
+
+    def __init__(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, *, clock: Clock, silent_s: float
+    ) -> None:
+        self.endpoint = endpoint
+        self.socket, self._lock = sockets.bind(context, endpoint)
+        # Messages that broke the rules, and hellos that were refused.
+        self.malformed = 0
+        self.refused = 0
+        self._clock = clock
+        self._sessions = ServerSessions(lambda: secrets.randbits(53) | 1, silent_s)
+        self._gone: list[ListenerEvent] = []
+        self._looked_at_s = 0.0
+
+    @property
+    def peers(self) -> list[Peer]:
+        return list(self._sessions.peers.values())
+
+    def receive(self, messages_max: int = 100) -> list[ListenerEvent]:
+        """What has arrived, and who was found gone while sending, without waiting."""
+        events = self._take_gone()
+        for _ in range(messages_max):
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            event = self._take(frames)
+            # Who ended by this message is reported before what the message asks for.
+            events += self._take_gone()
+            if event is not None:
+                events.append(event)
+        return events
+
+    def welcome(self, peer: Peer, body: dict[str, Any] | None = None) -> bool:
+        """Opens the session that a Hello asked for; False if the peer vanished meanwhile."""
+        session = self._sessions.welcome(peer, self._clock.now_s())
+        return self._answer(peer.identity, pack("welcome", session, 0, body or {}))
+
+    def refuse(self, peer: Peer, reason: str) -> None:
+        self.refused += 1
+        log.warning("refused %s: %s", peer.name[:_SHOWN_CHARS], reason)
+        self._answer(peer.identity, pack("refuse", 0, 0, reason))
+
+    def reset(self, peer: Peer, reason: str) -> None:
+        """Ends a session whose peer broke the rules; it must say hello again. A Gone follows."""
+        session = peer.counter.session if peer.counter else 0
+        self._end(peer.identity, reason)
+        self._answer(peer.identity, pack("reset", session, 0))
+
+    def send(self, identity: bytes, kind: str, *body: Any) -> bool:
+        """Sends to a peer with a session; False if there is none (any more): a Gone was or will be reported.
+
+        Raises CapacityError for a message over the bound, or at the high-water mark, which credit forbids.
+        """
+        peer = self._sessions.peers.get(identity)
+        if peer is None or peer.counter is None:
+            return False
+        data = pack(kind, peer.counter.session, peer.counter.sent + 1, *body)
+        if not self._transmit(identity, data):
+            return False
+        peer.counter.sent += 1
+        return True
+
+    def tick(self) -> None:
+        """Finds silent and dead peers; their Gone comes with the next `receive`."""
+        now_s = self._clock.now_s()
+        for peer in self._sessions.silent(now_s):
+            self._end(peer.identity, f"silent for {now_s - peer.heard_at_s:.1f} s")
+        if now_s - self._looked_at_s >= _LOOK_EVERY_S:
+            self._looked_at_s = now_s
+            for peer in self.peers:
+                if is_known_dead(peer.pid, peer.started, peer.host):
+                    self._end(peer.identity, f"process {peer.pid} is dead")
+
+    def close(self) -> None:
+        self.socket.close(linger=0)
+        if self._lock:
+            self._lock.close()
+
+    def _take(self, frames: list[bytes]) -> ListenerEvent | None:
+        identity = frames[0]
+        try:
+            message = unpack(b"".join(frames[1:]))
+        except ProtocolError as error:
+            self._reject(identity, str(error))
+            return None
+        verdict = self._sessions.on_message(identity, message, self._clock.now_s())
+        if verdict == "take":
+            return Arrived(self._sessions.peers[identity], message.kind, message.body)
+        if verdict == "hello":
+            return self._hello(identity, message)
+        if verdict == "beat":
+            self._answer(identity.removesuffix(BEAT_SUFFIX), pack("beat", message.session, 0))
+        elif verdict == "reset":
+            self._void(identity.removesuffix(BEAT_SUFFIX), message.session)
+        return None
+
+    def _hello(self, identity: bytes, message: Message) -> Hello | None:
+        peer = parse_hello(identity, message)
+        if peer is None:
+            self._reject(identity, "a hello that breaks the rules")
+            return None
+        self._end(identity, "said hello again")
+        return Hello(peer)
+
+    def _void(self, identity: bytes, session: int) -> None:
+        self._end(identity, "messages between us were lost")
+        self._answer(identity, pack("reset", session, 0))
+
+    def _reject(self, identity: bytes, reason: str) -> None:
+        self.malformed += 1
+        log.warning("malformed message from %r on %s: %s", identity[:_SHOWN_CHARS], self.endpoint, reason)
+        peer = self._sessions.peers.get(identity)
+        if peer is not None:
+            self.reset(peer, f"sent a malformed message: {reason}")
+
+    def _take_gone(self) -> list[ListenerEvent]:
+        gone, self._gone = self._gone, []
+        return gone
+
+    def _end(self, identity: bytes, reason: str) -> None:
+        peer = self._sessions.end(identity)
+        if peer is not None:
+            self._gone.append(Gone(peer, reason))
+
+    def _answer(self, identity: bytes, data: bytes) -> bool:
+        """As `_transmit`, for what no credit bounds: whoever lets such answers pile up is given up, not we."""
+        try:
+            return self._transmit(identity, data)
+        except CapacityError:
+            self._end(identity, "it does not read what it is sent")
+            return False
+
+    def _transmit(self, identity: bytes, data: bytes) -> bool:
+        try:
+            self.socket.send_multipart([identity, data], zmq.NOBLOCK)
+        except zmq.Again:
+            raise CapacityError(
+                f"the socket to {identity!r} is full: more was sent than credit allows"
+            ) from None
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self._end(identity, "its connection is gone")
+            return False
+        return True

@@ -1,0 +1,158 @@
+"""The session rules of docs/wire.md §3 as two pure state machines, one for each end.
+
+Both count messages per direction. A message of another session, or a gap, means that something was lost:
+ZeroMQ drops what a dead peer had received and delivers what comes after.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from deltawire.common.wire.codec import Message
+
+# Beats come on a connection of their own (docs/wire.md §3).
+BEAT_SUFFIX = b"~"
+
+ClientVerdict = Literal["opened", "lost", "refused", "beat", "ignore", "take"]
+ServerVerdict = Literal["hello", "beat", "take", "reset", "ignore"]
+
+
+@dataclass(slots=True)
+class Counter:
+    """Messages of one session, both directions."""
+
+    session: int
+    sent: int = 0
+    received: int = 0
+
+    def next_n(self) -> int:
+        self.sent += 1
+        return self.sent
+
+    def accepts(self, message: Message) -> bool:
+        """True if this is the next message of this session; counts it."""
+        if message.session != self.session or message.n != self.received + 1:
+            return False
+        self.received += 1
+        return True
+
+
+@dataclass(slots=True)
+class ClientSession:
+    """The end that connects. It has no session until a welcome came, and loses it on any doubt."""
+
+    hello_every_s: float = 2.0
+    refused_for_s: float = 5.0
+    open: Counter | None = None
+    said_hello_at_s: float | None = None
+    quiet_until_s: float = 0.0
+
+    def hello_due(self, now_s: float) -> bool:
+        if self.open is not None or now_s < self.quiet_until_s:
+            return False
+        return self.said_hello_at_s is None or now_s - self.said_hello_at_s >= self.hello_every_s
+
+    def said_hello(self, now_s: float) -> None:
+        self.open = None
+        self.said_hello_at_s = now_s
+
+    def on_message(self, message: Message, now_s: float) -> ClientVerdict:
+        """What to do with a message; "lost" and "refused" end the session."""
+        if message.kind == "welcome":
+            if self.open is not None:
+                # Two hellos were under way and the other end has ended the session that we hold.
+                return self._end("lost")
+            if self.said_hello_at_s is None:
+                return "ignore"
+            self.open = Counter(message.session)
+            return "opened"
+        if message.kind == "refuse":
+            self.quiet_until_s = now_s + self.refused_for_s
+            return self._end("refused")
+        if self.open is None or message.session != self.open.session:
+            # A late message of an older session says nothing about this one.
+            return "ignore"
+        if message.kind == "beat":
+            return "beat"
+        if message.kind != "reset" and self.open.accepts(message):
+            return "take"
+        return self._end("lost")
+
+    def _end(self, verdict: Literal["lost", "refused"]) -> Literal["lost", "refused"]:
+        self.open = None
+        self.said_hello_at_s = None
+        return verdict
+
+
+@dataclass(slots=True)
+class Peer:
+    """Who is at the other end, as its hello said. ``identity`` is unique to one start of one process."""
+
+    identity: bytes
+    role: str
+    name: str
+    nonce: str
+    pid: int
+    started: int
+    host: str
+    body: dict[str, Any]
+    heard_at_s: float = 0.0
+    turns: int = 0
+    counter: Counter | None = field(default=None, repr=False)
+
+
+def parse_hello(identity: bytes, message: Message) -> Peer | None:
+    """The peer of a hello, or None where it breaks the rules of docs/wire.md §3."""
+    if len(message.body) != 7:
+        return None
+    role, name, nonce, pid, started, host, body = message.body
+    if not all(isinstance(text, str) for text in (role, name, nonce, host)):
+        return None
+    if type(pid) is not int or type(started) is not int or not isinstance(body, dict):
+        return None
+    if identity != f"{name}.{nonce}".encode():
+        return None
+    return Peer(identity, role, name, nonce, pid, started, host, body)
+
+
+@dataclass(slots=True)
+class ServerSessions:
+    """The end that binds: who is here, by identity. ``new_session`` gives a fresh number at each call."""
+
+    new_session: Callable[[], int]
+    silent_s: float
+    peers: dict[bytes, Peer] = field(default_factory=dict)
+
+    def on_message(self, identity: bytes, message: Message, now_s: float) -> ServerVerdict:
+        """What to do with a message. "reset": its session, if there is one, is void and must be ended.
+
+        "hello" leaves the peer unknown until `welcome`.
+        """
+        if message.kind == "hello":
+            return "hello"
+        peer = self.peers.get(identity.removesuffix(BEAT_SUFFIX))
+        if peer is None or peer.counter is None:
+            return "reset"
+        if message.session != peer.counter.session:
+            # Sent before the peer had heard of its newer session, or of a process before it: void either way.
+            return "ignore"
+        peer.heard_at_s = now_s
+        if message.kind == "beat":
+            peer.turns = message.body[0] if message.body and type(message.body[0]) is int else peer.turns
+            return "beat"
+        return "take" if peer.counter.accepts(message) else "reset"
+
+    def welcome(self, peer: Peer, now_s: float) -> int:
+        """Opens a session for the peer of a hello and returns its number."""
+        peer.counter = Counter(self.new_session())
+        peer.heard_at_s = now_s
+        self.peers[peer.identity] = peer
+        return peer.counter.session
+
+    def silent(self, now_s: float) -> list[Peer]:
+        """Peers that were not heard for longer than allowed."""
+        return [peer for peer in self.peers.values() if now_s - peer.heard_at_s > self.silent_s]
+
+    def end(self, identity: bytes) -> Peer | None:
+        """Forgets the peer; None if it was not here."""
+        return self.peers.pop(identity, None)

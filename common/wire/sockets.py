@@ -1,0 +1,81 @@
+"""ZeroMQ sockets with the options of docs/wire.md §1. The only place that sets them."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+import zmq
+
+from deltawire.common.errors import ConfigError
+from deltawire.common.limits import FRAME_BYTES_MAX, SOCKET_MESSAGES_MAX
+
+# ZMTP's own heartbeats find a dead host; a hung process is found by ours.
+_ZMTP_INTERVAL_MS = 5_000
+_ZMTP_TIMEOUT_MS = 15_000
+# A unix socket's path ends at 107 bytes; libzmq reports a longer one badly.
+_IPC_PATH_BYTES_MAX = 107
+
+
+def _common(socket: zmq.Socket[bytes]) -> None:
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES_MAX)
+    socket.setsockopt(zmq.SNDHWM, SOCKET_MESSAGES_MAX)
+    socket.setsockopt(zmq.RCVHWM, SOCKET_MESSAGES_MAX)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, _ZMTP_INTERVAL_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _ZMTP_TIMEOUT_MS)
+
+
+def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, identity: bytes) -> zmq.Socket[bytes]:
+    """A DEALER connected to ``endpoint``; the peer need not be there yet."""
+    socket = context.socket(zmq.DEALER)
+    _common(socket)
+    socket.setsockopt(zmq.IDENTITY, identity)
+    # A killed peer is usually back within a second; do not wait longer and longer for it.
+    socket.setsockopt(zmq.RECONNECT_IVL, 20)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+    socket.connect(endpoint)
+    return socket
+
+
+def bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.Socket[bytes], IO[str] | None]:
+    """A ROUTER bound to ``endpoint`` and the lock file that guards it (None for TCP).
+
+    Raises ConfigError if another process holds the endpoint.
+    """
+    lock = _lock(endpoint) if endpoint.startswith("ipc://") else None
+    socket = context.socket(zmq.ROUTER)
+    _common(socket)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    # A process that stood still longer than ZMTP waits (stopped, suspended) finds its peers connected a second
+    # time before it hears that their first connections have ended. Without this it would never hear them again.
+    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        socket.close()
+        if lock:
+            lock.close()
+        raise ConfigError(
+            f"cannot listen on {endpoint}: {error.strerror}", hint="choose another runtime.dir or port"
+        ) from None
+    return socket, lock
+
+
+def _lock(endpoint: str) -> IO[str]:
+    path = Path(endpoint.removeprefix("ipc://"))
+    if len(os.fsencode(path)) > _IPC_PATH_BYTES_MAX:
+        raise ConfigError(
+            f"the socket path {path} is longer than {_IPC_PATH_BYTES_MAX} bytes",
+            hint="set a shorter runtime.dir",
+        )
+    # A second bind of a unix socket succeeds and steals the path: only the lock's holder may bind.
+    lock = Path(f"{path}.lock").open("w")  # noqa: SIM115  # held for as long as the socket is bound
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise ConfigError(
+            f"{path} is in use by another Deltawire process", hint="stop it, or set another runtime.dir"
+        ) from None
+    return lock

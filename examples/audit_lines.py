@@ -1,0 +1,31 @@
+"""The same as audit.js in Python without any of Deltawire's code: what any language has to do.
+
+In the config: ``{name: audit, command: [python3, examples/audit_lines.py], on: [pods]}``.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def note(text: str) -> None:
+    """Append to $AUDIT_FILE, or say it on stderr, which is the handler's log."""
+    path = os.environ.get("AUDIT_FILE")
+    if path:
+        with Path(path).open("a") as file:
+            file.write(text + "\n")
+    else:
+        print(text, file=sys.stderr)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        event = json.loads(line)
+        app = event["object"]["metadata"].get("labels", {}).get("app", "nobody")
+        note(f"{event['type']} {event['resource']} {event['key']} version={event['version']} app={app}")
+        print(json.dumps({"id": event["id"], "ok": True}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+import sys
+
+from deltawire.fifo.main import main
+
+sys.exit(main())

@@ -1,0 +1,396 @@
+"""The broker's decisions: events of peers in, actions out. No socket, no clock: time is passed in.
+
+It owns nothing that must outlive it. Who is here comes from hellos, where streams start from what the
+shards say, and what was in its queues comes again from the API server (docs/wire.md §5, §6).
+"""
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deltawire.common.errors import ProtocolError
+from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.fifo import messages
+from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
+from deltawire.fifo.engine import Batch, Begin, Engine, Freed, Pop
+from deltawire.fifo.limits import MARK_EVERY_S, SLICE_BYTES, STRIKES_MAX
+from deltawire.fifo.sessions import Members
+from deltawire.fifo.shards import Informer, Shard
+
+log = logging.getLogger(__name__)
+
+_ROLES = {Side.REFLECTORS: "reflector", Side.WORKERS: "informer"}
+
+
+@dataclass(slots=True)
+class BrokerCounters:
+    """Totals since the start. ``late``: messages of former owners or starts, which were dropped."""
+
+    late: int = 0
+    malformed: int = 0
+    refused: int = 0
+    superseded: int = 0
+
+
+class Broker:
+    """``informers``: the streams of each informer, by name; hellos may name nothing else.
+
+    ``latest_only``: informers of which no handler wants every event. Call `pump` after each round of events
+    and while `has_work` is true, `tick` a few times a second.
+    """
+
+    def __init__(
+        self,
+        informers: Mapping[str, list[str]],
+        shards: int,
+        *,
+        boot: str,
+        engine: Engine,
+        latest_only: frozenset[str] = frozenset(),
+    ) -> None:
+        self.boot = boot
+        self.counters = BrokerCounters()
+        self.informers = {
+            name: Informer(name, streams, shards, engine, boot=boot, latest_only=name in latest_only)
+            for name, streams in informers.items()
+        }
+        self.reflectors: Members[tuple[str, str]] = Members()
+        self.workers: Members[tuple[str, int]] = Members()
+        self.is_draining = False
+        # The id of each cluster for this broker's whole life: the first one that was heard.
+        self._clusters: dict[str, str] = {}
+        # What each reflector says the ids are; "" = it could not ask yet.
+        self._said: dict[bytes, dict[str, str]] = {}
+        self._strikes: dict[bytes, int] = {}
+        self._turns: deque[Informer] = deque()
+        self._marks_wait = False
+        self._marks_at_s = float("-inf")
+
+    # Peers come, go and speak.
+
+    def hello(self, side: Side, identity: bytes, role: str, name: str, body: dict[str, Any]) -> list[Action]:
+        self._drop(side, identity)
+        members = self.reflectors if side is Side.REFLECTORS else self.workers
+        reason = self._objection(side, identity, role) or (
+            (winner := members.superseder(identity)) and f"{winner} has taken over what this peer owned"
+        )
+        if reason:
+            self.counters.refused += 1
+            return [Refuse(side, identity, reason)]
+        try:
+            if side is Side.REFLECTORS:
+                return self._reflector_joins(identity, name, messages.hello_streams(body))
+            return self._worker_joins(identity, name, messages.hello_shards(body))
+        except ProtocolError as error:
+            self.counters.refused += 1
+            return [Refuse(side, identity, str(error))]
+
+    def gone(self, side: Side, identity: bytes) -> list[Action]:
+        """The peer's session ended. Its leases wait for the next owner; its streams too."""
+        return self._drop(side, identity)
+
+    def message(self, side: Side, identity: bytes, kind: str, body: list[Any]) -> list[Action]:
+        """A message of a peer's present session."""
+        members = self.reflectors if side is Side.REFLECTORS else self.workers
+        if identity not in members:
+            self.counters.late += 1
+            return []
+        try:
+            if side is Side.REFLECTORS:
+                return self._from_reflector(identity, messages.from_reflector(kind, body))
+            return self._from_worker(identity, messages.from_worker(kind, body))
+        except ProtocolError as error:
+            self.counters.malformed += 1
+            # Bounded: entries of peers that have gone are dropped with the oldest.
+            self._strikes[identity] = self._strikes.pop(identity, 0) + 1
+            if len(self._strikes) > _STRIKERS_MAX:
+                del self._strikes[next(iter(self._strikes))]
+            return [*self._drop(side, identity), Reset(side, identity, str(error))]
+
+    # What is ready goes out.
+
+    @property
+    def has_work(self) -> bool:
+        """True if `pump` has more to give at once."""
+        return bool(self._turns)
+
+    def pump(self) -> list[Action]:
+        """One turn of each informer that has something to send: a slice of bytes, then the next informer."""
+        actions: list[Action] = []
+        if self.is_draining:
+            self._turns.clear()
+        for _ in range(len(self._turns)):
+            informer = self._turns.popleft()
+            size = 0
+            for shard in informer.next_turn():
+                while size < SLICE_BYTES and shard.is_ready:
+                    batch = shard.queue.pop(BATCH_DELTAS_MAX, BATCH_BYTES_MAX)
+                    if batch is not None:
+                        size += batch.bytes if isinstance(batch, Pop) else 0
+                        actions.append(self._send_batch(informer, shard, batch))
+                        # A begin or an end leaves the marks behind it where they are.
+                        self._marks_wait = self._marks_wait or shard.queue.has_only_marks
+            if informer.is_ready:
+                self._turns.append(informer)
+        return actions
+
+    def tick(self, now_s: float) -> list[Action]:
+        """Marks of shards that have nothing else to send, at most each MARK_EVERY_S per shard."""
+        if not self._marks_wait or now_s < self._marks_at_s or self.is_draining:
+            return []
+        self._marks_wait = False
+        self._marks_at_s = now_s + MARK_EVERY_S
+        actions: list[Action] = []
+        for informer in self.informers.values():
+            for shard in informer.shards:
+                if shard.is_open and (marks := shard.queue.pop_marks()):
+                    actions.append(self._send_batch(informer, shard, marks))
+        return actions
+
+    def wait_s(self, now_s: float) -> float | None:
+        """How long the shell may sleep without an event; None = as long as it likes."""
+        if self.is_draining:
+            return None
+        if self._turns:
+            return 0.0
+        return max(0.0, self._marks_at_s - now_s) if self._marks_wait else None
+
+    @property
+    def leased(self) -> int:
+        """Deltas, begins and ends that are sent and not acknowledged."""
+        return sum(shard.queue.leased for informer in self.informers.values() for shard in informer.shards)
+
+    def drain(self) -> None:
+        """Take and send nothing more; acks still count."""
+        self.is_draining = True
+
+    # Reflectors.
+
+    def _reflector_joins(self, identity: bytes, name: str, streams: list[tuple[str, str]]) -> list[Action]:
+        for informer, stream in streams:
+            self._stream_of(informer, stream)
+        joined = self.reflectors.join(identity, name, streams)
+        actions: list[Action] = []
+        for loser, (informer, stream) in joined.taken:
+            self.counters.superseded += 1
+            actions.append(
+                Send(Side.REFLECTORS, loser, "stop", (informer, stream, f"{name} has taken over this stream"))
+            )
+        for informer, stream in streams:
+            self.informers[informer].streams[stream].taken_by(identity)
+        self._said[identity] = {}
+        return [*actions, Welcome(Side.REFLECTORS, identity)]
+
+    def _from_reflector(self, identity: bytes, message: messages.FromReflector) -> list[Action]:
+        if isinstance(message, messages.Cluster):
+            return self._cluster_said(identity, message)
+        informer = self._stream_of(message.informer, message.stream)
+        if self.is_draining or informer.streams[message.stream].owner != identity:
+            self.counters.late += 1
+            return []
+        if isinstance(message, messages.Deltas):
+            taken = informer.deltas(message)
+        elif isinstance(message, messages.Mark):
+            taken = informer.mark(message)
+        elif isinstance(message, messages.Begin):
+            taken = informer.begin(message)
+        else:
+            taken = informer.end(message)
+        if not taken:
+            self.counters.late += 1
+            return []
+        self._marks_wait = True
+        self._enqueue(informer)
+        return self._steer(informer) if isinstance(message, messages.Begin | messages.End) else []
+
+    def _cluster_said(self, identity: bytes, message: messages.Cluster) -> list[Action]:
+        mine = [i for i in self.informers.values() if i.cluster == message.cluster]
+        if not mine:
+            raise ProtocolError(f"no informer is of cluster {message.cluster!r}")
+        said = self._said[identity]
+        if message.id or not said.get(message.cluster):
+            said[message.cluster] = message.id
+        if message.id:
+            self._clusters.setdefault(message.cluster, message.id)
+        actions: list[Action] = []
+        for informer in mine:
+            actions += self._open(informer)
+            actions += self._steer(informer)
+        return actions
+
+    # Workers.
+
+    def _worker_joins(self, identity: bytes, name: str, shards: list[tuple[str, int]]) -> list[Action]:
+        for informer, shard in shards:
+            self._shard_of(informer, shard)
+        joined = self.workers.join(identity, name, shards)
+        self.counters.superseded += len(joined.taken)
+        for informer, shard in shards:
+            self.informers[informer].shards[shard].taken_by(identity)
+        actions: list[Action] = [Welcome(Side.WORKERS, identity)]
+        for loser in joined.ousted:
+            actions += self._drop(Side.WORKERS, loser)
+            actions.append(Reset(Side.WORKERS, loser, f"{name} has taken over all its shards"))
+        for informer in sorted({informer for informer, _ in shards}):
+            actions += self._open(self.informers[informer])
+        return actions
+
+    def _from_worker(self, identity: bytes, message: messages.FromWorker) -> list[Action]:
+        informer, shard = self._shard_of(message.informer, message.shard)
+        if shard.owner != identity:
+            self.counters.late += 1
+            return []
+        if isinstance(message, messages.Ack):
+            if message.boot != self.boot or not shard.is_open:
+                self.counters.late += 1
+                return []
+            freed = informer.ack(message)
+            actions = self._give_back(informer, freed)
+            if freed.barriers:
+                actions += self._steer(informer)
+        elif isinstance(message, messages.Failed):
+            shard.failed = message.reason or "no reason given"
+            shard.queue.release()
+            actions = self._steer(informer)
+        else:
+            actions = self._shard_said(informer, message)
+        self._enqueue(informer)
+        return actions
+
+    def _shard_said(self, informer: Informer, message: messages.Shard) -> list[Action]:
+        if not message.cluster_id:
+            # Nothing was ever stored of this cluster: the worker waits for an `open` that names it.
+            return []
+        known = self._clusters.setdefault(informer.cluster, message.cluster_id)
+        freed = informer.report(message, known)
+        self._marks_wait = True
+        actions = self._give_back(informer, freed)
+        for other in self.informers.values():
+            if other.cluster == informer.cluster:
+                actions += self._open(other)
+        return [*actions, *self._steer(informer)]
+
+    def _open(self, informer: Informer) -> list[Action]:
+        """Tell workers which cluster's state to open, as soon as anybody has said so."""
+        cluster_id = self._clusters.get(informer.cluster)
+        if cluster_id is not None and self._twin(informer.cluster):
+            return []
+        if cluster_id is None:
+            if not any(informer.cluster in said for said in self._said.values()):
+                return []
+            cluster_id = ""
+        told: dict[bytes, None] = {}
+        for shard in informer.shards:
+            if shard.owner and shard.report is None and not shard.failed and shard.opened != cluster_id:
+                shard.opened = cluster_id
+                told[shard.owner] = None
+        return [Send(Side.WORKERS, owner, "open", (informer.name, cluster_id)) for owner in told]
+
+    def _twin(self, cluster: str) -> str:
+        """The name by which this cluster was heard of before, "" if by no other: two would write one cache."""
+        for name, cluster_id in self._clusters.items():
+            if name == cluster:
+                return ""
+            if cluster_id == self._clusters[cluster]:
+                return name
+        return ""
+
+    def _give_back(self, informer: Informer, freed: Freed) -> list[Action]:
+        actions: list[Action] = []
+        for name, (deltas, size) in freed.credit.items():
+            stream = informer.streams[name]
+            owed = stream.give_back(deltas, size)
+            if owed and stream.owner:
+                actions.append(Send(Side.REFLECTORS, stream.owner, "credit", (informer.name, name, *owed)))
+        return actions
+
+    # Both.
+
+    def _steer(self, informer: Informer) -> list[Action]:
+        """Start the streams that can go, stop those that must not."""
+        actions: list[Action] = []
+        for stream in informer.streams.values():
+            said = self._said[stream.owner].get(informer.cluster) if stream.owner else None
+            if stream.owner is None or not said:
+                continue
+            known = self._clusters[informer.cluster]
+            if said != known:
+                reason = (
+                    f"cluster {informer.cluster} was {known} and is now {said}: its cache is kept as it is; "
+                    "restart Deltawire to begin with the other cluster"
+                )
+            elif twin := self._twin(informer.cluster):
+                reason = (
+                    f"clusters {twin} and {informer.cluster} of the config are one cluster ({known}): "
+                    f"remove {informer.cluster}, or correct its kubeconfig or context"
+                )
+            else:
+                reason = informer.obstacle(known)
+            if reason:
+                if stream.stopped_for != reason:
+                    log.warning("stop %s %s: %s", informer.name, stream.name, reason)
+                    stream.stop(reason)
+                    body: tuple[Any, ...] = (informer.name, stream.name, reason)
+                    actions.append(Send(Side.REFLECTORS, stream.owner, "stop", body))
+            elif stream.state != "started" and informer.can_start(stream):
+                body = (informer.name, stream.name, *informer.start(stream))
+                log.info("start %s %s at %r, generation %d", *body[:3], body[4])
+                actions.append(Send(Side.REFLECTORS, stream.owner, "start", body))
+        return actions
+
+    def _drop(self, side: Side, identity: bytes) -> list[Action]:
+        """The peer owns nothing any more. Whoever it had taken that from is to say hello again, and gets it back."""
+        members = self.reflectors if side is Side.REFLECTORS else self.workers
+        losers = sorted(members.superseded_by(identity))
+        if side is Side.REFLECTORS:
+            for name, stream in self.reflectors.leave(identity):
+                self.informers[name].streams[stream].taken_by(None)
+            self._said.pop(identity, None)
+        else:
+            for name, number in self.workers.leave(identity):
+                self.informers[name].shards[number].taken_by(None)
+        return [Reset(side, loser, "what was taken over from it is free again") for loser in losers]
+
+    def _objection(self, side: Side, identity: bytes, role: str) -> str:
+        if role != _ROLES[side]:
+            return f"{side} takes no {role[:40]!r}, only {_ROLES[side]!r}"
+        if self.is_draining:
+            return "this broker is leaving"
+        if self._strikes.get(identity, 0) >= STRIKES_MAX:
+            del self._strikes[identity]
+            return f"sent {STRIKES_MAX} malformed messages"
+        return ""
+
+    def _stream_of(self, informer: str, stream: str) -> Informer:
+        found = self.informers.get(informer)
+        if found is None or stream not in found.streams:
+            raise ProtocolError(f"no stream {stream[:80]!r} of an informer {informer[:80]!r} is configured")
+        return found
+
+    def _shard_of(self, informer: str, shard: int) -> tuple[Informer, Shard]:
+        found = self.informers.get(informer)
+        if found is None or not 0 <= shard < len(found.shards):
+            raise ProtocolError(f"no shard {shard} of an informer {informer[:80]!r} is configured")
+        return found, found.shards[shard]
+
+    def _enqueue(self, informer: Informer) -> None:
+        if informer not in self._turns and informer.is_ready:
+            self._turns.append(informer)
+
+    def _send_batch(self, informer: Informer, shard: Shard, batch: Batch) -> Send:
+        head = (informer.name, shard.number, self.boot)
+        if isinstance(batch, Pop):
+            kind = "pop"
+            body: tuple[Any, ...] = (*head, batch.first, batch.last, batch.groups, list(batch.marks.items()))
+        elif isinstance(batch, Begin):
+            kind = "begin"
+            body = (*head, batch.number, batch.stream, batch.generation)
+        else:
+            kind = "end"
+            body = (*head, batch.number, batch.stream, batch.generation, batch.count, batch.version)
+        return Send(Side.WORKERS, shard.owner or b"", kind, body)
+
+
+_STRIKERS_MAX = 1000

@@ -1,0 +1,163 @@
+"""The seam between the broker and the queue it runs on.
+
+The broker decides who may read what and when; an engine keeps the deltas of one shard in order until they
+are acknowledged. Today there is one, `deltawire.fifo.in_order`, in this process' memory. Nothing above this
+module knows which engine runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+# number, type (A, U, D or R), stream, uid, version, at (µs epoch), object: as docs/wire.md §6 sends it.
+Row = tuple[int, str, str, str, str, int, bytes]
+# namespace, name, the rows of this key in their order.
+Group = tuple[str, str, list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pop:
+    """A prefix of the order, grouped by key; ``marks``: each stream is complete up to there, after it.
+
+    Without rows ``first`` and ``last`` are 0: such a pop is not leased and not acknowledged.
+    """
+
+    first: int
+    last: int
+    groups: list[Group]
+    marks: Mapping[str, str]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A list of ``stream`` begins; what follows belongs to it until its end."""
+
+    number: int
+    stream: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The list is complete: what it did not name is gone, and the stream is complete up to ``version``."""
+
+    number: int
+    stream: str
+    generation: int
+    count: int
+    version: str
+
+
+Barrier = Begin | End
+Batch = Pop | Begin | End
+
+
+@dataclass(slots=True)
+class Freed:
+    """What an acknowledgement let go of: deltas and bytes per stream, and the barriers in their order."""
+
+    credit: dict[str, tuple[int, int]] = field(default_factory=dict)
+    barriers: list[Barrier] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class QueueCounters:
+    """Totals since the queue was made. Deltas only: barriers and marks are not counted."""
+
+    published: int = 0
+    popped: int = 0
+    redelivered: int = 0
+    dedup_deletes: int = 0
+    dedup_updates: int = 0
+
+
+class ShardQueue(Protocol):
+    """The deltas of one shard in arrival order, numbered from 1."""
+
+    counters: QueueCounters
+
+    @property
+    def acked(self) -> int:
+        """The number up to which all is acknowledged and forgotten."""
+        ...
+
+    @property
+    def sent(self) -> int:
+        """The highest number that was ever popped."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """Deltas and barriers that wait to be popped."""
+        ...
+
+    @property
+    def waiting_bytes(self) -> int: ...
+
+    @property
+    def barriers(self) -> int:
+        """Begins and ends that wait or are leased."""
+        ...
+
+    @property
+    def leased(self) -> int:
+        """Deltas and barriers popped and not acknowledged."""
+        ...
+
+    @property
+    def leased_bytes(self) -> int: ...
+
+    @property
+    def has_only_marks(self) -> bool:
+        """True if nothing but marks waits: `pop_marks` has something to give."""
+        ...
+
+    def add(
+        self,
+        stream: str,
+        type_: str,
+        namespace: str,
+        name: str,
+        uid: str,
+        version: str,
+        at: int,
+        object_: bytes,
+    ) -> None: ...
+
+    def begin(self, stream: str, generation: int) -> None: ...
+
+    def end(self, stream: str, generation: int, count: int, version: str) -> None: ...
+
+    def mark(self, stream: str, version: str) -> None:
+        """The stream is complete up to ``version`` once all that is queued so far is applied."""
+        ...
+
+    def pop(self, deltas_max: int, bytes_max: int) -> Batch | None:
+        """Lease the next batch; None if no delta and no barrier waits."""
+        ...
+
+    def pop_marks(self) -> Pop | None:
+        """The marks at the tail, where nothing else waits."""
+        ...
+
+    def ack(self, number: int) -> Freed:
+        """The worker has committed all up to ``number``: leased, or released and waiting again.
+
+        Raises ProtocolError for a number that was never popped.
+        """
+        ...
+
+    def release(self) -> int:
+        """All leases go back to the head, in order; returns how many deltas and barriers."""
+        ...
+
+    def oldest_at(self) -> int | None:
+        """``at`` of the oldest delta that waits or is leased, in µs since the epoch."""
+        ...
+
+
+class Engine(Protocol):
+    """Makes the queue of a shard."""
+
+    def queue(self, informer: str, shard: int, *, latest_only: bool) -> ShardQueue: ...

@@ -1,0 +1,195 @@
+"""The broker's process: two sockets, the control line, one loop around `Broker`."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+
+from deltawire.common.clock import Clock, SystemClock
+from deltawire.common.config.plan import Plan
+from deltawire.common.control import Control
+from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.process import (
+    EXIT_DRAIN_LATE,
+    EXIT_OK,
+    RoleArguments,
+    parse_arguments,
+    run_role,
+)
+from deltawire.common.wire.heartbeat import Heartbeat
+from deltawire.common.wire.identity import new_identity
+from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener, ListenerEvent
+from deltawire.common.wire.session import Peer
+from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
+from deltawire.fifo.broker import Broker
+from deltawire.fifo.in_order import InMemoryEngine
+from deltawire.fifo.status import status_of
+
+log = logging.getLogger(__name__)
+
+ROLE = "fifo"
+# Without an event the loop turns so often, to find dead peers and to report.
+TURN_S = 0.25
+# Peers are looked after so often.
+TICK_S = 0.1
+# Messages taken from one socket before the other gets its turn and batches go out: at 64 deltas each and
+# 3 µs a delta one informer's list delays another's change by 3 ms.
+MESSAGES_PER_TURN = 16
+# What is not acknowledged by then comes again from the API server, so a longer wait saves little.
+DRAIN_S_MAX = 5.0
+
+
+class Fifo:
+    """The role. Its state is rebuilt from hellos at each start."""
+
+    def __init__(self, plan: Plan, name: str, *, clock: Clock | None = None) -> None:
+        self._plan = plan
+        self._clock = clock or SystemClock()
+        identity = new_identity(ROLE, name)
+        self.broker = Broker(
+            {informer.name: informer.streams for informer in plan.informers.values()},
+            plan.shards,
+            boot=identity.nonce,
+            engine=InMemoryEngine(),
+            latest_only=latest_only(plan),
+        )
+        plan.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        silent_s = SILENT_INTERVALS_MAX * plan.heartbeat_s
+        self._listeners: dict[Side, Listener] = {}
+        self._peers: dict[tuple[Side, bytes], Peer] = {}
+        self._ticked_at_s = float("-inf")
+        try:
+            for side in Side:
+                self._listeners[side] = Listener(
+                    self._context, plan.endpoint(side), clock=self._clock, silent_s=silent_s
+                )
+        except Exception:
+            self._close_sockets()
+            raise
+        self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
+        self._control = Control(self._context, plan, identity, self._heartbeat, clock=self._clock)
+
+    def run(self, stop: threading.Event) -> int:
+        """Pass deltas on until ``stop`` is set or the supervisor asks; then wait for the acks under way."""
+        self._heartbeat.start()
+        try:
+            log.info("listens on %s", ", ".join(listener.endpoint for listener in self._listeners.values()))
+            poller = self._poller(*Side)
+            while not stop.is_set():
+                self._wait(poller)
+                self._turn(*Side)
+                if self._control.turn(self.status):
+                    break
+            return self._drain()
+        finally:
+            self._heartbeat.stop()
+            self._control.close()
+            self._close_sockets()
+
+    def status(self) -> dict[str, Any]:
+        malformed = sum(listener.malformed for listener in self._listeners.values())
+        status = status_of(self.broker, self._clock.wall_s())
+        return status | {"malformed": status["malformed"] + malformed}
+
+    def _drain(self) -> int:
+        """Nothing new is taken or sent. What the queues hold is read again by the next broker's reflectors."""
+        self.broker.drain()
+        deadline_s = self._clock.now_s() + min(DRAIN_S_MAX, self._plan.drain_deadline_s)
+        poller = self._poller(Side.WORKERS)
+        while self.broker.leased and self._clock.now_s() < deadline_s:
+            self._wait(poller)
+            self._turn(Side.WORKERS)
+            self._control.turn(self.status)
+        self._control.report(self.status())
+        if self.broker.leased:
+            log.warning("%d deltas were not acknowledged in time", self.broker.leased)
+            return EXIT_DRAIN_LATE
+        return EXIT_OK
+
+    def _poller(self, *sides: Side) -> zmq.Poller:
+        poller = zmq.Poller()
+        for side in sides:
+            poller.register(self._listeners[side].socket, zmq.POLLIN)
+        self._control.register(poller)
+        return poller
+
+    def _wait(self, poller: zmq.Poller) -> None:
+        wait_s = self.broker.wait_s(self._clock.now_s())
+        poller.poll(int(1000 * (TURN_S if wait_s is None else min(wait_s, TURN_S))))
+
+    def _turn(self, *sides: Side) -> None:
+        self._heartbeat.turn()
+        now_s = self._clock.now_s()
+        looks_after = now_s - self._ticked_at_s >= TICK_S
+        if looks_after:
+            self._ticked_at_s = now_s
+        for side in sides:
+            listener = self._listeners[side]
+            if looks_after:
+                listener.tick()
+            for event in listener.receive(MESSAGES_PER_TURN):
+                self._perform(self._decide(side, event))
+            self._perform(self.broker.pump())
+        self._perform(self.broker.tick(now_s))
+
+    def _decide(self, side: Side, event: ListenerEvent) -> list[Action]:
+        peer = event.peer
+        if isinstance(event, Arrived):
+            return self.broker.message(side, peer.identity, event.kind, event.body)
+        if isinstance(event, Hello):
+            self._peers[side, peer.identity] = peer
+            return self.broker.hello(side, peer.identity, peer.role, peer.name, peer.body)
+        log.info("%s is gone: %s", peer.name, event.reason)
+        self._forget(event, side)
+        return self.broker.gone(side, peer.identity)
+
+    def _forget(self, event: Gone, side: Side) -> None:
+        # Unless it has said hello again meanwhile: that one is another peer.
+        if self._peers.get((side, event.peer.identity)) is event.peer:
+            del self._peers[side, event.peer.identity]
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            listener = self._listeners[action.side]
+            if isinstance(action, Send):
+                # False: the peer has vanished, and its Gone comes with the next receive.
+                listener.send(action.identity, action.kind, *action.body)
+                continue
+            peer = self._peers.get((action.side, action.identity))
+            if peer is None:
+                continue
+            if isinstance(action, Welcome):
+                log.info("%s is here", peer.name)
+                listener.welcome(peer)
+            elif isinstance(action, Refuse):
+                del self._peers[action.side, action.identity]
+                listener.refuse(peer, action.reason)
+            elif isinstance(action, Reset):
+                log.warning("reset %s: %s", peer.name, action.reason)
+                listener.reset(peer, action.reason)
+
+    def _close_sockets(self) -> None:
+        for listener in self._listeners.values():
+            listener.close()
+        self._context.destroy(linger=0)
+
+
+def latest_only(plan: Plan) -> frozenset[str]:
+    """Informers that have handlers, all of which take the latest state only."""
+    deliveries: dict[str, set[str | None]] = {}
+    for handler in plan.handlers.values():
+        for informer in handler.informers:
+            deliveries.setdefault(informer, set()).add(handler.options.delivery)
+    return frozenset(name for name, found in deliveries.items() if found == {"latest"})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m deltawire.fifo --config FILE``; the exit code for `sys.exit`."""
+
+    def make(arguments: RoleArguments, plan: Plan) -> Fifo:
+        return Fifo(plan, arguments.name_of(ROLE))
+
+    return run_role(ROLE, make, parse_arguments(ROLE, argv))

@@ -1,0 +1,210 @@
+"""An informer in the broker: its shards with their queues, its streams, and where a stream starts."""
+
+from dataclasses import dataclass, field
+
+from deltawire.common.errors import ProtocolError
+from deltawire.common.limits import SHARD_BYTES_MAX, SHARD_DELTAS_MAX
+from deltawire.common.meta.keys import key_of, shard_of
+from deltawire.common.meta.versions import highest, is_at_or_below, lowest
+from deltawire.fifo import messages
+from deltawire.fifo.engine import Begin, Engine, Freed, ShardQueue
+from deltawire.fifo.limits import BARRIERS_MAX
+from deltawire.fifo.streams import Stream
+
+
+@dataclass(slots=True)
+class Shard:
+    """One shard: its queue, the worker that owns it and what that worker said of it.
+
+    ``report`` is None until the present worker has opened the shard. ``holds`` says per stream whether the
+    shard, as acknowledged, has a resume version of it: a begin takes it away, an end brings it.
+    """
+
+    number: int
+    queue: ShardQueue
+    owner: bytes | None = None
+    opened: str | None = None  # the cluster id that the owner was last told to open
+    report: messages.Shard | None = None
+    is_foreign: bool = False  # the report is of another cluster's objects
+    failed: str = ""
+    holds: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        return self.owner is not None and self.report is not None and not (self.failed or self.is_foreign)
+
+    @property
+    def has_room(self) -> bool:
+        return self.queue.leased < SHARD_DELTAS_MAX and self.queue.leased_bytes < SHARD_BYTES_MAX
+
+    @property
+    def is_ready(self) -> bool:
+        """True if a batch can be sent now."""
+        return self.is_open and self.queue.depth > 0 and self.has_room
+
+    def taken_by(self, owner: bytes | None) -> None:
+        """Another worker owns the shard, or nobody: leases go back to the head, nothing else is lost."""
+        self.owner = owner
+        self.opened = self.report = None
+        self.failed = ""
+        self.is_foreign = False
+        self.queue.release()
+
+    def settle(self, freed: Freed) -> None:
+        for barrier in freed.barriers:
+            self.holds[barrier.stream] = not isinstance(barrier, Begin)
+
+
+class Informer:
+    """``boot`` is the broker's nonce. All methods are pure; what must be sent is up to the caller."""
+
+    def __init__(
+        self, name: str, streams: list[str], shards: int, engine: Engine, *, boot: str, latest_only: bool
+    ) -> None:
+        self.name = name
+        self.cluster = name.partition("/")[0]
+        self.streams = {stream: Stream(name, stream) for stream in streams}
+        self.shards = [
+            Shard(number, engine.queue(name, number, latest_only=latest_only)) for number in range(shards)
+        ]
+        self._boot = boot
+        self._first = 0
+
+    # From reflectors. Each returns False if the message is late and was dropped.
+
+    def begin(self, message: messages.Begin) -> bool:
+        stream = self.streams[message.stream]
+        if not stream.begin(message):
+            return False
+        for shard in self.shards:
+            shard.queue.begin(stream.name, message.generation)
+        return True
+
+    def deltas(self, message: messages.Deltas) -> bool:
+        stream = self.streams[message.stream]
+        if not stream.deltas(message):
+            return False
+        name, at, count = stream.name, message.at, len(self.shards)
+        adds = [shard.queue.add for shard in self.shards]
+        for type_, namespace, object_name, uid, version, object_ in message.rows:
+            adds[shard_of(key_of(namespace, object_name), count)](
+                name, type_, namespace, object_name, uid, version, at, object_
+            )
+        if message.version:
+            self._mark_all(stream)
+        return True
+
+    def mark(self, message: messages.Mark) -> bool:
+        stream = self.streams[message.stream]
+        if not stream.mark(message.version):
+            return False
+        self._mark_all(stream)
+        return True
+
+    def end(self, message: messages.End) -> bool:
+        stream = self.streams[message.stream]
+        if not stream.end(message):
+            return False
+        for shard in self.shards:
+            shard.queue.end(stream.name, message.generation, message.items, message.version)
+        return True
+
+    # From workers.
+
+    def report(self, report: messages.Shard, cluster_id: str) -> Freed:
+        """The owner of a shard says what it has committed. Raises ProtocolError for what cannot be.
+
+        A shard of another cluster than ``cluster_id`` gets nothing and is asked nothing.
+        A stream whose past is missing in this shard must be listed again: what the shard lacks was
+        acknowledged by a store that is gone.
+        """
+        shard = self.shards[report.shard]
+        ours = report.boot == self._boot
+        if ours and report.number > shard.queue.sent:
+            raise ProtocolError(f"{report.number} is said to be committed, sent was {shard.queue.sent}")
+        shard.queue.release()
+        shard.report = report
+        shard.failed = ""
+        shard.is_foreign = report.cluster_id != cluster_id
+        if shard.is_foreign:
+            return Freed()
+        lacks_all = shard.queue.acked > (report.number if ours else 0)
+        freed = shard.queue.ack(report.number) if ours else Freed()
+        shard.settle(freed)
+        for stream in self.streams.values():
+            if stream.accepted is None:
+                continue
+            said = report.streams.get(stream.name, _NOTHING)
+            stream.generation = max(stream.generation, said.generation)
+            if lacks_all or (shard.holds.get(stream.name) and not _covers(said.resume, stream, ours)):
+                stream.must_list()
+            elif stream.accepted:
+                # Marks that were on their way to the worker before may be lost; this one holds them all.
+                shard.queue.mark(stream.name, stream.accepted)
+        return freed
+
+    def ack(self, message: messages.Ack) -> Freed:
+        """Raises ProtocolError for a number that was not sent."""
+        shard = self.shards[message.shard]
+        freed = shard.queue.ack(message.number)
+        shard.settle(freed)
+        return freed
+
+    # Decisions.
+
+    def obstacle(self, cluster_id: str) -> str:
+        """Why the streams must stand still, "" if nothing is in the way. ``cluster_id``: the cluster's."""
+        for shard in self.shards:
+            if shard.failed:
+                return f"shard {shard.number} of {self.name} cannot be used: {shard.failed}"
+            if shard.report is not None and shard.is_foreign:
+                return (
+                    f"shard {shard.number} of {self.name} belongs to cluster {shard.report.cluster_id}, "
+                    f"but {self.cluster} is {cluster_id}; nothing is swept"
+                )
+            if shard.queue.barriers >= BARRIERS_MAX:
+                return f"shard {shard.number} of {self.name} lags: {BARRIERS_MAX} begins and ends wait in it"
+        return ""
+
+    def next_turn(self) -> list[Shard]:
+        """The shards in the order of this turn: another one is first each time."""
+        self._first = (self._first + 1) % len(self.shards)
+        return self.shards[self._first :] + self.shards[: self._first]
+
+    @property
+    def is_ready(self) -> bool:
+        """True if a batch can be sent to any shard now."""
+        return any(shard.is_ready for shard in self.shards)
+
+    def can_start(self, stream: Stream) -> bool:
+        """A stream that this broker has started before can go on at once; a first start needs all shards."""
+        return stream.accepted is not None or all(shard.is_open for shard in self.shards)
+
+    def start(self, stream: Stream) -> tuple[str, str, int, int, int]:
+        """Resume, floor, generation, credit in deltas and bytes: what `start` carries."""
+        if stream.accepted is not None:
+            return stream.start("", "", 0)
+        said = [
+            shard.report.streams.get(stream.name, _NOTHING) if shard.report else _NOTHING
+            for shard in self.shards
+        ]
+        resume = lowest([state.resume or None for state in said]) or ""
+        floor = ""
+        for state in said:
+            floor = highest(floor, highest(state.floor, state.resume))
+        for shard in self.shards:
+            shard.holds[stream.name] = bool(resume)
+        return stream.start(resume, floor, max(state.generation for state in said))
+
+    def _mark_all(self, stream: Stream) -> None:
+        if stream.accepted:
+            for shard in self.shards:
+                shard.queue.mark(stream.name, stream.accepted)
+
+
+_NOTHING = messages.StreamState("", "", 0)
+
+
+def _covers(resume: str, stream: Stream, ours: bool) -> bool:
+    """True if a shard that resumes there, and then gets what its queue holds, has all of the stream."""
+    return bool(resume) and (ours or is_at_or_below(stream.base, resume))

@@ -1,0 +1,5 @@
+import sys
+
+from deltawire.handlers.main import main
+
+sys.exit(main())

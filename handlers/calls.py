@@ -1,0 +1,183 @@
+"""A plug-in's functions, and what becomes of calling them: objects decoded, outcomes from what they did.
+
+Not here: when a call is made (``dispatch``), in which thread (``pool``).
+"""
+
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from deltawire.common.clock import Clock
+from deltawire.common.meta import resources
+from deltawire.common.meta.keys import display_key, split_key
+from deltawire.handlers.api import Handler, Subscription
+from deltawire.handlers.context import Context, Surroundings
+from deltawire.handlers.dispatch import DONE, Call, Outcome, Reconcile, Route, Verdict
+from deltawire.handlers.events import Dead, Delivery, Event, Object, Requeue, Retry, event_of
+from deltawire.handlers.owners import OwnerKeys, own_key
+
+if TYPE_CHECKING:
+    import asyncio
+
+_VERBS = {"A": "on_add", "U": "on_update", "D": "on_delete", "S": "on_update"}
+
+_decode = msgspec.json.Decoder().decode
+
+
+class AsyncLoop:
+    """One event loop in a thread of its own, started when the first async function is called."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, awaitable: Awaitable[Any]) -> Any:
+        """The result of ``awaitable``, which runs in the loop's thread; from any other thread."""
+        # Imported when first used: it costs 15 ms and 3 MiB, and most plug-ins are not async.
+        import asyncio
+
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="async", daemon=True)
+                self._thread.start()
+
+        async def main() -> Any:
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(main(), self._loop).result()
+
+    def close(self, timeout_s: float) -> None:
+        with self._lock:
+            if self._loop is None or self._thread is None:
+                return
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout_s)
+            if not self._thread.is_alive():
+                self._loop.close()
+            self._loop = None
+
+
+class Program:
+    """The functions of a `Handler`, as calls by `Call`. `run` may be called from several threads at once."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        informers: Sequence[str],
+        surroundings: Surroundings,
+        *,
+        clock: Clock,
+    ) -> None:
+        """``informers``: the names (``cluster/resource``) of what the process receives."""
+        self._surroundings = surroundings
+        self._clock = clock
+        self._log = logging.getLogger(f"handler.{handler.name}")
+        self._async = AsyncLoop()
+        self._on: dict[tuple[str, str], list[Subscription]] = {}
+        self._reconciles: list[Subscription] = []
+        for subscription in handler.subscriptions:
+            if subscription.verb != "reconcile":
+                self._on.setdefault((subscription.resource, subscription.verb), []).append(subscription)
+        self.routes = {informer: self._route(handler, informer) for informer in informers}
+
+    def run(self, call: Call) -> Outcome:
+        """Make the call and say how it ended. Raises nothing: whatever a function raises is an outcome."""
+        try:
+            if call.reconcile is None:
+                return self._handle(call.newest)
+            return self._reconcile(call)
+        except Retry as retry:
+            self._log.info("%s: retry: %s", display_key(call.key), retry.why)
+            return Outcome(Verdict.RETRY, retry.after_s, retry.why or "Retry")
+        except Dead as dead:
+            self._log.error("%s: dead: %s", display_key(call.key), dead.why)
+            return Outcome(Verdict.DEAD, None, dead.why or "Dead")
+        # SystemExit and its like too: a plug-in's function must not end one thread of our process.
+        except BaseException as error:
+            attempt = call.newest.attempt
+            self._log.warning("%s: attempt %d failed", display_key(call.key), attempt, exc_info=error)
+            return Outcome(Verdict.RETRY, None, f"{type(error).__name__}: {error}")
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        self._async.close(timeout_s)
+
+    def _route(self, handler: Handler, informer: str) -> Route:
+        cluster, _, resource = informer.partition("/")
+        kinds = frozenset(kind for kind, verb in _VERBS.items() if (resource, verb) in self._on)
+        reconciles = []
+        for subscription in handler.subscriptions:
+            if subscription.verb == "reconcile" and subscription.resource == resource:
+                target = f"{cluster}/{subscription.owner or resource}"
+                keys = OwnerKeys(subscription.owner) if subscription.owner else own_key
+                reconciles.append(Reconcile(self._number(subscription), target, keys))
+        return Route(kinds, tuple(reconciles))
+
+    def _number(self, subscription: Subscription) -> int:
+        """One number a function, so that several decorators on it share one queue of keys."""
+        for number, other in enumerate(self._reconciles):
+            if other.function is subscription.function:
+                return number
+        self._reconciles.append(subscription)
+        return len(self._reconciles) - 1
+
+    def _handle(self, delivery: Delivery) -> Outcome:
+        event = event_of(delivery, int(self._clock.wall_s() * 1e6))
+        outcome = DONE
+        for subscription in self._on[(event.resource, _VERBS[delivery.kind])]:
+            # Decoded for each function anew: what one changes in its object, the next must not see.
+            arguments = arguments_of(subscription, delivery, event)
+            result = outcome_of(self._invoke(subscription, arguments, event))
+            if result.verdict > outcome.verdict:
+                outcome = result
+        return outcome
+
+    def _reconcile(self, call: Call) -> Outcome:
+        subscription = self._reconciles[call.reconcile or 0]
+        event = event_of(call.newest, int(self._clock.wall_s() * 1e6))
+        context = Context(event, call.target, self._surroundings, self._log)
+        return outcome_of(self._invoke(subscription, [display_key(call.key)], context))
+
+    def _invoke(self, subscription: Subscription, arguments: list[Any], extra: Any) -> Any:
+        if subscription.signature.takes_extra:
+            arguments.append(extra)
+        returned = subscription.function(*arguments)
+        if subscription.signature.is_async or isinstance(returned, Awaitable):
+            return self._async.run(returned)
+        return returned
+
+
+def arguments_of(subscription: Subscription, delivery: Delivery, event: Event) -> list[Any]:
+    """What an ``on_…`` function is called with, without the event."""
+    read: Callable[[bytes], Object] = bytes if subscription.raw else _decode
+    body = delivery.object if delivery.object is not None else metadata_only(delivery, event.resource)
+    new = read(body)
+    if subscription.verb != "on_update":
+        return [new]
+    if delivery.kind == "S":
+        return [read(body), new]
+    return [None if delivery.old is None else read(delivery.old), new]
+
+
+def metadata_only(delivery: Delivery, resource: str) -> bytes:
+    """The object of a deletion of which nothing but the key is left (promise P4 after a machine crash)."""
+    known = resources.find(resource)
+    namespace, name = split_key(delivery.key)
+    metadata = {"name": name, "uid": delivery.uid, "resourceVersion": delivery.version}
+    if namespace:
+        metadata["namespace"] = namespace
+    head = {"apiVersion": known.api_version, "kind": known.kind} if known else {}
+    return msgspec.json.encode({**head, "metadata": metadata})
+
+
+def outcome_of(returned: Any) -> Outcome:
+    """The outcome of a function that returned. Raises TypeError for what no function may return."""
+    if returned is None:
+        return DONE
+    if isinstance(returned, Requeue):
+        return Outcome(Verdict.REQUEUE, returned.after_s)
+    raise TypeError(f"the function returned {type(returned).__name__}; expected None or Requeue(after_s)")

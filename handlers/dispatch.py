@@ -1,0 +1,330 @@
+"""Which call may run next, and what becomes of each event. Pure: no clock, no thread, no socket.
+
+A *lane* is one key of one informer. The calls of a lane never overlap, whichever functions they go to:
+functions of an event (``on_add`` and its like) and reconciles of the key take turns. Reconciles have the
+semantics of client-go's workqueue (semantics PART B, rules 1-2): a lane that is dirty runs once, one that becomes dirty
+while it runs is run again. An event is acknowledged when every call that it asked for, and that began
+after it came, has ended.
+
+Not here: running a call (``pool``, ``jsonlines``), what a call's function returned or raised (``calls``).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from deltawire.handlers.events import Delivery
+
+# The rate limiter's delay of a failed event: client-go's 5 ms · 2^n up to 1000 s (semantics PART B, rule 8). It is
+# reckoned from the attempt that the informer worker counts, so that it survives the handler's crash.
+RETRY_BASE_MS = 5
+RETRY_MAX_MS = 1_000_000
+ERROR_CHARS_MAX = 1000
+
+
+class Verdict(IntEnum):
+    """What a call says of its events, the worst last. The wire knows DONE 0, RETRY 1 and DEAD 2."""
+
+    DONE = 0
+    REQUEUE = 1
+    RETRY = 2
+    DEAD = 3
+
+
+class Outcome(NamedTuple):
+    """How a call ended. ``after_s``: None = the rate limiter's delay."""
+
+    verdict: Verdict
+    after_s: float | None = None
+    error: str = ""
+
+
+DONE = Outcome(Verdict.DONE)
+
+
+class Ack(NamedTuple):
+    """One entry of an ``acks`` message (docs/wire.md §7), for the worker at link number ``link``.
+
+    An empty error with verdict 1 is a wish to be called again, not a failure.
+    """
+
+    link: int
+    informer: str
+    shard: int
+    key: str
+    seq: int
+    fence: int
+    verdict: int
+    after_ms: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """A reconcile function's interest in an informer: whose keys it is called with.
+
+    ``number`` names the function; ``target`` is the informer whose keys ``keys`` returns for an event.
+    """
+
+    number: int
+    target: str
+    keys: Callable[[Delivery], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a handler wants of one informer: the kinds (A U D S) with functions, and its reconciles."""
+
+    kinds: frozenset[str]
+    reconciles: tuple[Reconcile, ...] = ()
+
+
+LaneKey = tuple[str, str]
+
+
+class Ticket:
+    """An event until its verdict: how many calls it still waits for, and the worst outcome so far."""
+
+    __slots__ = ("begun", "delivery", "outcome", "waiting")
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.waiting = 0
+        self.begun = False
+        self.outcome = DONE
+
+
+class Lane:
+    """One key: the events whose functions are to be called, and the reconciles that are due."""
+
+    __slots__ = ("busy", "due", "events", "key", "ready")
+
+    def __init__(self, key: LaneKey) -> None:
+        self.key = key
+        self.events: deque[Ticket] = deque()
+        self.due: dict[int, list[Ticket]] = {}
+        self.busy = False
+        self.ready = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.events and not self.due
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One call to be made: the functions of one event (``reconcile`` None), or one reconcile of a key.
+
+    `begin` is the one method that another thread may call: it succeeds once, for whoever comes first, so
+    that a call which nobody has begun can be taken back.
+    """
+
+    lane: Lane
+    tickets: list[Ticket]
+    reconcile: int | None
+    _token: list[None] = field(default_factory=lambda: [None])
+
+    @property
+    def key(self) -> str:
+        return self.lane.key[1]
+
+    @property
+    def target(self) -> str:
+        """The informer whose key this is."""
+        return self.lane.key[0]
+
+    @property
+    def newest(self) -> Delivery:
+        """The event that asked last."""
+        return self.tickets[-1].delivery
+
+    def begin(self) -> bool:
+        try:
+            self._token.pop()
+        except IndexError:
+            return False
+        return True
+
+
+def retry_after_ms(attempt: int) -> int:
+    """The rate limiter's delay after the ``attempt``-th failure, attempts counted from 1."""
+    return min(RETRY_BASE_MS << min(max(attempt - 1, 0), 30), RETRY_MAX_MS)
+
+
+class Dispatch:
+    """Events in, calls out, outcomes in, acks out. Its size is bounded by the window the workers keep to."""
+
+    def __init__(self, routes: dict[str, Route], attempts_max: int) -> None:
+        """``routes`` by informer; ``attempts_max`` failures make a dead letter, 0 = never."""
+        self._routes = routes
+        self._attempts_max = attempts_max
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._ready: deque[Lane] = deque()
+        self._calls: set[Call] = set()
+        self._tickets: set[Ticket] = set()
+        self.skipped = 0
+        self.coalesced = 0
+
+    @property
+    def calls_out(self) -> int:
+        """Calls handed out and not ended."""
+        return len(self._calls)
+
+    @property
+    def events_held(self) -> int:
+        """Events without a verdict."""
+        return len(self._tickets)
+
+    def arrive(self, deliveries: Iterable[Delivery]) -> list[Ack]:
+        """Takes events in; returns the acks of those that nobody here asked for."""
+        acks: list[Ack] = []
+        for delivery in deliveries:
+            ticket = Ticket(delivery)
+            route = self._routes.get(delivery.informer)
+            if route is not None:
+                self._ask(route, ticket)
+            if ticket.waiting:
+                self._tickets.add(ticket)
+            else:
+                self.skipped += 1
+                acks.append(self._verdict(ticket))
+        return acks
+
+    def take(self, calls_max: int) -> list[Call]:
+        """The next calls, at most ``calls_max``; the caller reports each one's end with `ended`."""
+        calls: list[Call] = []
+        while self._ready and len(calls) < calls_max:
+            lane = self._ready.popleft()
+            lane.ready = False
+            lane.busy = True
+            if lane.events:
+                call = Call(lane, [lane.events.popleft()], None)
+            else:
+                number = next(iter(lane.due))
+                call = Call(lane, lane.due.pop(number), number)
+                self.coalesced += len(call.tickets) - 1
+            self._calls.add(call)
+            calls.append(call)
+        return calls
+
+    def ended(self, call: Call, outcome: Outcome) -> list[Ack]:
+        """Takes the outcome of a call; returns the acks of the events that waited for nothing else."""
+        self._calls.discard(call)
+        acks: list[Ack] = []
+        for number, ticket in enumerate(call.tickets, 1):
+            ticket.begun = True
+            # One parked event is enough to come back to a key; the others that asked are done.
+            wanted = outcome.verdict is not Verdict.REQUEUE or number == len(call.tickets)
+            if wanted and outcome.verdict > ticket.outcome.verdict:
+                ticket.outcome = outcome
+            ticket.waiting -= 1
+            if not ticket.waiting:
+                self._tickets.discard(ticket)
+                acks.append(self._verdict(ticket))
+        self._release(call.lane)
+        return acks
+
+    def drop(self, link: int) -> int:
+        """Forgets the events of a lost link of which no call has begun; returns their number.
+
+        What has begun goes on and is acknowledged in the next session (`held`).
+        """
+        return len(self._forget(link))
+
+    def release(self, after_ms: int) -> list[Ack]:
+        """Gives back all events of which no call has begun, since the process is about to leave.
+
+        Without this the workers would take each for one that may have killed the process. They come again
+        no sooner than ``after_ms`` from now.
+        """
+        links = {ticket.delivery.link for ticket in self._tickets}
+        wish = Outcome(Verdict.REQUEUE, after_ms / 1000)
+        acks = []
+        for ticket in (ticket for link in links for ticket in self._forget(link)):
+            ticket.outcome = wish
+            acks.append(self._verdict(ticket))
+        return acks
+
+    def held(self, link: int) -> list[Delivery]:
+        """The events of a link that have no verdict yet."""
+        return [t.delivery for t in self._tickets if t.delivery.link == link]
+
+    def _forget(self, link: int) -> set[Ticket]:
+        for call in [c for c in self._calls if any(t.delivery.link == link for t in c.tickets)]:
+            if call.begin():
+                self._take_back(call)
+            else:
+                for ticket in call.tickets:
+                    ticket.begun = True
+        gone = {t for t in self._tickets if t.delivery.link == link and not t.begun}
+        self._tickets -= gone
+        for lane in list(self._lanes.values()):
+            if any(t in gone for t in lane.events):
+                lane.events = deque(t for t in lane.events if t not in gone)
+            for number in list(lane.due):
+                kept = [t for t in lane.due[number] if t not in gone]
+                if kept:
+                    lane.due[number] = kept
+                else:
+                    del lane.due[number]
+            if lane.is_empty and not lane.busy:
+                if lane.ready:
+                    self._ready.remove(lane)
+                del self._lanes[lane.key]
+        return gone
+
+    def _ask(self, route: Route, ticket: Ticket) -> None:
+        delivery = ticket.delivery
+        if delivery.kind in route.kinds:
+            lane = self._lane(delivery.informer, delivery.key)
+            lane.events.append(ticket)
+            ticket.waiting += 1
+        for reconcile in route.reconciles:
+            for key in reconcile.keys(delivery):
+                lane = self._lane(reconcile.target, key)
+                asked = lane.due.setdefault(reconcile.number, [])
+                # Two reconciles of one function may lead to the same key: one call is enough.
+                if not asked or asked[-1] is not ticket:
+                    asked.append(ticket)
+                    ticket.waiting += 1
+
+    def _lane(self, informer: str, key: str) -> Lane:
+        lane = self._lanes.get((informer, key))
+        if lane is None:
+            lane = self._lanes[(informer, key)] = Lane((informer, key))
+        if not lane.busy and not lane.ready:
+            lane.ready = True
+            self._ready.append(lane)
+        return lane
+
+    def _release(self, lane: Lane) -> None:
+        lane.busy = False
+        if lane.is_empty:
+            del self._lanes[lane.key]
+        else:
+            lane.ready = True
+            self._ready.append(lane)
+
+    def _take_back(self, call: Call) -> None:
+        """Puts a call that nobody began back in front of what has come since."""
+        self._calls.discard(call)
+        lane = call.lane
+        if call.reconcile is None:
+            lane.events.extendleft(call.tickets)
+        else:
+            lane.due[call.reconcile] = call.tickets + lane.due.get(call.reconcile, [])
+        self._release(lane)
+
+    def _verdict(self, ticket: Ticket) -> Ack:
+        d, outcome = ticket.delivery, ticket.outcome
+        verdict, after_ms = 0, 0
+        spent = 0 < self._attempts_max <= d.attempt
+        if outcome.verdict is Verdict.DEAD or (outcome.verdict is Verdict.RETRY and spent):
+            verdict = 2
+        elif outcome.verdict is not Verdict.DONE:
+            verdict = 1
+            after_ms = retry_after_ms(d.attempt) if outcome.after_s is None else round(outcome.after_s * 1000)
+        error = outcome.error[:ERROR_CHARS_MAX]
+        return Ack(d.link, d.informer, d.shard, d.key, d.seq, d.fence, verdict, after_ms, error)

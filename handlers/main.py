@@ -1,0 +1,179 @@
+"""Entry point of a handler's process: a group of the config, or the description of a plug-in's file.
+
+Not here: the loop (``runner``), the manners of a process (``common.process``).
+"""
+
+import sys
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import zmq
+
+from deltawire.common.clock import Clock, SystemClock
+from deltawire.common.config.load import canonical
+from deltawire.common.config.plan import HandlerPlan, Plan
+from deltawire.common.control import Control
+from deltawire.common.errors import ConfigError, DeltawireError, PluginError
+from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.process import EXIT_OK, RoleArguments, parse_arguments, run_role
+from deltawire.common.wire.heartbeat import Heartbeat
+from deltawire.common.wire.identity import new_identity
+from deltawire.handlers.api import Handler
+from deltawire.handlers.caches import Caches
+from deltawire.handlers.calls import Program
+from deltawire.handlers.dispatch import Dispatch, Route
+from deltawire.handlers.executor import Executor, Results
+from deltawire.handlers.jsonlines import ChildProcess
+from deltawire.handlers.loader import describe, load, pick
+from deltawire.handlers.pool import Pool
+from deltawire.handlers.queries import Queries
+from deltawire.handlers.runner import Runner
+from deltawire.handlers.settings import Settings, settle
+from deltawire.handlers.worker_link import WorkerLink
+
+ALL_KINDS = frozenset("AUDS")
+
+
+class HandlerRole:
+    """One replica of a group, put together from the config. A `Role`."""
+
+    def __init__(self, arguments: RoleArguments, plan: Plan) -> None:
+        """Raises ConfigError for a group the config does not know, PluginError for a faulty plug-in."""
+        if arguments.handler not in plan.handlers:
+            known = ", ".join(plan.handlers) or "none"
+            raise ConfigError(f"no handler named {arguments.handler!r} (handlers: {known})")
+        self._arguments = arguments
+        self._plan = plan
+        self._group: HandlerPlan = plan.handlers[arguments.handler]
+        run = self._group.options.run
+        # Loaded before anything is opened: a faulty file ends the process with one line.
+        self._handler: Handler | None = None if run is None else pick(load(run), self._group.name, run)
+
+    def run(self, stop: threading.Event) -> int:
+        """Work until ``stop`` is set. Raises PluginError for a command that cannot be started."""
+        plan, clock = self._plan, SystemClock()
+        settings = settle(self._group.options, self._handler)
+        informers = informers_of(self._group, self._handler, plan.first_cluster)
+        results = Results()
+        queries = Queries(results.wake, clock=clock)
+        caches = Caches(plan, informers, queries, clock=clock)
+        routes, executor = self._executor(settings, informers, caches, results, clock)
+        dispatch = Dispatch(routes, settings.attempts_max)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        identity = new_identity("handler", self._arguments.name_of("handler"))
+        heartbeat = Heartbeat(context, plan.heartbeat_s)
+        control = Control(context, plan, identity, heartbeat, clock=clock)
+        link = partial(
+            WorkerLink,
+            context,
+            identity=identity,
+            settings=settings,
+            informers=informers,
+            held=dispatch.held,
+            clock=clock,
+            silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
+        )
+        workers = range(plan.config.runtime.workers)
+        runner = Runner(
+            settings,
+            self._arguments.index,
+            dispatch,
+            executor,
+            [link(number, plan.endpoint(f"worker-{number}")) for number in workers],
+            queries,
+            control,
+            heartbeat,
+            opened=caches.opened,
+            clock=clock,
+            drain_deadline_s=plan.drain_deadline_s,
+        )
+        try:
+            return runner.run(stop)
+        finally:
+            caches.close()
+            context.term()
+
+    def _executor(
+        self, settings: Settings, informers: list[str], caches: Caches, results: Results, clock: Clock
+    ) -> tuple[dict[str, Route], Executor]:
+        """Who makes the calls, and what of each informer it wants."""
+        options = self._group.options
+        if self._handler is None:
+            child = ChildProcess(
+                settings.name, options.command, options.env, settings.workers, results, clock=clock
+            )
+            return {informer: Route(ALL_KINDS) for informer in informers}, child
+        surroundings = Surroundings(self._plan, caches)
+        program = Program(self._handler, informers, surroundings, clock=clock)
+        return program.routes, Pool(program, settings.workers, results, clock=clock)
+
+
+class Surroundings:
+    """What a call can reach beside its event: caches, and a client for each cluster when first used."""
+
+    def __init__(self, plan: Plan, caches: Caches) -> None:
+        self._plan = plan
+        self._caches = caches
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
+
+    def lister(self, cluster: str, resource: str) -> Any:
+        return self._caches.lister(cluster, canonical(resource))
+
+    def client(self, cluster: str) -> Any:
+        with self._lock:
+            if cluster not in self._clients:
+                self._clients[cluster] = new_client(self._plan, cluster)
+            return self._clients[cluster]
+
+
+def informers_of(group: HandlerPlan, handler: Handler | None, first_cluster: str) -> list[str]:
+    """The informers whose events this group gets.
+
+    A plug-in says what it watches; the config adds in which clusters, where it has an entry for it.
+    """
+    if handler is None:
+        return group.informers
+    wanted = {subscription.resource for subscription in handler.subscriptions}
+    configured = [name for name in group.informers if name.partition("/")[2] in wanted]
+    missing = wanted - {name.partition("/")[2] for name in configured}
+    return configured + [f"{first_cluster}/{resource}" for resource in sorted(missing)]
+
+
+def new_client(plan: Plan, cluster: str) -> Any:
+    """A REST client for a cluster of the config."""
+    # Imported when first used: requests costs 90 ms and 20 MiB, and most plug-ins call no API.
+    from deltawire.client.config.loading import load as load_client_config
+    from deltawire.client.rest.client import RESTClient
+
+    options = plan.clusters[cluster]
+    return RESTClient(load_client_config(kubeconfig=options.kubeconfig, context=options.context))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``--config FILE --handler NAME [--index N]`` runs a replica; ``--describe FILE`` prints JSON."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["--describe"]:
+        return _describe(arguments[1:])
+    return run_role("handlers", HandlerRole, parse_arguments("handlers", arguments))
+
+
+def _describe(targets: list[str]) -> int:
+    """What a plug-in watches, as JSON on stdout; or what is wrong with it, in one line on stderr."""
+    try:
+        if len(targets) != 1:
+            raise PluginError("--describe takes one file or module")
+        # A plug-in that prints while it is loaded must not spoil the answer.
+        stdout, sys.stdout = sys.stdout, sys.stderr
+        try:
+            found = describe(load(targets[0]))
+        finally:
+            sys.stdout = stdout
+    except DeltawireError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    return EXIT_OK

@@ -1,0 +1,223 @@
+"""The loop of a handler's process: events from all workers in, calls out, acks back, until it is to stop.
+
+Not here: order and verdicts (``dispatch``), the wire (``worker_link``), making calls (``pool``,
+``jsonlines``).
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+
+from deltawire.common.clock import Clock
+from deltawire.common.control import Control
+from deltawire.common.errors import DeltawireError
+from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK
+from deltawire.common.wire.heartbeat import Heartbeat
+from deltawire.handlers.dispatch import Ack, Dispatch
+from deltawire.handlers.executor import Executor
+from deltawire.handlers.queries import Queries
+from deltawire.handlers.settings import Settings
+from deltawire.handlers.statistics import Statistics
+from deltawire.handlers.worker_link import Answer, Dropped, Folder, Received, Synced, WorkerLink
+
+log = logging.getLogger(__name__)
+
+# The longest sleep of an idle loop: a stop request and a due hello are noticed that fast.
+TURN_MS = 100
+# How long acks may take from our socket into the kernel's once the process is done.
+LINGER_MS = 1000
+# A process that leaves gives back what it has not begun, to be sent to another no sooner than this: a worker
+# that does not know yet that we leave would send it to us again.
+RELEASE_AFTER_MS = 250
+# A process that leaves because a call hangs gives the other calls so long to end.
+HUNG_GRACE_S = 5.0
+# How long idle threads, or the child process, may take to end at the very end.
+EXECUTOR_GRACE_S = 2.0
+
+
+class HandlerFailed(DeltawireError):
+    """The process cannot go on: a call hangs, or the child process ended. The supervisor starts another."""
+
+
+class Runner:
+    """One replica of a group. `run` is a `Role`'s."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        replica: int,
+        dispatch: Dispatch,
+        executor: Executor,
+        links: Sequence[WorkerLink],
+        queries: Queries,
+        control: Control,
+        heartbeat: Heartbeat,
+        *,
+        opened: Callable[[Folder], None],
+        clock: Clock,
+        drain_deadline_s: float,
+    ) -> None:
+        self._settings = settings
+        self._replica = replica
+        self._dispatch = dispatch
+        self._executor = executor
+        self._links = links
+        self._queries = queries
+        self._control = control
+        self._heartbeat = heartbeat
+        self._opened = opened
+        self._clock = clock
+        self._drain_deadline_s = drain_deadline_s
+        self._statistics = Statistics()
+        self._checked_at_s = clock.now_s()
+        self._poller = zmq.Poller()
+        self._poller.register(executor.results.fileno(), zmq.POLLIN)
+        for link in links:
+            self._poller.register(link.link.socket, zmq.POLLIN)
+            heartbeat.watch(link.link)
+        control.register(self._poller)
+
+    def run(self, stop: threading.Event) -> int:
+        """Work until ``stop`` is set or the supervisor says drain. Raises HandlerFailed."""
+        self._heartbeat.start()
+        try:
+            failure = ""
+            while not (stop.is_set() or failure):
+                if self._turn():
+                    break
+                failure = self._failure()
+            in_time = self._drain(HUNG_GRACE_S if failure else self._drain_deadline_s)
+            self._control.report(self.status())
+            if failure:
+                raise HandlerFailed(failure)
+            return EXIT_OK if in_time else EXIT_DRAIN_LATE
+        finally:
+            self._close()
+
+    def status(self) -> dict[str, Any]:
+        """What the supervisor is told (docs/status.md)."""
+        return {
+            "group": self._settings.name,
+            "replica": self._replica,
+            "in_flight": self._dispatch.calls_out,
+            "queued": self._dispatch.events_held,
+            "skipped": self._dispatch.skipped,
+            "coalesced": self._dispatch.coalesced,
+            "malformed": self._executor.malformed + sum(link.malformed for link in self._links),
+            "acks_waiting": sum(link.acks_waiting for link in self._links),
+            "workers_connected": sum(link.is_open for link in self._links),
+            "informers": {
+                name: {"received": n, "synced_shards": len(self._statistics.synced.get(name, ()))}
+                for name, n in sorted(self._statistics.received.items())
+            },
+            **self._statistics.report(),
+        }
+
+    def _turn(self) -> bool:
+        """Wait for something and deal with it. True if the supervisor wants us to leave."""
+        self._poller.poll(TURN_MS)
+        self._heartbeat.turn()
+        self._receive()
+        self._finish()
+        self._hand_out()
+        self._ask()
+        return self._control.turn(self.status)
+
+    def _receive(self) -> None:
+        for link in self._links:
+            for news in link.receive():
+                if isinstance(news, Received):
+                    self._statistics.arrived(news.deliveries)
+                    link.acknowledge(self._dispatch.arrive(news.deliveries))
+                elif isinstance(news, Dropped):
+                    self._statistics.dropped += self._dispatch.drop(link.number)
+                    self._queries.lost(link.number)
+                elif isinstance(news, Folder):
+                    self._opened(news)
+                elif isinstance(news, Synced):
+                    self._statistics.synced.setdefault(news.informer, set()).add(news.shard)
+                elif isinstance(news, Answer):
+                    self._queries.answered(news)
+
+    def _finish(self) -> None:
+        """Acknowledge what has ended, at once and in one message a shard."""
+        ended = self._executor.results.take()
+        if not ended:
+            return
+        wall_us = int(self._clock.wall_s() * 1e6)
+        acks: list[Ack] = []
+        for call, outcome in ended:
+            self._statistics.call_ended(call, outcome, wall_us)
+            acks += self._dispatch.ended(call, outcome)
+        self._acknowledge(acks)
+
+    def _acknowledge(self, acks: list[Ack]) -> None:
+        for link in self._links:
+            link.acknowledge([ack for ack in acks if ack.link == link.number])
+
+    def _hand_out(self) -> None:
+        for call in self._dispatch.take(self._executor.capacity - self._dispatch.calls_out):
+            self._executor.submit(call)
+
+    def _ask(self) -> None:
+        for question in self._queries.outgoing():
+            link = next((link for link in self._links if link.number == question.worker), None)
+            if link is None or not link.query(
+                question.id, question.informer, question.shard, question.verb, *question.arguments
+            ):
+                self._queries.again(question)
+
+    def _failure(self) -> str:
+        """Why this process cannot go on, "" if it can."""
+        if self._executor.failure:
+            return self._executor.failure
+        now_s = self._clock.now_s()
+        if not self._settings.deadline_s or now_s - self._checked_at_s < 1.0:
+            return ""
+        self._checked_at_s = now_s
+        overdue = self._executor.overdue(now_s - self._settings.deadline_s)
+        if not overdue:
+            return ""
+        self._statistics.hung += len(overdue)
+        calls = "; ".join(overdue)
+        return f"{len(overdue)} calls took longer than {self._settings.deadline_s:g} s: {calls}"
+
+    def _drain(self, deadline_s: float) -> bool:
+        """Finish the calls that have begun and acknowledge them; the rest goes back. False if it was late."""
+        self._acknowledge(self._dispatch.release(RELEASE_AFTER_MS))
+        ends_s = self._clock.now_s() + deadline_s
+        while self._dispatch.calls_out and not self._executor.failure:
+            if self._clock.now_s() >= ends_s:
+                log.error("%d calls did not end within %g s", self._dispatch.calls_out, deadline_s)
+                return False
+            self._poller.poll(TURN_MS)
+            self._heartbeat.turn()
+            self._receive_while_draining()
+            self._finish()
+            self._ask()
+            self._control.turn(self.status)
+        return True
+
+    def _receive_while_draining(self) -> None:
+        """Sessions and answers live on; events that still arrive go back at once."""
+        for link in self._links:
+            for news in link.receive():
+                if isinstance(news, Received):
+                    self._statistics.arrived(news.deliveries)
+                    self._dispatch.arrive(news.deliveries)
+                    self._acknowledge(self._dispatch.release(RELEASE_AFTER_MS))
+                elif isinstance(news, Answer):
+                    self._queries.answered(news)
+                elif isinstance(news, Dropped):
+                    self._queries.lost(link.number)
+
+    def _close(self) -> None:
+        if self._executor.close(0.0 if self._dispatch.calls_out else EXECUTOR_GRACE_S):
+            self._executor.results.close()
+        self._heartbeat.stop()
+        for link in self._links:
+            link.close(LINGER_MS)
+        self._control.close()

@@ -1,0 +1,61 @@
+"""The figures of a handler's process, for its status.
+
+Not here: what a group has still to get (the informer workers know).
+"""
+
+from collections import deque
+from typing import Any
+
+from deltawire.handlers.dispatch import Call, Outcome, Verdict
+from deltawire.handlers.events import INITIAL, Delivery
+
+# The lags of this many last events make the percentiles.
+LAGS_MAX = 4096
+
+
+class Statistics:
+    """Totals since the process began, and the lags of the last events."""
+
+    def __init__(self) -> None:
+        self.received: dict[str, int] = {}
+        self.ended = dict.fromkeys(Verdict, 0)
+        self.hung = 0
+        self.dropped = 0
+        self.first_ended_at_us = 0
+        self.synced: dict[str, set[int]] = {}
+        self._lags_us: deque[int] = deque(maxlen=LAGS_MAX)
+        self._lags = 0
+
+    def arrived(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            self.received[delivery.informer] = self.received.get(delivery.informer, 0) + 1
+
+    def call_ended(self, call: Call, outcome: Outcome, wall_us: int) -> None:
+        self.ended[outcome.verdict] += 1
+        self.first_ended_at_us = self.first_ended_at_us or wall_us
+        for ticket in call.tickets:
+            delivery = ticket.delivery
+            # Of an object that was there before us, or that failed before, the age says nothing.
+            if delivery.attempt <= 1 and not delivery.flags & INITIAL and delivery.kind != "S":
+                self._lags_us.append(max(0, wall_us - delivery.at_us))
+                self._lags += 1
+
+    def report(self) -> dict[str, Any]:
+        """Plain values; ``lag_ms`` from the reflector's read to the end of the call."""
+        ended = self.ended
+        lags = sorted(self._lags_us)
+
+        def percentile(share: float) -> float | None:
+            return round(lags[min(len(lags) - 1, int(len(lags) * share))] / 1000, 3) if lags else None
+
+        return {
+            "calls": sum(ended.values()),
+            "succeeded": ended[Verdict.DONE] + ended[Verdict.REQUEUE],
+            "failed": ended[Verdict.RETRY] + ended[Verdict.DEAD],
+            "requeued": ended[Verdict.REQUEUE],
+            "dead": ended[Verdict.DEAD],
+            "hung": self.hung,
+            "dropped": self.dropped,
+            "first_ended_at": self.first_ended_at_us,
+            "lag_ms": {"p50": percentile(0.5), "p99": percentile(0.99), "count": self._lags},
+        }

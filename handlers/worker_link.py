@@ -1,0 +1,197 @@
+"""One replica's connection to one informer worker: hello, events in, acks out, queries.
+
+Not here: what to do with an event (``dispatch``), the loop that waits (``runner``).
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import zmq
+
+from deltawire.common.clock import Clock
+from deltawire.common.wire.identity import Identity
+from deltawire.common.wire.link import Arrived, Link, Lost, Opened, Refused
+from deltawire.handlers.dispatch import Ack
+from deltawire.handlers.events import Delivery
+from deltawire.handlers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class _Row(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
+    """A row of ``events``, as docs/wire.md §7 lists it."""
+
+    seq: int
+    key: str
+    kind: Literal["A", "U", "D", "S"]
+    uid: str
+    version: str
+    at_us: int
+    attempt: int
+    fence: int
+    flags: int
+    object: bytes | None
+    old: bytes | None
+
+
+class Received(NamedTuple):
+    """New events."""
+
+    deliveries: list[Delivery]
+
+
+class Dropped(NamedTuple):
+    """The session ended: forget its events, except those whose calls have begun."""
+
+    reason: str
+
+
+class Folder(NamedTuple):
+    """A shard can be read at ``folder``."""
+
+    informer: str
+    shard: int
+    shards: int
+    folder: str
+
+
+class Synced(NamedTuple):
+    """Everything that was stored in the shard when the group came is acknowledged or parked."""
+
+    informer: str
+    shard: int
+
+
+class Answer(NamedTuple):
+    """Rows of a query, or the reason why there are none (``problem`` not "")."""
+
+    id: int
+    rows: list[tuple[str, str, bytes]]
+    after: str
+    problem: str
+
+
+LinkNews = Received | Dropped | Folder | Synced | Answer
+
+
+class WorkerLink:
+    """Speaks docs/wire.md §7. ``held`` gives the events that have no verdict yet, for each hello."""
+
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        number: int,
+        endpoint: str,
+        identity: Identity,
+        settings: Settings,
+        informers: list[str],
+        held: Callable[[int], Iterable[Delivery]],
+        *,
+        clock: Clock,
+        silent_s: float,
+    ) -> None:
+        self.number = number
+        self.problems = 0
+        self._settings = settings
+        self._informers = informers
+        self._held = held
+        # Acks of calls that ended while no session was open. Bounded by the window, as each is of an event.
+        self._unsent: list[Ack] = []
+        self.link = Link(context, endpoint, identity, self._hello, clock=clock, silent_s=silent_s)
+
+    @property
+    def is_open(self) -> bool:
+        return self.link.is_open
+
+    @property
+    def malformed(self) -> int:
+        """Messages that were ignored since they break the rules."""
+        return self.problems + self.link.malformed
+
+    @property
+    def acks_waiting(self) -> int:
+        return len(self._unsent)
+
+    def receive(self) -> list[LinkNews]:
+        """What has arrived, and what time has brought, without waiting."""
+        news: list[LinkNews] = []
+        # In this order: the caller drops what a Lost says before the next call's tick makes a hello.
+        for event in [*self.link.tick(), *self.link.receive()]:
+            if isinstance(event, Arrived):
+                try:
+                    self._take(event.kind, event.body, news)
+                except (msgspec.ValidationError, TypeError, ValueError) as error:
+                    self.problems += 1
+                    log.warning(
+                        "a malformed %r from worker %d was ignored: %s", event.kind, self.number, error
+                    )
+            elif isinstance(event, Opened):
+                log.info("connected to worker %d", self.number)
+                unsent, self._unsent = self._unsent, []
+                self.acknowledge(unsent)
+            elif isinstance(event, Lost | Refused):
+                log.warning("worker %d: %s", self.number, event.reason)
+                news.append(Dropped(event.reason))
+        return news
+
+    def acknowledge(self, acks: Iterable[Ack]) -> None:
+        """Sends acks, one message a shard; kept for the next session where none is open."""
+        shards: dict[tuple[str, int], list[Ack]] = {}
+        for ack in acks:
+            shards.setdefault((ack.informer, ack.shard), []).append(ack)
+        for (informer, shard), mine in shards.items():
+            rows = [[a.key, a.seq, a.fence, a.verdict, a.after_ms, a.error] for a in mine]
+            if not self.link.send("acks", informer, shard, rows):
+                self._unsent += mine
+
+    def query(self, number: int, informer: str, shard: int, verb: str, *arguments: Any) -> bool:
+        """Asks for stored objects; the `Answer` bears ``number``. False if no session is open."""
+        return self.link.send("query", number, informer, shard, verb, *arguments)
+
+    def close(self, linger_ms: int = 0) -> None:
+        """Gives libzmq ``linger_ms`` for acks that are still in the socket, in the background."""
+        self.link.socket.close(linger=linger_ms)
+
+    def _hello(self) -> dict[str, Any]:
+        s = self._settings
+        held = [[d.informer, d.shard, d.key, d.seq, d.fence] for d in self._held(self.number)]
+        held += [[a.informer, a.shard, a.key, a.seq, a.fence] for a in self._unsent]
+        return {
+            "group": s.name,
+            "delivery": s.delivery,
+            "informers": self._informers,
+            "resync_s": s.resync_s,
+            "window": s.window,
+            "window_bytes": s.window_bytes,
+            "attempts_max": s.attempts_max,
+            "held": held,
+        }
+
+    def _take(self, kind: str, body: list[Any], news: list[LinkNews]) -> None:
+        if kind == "events":
+            informer, shard, rows = body
+            news.append(Received(self._deliveries(informer, shard, rows)))
+        elif kind == "opened":
+            news.append(msgspec.convert(body, Folder))
+        elif kind == "synced":
+            news.append(msgspec.convert(body, Synced))
+        elif kind == "rows":
+            number, rows, after = body
+            news.append(msgspec.convert([number, rows, after, ""], Answer))
+        elif kind == "problem":
+            number, text = body
+            news.append(msgspec.convert([number, [], "", text or "no reason given"], Answer))
+        else:
+            raise ValueError("this kind of message is unknown here")
+
+    def _deliveries(self, informer: str, shard: int, rows: list[Any]) -> list[Delivery]:
+        link = self.number
+        return [
+            Delivery(
+                link, informer, shard, r.seq, r.key, r.kind, r.uid, r.version,
+                r.at_us, r.attempt, r.fence, r.flags, r.object, r.old,
+            )
+            for r in msgspec.convert(rows, list[_Row])
+        ]  # fmt: skip

@@ -1,0 +1,5 @@
+import sys
+
+from deltawire.informer.main import main
+
+sys.exit(main())

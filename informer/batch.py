@@ -1,0 +1,222 @@
+"""One write transaction of a shard's store: how a change, a group's row, a stream's state get into the databases."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from deltawire.common.store import layout, meta
+from deltawire.common.store.layout import Row, pack_row, seq_key, seq_of, text_key, text_of, unpack_row
+from deltawire.common.store.meta import ShardState, StreamState
+from deltawire.informer.changes import Change, ForgetMarks, Mark, Put, Remove, SetAside, Settle
+from deltawire.informer.index_functions import IndexFunctions
+from deltawire.informer.lost import rows_of_lost
+
+_FRESH_MAX = 256
+
+
+class Batch:
+    """One write transaction. Also the `Reads` of applying, so that a batch finds what it wrote."""
+
+    def __init__(
+        self,
+        txn: Any,
+        state: ShardState,
+        dbs: dict[bytes, Any],
+        indexes: dict[str, Any],
+        functions: IndexFunctions,
+        *,
+        has_lost: bool,
+    ) -> None:
+        """``state`` is changed at will and written at the end. ``has_lost``: there is anything in ``lost``."""
+        self.state = state
+        self.has_lost = has_lost
+        # What this transaction stored, for the delivery that follows; empty where that is much.
+        self.fresh: dict[str, Row] = {}
+        self.is_large = False
+        self.txn = txn
+        self._dbs = dbs
+        self._indexes = indexes
+        self._functions = functions
+
+    def held(self, key: str) -> Row | None:
+        data = self.txn.get(text_key(key), db=self._dbs[layout.OBJECTS])
+        return None if data is None else unpack_row(data, key)
+
+    def unmarked(self, prefix: str, generation: int) -> list[str]:
+        keys = []
+        start = layout.prefix_key(prefix)
+        marks = self._dbs[layout.SEEN]
+        wanted = seq_key(generation)
+        for raw, data in self._from(layout.OBJECTS, start):
+            if self.txn.get(raw, db=marks) != wanted:
+                keys.append(text_of(raw) or unpack_row(data).key)
+        return [key for key in keys if key.startswith(prefix)]
+
+    def set_aside(self, prefix: str) -> list[Row]:
+        rows = [
+            unpack_row(data, text_of(raw))
+            for raw, data in self._from(layout.ASIDE, layout.prefix_key(prefix))
+        ]
+        return [row for row in rows if row.key.startswith(prefix)]
+
+    def lost(self, key: str) -> list[Row]:
+        if not self.has_lost:
+            return []
+        data = self.txn.get(text_key(key), db=self._dbs[layout.LOST])
+        return [] if data is None else rows_of_lost(data)
+
+    def lost_under(self, prefix: str) -> list[Row]:
+        found = self._from(layout.LOST, layout.prefix_key(prefix)) if self.has_lost else ()
+        return [row for _, data in found for row in rows_of_lost(data) if row.key.startswith(prefix)]
+
+    def make(self, change: Change, *, keep_gone: bool, keep_history: bool) -> None:
+        """Carry one change out. ``keep_gone``: some group must see deletions; ``keep_history``: this version."""
+        if isinstance(change, Put):
+            self._put(change.row, change.old, keep_history=keep_history)
+        elif isinstance(change, Mark):
+            self.txn.put(text_key(change.key), seq_key(change.generation), db=self._dbs[layout.SEEN])
+        elif isinstance(change, Remove):
+            self._remove(change, keep_gone=keep_gone, keep_history=keep_history)
+        elif isinstance(change, SetAside):
+            row = change.row
+            self.txn.put(text_key(row.key), self._pack(text_key(row.key), row), db=self._dbs[layout.ASIDE])
+        elif isinstance(change, ForgetMarks):
+            for name in (layout.SEEN, layout.ASIDE):
+                self._clear(name, layout.prefix_key(change.prefix))
+        elif isinstance(change, Settle):
+            self.txn.delete(text_key(change.key), db=self._dbs[layout.LOST])
+
+    def lose(self, key: str, data: bytes) -> None:
+        """Remember lives that may have ended unseen (`lost.encode_lost`)."""
+        self.has_lost = True
+        self.txn.put(text_key(key), data, db=self._dbs[layout.LOST])
+
+    def put(self, name: bytes, key: bytes, data: bytes) -> None:
+        """Write a row of a group's own: ``groups``, ``parked``, ``owed``."""
+        self.txn.put(key, data, db=self._dbs[name])
+
+    def delete(self, name: bytes, key: bytes) -> None:
+        """Remove a row of a group's own, if there is one."""
+        self.txn.delete(key, db=self._dbs[name])
+
+    def put_stream(self, name: str, stream: StreamState) -> None:
+        self.txn.put(meta.stream_key(name), meta.encode(stream), db=self._dbs[layout.META])
+
+    def drop_stream(self, name: str) -> None:
+        self.txn.delete(meta.stream_key(name), db=self._dbs[layout.META])
+
+    def trim(self, name: bytes, up_to: int) -> list[int]:
+        """Remove rows numbered up to ``up_to`` of ``gone`` or ``history``. The ``born`` of what they were of."""
+        removed = []
+        cursor = self.txn.cursor(db=self._dbs[name])
+        cursor.first()
+        # The key is empty where nothing is left.
+        while (raw := cursor.key()) and seq_of(raw) <= up_to:
+            removed.append(layout.born_of(cursor.value()))
+            cursor.delete()
+        return removed
+
+    def drop_history(self) -> None:
+        """The byte bound was reached: what `every` groups have not seen yet is given up."""
+        self.txn.drop(self._dbs[layout.HISTORY], delete=False)
+
+    def shorten_gone(self, minimal: Any) -> None:
+        """The byte bound was reached: replace the content of deletions by ``minimal(row)``."""
+        cursor = self.txn.cursor(db=self._dbs[layout.GONE])
+        found = cursor.first()
+        while found:
+            row = unpack_row(cursor.value())
+            short = minimal(row)
+            if len(short) < len(row.object):
+                shortened = msgspec.structs.replace(
+                    row, object=short, flags=row.flags | layout.FINAL_STATE_UNKNOWN
+                )
+                cursor.put(cursor.key(), pack_row(shortened, with_key=True))
+            found = cursor.next()
+
+    def empty_indexes(self) -> list[bytes]:
+        """Before `reindex`: remove all entries. The keys of all objects."""
+        for index in self._indexes.values():
+            self.txn.drop(index, delete=False)
+        return [raw for raw, _ in self._from(layout.OBJECTS, b"")]
+
+    def reindex(self, raw_keys: Iterable[bytes]) -> None:
+        """Make the index entries of these objects anew; the indices were emptied before."""
+        for raw in raw_keys:
+            data = self.txn.get(raw, db=self._dbs[layout.OBJECTS])
+            if data is None:
+                continue
+            row = unpack_row(data, text_of(raw))
+            row.indexed = self._entries(row)
+            self._move_entries(raw, b"", row.indexed)
+            self.txn.put(raw, self._pack(raw, row), db=self._dbs[layout.OBJECTS])
+
+    def has(self, name: bytes) -> bool:
+        """True if the database has any row."""
+        return bool(self.txn.stat(self._dbs[name])["entries"])
+
+    def _put(self, row: Row, old: Row | None, *, keep_history: bool) -> None:
+        raw = text_key(row.key)
+        row.indexed = self._entries(row)
+        self.is_large = self.is_large or len(self.fresh) >= _FRESH_MAX
+        if not self.is_large:
+            self.fresh[row.key] = row
+        self.txn.put(raw, self._pack(raw, row), db=self._dbs[layout.OBJECTS])
+        if old is not None:
+            self.txn.delete(seq_key(old.seq), db=self._dbs[layout.CHANGES])
+            if keep_history:
+                self._keep(layout.HISTORY, old)
+        self.txn.put(seq_key(row.seq), row.key.encode(), db=self._dbs[layout.CHANGES], append=True)
+        before = old.indexed if old is not None else b""
+        if row.indexed != before:
+            self._move_entries(raw, before, row.indexed)
+
+    def _remove(self, change: Remove, *, keep_gone: bool, keep_history: bool) -> None:
+        old = change.old
+        raw = text_key(old.key)
+        # What was stored before is not fresh any more either.
+        self.is_large = True
+        self.txn.delete(raw, db=self._dbs[layout.OBJECTS])
+        self.txn.delete(seq_key(old.seq), db=self._dbs[layout.CHANGES])
+        self.txn.delete(raw, db=self._dbs[layout.SEEN])
+        if old.indexed:
+            self._move_entries(raw, old.indexed, b"")
+        if keep_history:
+            self._keep(layout.HISTORY, old)
+        if keep_gone:
+            self._keep(layout.GONE, change.tombstone)
+
+    def _keep(self, name: bytes, row: Row) -> None:
+        self.txn.put(seq_key(row.seq), pack_row(row, with_key=True), db=self._dbs[name])
+
+    def _entries(self, row: Row) -> bytes:
+        return self._functions.packed(row.key, row.object)
+
+    def _move_entries(self, raw: bytes, before: bytes, after: bytes) -> None:
+        """Index entries of one object from what they were to what they are."""
+        old, new = layout.unpack_indexed(before), layout.unpack_indexed(after)
+        for name, index in self._indexes.items():
+            was, now = set(old.get(name, ())), set(new.get(name, ()))
+            for value in was - now:
+                self.txn.delete(text_key(value), raw, db=index)
+            for value in now - was:
+                self.txn.put(text_key(value), raw, db=index)
+
+    def _pack(self, raw: bytes, row: Row) -> bytes:
+        return pack_row(row, with_key=layout.is_cut(raw))
+
+    def _from(self, name: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        cursor = self.txn.cursor(db=self._dbs[name])
+        if cursor.set_range(start):
+            for raw, data in cursor:
+                if not raw.startswith(start):
+                    return
+                yield raw, data
+
+    def _clear(self, name: bytes, start: bytes) -> None:
+        cursor = self.txn.cursor(db=self._dbs[name])
+        cursor.set_range(start)
+        # The key is empty where nothing is left.
+        while (raw := cursor.key()) and raw.startswith(start):
+            cursor.delete()

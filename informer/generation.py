@@ -1,0 +1,97 @@
+"""Which folder a shard's environment lives in, and when it has to be thrown away.
+
+Environments are written without syncing: a killed process loses nothing, but after a crash of the machine pages
+may be on the disk in any order. So a note beside the environment says in which boot of the machine it was
+written and whether it was closed cleanly; it is a file of its own, since it must be readable when the
+environment is not. Otherwise the shard begins anew in the next generation, under another path, so that readers
+of the old files cannot mistake them (design §4).
+"""
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from deltawire.common.store.folder import newest_generation, shard_folder
+
+log = logging.getLogger(__name__)
+
+NOTE = "written.json"
+
+
+class Note(msgspec.Struct):
+    """``boot_id``: of the machine, "" where it cannot be known; ``clean``: nothing was written since the sync."""
+
+    boot_id: str
+    clean: bool
+
+
+def boot_id() -> str:
+    """The machine's boot; "" where the kernel does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def choose_folder(
+    store_dir: Path, cluster_id: str, resource: str, shard: int, boot: str
+) -> tuple[Path, bool]:
+    """The shard's folder, marked as in use in this boot, and whether an older one had to be discarded."""
+    generation = newest_generation(store_dir, cluster_id, resource, shard)
+    discarded = False
+    if generation:
+        folder = shard_folder(store_dir, cluster_id, resource, generation, shard)
+        if _may_be_torn(folder, boot):
+            log.warning("the machine went down while %s was written: its cache is made anew", folder)
+            discarded = True
+            generation += 1
+    folder = shard_folder(store_dir, cluster_id, resource, max(generation, 1), shard)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(folder, Note(boot, clean=False))
+    return folder, discarded
+
+
+def remove_older(store_dir: Path, cluster_id: str, resource: str, shard: int, folder: Path) -> None:
+    """Remove the shard's environments of generations before the one in use."""
+    generation = int(folder.parent.name)
+    for older in range(1, generation):
+        path = shard_folder(store_dir, cluster_id, resource, older, shard)
+        if path.exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def mark_clean(folder: Path) -> None:
+    """All that was written is on the disk, and nothing more will be written."""
+    note = _read(folder)
+    if note is not None:
+        _write(folder, Note(note.boot_id, clean=True))
+
+
+def _may_be_torn(folder: Path, boot: str) -> bool:
+    note = _read(folder)
+    return note is None or (not note.clean and note.boot_id != boot)
+
+
+def _read(folder: Path) -> Note | None:
+    try:
+        return msgspec.json.decode((folder / NOTE).read_bytes(), type=Note)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write(folder: Path, note: Note) -> None:
+    """On the disk before this returns: a stale `clean` after a crash would be believed."""
+    fresh = folder / f"{NOTE}.new"
+    with fresh.open("wb") as file:
+        file.write(msgspec.json.encode(note))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(folder / NOTE)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,395 @@
+"""One handler group on one shard: how far it is, what it holds, what became of what it was sent (pure).
+
+There is no queue of a group's own: ``delivery`` scans the shard's changes above its position, which moves to
+where everything below is acknowledged or parked (design §4). Time is wall seconds, since retries outlive
+the process.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from deltawire.common.store import layout
+from deltawire.common.store.layout import Row
+from deltawire.informer import group_state
+from deltawire.informer.awaited import AwaitedReplicas
+from deltawire.informer.events import (
+    ADD,
+    DEAD,
+    DELETE,
+    DONE,
+    RETRY,
+    Changes,
+    Counters,
+    Flight,
+    Write,
+)
+from deltawire.informer.group_memory import CoalescedKeys, OldVersions, OwedAdds
+from deltawire.informer.group_state import EVERY, GroupState, KnownReplica
+from deltawire.informer.held_calls import held_change
+from deltawire.informer.parking import ParkingLot, parked_of
+from deltawire.informer.replica import Replica
+
+AFTER_S_MAX = 7 * 86_400.0
+# What a key waits after its handler died on it: doubled each time.
+_DEATH_WAIT_S = 0.2
+_DEATH_WAIT_S_MAX = 30.0
+# A handler says hello each 2 s until it is welcome.
+_HELLO_WAIT_S = 2.5
+# How exactly `last_seen` is kept on disk; `forget_after` is days.
+_SEEN_EVERY_S = 60.0
+
+
+class Group:
+    """The state of one (group, shard); `delivery.collect` decides what it is sent next."""
+
+    def __init__(
+        self,
+        name: str,
+        state: GroupState,
+        *,
+        now: float,
+        lease_s: float,
+        is_dead: Callable[[KnownReplica], bool],
+    ) -> None:
+        self.name = name
+        self.state = state
+        self.attempts_max = 0
+        self.resync_s = 0.0
+        self.counters = Counters()
+        self.replicas: dict[bytes, Replica] = {}
+        self.in_flight: dict[str, Flight] = {}
+        self.lot = ParkingLot()
+        self.owed = OwedAdds()
+        self.olds = OldVersions()
+        self.skipped = CoalescedKeys()
+        # Everything up to `position` is acknowledged or parked; up to `cursor` it was scanned.
+        self.position = self.cursor = state.position
+        # What was scanned above the position, in order; what of it (or beyond it) is acknowledged or parked.
+        self.order: deque[int] = deque()
+        self.done = group_state.from_ranges(state.done)
+        # Changes (seq, is a deletion) of keys in flight; keys of these that are in flight no more.
+        self.blocked: dict[str, deque[tuple[int, bool]]] = {}
+        self.blocked_count = 0
+        self.ready: deque[str] = deque()
+        self.resync_after: str | None = None
+        self.resync_at = float("inf")
+        self._awaited = AwaitedReplicas(state.replicas, now + lease_s, is_dead)
+        self._fence = 0
+        self._told_synced = False
+        state.epoch += 1
+        self._dirty = True
+
+    @property
+    def is_every(self) -> bool:
+        """True if each stored version must reach the group, not only the newest."""
+        return self.state.delivery == EVERY
+
+    # ---- what is on disk
+
+    def writes(self) -> list[Write]:
+        """What must reach the disk; handed out again until it was `written`."""
+        out: list[Write] = []
+        for seq, parked in self.lot.writes.items():
+            data = None if parked is None else group_state.encode(parked)
+            out.append((layout.PARKED, group_state.parked_key(self.name, seq), data))
+        for key, born in self.owed.writes.items():
+            raw = group_state.owed_key(self.name, key)
+            out.append((layout.OWED, raw, None if born is None else group_state.encode_owed(key, born)))
+        if self._dirty:
+            self.state.position = self.position
+            self.state.done = group_state.to_ranges(self.done)
+            out.append((layout.GROUPS, group_state.group_key(self.name), group_state.encode(self.state)))
+        return out
+
+    def written(self) -> None:
+        """All of `writes` is committed."""
+        self.lot.writes.clear()
+        self.owed.writes.clear()
+        self._dirty = False
+
+    @property
+    def has_writes(self) -> bool:
+        return self._dirty or bool(self.lot.writes) or bool(self.owed.writes)
+
+    @property
+    def retains_from(self) -> int | None:
+        """Deletions and history above this must be kept for the group; None: nothing must."""
+        return None if self.state.forgotten else self.position
+
+    # ---- replicas
+
+    def join(
+        self, replica: Replica, held: Sequence[tuple[str, int, int]], changes: Changes, now: float
+    ) -> None:
+        """A replica is there. ``held``: (key, seq, fence) of this shard's calls that it is still in."""
+        if self.state.forgotten:
+            self._start_over(changes.seq)
+        self.replicas[replica.identity] = replica
+        self._awaited.came(replica.known)
+        self._know_replicas(now)
+        for key, seq, fence in held:
+            self._take_held(replica, key, seq, fence, changes)
+        if self.resync_s and self.resync_at == float("inf"):
+            self.resync_at = now + self.resync_s
+
+    def leave(self, identity: bytes, reason: str, now: float, *, is_alive: bool = False) -> None:
+        """A replica is gone: what it held counts as failed, since it may be what killed it.
+
+        ``is_alive``: only the session is over. It says hello again and names the calls it is in; the rest waits
+        for that, and is no failure.
+        """
+        replica = self.replicas.pop(identity, None)
+        if replica is None:
+            return
+        if replica.awaited_by is self:
+            replica.awaited_by = None
+        for flight in [f for f in self.in_flight.values() if f.replica is replica]:
+            if is_alive:
+                self._park(flight, flight.attempt - 1, now + _HELLO_WAIT_S, "", dead=False, solo=flight.solo)
+                continue
+            wait_s = min(_DEATH_WAIT_S_MAX, _DEATH_WAIT_S * 2 ** min(flight.attempt, 20))
+            self.counters.failed += 1
+            # Keys that were merely held beside a deadly one must not die with it: only one sent alone does.
+            used_up = flight.solo and 0 < self.attempts_max <= flight.attempt
+            error = f"the handler was lost while it held this key: {reason}"
+            self._park(flight, flight.attempt, now + wait_s, error, dead=used_up, solo=True)
+        self._know_replicas(now)
+
+    def is_waiting(self, now: float) -> bool:
+        """True while a replica that may still be in a call has neither come back nor is known to be dead."""
+        if self._awaited.give_up(now):
+            self._know_replicas(now)
+        return self._awaited.are_there
+
+    def see(self, now: float) -> None:
+        """The group is (still) here: `forget_after` counts from now."""
+        if self.replicas and now - self.state.last_seen > _SEEN_EVERY_S:
+            self.state.last_seen = now
+            self._dirty = True
+
+    def forget_if_away(self, now: float, forget_after_s: float) -> bool:
+        """A group that stayed away too long pins nothing any more. True if that was found now."""
+        if self.replicas or self.state.forgotten or now - self.state.last_seen <= forget_after_s:
+            return False
+        self.state.forgotten = True
+        self._dirty = True
+        return True
+
+    # ---- what the store tells
+
+    def overwritten(self, old: Row, new_seq: int) -> bool:
+        """``old`` was replaced by change ``new_seq`` of the same object. True if it must go to history."""
+        flight = self.in_flight.get(old.key)
+        is_sent = flight is not None and flight.seq == old.seq
+        if flight is not None and is_sent:
+            flight.overwritten = old.object
+        if self.is_done(old.seq):
+            if self.replicas and not is_sent and self.lot.get(old.seq) is None:
+                self.olds.keep(old.key, old.object)
+            return False
+        if self.is_add(old):
+            self.owed.owe(old.key, old.born)
+            if old.born <= self.state.listed_at and not self.is_every and not self.is_synced:
+                # The initial list is handled when this object is, in whatever version. `every` has its first
+                # version still to come, from history.
+                self.state.synced_at = max(self.state.synced_at, new_seq)
+                self._dirty = True
+        return self._passed_over(old, new_seq, is_sent)
+
+    def removed(self, old: Row, gone_seq: int) -> bool:
+        """``old`` was deleted by change ``gone_seq``. True if it must go to history."""
+        self.owed.settle(old.key, old.born)
+        self.olds.drop(old.key)
+        if self.is_done(old.seq):
+            return False
+        flight = self.in_flight.get(old.key)
+        return self._passed_over(old, gone_seq, flight is not None and flight.seq == old.seq)
+
+    def listed(self, seq: int) -> None:
+        """The shard is complete for the first time since the group came."""
+        if self.state.listed_at < 0:
+            self.state.listed_at = self.state.synced_at = seq
+            self._dirty = True
+
+    def lose_versions(self, seq: int) -> None:
+        """Versions up to ``seq`` that this group had still to see were given up (byte bound)."""
+        if self.position < seq:
+            self.state.coalesced_to = seq
+            self.counters.coalesced += 1
+            self._dirty = True
+
+    # ---- outcomes
+
+    def acknowledge(
+        self,
+        identity: bytes,
+        key: str,
+        seq: int,
+        fence: int,
+        verdict: int,
+        after_s: float,
+        error: str,
+        now: float,
+    ) -> bool:
+        """What became of an event. False if the replica does not hold it (any more): refused and counted."""
+        flight = self.in_flight.get(key)
+        if flight is None or (flight.seq, flight.fence, flight.replica.identity) != (seq, fence, identity):
+            self.counters.late += 1
+            return False
+        if verdict == DONE:
+            self._complete(flight)
+            return True
+        # A retry without an error is the handler's wish to be called again: no failure.
+        attempts = 0 if verdict == RETRY and not error else flight.attempt
+        self.counters.failed += attempts > 0
+        dead = verdict == DEAD or 0 < self.attempts_max <= attempts
+        wait_s = min(max(after_s, 0.0), AFTER_S_MAX)
+        self._park(flight, attempts, now + wait_s, error, dead=dead, solo=False)
+        return True
+
+    def finish(self, seq: int) -> None:
+        """Change ``seq`` is acknowledged, parked, or nothing that the group must see."""
+        self._dirty = True
+        if seq > self.position:
+            self.done.add(seq)
+            self.advance()
+
+    def advance(self) -> None:
+        """Move the position to where everything below is done."""
+        order, done = self.order, self.done
+        before = self.position
+        while order and order[0] in done:
+            done.discard(order.popleft())
+        self.position = order[0] - 1 if order else self.cursor
+        if self.position != before:
+            self._dirty = True
+            if done and (not order or len(done) > len(order) + 64):
+                # Acknowledged by a retry before the scan came to them, then overwritten: never scanned.
+                self.done = {seq for seq in done if seq > self.position}
+
+    def is_done(self, seq: int) -> bool:
+        """True if the change is acknowledged or parked."""
+        return seq <= self.position or seq in self.done
+
+    def is_add(self, row: Row) -> bool:
+        """True if the group, which has not acknowledged this version, has not acknowledged an earlier one.
+
+        That is so for a first version, for all that was stored before the group came, and for what is owed.
+        """
+        return row.seq == row.born or row.seq <= self.state.birth or self.owed.has(row.key, row.born)
+
+    def next_fence(self) -> int:
+        """A number above all that were given out for any key, also by workers before this one."""
+        self._fence += 1
+        return self.state.epoch << 32 | self._fence
+
+    # ---- what people ask
+
+    @property
+    def is_synced(self) -> bool:
+        """Everything that was stored when the group came is acknowledged or parked; true from then on."""
+        if not self._told_synced and self.state.listed_at >= 0 and self.position >= self.state.synced_at:
+            self._told_synced = True
+        return self._told_synced
+
+    def pending(self, seq: int, bound: int) -> int:
+        """Changes not acknowledged yet; exact at rest, else at most ``bound`` (the rows there are) too high."""
+        unseen = min(bound, max(0, seq - self.cursor))
+        return unseen + self.blocked_count + len(self.in_flight) + self.waiting
+
+    @property
+    def waiting(self) -> int:
+        """Parked changes that are not being tried at the moment."""
+        return len(self.lot) - sum(1 for flight in self.in_flight.values() if flight.parked_seq)
+
+    def has_work(self, seq: int) -> bool:
+        """True if a `collect` may find something to send."""
+        return bool(self.replicas) and (
+            self.cursor < seq or bool(self.ready) or self.resync_after is not None
+        )
+
+    def next_wake(self) -> float:
+        """When there may be something to do without any event, wall s; infinity if never."""
+        if not self.replicas:
+            return float("inf")
+        due = self.lot.next_due()
+        return min(self.resync_at, self._awaited.next_look(), float("inf") if due is None else due)
+
+    # ---- inside
+
+    def _complete(self, flight: Flight) -> None:
+        self.counters.acknowledged += 1
+        key = flight.key
+        if flight.parked_seq:
+            self.lot.remove(flight.parked_seq)
+        self.owed.settle(key, flight.born)
+        if flight.kind != DELETE:
+            self.lot.forget_superseded(key, flight.uid, flight.seq)
+        self.olds.drop(key)
+        if flight.overwritten is not None:
+            self.olds.keep(key, flight.overwritten)
+        self._release(flight)
+        self.finish(flight.seq)
+
+    def _park(
+        self, flight: Flight, attempts: int, not_before: float, error: str, *, dead: bool, solo: bool
+    ) -> None:
+        if flight.parked_seq and flight.parked_seq != flight.seq:
+            self.lot.remove(flight.parked_seq)
+        parked = parked_of(flight, attempts, not_before, error, solo=solo)
+        if flight.kind == ADD:
+            self.owed.owe(flight.key, flight.born)
+        if dead:
+            self.lot.bury(parked)
+        else:
+            self.lot.add(parked)
+        self._release(flight)
+        self.finish(flight.seq)
+
+    def _release(self, flight: Flight) -> None:
+        del self.in_flight[flight.key]
+        flight.replica.give_back(flight.size_bytes, alone=flight.solo)
+        if flight.key in self.blocked:
+            self.ready.append(flight.key)
+
+    def _passed_over(self, old: Row, new_seq: int, is_sent: bool) -> bool:
+        """``old``, which is not acknowledged, is the newest no more. True if it must go to history."""
+        if self.is_every:
+            return not self.state.forgotten
+        if not is_sent:
+            self.counters.coalesced += 1
+            if not self.skipped.add(old.key):
+                self.state.coalesced_to = max(self.state.coalesced_to, new_seq)
+        return False
+
+    def _take_held(self, replica: Replica, key: str, seq: int, fence: int, changes: Changes) -> None:
+        """A call that outlived our session with the replica, or the worker before us."""
+        found = held_change(self, key, seq, fence, changes)
+        if found is None:
+            return
+        row, kind, parked = found
+        flight = Flight(row, seq, kind, replica, fence, max(1, parked.attempts if parked else 1))
+        if kind == DELETE or self.is_every:
+            flight.row = row
+        flight.parked_seq = seq if parked else 0
+        flight.size_bytes = len(row.object)
+        self.in_flight[key] = flight
+        replica.take(flight.size_bytes, alone=False)
+
+    def _know_replicas(self, now: float) -> None:
+        self.state.replicas = [*(r.known for r in self.replicas.values()), *self._awaited.known]
+        self.state.last_seen = now
+        self._dirty = True
+
+    def _start_over(self, seq: int) -> None:
+        """It was away for too long: it gets all objects again, marked; deletions it missed are lost."""
+        self.state.forgotten = False
+        self.state.birth = self.state.gap_to = seq
+        if self.state.listed_at >= 0:
+            self.state.listed_at = self.state.synced_at = seq
+        self.position = self.cursor = 0
+        self.done.clear()
+        self.order.clear()
+        self.owed.clear()
+        self._told_synced = False
+        self._dirty = True

@@ -1,0 +1,75 @@
+"""The groups of one shard and their rows in its store: loaded when it is opened, written with each transaction."""
+
+from collections.abc import Callable
+
+from deltawire.common.clock import Clock
+from deltawire.common.store import layout
+from deltawire.informer import group_state
+from deltawire.informer.batch import Batch
+from deltawire.informer.group import Group
+from deltawire.informer.group_state import GroupState, KnownReplica
+from deltawire.informer.indexer import Indexer
+
+
+class GroupBook:
+    """``groups`` by name. ``lease_s``: how long a replica of before is waited for (`Group.is_waiting`)."""
+
+    def __init__(self, *, lease_s: float, is_dead: Callable[[KnownReplica], bool], clock: Clock) -> None:
+        self.groups: dict[str, Group] = {}
+        self._lease_s = lease_s
+        self._is_dead = is_dead
+        self._clock = clock
+
+    def load(self, indexer: Indexer) -> None:
+        """Bring back the groups that the store remembers, with what they have parked and are owed."""
+        for raw, data in indexer.rows(layout.GROUPS):
+            self.add(layout.text_of(raw), group_state.decode_group(data))
+        for raw, data in indexer.rows(layout.PARKED):
+            owner = self.groups.get(group_state.group_of(raw))
+            if owner is not None:
+                owner.lot.load(group_state.decode_parked(data))
+        for raw, data in indexer.rows(layout.OWED):
+            owner = self.groups.get(group_state.group_of(raw))
+            if owner is not None:
+                owner.owed.load(*group_state.decode_owed(data))
+
+    def add(self, name: str, state: GroupState) -> Group:
+        now = self._clock.wall_s()
+        group = Group(name, state, now=now, lease_s=self._lease_s, is_dead=self._is_dead)
+        self.groups[name] = group
+        return group
+
+    @property
+    def has_writes(self) -> bool:
+        return any(group.has_writes for group in self.groups.values())
+
+    def write(self, batch: Batch) -> None:
+        """Put what changed into the transaction; `written` once it is committed."""
+        for group in self.groups.values():
+            if group.has_writes:
+                for db, key, data in group.writes():
+                    if data is None:
+                        batch.delete(db, key)
+                    else:
+                        batch.put(db, key, data)
+
+    def written(self) -> None:
+        for group in self.groups.values():
+            group.written()
+
+    def erase(self, indexer: Indexer, batch: Batch, name: str) -> None:
+        """Remove all rows of a group. It leaves `groups` when the transaction is committed, by the caller."""
+        batch.delete(layout.GROUPS, group_state.group_key(name))
+        for db in (layout.PARKED, layout.OWED):
+            for raw, _ in indexer.rows(db):
+                if group_state.group_of(raw) == name:
+                    batch.delete(db, raw)
+
+    def kept_from(self, newest: int) -> tuple[int, int]:
+        """Up to which change no group needs deletions, and none overwritten versions. ``newest``: where none is."""
+        kept = [group.retains_from for group in self.groups.values()]
+        every = [group.retains_from for group in self.groups.values() if group.is_every]
+        return (
+            min((p for p in kept if p is not None), default=newest),
+            min((p for p in every if p is not None), default=newest),
+        )

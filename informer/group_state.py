@@ -1,0 +1,134 @@
+"""What a shard remembers of each handler group on disk."""
+
+import msgspec
+
+from deltawire.common.store.layout import Row, seq_key, seq_of, text_key
+
+EVERY = "every"
+LATEST = "latest"
+
+
+class KnownReplica(msgspec.Struct, frozen=True, array_like=True):
+    """A process that may still be in a call when the worker comes back (docs/wire.md §3 for the fields)."""
+
+    name: str
+    nonce: str
+    pid: int
+    started: int
+    host: str
+
+
+class GroupState(msgspec.Struct, omit_defaults=True):
+    """A group's row.
+
+    ``position``: it has acknowledged or parked all changes up to here, ``done`` those above as ranges (first,
+    last, first, last, …). ``birth``: the newest change when it registered. ``listed_at``: the newest change
+    when the shard was first complete, ``synced_at``: its position from which it is synced; -1 = not known yet.
+    ``gap_to``, ``coalesced_to``: changes up to here are delivered with these flags. ``last_seen``: wall s.
+    """
+
+    position: int = 0
+    done: list[int] = []
+    birth: int = 0
+    listed_at: int = -1
+    synced_at: int = -1
+    delivery: str = LATEST
+    replicas: list[KnownReplica] = []
+    last_seen: float = 0.0
+    epoch: int = 0
+    gap_to: int = 0
+    coalesced_to: int = 0
+    forgotten: bool = False
+
+
+class Parked(msgspec.Struct, omit_defaults=True):
+    """A change set aside: waiting to be tried again, or (``dead``) for a person.
+
+    ``object`` is the content where the store may not keep it: deletions, and all of ``every``. ``solo``: it may
+    have killed its handler, so it is sent alone. ``not_before``: wall s. ``waiting``: behind another of its key.
+    """
+
+    seq: int
+    key: str
+    kind: str
+    uid: str = ""
+    version: str = ""
+    born: int = 0
+    at: int = 0
+    flags: int = 0
+    attempts: int = 0
+    not_before: float = 0.0
+    error: str = ""
+    dead: bool = False
+    solo: bool = False
+    fence: int = 0
+    object: bytes | None = None
+    old: bytes | None = None
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_group = msgspec.msgpack.Decoder(GroupState).decode
+decode_parked = msgspec.msgpack.Decoder(Parked).decode
+
+
+def group_key(group: str) -> bytes:
+    return text_key(group)
+
+
+def parked_key(group: str, seq: int) -> bytes:
+    """Names of groups have no zero byte (config), so no group's keys are a prefix of another's."""
+    return group.encode() + b"\0" + seq_key(seq)
+
+
+def owed_key(group: str, key: str) -> bytes:
+    """A name of at most 63 characters and a key of at most 434 bytes fit into LMDB's 511."""
+    return group.encode() + b"\0" + text_key(key)
+
+
+def encode_owed(key: str, born: int) -> bytes:
+    """The row tells the whole key, which its own may have cut."""
+    return seq_key(born) + key.encode()
+
+
+def decode_owed(data: bytes) -> tuple[str, int]:
+    """(key, born) of `encode_owed`."""
+    return data[8:].decode(), seq_of(data[:8])
+
+
+def group_of(raw: bytes) -> str:
+    """The group that a key of ``parked`` or ``owed`` belongs to."""
+    return raw.partition(b"\0")[0].decode()
+
+
+def to_ranges(numbers: "set[int]") -> list[int]:
+    """Numbers as ranges: {1, 2, 3, 7} → [1, 3, 7, 7]."""
+    ranges: list[int] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1] + 1:
+            ranges[-1] = number
+        else:
+            ranges += (number, number)
+    return ranges
+
+
+def from_ranges(ranges: list[int]) -> "set[int]":
+    """Inverse of `to_ranges`."""
+    return {
+        number
+        for first, last in zip(ranges[::2], ranges[1::2], strict=True)
+        for number in range(first, last + 1)
+    }
+
+
+def row_of_parked(parked: Parked) -> Row:
+    """The change as it was stored; empty content where the store still has it."""
+    return Row(
+        parked.key,
+        parked.uid,
+        parked.version,
+        parked.seq,
+        parked.born,
+        parked.at,
+        parked.object or b"",
+        parked.flags,
+    )

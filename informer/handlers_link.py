@@ -1,0 +1,265 @@
+"""The worker's line to handler processes: who is there, events out, acks and queries in (docs/wire.md §7)."""
+
+import logging
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from deltawire.common.errors import DeltawireError, ProtocolError
+from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener, ListenerEvent
+from deltawire.common.wire.session import Peer
+from deltawire.informer.events import Event
+from deltawire.informer.group_state import EVERY, LATEST, KnownReplica
+from deltawire.informer.indexer import OwnerLost
+from deltawire.informer.replica import Replica
+from deltawire.informer.shard import GroupOptions, Shard
+from deltawire.informer.shared_informer import SharedInformer
+
+log = logging.getLogger(__name__)
+
+WINDOW_MAX = 10_000
+# A group's name is part of keys in the store.
+_GROUP_BYTES_MAX = 63
+# A thousand years: what is longer is no time.
+_LONG_S = 3.2e10
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+# How a session ends when the process lives on (common.wire.listener).
+_ALIVE = ("said hello again", "messages between us were lost")
+
+
+class HandlerHello(msgspec.Struct, frozen=True):
+    """What a replica says of itself."""
+
+    group: str
+    informers: list[str]
+    delivery: str = LATEST
+    resync_s: Annotated[float, Meta(ge=0, le=_LONG_S)] = 0.0
+    window: int = 256
+    window_bytes: int = 16 * 1024 * 1024
+    attempts_max: Count | None = None
+    held: list[tuple[str, int, str, Count, Count]] = []
+
+
+_Acks = list[tuple[str, int, int, int, Annotated[int, Meta(le=int(1000 * _LONG_S))], str]]
+
+
+class HandlersLink:
+    """All replicas of all groups that this worker serves."""
+
+    def __init__(self, informers: dict[str, SharedInformer]) -> None:
+        self.listener: Listener | None = None
+        self.malformed = 0
+        self._informers = informers
+        self._here: dict[bytes, tuple[Peer, HandlerHello, Replica]] = {}
+        self._synced: set[tuple[bytes, str, int]] = set()
+        # Acks of held calls for shards that are not open yet. Bounded by what the hello named.
+        self._early: dict[tuple[bytes, str, int], _Acks] = {}
+
+    @property
+    def replicas(self) -> dict[str, int]:
+        """How many replicas of each group are here."""
+        counts: dict[str, int] = {}
+        for _, hello, _ in self._here.values():
+            counts[hello.group] = counts.get(hello.group, 0) + 1
+        return counts
+
+    def attach(self, listener: Listener) -> None:
+        """The socket to use."""
+        self.listener = listener
+
+    def take(self, event: ListenerEvent) -> None:
+        """Digest one event of the listener."""
+        if isinstance(event, Hello):
+            self._hello(event.peer)
+        elif isinstance(event, Gone):
+            self._gone(event)
+        elif isinstance(event, Arrived):
+            try:
+                self._arrived(event.peer, event.kind, event.body)
+            except (ProtocolError, msgspec.ValidationError, ValueError, TypeError) as error:
+                self.malformed += 1
+                log.warning(
+                    "reset %s: it sent a malformed %r: %s", event.peer.name[:80], event.kind[:40], error
+                )
+                if self.listener is not None:
+                    self.listener.reset(event.peer, f"a malformed {event.kind[:40]!r}: {error}")
+
+    def opened(self, informer: SharedInformer) -> None:
+        """An informer's shards can be read and delivered now: its handlers join."""
+        for peer, hello, replica in list(self._here.values()):
+            if informer.name in hello.informers:
+                self._try_join(peer, hello, replica, informer)
+
+    def deliver(self, shard: Shard) -> int:
+        """Send what the shard's groups are to get now. The number of events sent."""
+        count = 0
+        for _, by_replica in shard.deliver():
+            for identity, events in by_replica.items():
+                count += len(events)
+                self._send_events(identity, shard, events)
+        self._tell_synced(shard)
+        return count
+
+    def _hello(self, peer: Peer) -> None:
+        assert self.listener is not None  # noqa: S101  # attached before the first event
+        try:
+            hello = msgspec.convert(peer.body, HandlerHello)
+        except msgspec.ValidationError as error:
+            self.listener.refuse(peer, f"a handler's hello is malformed: {error}")
+            return
+        reason = self._objection(hello)
+        if reason:
+            self.listener.refuse(peer, reason)
+            return
+        known = KnownReplica(peer.name, peer.nonce, peer.pid, peer.started, peer.host)
+        replica = Replica(peer.identity, known, min(hello.window, WINDOW_MAX), hello.window_bytes)
+        if not self.listener.welcome(peer):
+            return
+        self._here[peer.identity] = (peer, hello, replica)
+        for name in hello.informers:
+            informer = self._informers[name]
+            if informer.cluster_id and not informer.error:
+                self._try_join(peer, hello, replica, informer)
+
+    def _objection(self, hello: HandlerHello) -> str:
+        unknown = [name for name in hello.informers if name not in self._informers]
+        if unknown:
+            return f"no informer {unknown[0][:80]!r} is configured"
+        if hello.delivery not in (EVERY, LATEST):
+            return f"delivery is {EVERY!r} or {LATEST!r}, not {hello.delivery[:40]!r}"
+        if not hello.group or "\0" in hello.group or len(hello.group.encode()) > _GROUP_BYTES_MAX:
+            return f"a group's name has 1 to {_GROUP_BYTES_MAX} bytes"
+        if hello.window < 1 or hello.window_bytes < 1:
+            return "a window has room for at least one key"
+        return ""
+
+    def _try_join(self, peer: Peer, hello: HandlerHello, replica: Replica, informer: SharedInformer) -> None:
+        """Join, or end the session so that the replica tries again."""
+        try:
+            self._join(hello, replica, informer)
+        except OwnerLost:
+            raise
+        except DeltawireError as error:
+            if self.listener is not None:
+                self.listener.reset(peer, f"{informer.name} cannot be followed now: {error}")
+
+    def _join(self, hello: HandlerHello, replica: Replica, informer: SharedInformer) -> None:
+        options = GroupOptions(hello.delivery, max(0.0, hello.resync_s), hello.attempts_max or 0)
+        for number, shard in informer.shards.items():
+            held = [
+                (key, seq, fence)
+                for name, where, key, seq, fence in hello.held
+                if name == informer.name and where == number
+            ]
+            shard.join(hello.group, options, replica, held)
+            self._acknowledge(shard, hello.group, replica, self._early.pop(_place(replica, shard), []))
+            # The group is on the disk before it hears of the shard: from here on no deletion is missed.
+            shard.flush()
+            if self.listener is not None:
+                folder = str(shard.indexer.folder)
+                self.listener.send(
+                    replica.identity, "opened", informer.name, number, informer.shards_in_all, folder
+                )
+
+    def _gone(self, event: Gone) -> None:
+        here = self._here.pop(event.peer.identity, None)
+        if here is None:
+            return
+        _, hello, replica = here
+        log.info("handler %s is gone: %s", event.peer.name, event.reason)
+        for name in hello.informers:
+            for shard in self._informers[name].shards.values():
+                shard.leave(
+                    hello.group, replica.identity, event.reason, is_alive=event.reason.startswith(_ALIVE)
+                )
+        self._synced = {told for told in self._synced if told[0] != replica.identity}
+        self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
+
+    def _arrived(self, peer: Peer, kind: str, body: list[Any]) -> None:
+        if kind == "acks":
+            self._acks(peer, body)
+        elif kind == "query":
+            self._query(peer, body)
+        else:
+            raise ProtocolError("this kind of message is unknown here")
+
+    def _acks(self, peer: Peer, body: list[Any]) -> None:
+        name, number, rows = body
+        acks = msgspec.convert(rows, _Acks)
+        here = self._here.get(peer.identity)
+        informer = self._informers.get(name)
+        if here is None or informer is None:
+            return
+        _, hello, replica = here
+        acks = msgspec.convert(rows, _Acks)
+        shard = informer.shards.get(number)
+        if shard is not None and hello.group in shard.groups:
+            self._acknowledge(shard, hello.group, replica, acks)
+            return
+        # The call was held at the hello and has ended since; the shard opens later. Joining would take the
+        # call for one that goes on, and nobody would end it.
+        held = {(key, seq, fence) for where, n, key, seq, fence in hello.held if (where, n) == (name, number)}
+        early = self._early.setdefault((replica.identity, name, number), [])
+        known = {ack[:3] for ack in early}
+        early += [ack for ack in acks if ack[:3] in held and ack[:3] not in known]
+
+    def _acknowledge(self, shard: Shard, group: str, replica: Replica, acks: _Acks) -> None:
+        now = shard.now()
+        for key, seq, fence, verdict, after_ms, error in acks:
+            shard.groups[group].acknowledge(
+                replica.identity, key, seq, fence, verdict, after_ms / 1000.0, error, now
+            )
+
+    def _query(self, peer: Peer, body: list[Any]) -> None:
+        if len(body) < 4 or self.listener is None:
+            raise ProtocolError("a query has an id, an informer, a shard and a verb")
+        number, name, where, verb, *arguments = body
+        informer = self._informers.get(name)
+        shard = informer.shards.get(where) if informer is not None else None
+        if informer is None or shard is None:
+            self.listener.send(peer.identity, "problem", number, f"this worker has no {name} shard {where}")
+            return
+        try:
+            rows, after = informer.query(shard, verb, arguments)
+        except DeltawireError as error:
+            self.listener.send(peer.identity, "problem", number, str(error)[:1000])
+            return
+        size = 0
+        kept: list[list[Any]] = []
+        for row in rows:
+            size += len(row.object)
+            if kept and size > BATCH_BYTES_MAX:
+                after = str(kept[-1][0])
+                break
+            kept.append([row.key, row.version, row.object])
+        self.listener.send(peer.identity, "rows", number, kept, after)
+
+    def _send_events(self, identity: bytes, shard: Shard, events: list[Event]) -> None:
+        """In messages of bounded size; what a vanished peer was sent counts as in flight until its Gone."""
+        assert self.listener is not None  # noqa: S101  # attached before the first event
+        batch: list[Event] = []
+        size = 0
+        for event in events:
+            bytes_ = len(event[9] or b"") + len(event[10] or b"")
+            if batch and (len(batch) >= BATCH_DELTAS_MAX or size + bytes_ > BATCH_BYTES_MAX):
+                self.listener.send(identity, "events", shard.informer, shard.number, batch)
+                batch, size = [], 0
+            batch.append(event)
+            size += bytes_
+        if batch:
+            self.listener.send(identity, "events", shard.informer, shard.number, batch)
+
+    def _tell_synced(self, shard: Shard) -> None:
+        for group in shard.groups.values():
+            if group.replicas and group.is_synced:
+                for identity in group.replicas:
+                    told = (identity, shard.informer, shard.number)
+                    if told not in self._synced and self.listener is not None:
+                        self._synced.add(told)
+                        self.listener.send(identity, "synced", shard.informer, shard.number)
+
+
+def _place(replica: Replica, shard: Shard) -> tuple[bytes, str, int]:
+    return replica.identity, shard.informer, shard.number

@@ -1,0 +1,30 @@
+"""Calls that outlived our session with their replica, or the worker before us: what they are about (pure)."""
+
+from typing import TYPE_CHECKING
+
+from deltawire.common.store.layout import Row
+from deltawire.informer.events import ADD, DELETE, UPDATE, Changes, stored_version
+from deltawire.informer.group_state import Parked, row_of_parked
+
+if TYPE_CHECKING:
+    from deltawire.informer.group import Group
+
+
+def held_change(
+    group: "Group", key: str, seq: int, fence: int, changes: Changes
+) -> tuple[Row, str, Parked | None] | None:
+    """What a replica holds that names (key, seq, fence): its row, its kind, where it is parked.
+
+    None if the group is past it, or gave it to somebody else since.
+    """
+    parked = group.lot.get(seq)
+    if key in group.in_flight or (parked is None and group.is_done(seq)):
+        return None
+    if parked is not None:
+        is_its = parked.key == key and fence >= parked.fence
+        return (row_of_parked(parked), parked.kind, parked) if is_its else None
+    gone = changes.gone(seq)
+    row = gone or stored_version(changes, key, seq, every=group.is_every)
+    if row is None or row.key != key:
+        return None
+    return row, DELETE if gone else ADD if group.is_add(row) else UPDATE, None

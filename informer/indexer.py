@@ -1,0 +1,242 @@
+"""The one writer of a shard's LMDB environment: objects with their indices, the change index, what is gone.
+
+Inside every write transaction the owner's nonce is compared: a worker that stalled and was replaced must not
+write over its successor (LMDB serialises writers, it does not fence them; design: two writers).
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import msgspec
+
+from deltawire.common.clock import Clock
+from deltawire.common.errors import CapacityError, StateError
+from deltawire.common.store import layout, meta, pages
+from deltawire.common.store.layout import Row, text_of, unpack_row
+from deltawire.common.store.meta import ShardState, StreamState
+from deltawire.common.store.pages import NAMESPACE_INDEX
+from deltawire.common.store.reader import ReaderUnavailable
+from deltawire.informer.batch import Batch
+from deltawire.informer.index_functions import IndexFunctions
+from deltawire.informer.view import View
+
+log = logging.getLogger(__name__)
+
+_REBUILD_ROWS = 1000
+
+
+class OwnerLost(StateError):
+    """Another worker owns the shard by now: this process must end without writing anything more."""
+
+
+class Indexer:
+    """Opens a shard's environment and takes it over for ``owner``, the worker's boot nonce."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        owner: str,
+        informer: str,
+        indexes: dict[str, str],
+        index_hash: str,
+        clock: Clock,
+    ) -> None:
+        """Raises StateError if the environment is of another schema, CapacityError if it cannot be made."""
+        self.folder = folder
+        self.functions = IndexFunctions(indexes)
+        self.indexes: dict[str, Any] = {}
+        self.dbs: dict[bytes, Any] = {}
+        # The rows that the last transaction with any stored: delivery need not read them again.
+        self._fresh: dict[str, Row] = {}
+        self._clock = clock
+        self._index_hash = index_hash
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._env = lmdb.open(
+                str(folder),
+                map_size=layout.MAP_BYTES,
+                max_dbs=layout.DBS_MAX,
+                max_readers=layout.READERS_MAX,
+                sync=False,
+                metasync=False,
+                mode=0o600,
+                max_spare_txns=4,
+            )
+            self._open_dbs()
+        except lmdb.Error as error:
+            raise explain(error, folder) from None
+        with self._read() as txn:
+            # Objects of which it is not known yet whether a crash of the machine hid their deletion.
+            self.has_lost = bool(txn.stat(self.dbs[layout.LOST])["entries"])
+        self.state = self._read_state()
+        if self.state.schema not in (0, layout.SCHEMA):
+            raise StateError(
+                f"{folder} was written in schema {self.state.schema}, this program reads {layout.SCHEMA}",
+                hint="use the version that wrote it, or name another folder in store.dir",
+            )
+        self.state = msgspec.structs.replace(self.state, owner=owner, schema=layout.SCHEMA, informer=informer)
+        with self._env.begin(write=True) as txn:
+            txn.put(meta.STATE_KEY, meta.encode(self.state), db=self.dbs[layout.META])
+        if self.state.index_hash != index_hash:
+            self._rebuild()
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """A write transaction, committed at the end of the block with ``batch.state`` as the new state.
+
+        An exception aborts it. Raises OwnerLost, and CapacityError where the disk or the map is full.
+        """
+        try:
+            with self._env.begin(write=True) as txn:
+                data = txn.get(meta.STATE_KEY, db=self.dbs[layout.META])
+                if data is None or meta.decode_state(data).owner != self.state.owner:
+                    raise OwnerLost(f"{self.folder} has been taken over by another worker")
+                state = msgspec.structs.replace(self.state)
+                batch = Batch(txn, state, self.dbs, self.indexes, self.functions, has_lost=self.has_lost)
+                yield batch
+                batch.state.committed_at = int(self._clock.wall_s() * 1e6)
+                txn.put(meta.STATE_KEY, meta.encode(batch.state), db=self.dbs[layout.META])
+                has_lost = batch.has_lost and batch.has(layout.LOST)
+        except lmdb.Error as error:
+            raise explain(error, self.folder) from None
+        self.state, self.has_lost = batch.state, has_lost
+        if batch.is_large:
+            self._fresh = {}
+        elif batch.fresh:
+            self._fresh = batch.fresh
+
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """A read transaction on what is committed; keep the block short."""
+        with self._read() as txn:
+            yield View(txn, self.dbs, self.state.seq, self._fresh)
+
+    @contextmanager
+    def _read(self) -> Iterator[Any]:
+        """Raises ReaderUnavailable where other processes hold all slots of readers: that passes."""
+        try:
+            with self._env.begin() as txn:
+                yield txn
+        except lmdb.ReadersFullError as error:
+            self.check_readers()
+            raise ReaderUnavailable(f"no reader can be added to {self.folder}: {error}") from None
+        except lmdb.Error as error:
+            raise explain(error, self.folder) from None
+
+    def streams(self) -> dict[str, StreamState]:
+        """The streams this shard knows."""
+        found = {}
+        with self._read() as txn:
+            for raw, data in txn.cursor(db=self.dbs[layout.META]):
+                if raw.startswith(meta.STREAM_PREFIX):
+                    found[raw.removeprefix(meta.STREAM_PREFIX).decode()] = meta.decode_stream(data)
+        return found
+
+    def rows(self, name: bytes) -> list[tuple[bytes, bytes]]:
+        """All rows of a small database: ``groups``, ``parked``, ``owed``."""
+        with self._read() as txn:
+            return list(txn.cursor(db=self.dbs[name]))
+
+    def count(self) -> int:
+        """How many objects are stored."""
+        with self._read() as txn:
+            return int(txn.stat(self.dbs[layout.OBJECTS])["entries"])
+
+    def all_keys(self) -> list[str]:
+        """All stored keys: for what happens once, when the shard is opened."""
+        with self._read() as txn:
+            cursor = txn.cursor(db=self.dbs[layout.OBJECTS])
+            return [text_of(raw) or unpack_row(data).key for raw, data in cursor]
+
+    def used_bytes(self) -> int:
+        """Bytes of the pages in use, those on LMDB's free list not counted."""
+        pages_used = 0
+        with self._read() as txn:
+            for db in [*self.dbs.values(), *self.indexes.values()]:
+                stat = txn.stat(db)
+                pages_used += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        return int(pages_used * self._env.stat()["psize"])
+
+    def get(self, key: str) -> Row | None:
+        """The stored object of a key."""
+        with self.view() as view:
+            return view.object(key)
+
+    def query_page(self, prefix: str, after: str, limit: int) -> tuple[list[Row], str]:
+        """For the lister over RPC: see `pages.read_page`."""
+        with self._read() as txn:
+            return pages.read_page(txn, self.dbs[layout.OBJECTS], prefix, after, limit, self._clock)
+
+    def query_index(self, name: str, value: str, after: str, limit: int) -> tuple[list[Row], str]:
+        """For the lister over RPC. Raises StateError for an unknown index."""
+        if name == NAMESPACE_INDEX:
+            return self.query_page(f"{value}/", after, limit)
+        if name not in self.indexes:
+            raise StateError(f"there is no index {name!r} here", hint="declare it under `indexes`")
+        objects = self.dbs[layout.OBJECTS]
+        with self._read() as txn:
+            index = self.indexes[name]
+            return pages.read_index_page(txn, index, objects, name, value, after, limit, self._clock)
+
+    def check_readers(self) -> int:
+        """Free the slots of readers whose process died: their old pages would fill the map."""
+        return int(self._env.reader_check())
+
+    def readers(self) -> tuple[str, int]:
+        """LMDB's table of readers, and the number of the newest transaction (for `pins.PinWatch`)."""
+        return str(self._env.readers()), int(self._env.info()["last_txnid"])
+
+    def sync(self) -> None:
+        """Wait until everything is on the disk; only for a clean end."""
+        self._env.sync(True)
+
+    def close(self) -> None:
+        self._env.close()
+
+    def _open_dbs(self) -> None:
+        for name in layout.PLAIN_DBS:
+            self.dbs[name] = self._env.open_db(name)
+        for index in self.functions.names:
+            self.indexes[index] = self._env.open_db(f"{layout.INDEX_PREFIX}{index}".encode(), dupsort=True)
+
+    def _read_state(self) -> ShardState:
+        with self._read() as txn:
+            data = txn.get(meta.STATE_KEY, db=self.dbs[layout.META])
+        return ShardState() if data is None else meta.decode_state(data)
+
+    def _rebuild(self) -> None:
+        """The config's indices changed: make them anew from the objects, without asking the API server."""
+        old = set(self.state.indexes)
+        with self.batch() as batch:
+            for name in old - set(self.indexes):
+                gone = self._env.open_db(f"{layout.INDEX_PREFIX}{name}".encode(), dupsort=True, txn=batch.txn)
+                batch.txn.drop(gone)
+            raw_keys = batch.empty_indexes()
+        for start in range(0, len(raw_keys), _REBUILD_ROWS):
+            with self.batch() as batch:
+                batch.reindex(raw_keys[start : start + _REBUILD_ROWS])
+        with self.batch() as batch:
+            batch.state = msgspec.structs.replace(
+                batch.state, index_hash=self._index_hash, indexes=sorted(self.indexes)
+            )
+        if raw_keys:
+            log.info(
+                "rebuilt %d indices over %d objects in %s", len(self.indexes), len(raw_keys), self.folder
+            )
+
+
+def explain(error: Exception, folder: Path) -> Exception:
+    """LMDB's error as one of ours."""
+    if isinstance(error, lmdb.MapFullError) or "No space left" in str(error):
+        return CapacityError(f"the store {folder} is full: {error}", hint="make room or raise max_bytes")
+    return StateError(f"the store {folder} cannot be used: {error}")
+
+
+def total_bytes(indexers: Sequence[Indexer]) -> int:
+    """What an informer's shards of this worker hold together."""
+    return sum(indexer.used_bytes() for indexer in indexers)

@@ -1,0 +1,44 @@
+"""One process of a handler group as this worker sees it: how much it may hold, how much it does."""
+
+from deltawire.informer.group_state import KnownReplica
+
+
+class Replica:
+    """Shared by all shards of this worker: its window is for all of them.
+
+    ``window``: keys it may hold; ``window_bytes``: of objects. ``alone``: it is working on one key that may
+    have killed a handler before, and gets nothing else meanwhile; ``awaited_by``: who waits for it to be idle
+    to send such a key.
+    """
+
+    def __init__(self, identity: bytes, known: KnownReplica, window: int, window_bytes: int) -> None:
+        self.identity = identity
+        self.known = known
+        self.window = window
+        self.window_bytes = window_bytes
+        self.held = 0
+        self.held_bytes = 0
+        self.alone = False
+        self.awaited_by: object | None = None
+
+    @property
+    def has_room(self) -> bool:
+        return (
+            self.held < self.window
+            and self.held_bytes < self.window_bytes
+            and not self.alone
+            and self.awaited_by is None
+        )
+
+    def take(self, size_bytes: int, *, alone: bool) -> None:
+        self.held += 1
+        self.held_bytes += size_bytes
+        if alone:
+            self.alone = True
+            self.awaited_by = None
+
+    def give_back(self, size_bytes: int, *, alone: bool) -> None:
+        self.held -= 1
+        self.held_bytes -= size_bytes
+        if alone:
+            self.alone = False

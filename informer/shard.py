@@ -1,0 +1,363 @@
+"""One shard in its worker: its store, how far it is, and the groups that follow it.
+
+Store before notify: `apply` commits first, and only then does `deliver` look for events, in what is committed.
+What groups acknowledged is written in the same transaction as the next batch, or in one of its own where there
+is no batch.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from deltawire.common.clock import Clock
+from deltawire.common.errors import ProtocolError
+from deltawire.common.meta.versions import highest
+from deltawire.common.store import layout
+from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, OUT_OF_SCOPE
+from deltawire.common.store.meta import StreamState
+from deltawire.informer import apply, delivery, group_state
+from deltawire.informer.apply import ALL_NAMESPACES, Progress
+from deltawire.informer.batch import Batch
+from deltawire.informer.changes import Change, Counters, Put, Remove, Settle
+from deltawire.informer.events import Event
+from deltawire.informer.group import Group
+from deltawire.informer.group_book import GroupBook
+from deltawire.informer.group_state import GroupState, KnownReplica
+from deltawire.informer.indexer import Indexer
+from deltawire.informer.ledger import LedgerKeeper, LedgerState, Life, groups_of
+from deltawire.informer.lost import minimal_object
+from deltawire.informer.pins import PinWatch
+from deltawire.informer.replica import Replica
+
+log = logging.getLogger(__name__)
+
+# (kind, body) of a `pop`, `begin` or `end`, the body from `boot` on (docs/wire.md §6).
+Work = tuple[str, list[Any]]
+
+
+class GroupOptions(msgspec.Struct, frozen=True):
+    """What a group's hello asks for."""
+
+    delivery: str = group_state.LATEST
+    resync_s: float = 0.0
+    attempts_max: int = 0
+
+
+class Shard:
+    """``streams`` and ``scope``: what the config asks for now; what the store has besides is swept at once."""
+
+    def __init__(
+        self,
+        informer: str,
+        number: int,
+        indexer: Indexer,
+        *,
+        streams: Sequence[str],
+        scope: str,
+        lease_s: float,
+        is_dead: Callable[[KnownReplica], bool],
+        clock: Clock,
+        keeper: LedgerKeeper | None = None,
+    ) -> None:
+        """``keeper``: None if nothing need outlive a crash of the machine."""
+        self.informer = informer
+        self.number = number
+        self.indexer = indexer
+        self.counters = Counters()
+        self.keeper = keeper
+        self._book = GroupBook(lease_s=lease_s, is_dead=is_dead, clock=clock)
+        self.groups = self._book.groups
+        self._streams = list(streams)
+        self._scope = scope
+        self._clock = clock
+        self._gone_to = self._history_to = 0
+        # From the API server's socket to the commit, of the newest change.
+        self.lag_ms = 0.0
+        # Processes that hold an old state of the store: it grows until they let go.
+        self.pinned_by: list[int] = []
+        self._pins = PinWatch()
+        self._newest_at = 0
+        state = indexer.state
+        self.progress = Progress(indexer.streams(), state.boot, state.number, state.seq)
+        # Lives of objects that the transaction under way begins, or (None) ends: for the ledger.
+        self._lives: dict[int, Life | None] = {}
+        self._book.load(indexer)
+        self._adopt_config()
+
+    @property
+    def seq(self) -> int:
+        """Number of the newest committed change."""
+        return self.progress.seq
+
+    @property
+    def is_listed(self) -> bool:
+        """All streams have been listed once: the store is a state that existed."""
+        return self._are_listed(self.progress)
+
+    @property
+    def is_stored(self) -> bool:
+        """All streams are complete up to a version now."""
+        return all(self.progress.streams[name].resume for name in self._streams)
+
+    @property
+    def ledger_error(self) -> str:
+        """Why a crash of the machine would now hide deletions, "" if it would not."""
+        error = self.keeper.error if self.keeper is not None else ""
+        return f"what must outlive a crash of the machine cannot be written: {error}" if error else ""
+
+    def now(self) -> float:
+        """Wall s: the groups' time."""
+        return self._clock.wall_s()
+
+    def report(self) -> dict[str, list[Any]]:
+        """{stream: [resume, floor, generation]} as committed."""
+        return {
+            name: [stream.resume, stream.floor, stream.generation]
+            for name, stream in self.progress.streams.items()
+        }
+
+    # ---- the broker's side
+
+    def apply(self, work: Sequence[Work]) -> None:
+        """Commit these batches, in order, with all that groups acknowledged until now.
+
+        Raises OwnerLost, CapacityError, StateError, and ProtocolError for deltas that cannot follow.
+        """
+        draft = self.progress.draft()
+        before = draft.seq
+        with self._transaction(draft) as batch:
+            for kind, body in work:
+                for change in self._changes(draft, batch, kind, body):
+                    self._make(batch, change)
+        if draft.seq != before:
+            self.lag_ms = round(self._clock.wall_s() * 1e3 - self._newest_at / 1e3, 3)
+
+    def flush(self) -> bool:
+        """Commit what groups acknowledged where no batch carries it. False if there was nothing."""
+        if not self._book.has_writes:
+            return False
+        with self._transaction():
+            return True
+
+    # ---- the handlers' side
+
+    def join(
+        self,
+        name: str,
+        options: GroupOptions,
+        replica: Replica,
+        held: Sequence[tuple[str, int, int]],
+    ) -> None:
+        """A replica of a group is there; a group that was never here before is registered."""
+        now = self._clock.wall_s()
+        group = self.groups.get(name)
+        if group is None:
+            group = self._book.add(name, GroupState(birth=self.seq, delivery=options.delivery, last_seen=now))
+            if self.is_listed:
+                group.listed(self.seq)
+        group.state.delivery = options.delivery
+        group.attempts_max = options.attempts_max
+        group.resync_s = options.resync_s
+        with self.indexer.view() as view:
+            group.join(replica, held, view, now)
+
+    def leave(self, name: str, identity: bytes, reason: str, *, is_alive: bool) -> None:
+        """A replica is gone, or (``is_alive``) only its session."""
+        group = self.groups.get(name)
+        if group is not None:
+            group.leave(identity, reason, self._clock.wall_s(), is_alive=is_alive)
+
+    def forget(self, name: str) -> bool:
+        """Remove a group and all that is kept for it. False if it is not known."""
+        group = self.groups.get(name)
+        if group is None or group.replicas:
+            return False
+        with self._transaction() as batch:
+            self._book.erase(self.indexer, batch, name)
+            del self.groups[name]
+        return True
+
+    def forget_absent(self, forget_after_s: float) -> None:
+        """Groups that stayed away too long hold nothing back any more."""
+        now = self._clock.wall_s()
+        for group in self.groups.values():
+            group.see(now)
+            if group.forget_if_away(now, forget_after_s):
+                log.warning(
+                    "%s shard %d: group %s was away too long; it will get all objects again",
+                    self.informer,
+                    self.number,
+                    group.name,
+                )
+
+    def deliver(self) -> Iterator[tuple[str, dict[bytes, list[Event]]]]:
+        """What each group is to be sent now. Only committed changes are found."""
+        now = self._clock.wall_s()
+        seq = self.indexer.state.seq
+        busy = [g for g in self.groups.values() if g.has_work(seq) or g.next_wake() <= now]
+        if not busy:
+            return
+        with self.indexer.view() as view:
+            for group in busy:
+                events = delivery.collect(group, view, now, self._clock)
+                if events:
+                    yield group.name, events
+
+    def look_after_readers(self) -> None:
+        """Free the slots of dead readers and note who holds an old state for too long. Call once a second."""
+        self.indexer.check_readers()
+        self.pinned_by = self._pins.look(*self.indexer.readers(), self._clock.now_s())
+
+    def next_wake(self) -> float:
+        """When a group may have something to do without any event, wall s."""
+        return min((group.next_wake() for group in self.groups.values()), default=float("inf"))
+
+    def pending(self, group: Group) -> int:
+        """Changes that the group has still to acknowledge; exact at rest."""
+        if group.cursor >= self.seq:
+            return group.pending(self.seq, 0)
+        with self.indexer.view() as view:
+            return group.pending(self.seq, view.counts())
+
+    # ---- bounds
+
+    def give_up_history(self) -> None:
+        """The byte bound: versions that `every` groups have still to see are dropped, and they are told so."""
+        for group in self.groups.values():
+            if group.is_every:
+                group.lose_versions(self.seq)
+        with self._transaction() as batch:
+            batch.drop_history()
+
+    def shorten_gone(self) -> None:
+        """The byte bound: deletions keep only the object's metadata."""
+        with self.indexer.batch() as batch:
+            batch.shorten_gone(minimal_object)
+
+    def close(self, *, clean: bool) -> None:
+        """Close the environment; ``clean``: after everything has reached the disk."""
+        try:
+            if clean:
+                self.flush()
+                self.indexer.sync()
+            if self.keeper is not None:
+                if clean:
+                    self.keeper.flush(self._remembered())
+                self.keeper.close()
+        finally:
+            self.indexer.close()
+
+    def keep_ledger(self) -> None:
+        """Have written what must outlive a crash of the machine. Call once a second; the disk is not waited for."""
+        if self.keeper is not None:
+            self.keeper.write(self._remembered())
+
+    # ---- inside
+
+    def _changes(self, draft: Progress, batch: Batch, kind: str, body: list[Any]) -> Iterator[Change]:
+        if kind == "pop":
+            boot, first, last, keys, marks = body
+            return apply.apply_pop(draft, self.counters, batch, boot, first, last, keys, marks)
+        if kind == "begin":
+            boot, number, stream, generation = body
+            apply.begin_list(draft, self.counters, boot, number, stream, generation)
+            return iter(())
+        if kind == "end":
+            boot, number, stream, generation, _, version = body
+            at = int(self._clock.wall_s() * 1e6)
+            return apply.end_list(
+                draft, self.counters, batch, boot, number, stream, generation, version, self._scope, at
+            )
+        raise ProtocolError(f"a shard cannot apply a {kind!r}")
+
+    def _make(self, batch: Batch, change: Change) -> None:
+        keep_history = keep_gone = False
+        if isinstance(change, Put):
+            row, old = change.row, change.old
+            self._newest_at = row.at
+            if old is None:
+                self._lives[row.born] = Life(row.uid, row.key)
+            else:
+                for group in self.groups.values():
+                    keep_history |= group.overwritten(old, row.seq)
+        elif isinstance(change, Remove):
+            self._newest_at = change.tombstone.at
+            for group in self.groups.values():
+                keep_history |= group.removed(change.old, change.tombstone.seq)
+                keep_gone |= not group.state.forgotten
+            if not keep_gone:
+                self._lives[change.old.born] = None
+        elif isinstance(change, Settle):
+            self._lives.update(dict.fromkeys(change.continued))
+        batch.make(change, keep_gone=keep_gone, keep_history=keep_history)
+
+    @contextmanager
+    def _transaction(self, draft: Progress | None = None) -> Iterator[Batch]:
+        """A transaction that ends with what it meant for streams and groups. All here moves on only once it is
+        committed: after an error this is the shard that it was before, but for groups' counters."""
+        self._lives = {}
+        with self.indexer.batch() as batch:
+            yield batch
+            now = draft or self.progress
+            if draft is not None:
+                for name in draft.touched:
+                    batch.put_stream(name, draft.streams[name])
+                batch.state.boot, batch.state.number, batch.state.seq = draft.boot, draft.number, draft.seq
+                if draft.touched and self._are_listed(draft):
+                    for group in self.groups.values():
+                        group.listed(draft.seq)
+            self._book.write(batch)
+            gone_to, history_to = self._book.kept_from(now.seq)
+            if gone_to > self._gone_to:
+                self._lives.update(dict.fromkeys(batch.trim(layout.GONE, gone_to)))
+            if history_to > self._history_to:
+                batch.trim(layout.HISTORY, history_to)
+        self.progress = now
+        self._gone_to, self._history_to = max(gone_to, self._gone_to), max(history_to, self._history_to)
+        self._book.written()
+        if self.keeper is not None and self._lives:
+            self.keeper.note(self._lives)
+            if self.keeper.is_full:
+                self.keeper.flush(self._remembered())
+
+    def _are_listed(self, progress: Progress) -> bool:
+        return all(progress.streams[name].is_listed for name in self._streams)
+
+    def _remembered(self) -> LedgerState:
+        return LedgerState(self.seq, dict(self.progress.streams), groups_of(self.groups))
+
+    def _adopt_config(self) -> None:
+        """Make the streams those of the config: what is covered no more leaves, what is new must be listed."""
+        draft = self.progress.draft()
+        retired = {name: s for name, s in draft.streams.items() if name not in self._streams}
+        floor = ""
+        for stream in retired.values():
+            floor = highest(floor, stream.floor)
+        with self._transaction(draft) as batch:
+            for name in self._streams:
+                known = draft.streams.get(name)
+                if known is None:
+                    draft.streams[name] = StreamState(floor=floor)
+                    draft.touched.add(name)
+                elif known.scope and known.scope != self._scope and known.resume:
+                    # What was out of scope, or cut off, never came: only a list brings it.
+                    draft.change(name).resume = ""
+            for change in self._leavers(draft, batch, retired):
+                self._make(batch, change)
+            for name in retired:
+                del draft.streams[name]
+                batch.drop_stream(name)
+
+    def _leavers(self, draft: Progress, batch: Batch, retired: dict[str, StreamState]) -> Iterator[Change]:
+        """Objects that only streams which are not configured any more had."""
+        if not retired or ALL_NAMESPACES in self._streams:
+            return
+        kept = tuple(apply.prefix_of(name) for name in self._streams)
+        keys = [key for key in self.indexer.all_keys() if not key.startswith(kept)]
+        at = int(self._clock.wall_s() * 1e6)
+        yield from apply.sweep(draft, self.counters, batch, keys, OUT_OF_SCOPE, at)
+        lost = [row for row in batch.lost_under("") if not row.key.startswith(kept)]
+        yield from apply.end_lost(draft, self.counters, lost, FINAL_STATE_UNKNOWN | OUT_OF_SCOPE, at)

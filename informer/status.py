@@ -1,0 +1,95 @@
+"""What a worker tells of itself each second (docs/status.md). Counters are totals since its start."""
+
+from typing import Any
+
+import msgspec
+
+from deltawire.common.errors import DeltawireError
+from deltawire.informer import synctrack
+from deltawire.informer.group import Group
+from deltawire.informer.shard import Shard
+from deltawire.informer.shared_informer import SharedInformer
+
+_COUNTED = ("delivered", "acknowledged", "failed", "late", "coalesced", "gaps")
+
+
+def status_of(informers: dict[str, SharedInformer]) -> dict[str, Any]:
+    """``informers`` and ``groups`` of a worker's status."""
+    return {
+        "informers": {name: _informer(informer) for name, informer in informers.items()},
+        "groups": _groups(informers),
+    }
+
+
+def _informer(informer: SharedInformer) -> dict[str, Any]:
+    shards = list(informer.shards.values())
+    return {
+        "shards": {str(shard.number): _shard(informer, shard) for shard in shards},
+        "cluster_id": informer.cluster_id,
+        "applied": sum(shard.counters.applied for shard in shards),
+        "listed": synctrack.listed(shards),
+        "stored": synctrack.stored(shards),
+        "lag_ms": max((shard.lag_ms for shard in shards), default=0.0),
+        "error": informer.error,
+        "warning": informer.warning or next((s.ledger_error for s in shards if s.ledger_error), ""),
+        "discarded": informer.discarded,
+    }
+
+
+def _shard(informer: SharedInformer, shard: Shard) -> dict[str, Any]:
+    functions = shard.indexer.functions
+    return {
+        **_sizes(shard),
+        "seq": shard.seq,
+        "listed": shard.is_listed,
+        "stored": shard.is_stored,
+        "version": {name: stream.resume for name, stream in shard.progress.streams.items()},
+        "pinned_by": shard.pinned_by,
+        "ledger_late": shard.keeper.late if shard.keeper is not None else 0,
+        "index_errors": functions.errors,
+        "index_error": functions.last_error,
+        "error": informer.error,
+        **msgspec.structs.asdict(shard.counters),
+    }
+
+
+def _sizes(shard: Shard) -> dict[str, int]:
+    try:
+        return {"objects": shard.indexer.count(), "bytes": shard.indexer.used_bytes()}
+    except DeltawireError:
+        # The informer's own error or warning says why.
+        return {"objects": 0, "bytes": 0}
+
+
+def _groups(informers: dict[str, SharedInformer]) -> dict[str, Any]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, informer in informers.items():
+        shards = list(informer.shards.values())
+        for group in sorted({group for shard in shards for group in shard.groups}):
+            found.setdefault(group, {})[name] = _group(shards, group)
+    return found
+
+
+def _pending(shard: Shard, group: Group) -> int:
+    try:
+        return shard.pending(group)
+    except DeltawireError:
+        return group.pending(shard.seq, shard.seq)
+
+
+def _group(shards: list[Shard], name: str) -> dict[str, Any]:
+    totals: dict[str, Any] = dict.fromkeys((*_COUNTED, "pending", "in_flight", "retry", "dead", "owed"), 0)
+    replicas: set[str] = set()
+    for shard in shards:
+        group = shard.groups.get(name)
+        if group is None:
+            continue
+        for counter in _COUNTED:
+            totals[counter] += getattr(group.counters, counter)
+        totals["pending"] += _pending(shard, group)
+        totals["in_flight"] += len(group.in_flight)
+        totals["retry"] += group.waiting
+        totals["dead"] += len(group.lot.dead)
+        totals["owed"] += len(group.owed)
+        replicas.update(replica.known.name for replica in group.replicas.values())
+    return {**totals, "synced": synctrack.handled(shards, name), "replicas": sorted(replicas)}

@@ -1,0 +1,5 @@
+import sys
+
+from deltawire.reflector.main import main
+
+sys.exit(main())

@@ -1,0 +1,186 @@
+"""One stream's shell: its machine, its reader's thread and its outbox, turned by the main loop.
+
+Everything here runs in the main loop's thread; the reader only leaves news.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from deltawire.common.clock import Clock
+from deltawire.common.errors import DeltawireError, StatusError, TransportError
+from deltawire.reflector.action import Action, Cancel, List, Watch
+from deltawire.reflector.cluster import LOG_EVERY_S, ClusterChangedError
+from deltawire.reflector.machine import Machine, State
+from deltawire.reflector.objects import Counters
+from deltawire.reflector.publish import Outbox
+from deltawire.reflector.reader import Closed, Failed, News, Opened, Read, Reader
+from deltawire.reflector.split import Batch
+
+log = logging.getLogger(__name__)
+
+# News of one stream taken in one turn of the main loop, so that a busy stream leaves the others theirs.
+NEWS_PER_TURN_MAX = 16
+
+Send = Callable[..., bool]
+
+
+class StreamDriver:
+    """``send(kind, *body)`` gives a message to the broker; ``before_publishing`` is called before messages
+    that carry what a request brought, so that the cluster's id is told first."""
+
+    def __init__(
+        self,
+        informer: str,
+        stream: str,
+        *,
+        machine: Machine,
+        reader: Reader,
+        counters: Counters,
+        clock: Clock,
+        send: Send,
+        before_publishing: Callable[[], None],
+    ) -> None:
+        self.informer = informer
+        self.stream = stream
+        self.machine = machine
+        self.outbox = Outbox(informer, stream)
+        self._reader = reader
+        self._counters = counters
+        self._clock = clock
+        self._send = send
+        self._before_publishing = before_publishing
+        self._progress_at_us = 0
+        self._logged: tuple[str, float] = ("", 0.0)
+
+    @property
+    def name(self) -> str:
+        """``dev/pods@*``, as in status and logs."""
+        return f"{self.informer}@{self.stream}"
+
+    # -- the broker's messages
+
+    def start(self, resume: str, floor: str, generation: int, deltas: int, size_bytes: int) -> None:
+        self.outbox.open(deltas, size_bytes)
+        self._do(self.machine.start(self._clock.now_s(), resume, floor, generation))
+        log.info("stream %s starts %s", self.name, f"at version {resume}" if resume else "with a list")
+
+    def credit(self, deltas: int, size_bytes: int) -> None:
+        self.outbox.grant(deltas, size_bytes)
+
+    def stop(self, error: DeltawireError | None) -> None:
+        """With ``error`` until the next start; without, the session is lost: everything held is dropped."""
+        self._do(self.machine.stop(error))
+        self.outbox.clear()
+        self._log_error()
+
+    # -- the main loop
+
+    def turn(self) -> bool:
+        """Take what the reader brought, send what credit allows. True if more is ready at once."""
+        now_s = self._clock.now_s()
+        self._do(self.machine.tick(now_s, self._reader.reading_since_s))
+        is_more_ready = False
+        for taken in range(NEWS_PER_TURN_MAX + 1):
+            is_more_ready = taken == NEWS_PER_TURN_MAX or not self.outbox.has_room
+            if is_more_ready:
+                break
+            news = self._reader.take()
+            if news is None:
+                break
+            self._on(news, now_s)
+        self._flush()
+        self._log_error()
+        return is_more_ready and self.outbox.has_room
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def join(self, timeout_s: float) -> None:
+        self._reader.join(timeout_s)
+
+    def status(self, cluster_error: DeltawireError | None = None) -> dict[str, Any]:
+        """The stream's entry in status (docs/status.md). ``cluster_error``: why it may not have begun."""
+        machine, counters = self.machine, self._counters
+        error = machine.error or cluster_error
+        retry_in_s = None
+        if machine.retry_at_s is not None:
+            retry_in_s = round(max(0.0, machine.retry_at_s - self._clock.now_s()), 1)
+        return {
+            "state": machine.state.value,
+            "version": machine.version,
+            "error": str(error) if error else counters.refusal,
+            "error_code": code_of(error) if error else "",
+            "retry_in_s": retry_in_s,
+            "lists": machine.lists,
+            "watches": machine.watches,
+            "retries": machine.retries,
+            "idle_watches": machine.idle_watches,
+            "streaming_lists": machine.has_streaming_lists,
+            "events": self.outbox.published,
+            "bytes": self.outbox.published_bytes,
+            "refused": counters.refused,
+            "unsupported": counters.unsupported,
+            "waiting": self.outbox.waiting_deltas,
+            "waiting_bytes": self.outbox.waiting_bytes + self._reader.inbox_bytes,
+            "credit_deltas": self.outbox.credit_deltas,
+            "credit_bytes": self.outbox.credit_bytes,
+            "last_progress_at": self._progress_at_us,
+            "bookmark_interval_s": machine.bookmark_interval_s,
+        }
+
+    def _on(self, news: News, now_s: float) -> None:
+        machine = self.machine
+        at_us = 0
+        if isinstance(news, Read):
+            at_us = self._progress_at_us = news.at_us
+            part = news.part
+            actions = machine.batch(now_s, part) if isinstance(part, Batch) else machine.page(now_s, part)
+        elif isinstance(news, Opened):
+            self._progress_at_us = int(self._clock.wall_s() * 1_000_000)
+            actions = machine.opened()
+        elif isinstance(news, Closed):
+            actions = machine.closed(now_s)
+        elif isinstance(news, Failed) and isinstance(news.error, ClusterChangedError):
+            self.outbox.clear()
+            actions = machine.stop(news.error)
+        else:
+            actions = machine.failed(now_s, news.error)
+        self._do(actions, at_us)
+
+    def _do(self, actions: list[Action], at_us: int = 0) -> None:
+        for action in actions:
+            if isinstance(action, List | Watch):
+                self._reader.submit(action)
+            elif isinstance(action, Cancel):
+                self._reader.cancel()
+            else:
+                self.outbox.put(action, at_us)
+
+    def _flush(self) -> None:
+        first = True
+        for message in self.outbox.messages():
+            if first:
+                self._before_publishing()
+                first = False
+            self._send(*message)
+
+    def _log_error(self) -> None:
+        """One line for an error, again only when it changes or after a while."""
+        error = self.machine.error
+        if error is None or self.machine.state not in (State.BACKOFF, State.STOPPED):
+            return
+        text, now_s = str(error), self._clock.now_s()
+        if text == self._logged[0] and now_s - self._logged[1] < LOG_EVERY_S:
+            return
+        self._logged = (text, now_s)
+        log.warning("stream %s: %s", self.name, text)
+
+
+def code_of(error: DeltawireError) -> str:
+    """The error in one word: HTTP's code, the transport's reason, or the error's class."""
+    if isinstance(error, StatusError):
+        return str(error.code)
+    if isinstance(error, TransportError) and error.reason:
+        return error.reason
+    return type(error).__name__.removesuffix("Error").lower()

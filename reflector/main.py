@@ -1,0 +1,277 @@
+"""The reflector's process: its streams, its clusters, one connection to the broker, one loop."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import zmq
+
+from deltawire.client.config.loading import load as load_client_config
+from deltawire.client.discovery.discovery_client import DiscoveryClient
+from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.retry import NO_RETRIES
+from deltawire.common.backoff import Backoff
+from deltawire.common.clock import Clock, SystemClock
+from deltawire.common.config.plan import InformerPlan, Plan
+from deltawire.common.config.schema import Cluster as ClusterOptions
+from deltawire.common.control import Control
+from deltawire.common.errors import ProtocolError, StateError
+from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.meta.resources import ResourceType
+from deltawire.common.process import RoleArguments, parse_arguments, run_role
+from deltawire.common.version import __version__
+from deltawire.common.wire.heartbeat import Heartbeat
+from deltawire.common.wire.identity import new_identity
+from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
+from deltawire.reflector.cluster import ClusterChangedError
+from deltawire.reflector.clusters import Clusters
+from deltawire.reflector.driver import StreamDriver
+from deltawire.reflector.listwatch import ClusterListerWatcher
+from deltawire.reflector.machine import Machine, ServerTraits
+from deltawire.reflector.messages import Credit, Start, from_broker
+from deltawire.reflector.objects import Counters
+from deltawire.reflector.reader import Reader
+from deltawire.reflector.transform import trimmer
+from deltawire.reflector.waker import Waker
+
+log = logging.getLogger(__name__)
+
+ROLE = "reflector"
+# Timers (back-off, idle watches, hellos) are looked at so often; news and messages wake the loop at once.
+TICK_S = 0.1
+# At the end, for all readers together: one that waits for an answer is left behind and dies with the process.
+CLOSE_S_MAX = 1.0
+
+StreamName = tuple[str, str]
+
+
+class Reflector:
+    """``connect`` makes the client of a cluster; the rest of the world is the plan's."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        name: str,
+        index: int,
+        *,
+        connect: Callable[[ClusterOptions], RESTClient] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._plan = plan
+        self._clock = clock or SystemClock()
+        self._connect = connect or connect_cluster
+        self._waker: Waker[StreamName] = Waker()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        identity = new_identity(ROLE, name)
+        self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
+        self._control = Control(self._context, plan, identity, self._heartbeat, clock=self._clock)
+        self._link = Link(
+            self._context,
+            plan.endpoint("fifo-in"),
+            identity,
+            self._hello,
+            clock=self._clock,
+            silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
+        )
+        self._heartbeat.watch(self._link)
+        self._clusters = Clusters(
+            clock=self._clock,
+            send=lambda cluster, found: self._link.send("cluster", cluster, found),
+            wake=lambda cluster: self._waker.wake((cluster, "")),
+        )
+        self._refused = ""
+        self._malformed = 0
+        self._streams: dict[StreamName, StreamDriver] = {}
+        traits: dict[str, ServerTraits] = {}
+        for informer, stream in plan.streams_of_reflector(index):
+            shared = traits.setdefault(informer, ServerTraits())
+            self._streams[informer, stream] = self._stream(plan.informers[informer], stream, shared)
+        self._ready: set[StreamName] = set()
+        self._ticked_at_s = 0.0
+
+    def run(self, stop: threading.Event) -> int:
+        """Mirror until ``stop`` is set. What was not published is read again by whoever resumes."""
+        poller = zmq.Poller()
+        poller.register(self._link.socket, zmq.POLLIN)
+        poller.register(self._waker.fd, zmq.POLLIN)
+        self._control.register(poller)
+        self._heartbeat.start()
+        log.info("mirrors %d streams: %s", len(self._streams), ", ".join(d.name for d in self._drivers()))
+        try:
+            self._clusters.start()
+            drain = False
+            while not stop.is_set() and not drain:
+                readable = dict(poller.poll(0 if self._ready else int(TICK_S * 1000)))
+                self._turn(self._link.socket in readable, self._waker.fd in readable)
+                drain = self._control.turn(self.status)
+        finally:
+            self._close()
+        return 0
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "streams": {
+                driver.name: driver.status(self._clusters.error_of(_cluster_of(driver)))
+                for driver in self._drivers()
+            },
+            "cluster_ids": self._clusters.ids(),
+            "malformed": self._malformed + self._link.malformed,
+            "broker": "connected" if self._link.is_open else (self._refused or "not connected"),
+        }
+
+    # -- the loop
+
+    def _turn(self, has_messages: bool, has_news: bool) -> None:
+        self._heartbeat.turn()
+        now_s = self._clock.now_s()
+        is_tick = now_s - self._ticked_at_s >= TICK_S
+        if is_tick:
+            self._ticked_at_s = now_s
+            for event in self._link.tick():
+                self._on(event)
+        if has_messages:
+            for event in self._link.receive():
+                self._on(event)
+        ready, self._ready = self._ready, set()
+        if has_news:
+            ready |= self._waker.taken()
+        if is_tick:
+            ready |= self._streams.keys()
+        self._clusters.tell()
+        for name in ready & self._streams.keys():
+            driver = self._streams[name]
+            if driver.turn():
+                self._ready.add(name)
+            self._stop_cluster_if_changed(driver)
+
+    def _on(self, event: LinkEvent) -> None:
+        if isinstance(event, Opened):
+            log.info("connected to the broker")
+            self._refused = ""
+            self._clusters.session_opened()
+        elif isinstance(event, Lost):
+            log.warning("the broker is lost: %s", event.reason)
+            self._clusters.session_lost()
+            for driver in self._drivers():
+                driver.stop(None)
+        elif isinstance(event, Refused):
+            self._refused = f"refused: {event.reason}"
+            log.error("the broker refuses us: %s", event.reason)
+        elif isinstance(event, Arrived):
+            self._on_message(event.kind, event.body)
+
+    def _on_message(self, kind: str, body: list[Any]) -> None:
+        try:
+            message = from_broker(kind, body)
+            name = (message.informer, message.stream)
+            if name not in self._streams:
+                raise ProtocolError(
+                    f"{kind} of stream {message.informer}@{message.stream}, which is not ours"
+                )
+        except ProtocolError as error:
+            self._malformed += 1
+            log.warning("a message of the broker was ignored: %s", error)
+            return
+        driver = self._streams[name]
+        if isinstance(message, Start):
+            driver.start(message.resume, message.floor, message.generation, message.deltas, message.bytes)
+        elif isinstance(message, Credit):
+            driver.credit(message.deltas, message.bytes)
+        else:
+            driver.stop(StateError(message.reason))
+        self._ready.add(name)
+
+    def _stop_cluster_if_changed(self, driver: StreamDriver) -> None:
+        """One stream's finding holds for all of its cluster; the broker stops those elsewhere."""
+        error = driver.machine.error
+        if not isinstance(error, ClusterChangedError):
+            return
+        cluster = _cluster_of(driver)
+        if self._clusters.changed(cluster, error.found):
+            for other in self._drivers():
+                if other is not driver and _cluster_of(other) == cluster:
+                    other.stop(error)
+
+    def _hello(self) -> dict[str, Any]:
+        return {"streams": [list(name) for name in self._streams]}
+
+    # -- parts
+
+    def _drivers(self) -> list[StreamDriver]:
+        return list(self._streams.values())
+
+    def _stream(self, informer: InformerPlan, stream: str, traits: ServerTraits) -> StreamDriver:
+        options = informer.options
+        where = self._plan.clusters[informer.cluster]
+        cluster = self._clusters.add(informer.cluster, lambda: self._connect(where))
+        name = (informer.name, stream)
+        counters = Counters()
+        source = ClusterListerWatcher(
+            cluster,
+            informer.resource,
+            stream,
+            resolve,
+            label_selector=options.label_selector,
+            field_selector=options.field_selector,
+        )
+        reader = Reader(
+            f"{informer.name}@{stream}",
+            source,
+            trim=trimmer(
+                drop=options.drop, metadata_only=options.metadata_only, secrets=options.secrets or "keep"
+            ),
+            counters=counters,
+            clock=self._clock,
+            wake=lambda: self._waker.wake(name),
+        )
+        return StreamDriver(
+            informer.name,
+            stream,
+            machine=Machine(Backoff(), traits, random.random),
+            reader=reader,
+            counters=counters,
+            clock=self._clock,
+            send=self._link.send,
+            before_publishing=self._clusters.tell,
+        )
+
+    def _close(self) -> None:
+        self._control.report(self.status())
+        for driver in self._drivers():
+            driver.close()
+        deadline_s = self._clock.now_s() + CLOSE_S_MAX
+        for driver in self._drivers():
+            driver.join(deadline_s - self._clock.now_s())
+        self._clusters.close()
+        self._heartbeat.stop()
+        self._control.close()
+        self._link.close()
+        self._waker.close()
+        self._context.destroy(linger=0)
+
+
+def _cluster_of(driver: StreamDriver) -> str:
+    return driver.informer.partition("/")[0]
+
+
+def connect_cluster(options: ClusterOptions) -> RESTClient:
+    """The client of one cluster of the config. Raises ConfigError."""
+    config = load_client_config(kubeconfig=options.kubeconfig, context=options.context)
+    # The machine decides about every retry; a client that waits by itself would hide the error from status.
+    return RESTClient(replace(config, user_agent=f"deltawire-reflector/{__version__}"), retry=NO_RETRIES)
+
+
+def resolve(client: RESTClient, word: str) -> ResourceType:
+    return DiscoveryClient(client).resolve(word)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m deltawire.reflector --config FILE --index N``; the exit code for `sys.exit`."""
+
+    def make(arguments: RoleArguments, plan: Plan) -> Reflector:
+        return Reflector(plan, arguments.name_of(ROLE), arguments.index)
+
+    return run_role(ROLE, make, parse_arguments(ROLE, argv))

@@ -1,0 +1,141 @@
+"""What one stream has to say to the broker: kept in order, cut into messages, sent as credit allows.
+
+Pure: publications in, messages (docs/wire.md §5) out.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.reflector.action import Begin, Deltas, End, Mark, Publication
+from deltawire.reflector.objects import Delta
+
+# kind, then the body
+Message = tuple[Any, ...]
+
+_OBJECT = 5
+_VERSION = 4
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Deltas that wait for credit. ``version``: where the stream stands after the last one; ``is_rising``:
+    the version of each delta says the same of those up to it (not so inside a list)."""
+
+    deltas: deque[Delta]
+    version: str
+    is_rising: bool
+    at_us: int
+
+
+class Outbox:
+    """One stream's waiting publications and its credit.
+
+    Only deltas cost credit: one each, and their objects' bytes. While both kinds of credit are above zero
+    the next object may be sent, so that an object larger than what is left does not wait for ever; credit
+    is overdrawn by at most that one.
+    """
+
+    def __init__(self, informer: str, stream: str) -> None:
+        self._address = (informer, stream)
+        self._waiting: deque[_Waiting | Message] = deque()
+        self._last_mark: int | None = None
+        self.waiting_deltas = 0
+        self.waiting_bytes = 0
+        self.credit_deltas = 0
+        self.credit_bytes = 0
+        self.published = 0
+        self.published_bytes = 0
+
+    def open(self, deltas: int, size_bytes: int) -> None:
+        """A new start: what waited is void, credit begins anew."""
+        self.clear()
+        self.credit_deltas, self.credit_bytes = deltas, size_bytes
+
+    def grant(self, deltas: int, size_bytes: int) -> None:
+        self.credit_deltas += deltas
+        self.credit_bytes += size_bytes
+
+    def clear(self) -> None:
+        self._waiting.clear()
+        self.waiting_deltas = self.waiting_bytes = 0
+        self.credit_deltas = self.credit_bytes = 0
+
+    @property
+    def has_credit(self) -> bool:
+        return self.credit_deltas > 0 and self.credit_bytes > 0
+
+    @property
+    def has_room(self) -> bool:
+        """True if more may be put in: less than one message's worth waits."""
+        return self.waiting_deltas < BATCH_DELTAS_MAX and self.waiting_bytes < BATCH_BYTES_MAX
+
+    def put(self, publication: Publication, at_us: int) -> None:
+        """``at_us``: when it was read from the API server, µs since the epoch."""
+        if isinstance(publication, Deltas):
+            self._put_deltas(publication, at_us)
+        elif isinstance(publication, Mark):
+            self._put_mark(publication.version)
+        elif isinstance(publication, Begin):
+            self._waiting.append(("begin", *self._address, publication.generation))
+        elif isinstance(publication, End):
+            end = publication
+            self._waiting.append(("end", *self._address, end.generation, end.count, end.version))
+
+    def messages(self) -> Iterator[Message]:
+        """What may be sent now; a message counts as sent when it is handed out."""
+        while self._waiting:
+            head = self._waiting[0]
+            if not isinstance(head, _Waiting):
+                yield self._waiting.popleft()  # type: ignore[misc]  # checked the line before
+                continue
+            if not self.has_credit:
+                return
+            deltas = self._cut(head)
+            version = deltas[-1][_VERSION] if head.deltas and head.is_rising else head.version
+            if not head.deltas:
+                self._waiting.popleft()
+            yield ("deltas", *self._address, version, head.at_us, deltas)
+
+    def _put_deltas(self, publication: Deltas, at_us: int) -> None:
+        deltas = publication.deltas
+        self.waiting_deltas += len(deltas)
+        self.waiting_bytes += sum(len(delta[_OBJECT]) for delta in deltas)
+        is_rising = publication.version == deltas[-1][_VERSION]
+        last = self._waiting[-1] if self._waiting else None
+        if isinstance(last, _Waiting) and last.is_rising is is_rising:
+            # What is ready travels together; the oldest reading counts.
+            last.deltas.extend(deltas)
+            last.version = publication.version
+        else:
+            self._waiting.append(_Waiting(deque(deltas), publication.version, is_rising, at_us))
+
+    def _put_mark(self, version: str) -> None:
+        last = self._waiting[-1] if self._waiting else None
+        if isinstance(last, _Waiting):
+            last.version = version
+            return
+        if last is not None and last[0] == "mark":
+            self._waiting.pop()
+        self._waiting.append(("mark", *self._address, version))
+
+    def _cut(self, waiting: _Waiting) -> list[Delta]:
+        """The next message's deltas, at least one."""
+        deltas: list[Delta] = []
+        size = 0
+        room = min(BATCH_BYTES_MAX, self.credit_bytes)
+        while waiting.deltas and len(deltas) < min(BATCH_DELTAS_MAX, self.credit_deltas):
+            length = len(waiting.deltas[0][_OBJECT])
+            if deltas and size + length > room:
+                break
+            deltas.append(waiting.deltas.popleft())
+            size += length
+        self.waiting_deltas -= len(deltas)
+        self.waiting_bytes -= size
+        self.credit_deltas -= len(deltas)
+        self.credit_bytes -= size
+        self.published += len(deltas)
+        self.published_bytes += size
+        return deltas

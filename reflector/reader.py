@@ -1,0 +1,214 @@
+"""The thread of one stream: one request at a time, what it brings is split and left in a bounded inbox."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deltawire.common.clock import Clock
+from deltawire.common.errors import DeltawireError
+from deltawire.common.limits import MIB
+from deltawire.reflector.action import List, Request, Watch
+from deltawire.reflector.listwatch import ByteStream, ListerWatcher
+from deltawire.reflector.objects import Counters, ObjectReader, Trim
+from deltawire.reflector.split import Batch, Page, WatchSplitter, split_list
+
+log = logging.getLogger(__name__)
+
+# Objects that were read and not taken yet. At the bound the thread stops reading, so that TCP slows the
+# server down; what is held beside it is one chunk of a watch or one page of a list.
+INBOX_BYTES_MAX = 1 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The server accepted the watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A part of what the request brought. ``at_us``: when it was read, µs since the epoch."""
+
+    part: Batch | Page
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The server ended the watch properly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    error: DeltawireError
+
+
+News = Opened | Read | Closed | Failed
+
+
+class Reader:
+    """Does what `submit` says in its own thread; news are fetched with `take`, after ``wake`` was called.
+
+    One request at a time: `submit` after the news of the last one's end, or after `cancel`. ``wake`` is
+    called from the reader's thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: ListerWatcher,
+        *,
+        trim: Trim | None,
+        counters: Counters,
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._trim = trim
+        self._counters = counters
+        self._clock = clock
+        self._wake = wake
+        self._changed = threading.Condition()
+        self._request: Request | None = None
+        self._number = 0  # of the request that is wanted; results of any other are dropped
+        self._is_closing = False
+        self._inbox: deque[tuple[News, int]] = deque()
+        self._inbox_bytes = 0
+        self._stream: ByteStream | None = None
+        self._reading_since_s: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"reader {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def reading_since_s(self) -> float | None:
+        """Since when the thread waits for the next bytes of an open watch; None while it does not."""
+        return self._reading_since_s
+
+    @property
+    def inbox_bytes(self) -> int:
+        return self._inbox_bytes
+
+    def submit(self, request: Request) -> None:
+        with self._changed:
+            self._number += 1
+            self._request = request
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """End the request under way; none of its news will be seen any more."""
+        with self._changed:
+            self._number += 1
+            self._request = None
+            self._inbox.clear()
+            self._inbox_bytes = 0
+            self._reading_since_s = None
+            stream, self._stream = self._stream, None
+            self._changed.notify_all()
+        if stream is not None:
+            stream.close()
+
+    def take(self) -> News | None:
+        """The next news, without waiting."""
+        with self._changed:
+            if not self._inbox:
+                return None
+            news, size = self._inbox.popleft()
+            if self._inbox_bytes >= INBOX_BYTES_MAX:
+                self._changed.notify_all()
+            self._inbox_bytes -= size
+            return news
+
+    def close(self) -> None:
+        """End the thread, as soon as it does not wait for a server to answer a request."""
+        with self._changed:
+            self._is_closing = True
+        self.cancel()
+
+    def join(self, timeout_s: float) -> bool:
+        """True if the thread has ended."""
+        self._thread.join(max(0.0, timeout_s))
+        return not self._thread.is_alive()
+
+    # -- in the thread
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while self._request is None and not self._is_closing:
+                    self._changed.wait()
+                if self._is_closing:
+                    return
+                request, self._request = self._request, None
+                number = self._number
+            try:
+                if isinstance(request, List):
+                    self._list(number, request)
+                elif isinstance(request, Watch):
+                    self._watch(number, request)
+            except DeltawireError as error:
+                self._put(number, Failed(error))
+            except Exception as error:
+                log.exception("a bug in the reader of a stream")
+                self._put(number, Failed(DeltawireError(f"a bug: {type(error).__name__}: {error}")))
+
+    def _list(self, number: int, request: List) -> None:
+        if request.is_first:
+            self._source.check_cluster()
+        reader = self._object_reader()
+        body = self._source.list(request.params)
+        at_us = self._now_us()
+        for page in split_list(body, reader):
+            if not self._put(number, Read(page, at_us), sum(len(delta[5]) for delta in page.deltas)):
+                return
+
+    def _watch(self, number: int, request: Watch) -> None:
+        if request.check_cluster:
+            self._source.check_cluster()
+        splitter = WatchSplitter(self._object_reader(), initial=request.is_list)
+        stream = self._source.watch(request.params)
+        try:
+            with self._changed:
+                if number != self._number:
+                    return
+                self._stream = stream
+            self._put(number, Opened())
+            while True:
+                self._reading_since_s = self._clock.now_s()
+                try:
+                    chunk = stream.read()
+                finally:
+                    self._reading_since_s = None
+                at_us = self._now_us()
+                batches = splitter.feed(chunk) if chunk else splitter.finish()
+                for batch in batches:
+                    size = sum(len(delta[5]) for delta in batch.deltas)
+                    if not self._put(number, Read(batch, at_us), size) or batch.error is not None:
+                        return
+                if not chunk:
+                    self._put(number, Closed())
+                    return
+        finally:
+            with self._changed:
+                if self._stream is stream:
+                    self._stream = None
+            stream.close()
+
+    def _object_reader(self) -> ObjectReader:
+        resource = self._source.resource()
+        return ObjectReader(resource.kind, resource.api_version, self._counters, self._trim)
+
+    def _put(self, number: int, news: News, size: int = 0) -> bool:
+        """False if nobody wants it any more. Waits while the inbox is full."""
+        with self._changed:
+            while self._inbox_bytes >= INBOX_BYTES_MAX and number == self._number:
+                self._changed.wait()
+            if number != self._number:
+                return False
+            self._inbox.append((news, size))
+            self._inbox_bytes += size
+        self._wake()
+        return True
+
+    def _now_us(self) -> int:
+        return int(self._clock.wall_s() * 1_000_000)

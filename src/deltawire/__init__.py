@@ -1,0 +1,63 @@
+"""Deltawire: client-go's shared informers as a set of processes. Watch Kubernetes once, handle it everywhere.
+
+The public face: what authors of plug-ins and of clients import. Names are loaded at first use, so that importing
+``deltawire`` costs next to nothing.
+
+Not here: any logic. A name belongs here only if authors of plug-ins, clients or tests are meant to write it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from deltawire.common.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from deltawire.client.config.client_config import ClientConfig as ClientConfig
+    from deltawire.client.discovery.discovery_client import DiscoveryClient as DiscoveryClient
+    from deltawire.client.dynamic.dynamic_client import DynamicClient as DynamicClient
+    from deltawire.client.metadata import MetadataClient as MetadataClient
+    from deltawire.client.rest.client import RESTClient as RESTClient
+    from deltawire.client.typed.clientset import Clientset as Clientset
+    from deltawire.handlers.api import Context as Context
+    from deltawire.handlers.api import Dead as Dead
+    from deltawire.handlers.api import Event as Event
+    from deltawire.handlers.api import Handler as Handler
+    from deltawire.handlers.api import Requeue as Requeue
+    from deltawire.handlers.api import Retry as Retry
+
+__all__ = [
+    "ClientConfig",
+    "Clientset",
+    "Context",
+    "Dead",
+    "DiscoveryClient",
+    "DynamicClient",
+    "Event",
+    "Handler",
+    "MetadataClient",
+    "RESTClient",
+    "Requeue",
+    "Retry",
+    "__version__",
+]
+
+_HOMES = {
+    "ClientConfig": "deltawire.client.config.client_config",
+    "Clientset": "deltawire.client.typed.clientset",
+    "DiscoveryClient": "deltawire.client.discovery.discovery_client",
+    "DynamicClient": "deltawire.client.dynamic.dynamic_client",
+    "MetadataClient": "deltawire.client.metadata",
+    "RESTClient": "deltawire.client.rest.client",
+} | dict.fromkeys(("Context", "Dead", "Event", "Handler", "Requeue", "Retry"), "deltawire.handlers.api")
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'deltawire' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,135 @@
+"""A user's mistake is one line that says what, where and what to do, and exit code 2; nothing is left behind."""
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli_rig import PLUGIN, Cli, cli_in
+
+
+@pytest.fixture
+def cli() -> Iterator[Cli]:
+    with tempfile.TemporaryDirectory(prefix="dw-") as folder:
+        yield from cli_in(Path(folder).resolve())
+
+
+def refused(cli: Cli, *arguments: str) -> str:
+    ended = cli.run(*arguments)
+    lines = ended.err.strip().splitlines()
+    assert ended.code == 2, ended
+    assert len(lines) == 1, ended.err
+    assert ended.out == ""
+    assert cli.processes() == []
+    return lines[0]
+
+
+CONFIGS = [
+    ("version: 1\nstore: {shard: 3}\n", ["store.shard: unknown key", "did you mean 'shards'?"]),
+    ("version: 2\n", ["version"]),
+    ("{", ["deltawire.yaml line 1 is not YAML"]),
+    ("version: 1\ninformers: [{resource: pods, cluster: nope}]\n", ["informers[0].cluster", "'nope'"]),
+    ("version: 1\ninformers: [{resource: secrets}]\n", ["informers[0].secrets", "keep, hash or drop"]),
+    ("version: 1\nhandlers: [{name: a}]\n", ["handlers[0]", "exactly one of `run`"]),
+    ("version: 1\nhandlers: [{name: a, run: none.py}]\n", ["none.py"]),
+    ("version: 1\nmetrics: {listen: '0.0.0.0:80'}\n", ["metrics.listen", "not a loopback address"]),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), CONFIGS, ids=[said[0] for _, said in CONFIGS])
+def test_a_wrong_config_is_told_by_field(cli: Cli, text: str, said: list[str]) -> None:
+    (cli.folder / "deltawire.yaml").write_text(text)
+    line = refused(cli, "up")
+    for words in said:
+        assert words in line
+
+
+PLUGINS = [
+    ("def f(:\n", "plugin.py:1: syntax error"),
+    ("raise ValueError('no such thing')\n", "no such thing"),
+    (PLUGIN.replace("obj, event", "a, b, c, d, e"), "added"),
+    ("x = 1\n", "plugin.py"),
+    (PLUGIN.replace('"pods"', '"secrets"'), "secrets: keep, hash or drop"),
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    PLUGINS,
+    ids=["syntax error", "raises on import", "wrong signature", "no handler", "secrets"],
+)
+def test_a_faulty_plugin_is_told_before_anything_runs(cli: Cli, source: str, said: str) -> None:
+    (cli.folder / "plugin.py").write_text(source)
+    assert said in refused(cli, "run", "plugin.py")
+
+
+def test_no_config_says_what_to_do(cli: Cli) -> None:
+    assert "deltawire up --embedded" in refused(cli, "up")
+
+
+def test_a_folder_of_somebody_else_is_not_touched(cli: Cli) -> None:
+    (cli.folder / "plugin.py").write_text(PLUGIN)
+    (cli.folder / "other").mkdir()
+    (cli.folder / "other" / "thesis.txt").write_text("years of work")
+    line = refused(cli, "run", "plugin.py", "--store", "other")
+    assert "is not a state folder of deltawire: it holds 'thesis.txt'" in line
+    assert [p.name for p in (cli.folder / "other").iterdir()] in (
+        [["thesis.txt"], ["prepare.lock", "thesis.txt"], ["thesis.txt", "prepare.lock"]]
+    )
+
+
+def test_a_metrics_port_in_use_is_named(cli: Cli) -> None:
+    (cli.folder / "plugin.py").write_text(PLUGIN)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        line = refused(cli, "run", "plugin.py", "--metrics", address)
+    assert f"cannot listen on {address}" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("up", "--embedded", "--for", "soon"), "--for: 'soon' is not a duration"),
+        (("up", "--embedded", "--log-level", "loud"), "'loud' is not a log level"),
+        (("run", "gone.py"), "there is no file gone.py"),
+        (("get", "pods"), "is not a state folder of deltawire"),
+        (("get", "pods", "-o", "tabel"), "'tabel' is not an output format"),
+        (("reflector", "-c", "gone.yaml"), "gone.yaml"),
+        (("trace", "pods"), "is not TYPE/NAME"),
+    ],
+)
+def test_a_wrong_argument_is_told(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    assert said in refused(cli, *arguments)
+
+
+@pytest.mark.parametrize("arguments", [("kill", "fifo"), ("handlers", "list"), ("dead-letters", "list")])
+def test_what_needs_a_running_pipeline_says_so(cli: Cli, arguments: tuple[str, ...]) -> None:
+    ended = cli.run(*arguments)
+    assert ended.code == 1
+    assert "no `deltawire up` runs on the state folder" in ended.err
+
+
+def test_status_without_a_pipeline_shows_the_folder_and_fails(cli: Cli) -> None:
+    ended = cli.run("status")
+    assert ended.code == 1
+    assert "holds no caches" in ended.out
+
+
+def test_help_names_every_command(cli: Cli) -> None:
+    ended = cli.run("--help")
+    assert ended.code == 0
+    for command in (
+        "up",
+        "run",
+        "apiserver",
+        "get",
+        "tail",
+        "trace",
+        "status",
+        "check",
+        "kill",
+        "dead-letters",
+    ):
+        assert f" {command} " in ended.out

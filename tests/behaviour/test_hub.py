@@ -1,0 +1,146 @@
+"""A hub on real sockets: roles report to it, commands ask it, and it says what it cannot do."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from deltawire.cli.requests import Supervision
+from deltawire.cli.session import LOCK
+from deltawire.cli.supervisor.hub import Hub
+from deltawire.common.clock import SystemClock
+from deltawire.common.config.load import parse
+from deltawire.common.config.plan import Plan
+from deltawire.common.control import Control
+from deltawire.common.errors import DeltawireError
+from deltawire.common.store import folder as state_folder
+from deltawire.common.wire.heartbeat import Heartbeat
+from deltawire.common.wire.identity import new_identity
+
+CLOCK = SystemClock()
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    return Plan(
+        parse(
+            {
+                "version": 1,
+                "store": {"dir": str(tmp_path / "state")},
+                "runtime": {
+                    "dir": str(tmp_path),
+                    "control": True,
+                    "heartbeat": 0.2,
+                    "health": str(tmp_path / "health"),
+                },
+                "informers": [{"resource": "pods"}],
+            }
+        )
+    )
+
+
+@pytest.fixture
+def hub(plan: Plan) -> Iterator[None]:
+    stop = threading.Event()
+    state_folder.prepare(plan.store_dir, plan.shards)
+    # As `deltawire hub` does: by this lock commands know that somebody will answer.
+    with state_folder.hold(plan.store_dir, LOCK):
+        thread = threading.Thread(target=Hub(plan, clock=CLOCK).run, args=(stop,))
+        thread.start()
+        yield
+        stop.set()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+class Broker:
+    """As much of a broker as reports: one turn of its main loop at a time."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
+        identity = new_identity("fifo", "fifo")
+        self._control = Control(self._context, plan, identity, self._heartbeat, clock=CLOCK)
+
+    def turn(self) -> None:
+        self._heartbeat.turn()
+        self._control.turn(lambda: {"informers": {"default/pods": {"published": 7}}})
+
+    def close(self) -> None:
+        self._control.close()
+        self._context.term()
+
+
+@pytest.fixture
+def start_broker(plan: Plan) -> Iterator[Callable[[], Broker]]:
+    started: list[Broker] = []
+
+    def start() -> Broker:
+        started.append(Broker(plan))
+        return started[-1]
+
+    yield start
+    for broker in started:
+        broker.close()
+
+
+def turn_until(broker: Broker, done: Callable[[], Any], seconds: float = 10.0) -> Any:
+    deadline_s = time.monotonic() + seconds
+    while time.monotonic() < deadline_s:
+        broker.turn()
+        if value := done():
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def test_what_a_role_reports_is_in_the_status_that_a_command_gets(
+    plan: Plan, hub: None, start_broker: Callable[[], Broker]
+) -> None:
+    broker = start_broker()
+    with Supervision(plan) as supervision:
+
+        def ready() -> Any:
+            status = supervision.ask("status")
+            return status if status["processes"]["fifo"]["state"] == "ready" else None
+
+        status = turn_until(broker, ready)
+        assert status["processes"]["reflector-0"]["state"] == "waiting"
+        assert status["processes"]["fifo"]["rss_mb"] > 0
+        assert status["totals"]["published"] == 7
+
+
+def test_a_second_life_counts_as_a_restart_and_its_counters_go_on(
+    plan: Plan, hub: None, start_broker: Callable[[], Broker]
+) -> None:
+    with Supervision(plan) as supervision:
+
+        def published(total: int) -> Callable[[], Any]:
+            return lambda: supervision.ask("status")["totals"]["published"] == total
+
+        turn_until(start_broker(), published(7))
+        turn_until(start_broker(), published(14))
+        assert supervision.ask("status")["processes"]["fifo"]["restarts"] == 1
+
+
+def test_a_kill_is_refused_with_what_to_do_instead(plan: Plan, hub: None) -> None:
+    with Supervision(plan) as supervision, pytest.raises(DeltawireError, match="docker kill"):
+        supervision.ask("kill", {"name": "fifo"})
+
+
+def test_the_health_file_stands_while_the_hub_runs(plan: Plan, tmp_path: Path) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=Hub(plan, clock=CLOCK).run, args=(stop,))
+    thread.start()
+    deadline_s = time.monotonic() + 5
+    while not (tmp_path / "health").exists() and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    stood = (tmp_path / "health").exists()
+    stop.set()
+    thread.join(5)
+    assert stood
+    assert not (tmp_path / "health").exists()

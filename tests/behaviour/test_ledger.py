@@ -1,0 +1,249 @@
+"""P4 over power loss: the ledger beside a lost cache tells which deletions nobody would report."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import msgspec
+import pytest
+
+from deltawire.common.clock import FakeClock
+from deltawire.common.config.load import parse
+from deltawire.common.config.plan import Plan
+from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
+from deltawire.informer.events import Event
+from deltawire.informer.group_state import KnownReplica
+from deltawire.informer.ledger import Ledger
+from deltawire.informer.replica import Replica
+from deltawire.informer.shard import GroupOptions, Shard
+from deltawire.informer.shared_informer import SharedInformer
+from tests.support.shard_rig import body_of
+
+Told = list[tuple[str, str, str, str]]
+
+
+class Machine:
+    """One shard on one machine that can crash: the boot id is another one then, and nothing was closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = FakeClock()
+        self.boots = 1
+        self.lives = self.number = 0
+        self.pool = ThreadPoolExecutor(1)
+        self.is_disk_full = False
+        self.informer = self._open()
+
+    @property
+    def shard(self) -> Shard:
+        return self.informer.shards[0]
+
+    def _open(self) -> SharedInformer:
+        self.lives += 1
+        self.number = 0
+        plan = Plan(parse({"version": 1, "clusters": {"dev": {}}, "informers": [{"resource": "pods"}]}))
+        informer = SharedInformer(
+            plan.informers["dev/pods"], [0], 1, store_dir=self.folder, owner=f"w{self.lives}",
+            boot_id=f"boot-{self.boots}", lease_s=1.0, is_dead=lambda known: True, clock=self.clock,
+            submit=self._submit,
+        )  # fmt: skip
+        assert informer.open("c1")
+        return informer
+
+    def _submit(self, job: Callable[[], None]) -> "Future[None]":
+        def work() -> None:
+            if self.is_disk_full:
+                raise lmdb.DiskError("No space left on device")
+            job()
+
+        return self.pool.submit(work)
+
+    def second(self) -> None:
+        """The worker's housekeeping, and the disk gets its time."""
+        self.clock.advance(1.0)
+        self.shard.keep_ledger()
+        self.pool.submit(lambda: None).result()
+        self.shard.keep_ledger()
+
+    def kill(self) -> None:
+        """Only the process dies."""
+        self.informer.close(clean=False)
+        self.informer = self._open()
+
+    def crash(self) -> None:
+        self.boots += 1
+        self.kill()
+        assert self.informer.discarded == 1
+
+    def pop(self, *deltas: tuple[str, str, str, str]) -> None:
+        rows = []
+        first = self.number + 1
+        for kind, name, uid, version in deltas:
+            self.number += 1
+            obj = body_of(f"a/{name}", uid, version)
+            rows.append(["a", name, [[self.number, kind, "*", uid, version, 1, obj]]])
+        self.shard.apply([("pop", [f"b{self.lives}", first, self.number, rows, []])])
+
+    def relist(self, version: str, *items: tuple[str, str, str], generation: int = 1) -> None:
+        self.number += 1
+        self.shard.apply([("begin", [f"b{self.lives}", self.number, "*", generation])])
+        for item in items:
+            self.pop(("R", *item))
+        self.number += 1
+        end = [f"b{self.lives}", self.number, "*", generation, len(items), version]
+        self.shard.apply([("end", end)])
+
+    def events(self, group: str = "g") -> list[Event]:
+        """What a replica of the group is sent until there is no more."""
+        identity = f"{group}-{self.lives}".encode()
+        replica = Replica(identity, KnownReplica(group, "n", 1, 1, "h"), 100, 1 << 20)
+        self.shard.join(group, GroupOptions(), replica, [])
+        events: list[Event] = []
+        while sent := [e for name, by in self.shard.deliver() if name == group for e in by.get(identity, [])]:
+            events += sent
+            for event in sent:
+                self.shard.groups[group].acknowledge(identity, event[1], event[0], event[7], 0, 0.0, "", 0.0)
+        self.shard.leave(group, identity, "gone", is_alive=True)
+        self.shard.flush()
+        return events
+
+    def told(self, group: str = "g") -> Told:
+        return [(e[2], e[1], e[3], e[4]) for e in self.events(group)]
+
+    def close(self) -> None:
+        self.informer.close(clean=False)
+        self.pool.shutdown()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(tmp_path)
+    machine.relist("100", ("keep", "u1", "10"), ("lose", "u2", "20"))
+    yield machine
+    machine.close()
+
+
+def test_a_deletion_that_a_machine_crash_hid_reaches_every_group_without_content(machine: Machine) -> None:
+    assert len(machine.told("g")) == len(machine.told("h")) == 2
+    machine.second()
+    machine.crash()
+    resume, floor, _ = machine.shard.report()["*"]
+    assert (resume, floor) == ("", "100"), "the list is made, at no older state than was seen"
+    machine.relist("200", ("keep", "u1", "10"), generation=2)
+    for group in ("g", "h"):
+        added, gone = machine.events(group)
+        assert (added[2], added[1], added[3]) == ("A", "a/keep", "u1")
+        assert (gone[2], gone[1], gone[3]) == ("D", "a/lose", "u2")
+        assert gone[8] & FINAL_STATE_UNKNOWN
+        identity = {"namespace": "a", "name": "lose", "uid": "u2"}
+        assert msgspec.json.decode(gone[9]) == {"metadata": identity}
+    assert not machine.shard.indexer.has_lost
+
+
+def test_nothing_is_deleted_before_the_list_has_ended(machine: Machine) -> None:
+    machine.told()
+    machine.second()
+    machine.crash()
+    assert machine.told() == []
+    machine.kill()
+    assert machine.told() == []
+
+
+def test_a_name_that_was_created_again_over_the_crash_is_a_deletion_and_then_an_add(machine: Machine) -> None:
+    machine.told()
+    machine.second()
+    machine.crash()
+    machine.relist("200", ("keep", "u1", "10"), ("lose", "u3", "150"), generation=2)
+    assert machine.told() == [
+        ("A", "a/keep", "u1", "10"), ("D", "a/lose", "u2", ""), ("A", "a/lose", "u3", "150"),
+    ]  # fmt: skip
+
+
+def test_a_deletion_that_one_group_had_still_to_see_is_not_lost_with_the_cache(machine: Machine) -> None:
+    machine.told("fast")
+    machine.told("away")
+    machine.pop(("D", "lose", "u2", "120"))
+    machine.told("fast")
+    machine.second()
+    machine.crash()
+    machine.relist("200", ("keep", "u1", "10"), generation=2)
+    assert ("D", "a/lose", "u2", "") in machine.told("away")
+
+
+def test_a_deletion_that_all_have_seen_does_not_come_again(machine: Machine) -> None:
+    machine.told()
+    machine.pop(("D", "lose", "u2", "120"))
+    assert machine.told() == [("D", "a/lose", "u2", "120")]
+    machine.second()
+    machine.crash()
+    machine.relist("200", ("keep", "u1", "10"), generation=2)
+    assert machine.told() == [("A", "a/keep", "u1", "10")]
+
+
+def test_what_a_killed_worker_had_not_written_down_is_found_in_the_cache(machine: Machine) -> None:
+    machine.told()
+    machine.second()
+    machine.pop(("A", "late", "u3", "130"))
+    machine.pop(("D", "lose", "u2", "140"))
+    machine.told()
+    machine.kill()
+    machine.second()
+    machine.crash()
+    machine.relist("200", ("keep", "u1", "10"), generation=2)
+    assert machine.told() == [("A", "a/keep", "u1", "10"), ("D", "a/late", "u3", "")]
+
+
+def test_a_second_crash_before_the_first_list_forgets_nothing(machine: Machine) -> None:
+    machine.told()
+    machine.second()
+    machine.crash()
+    machine.second()
+    machine.crash()
+    machine.relist("200", ("keep", "u1", "10"), generation=2)
+    assert ("D", "a/lose", "u2", "") in machine.told()
+
+
+def test_a_deletion_that_the_first_watch_brings_settles_what_was_lost(machine: Machine) -> None:
+    machine.told()
+    machine.second()
+    machine.crash()
+    machine.pop(("D", "lose", "u2", "130"))
+    assert machine.told() == [("D", "a/lose", "u2", "130")]
+    machine.relist("200", ("keep", "u1", "10"), generation=2)
+    assert machine.told() == [("A", "a/keep", "u1", "10")]
+
+
+def test_a_full_disk_is_reported_and_made_up_for(machine: Machine) -> None:
+    machine.told()
+    machine.is_disk_full = True
+    machine.second()
+    keeper = machine.shard.keeper
+    assert keeper is not None
+    assert "No space left" in keeper.error
+    machine.is_disk_full = False
+    machine.second()
+    assert keeper.error == ""
+    machine.crash()
+    machine.relist("200", ("keep", "u1", "10"), generation=2)
+    assert ("D", "a/lose", "u2", "") in machine.told()
+
+
+def test_updates_write_no_lives(tmp_path: Path, machine: Machine) -> None:
+    machine.second()
+    notes: list[Any] = []
+    keeper = machine.shard.keeper
+    assert keeper is not None
+    keeper.note = notes.append  # type: ignore[method-assign]  # to see what is noted
+    for version in range(110, 120):
+        machine.pop(("U", "keep", "u1", str(version)))
+    assert notes == []
+
+
+def test_the_ledger_of_a_clean_end_knows_every_object(tmp_path: Path, machine: Machine) -> None:
+    machine.informer.close(clean=True)
+    (folder,) = tmp_path.glob("c1/pods/ledger-0")
+    ledger = Ledger(folder)
+    assert sorted(life.key for _, life in ledger.lives()) == ["a/keep", "a/lose"]
+    ledger.close()

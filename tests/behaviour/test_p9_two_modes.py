@@ -1,0 +1,62 @@
+"""P9 Two delivery modes: ``every`` brings each stored event, also over kill -9; ``latest`` the latest state."""
+
+import msgspec
+import pytest
+
+from deltawire.informer.events import COALESCED
+from tests.support.shard_rig import ShardRig, brief
+
+
+@pytest.fixture
+def rig(tmp_path):
+    rig = ShardRig(tmp_path / "shard")
+    rig.list("100")
+    yield rig
+    rig.shard.close(clean=False)
+
+
+def version_of(body):
+    return body and msgspec.json.decode(body)["metadata"]["resourceVersion"]
+
+
+def test_every_stored_version_arrives_in_order_also_over_a_kill(rig):
+    rig.join(delivery="every").work()
+    rig.dead.add("r0")
+    rig.pop(("A", "a/k", "u1", "101"), ("U", "a/k", "u1", "102"), ("A", "a/l", "u2", "103"))
+    rig.pop(("U", "a/k", "u1", "104"))
+    rig.reopen()
+    rig.new_broker("b2")
+    rig.pop(("U", "a/k", "u1", "105"), ("D", "a/k", "u1", "106"))
+    events = rig.join(name="r1", delivery="every").work()
+    of_k = [event for event in brief(events) if event[1] == "a/k"]
+    assert [(kind, version) for kind, _, version in of_k] == [
+        ("A", "101"), ("U", "102"), ("U", "104"), ("U", "105"), ("D", "106"),
+    ]  # fmt: skip
+    assert not any(event[8] & COALESCED for event in events)
+
+
+def test_old_is_the_version_before_in_every(rig):
+    handler = rig.join(delivery="every")
+    rig.pop(("A", "a/k", "u1", "101"))
+    handler.work()
+    rig.pop(("U", "a/k", "u1", "102"), ("U", "a/k", "u1", "103"))
+    assert [version_of(event[10]) for event in handler.work()] == ["101", "102"]
+
+
+def test_latest_brings_the_latest_state_and_what_was_acknowledged_last_as_old(rig):
+    handler = rig.join(delivery="latest")
+    rig.pop(("A", "a/k", "u1", "101"))
+    handler.work()
+    rig.pop(("U", "a/k", "u1", "102"))
+    rig.pop(("U", "a/k", "u1", "103"))
+    (event,) = handler.take()
+    assert brief([event]) == [("U", "a/k", "103")]
+    assert version_of(event[10]) == "101"
+    assert event[8] & COALESCED
+
+
+def test_versions_given_up_at_the_byte_bound_are_told(rig):
+    handler = rig.join(delivery="every")
+    rig.pop(("A", "a/k", "u1", "101"), ("U", "a/k", "u1", "102"), ("U", "a/k", "u1", "103"))
+    rig.shard.give_up_history()
+    assert any(event[8] & COALESCED for event in handler.work())

@@ -1,0 +1,105 @@
+"""Servers that ignore the wish for a streaming list, or send what no watch should hold."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.support.reflector_rig import PODS, Rig
+
+
+def pod(name, version):
+    return b'{"metadata":{"name":"%s","namespace":"default","uid":"u-%s","resourceVersion":"%d"}}' % (
+        name,
+        name,
+        version,
+    )
+
+
+class OldServer(BaseHTTPRequestHandler):
+    """Two pods. A watch sends ``events`` and then stays open, without a bookmark."""
+
+    protocol_version = "HTTP/1.1"
+    events = b""
+    requests: list[dict[str, str]] = []  # noqa: RUF012  # a class of its own for each test
+    ended: threading.Event
+
+    def do_GET(self):
+        url = urlsplit(self.path)
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        if not url.path.endswith("/pods"):
+            return self.answer(b'{"kind":"Namespace","metadata":{"name":"kube-system","uid":"old"}}')
+        self.requests.append(query)
+        if "watch" not in query:
+            items = pod(b"a", 5) + b"," + pod(b"b", 6)
+            return self.answer(b'{"kind":"PodList","metadata":{"resourceVersion":"9"},"items":[%s]}' % items)
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        if self.events:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(self.events), self.events))
+        self.ended.wait(30)
+        self.close_connection = True
+        return None
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def old_server():
+    handler = type("Handler", (OldServer,), {"requests": [], "ended": threading.Event()})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield handler, f"http://127.0.0.1:{server.server_port}"
+    handler.ended.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_server_that_ignores_the_wish_is_asked_for_pages_and_never_for_a_stream_again(
+    old_server, monkeypatch
+):
+    monkeypatch.setattr("deltawire.reflector.machine.MARKER_SILENCE_S_MAX", 0.5)
+    handler, url = old_server
+    handler.events = b'{"type":"ADDED","object":' + pod(b"a", 5) + b"}\n"
+    with Rig(url=url) as rig:
+        rig.broker.until(lambda: rig.broker.of("end"))
+        assert set(rig.broker.objects[PODS]) == {"default/a", "default/b"}
+        # The one that was begun is void, and told from the pages by its generation.
+        assert [m[3] for m in rig.broker.of("begin")] == [1, 2]
+        rig.broker.until(lambda: len(handler.requests) >= 3)
+        kinds = [
+            "list" if "watch" not in r else r.get("sendInitialEvents", "watch") for r in handler.requests
+        ]
+        assert kinds == ["true", "list", "watch"]
+        assert not rig.stream()["streaming_lists"]
+
+
+def test_a_watch_that_carries_nothing_is_opened_again_at_its_version(old_server, monkeypatch):
+    monkeypatch.setattr("deltawire.reflector.connection.IDLE_S", 0.5)
+    handler, url = old_server
+    with Rig(url=url) as rig:
+        rig.broker.accepted[PODS, "*"] = "9"
+        rig.broker.until(lambda: len(handler.requests) >= 3)
+        assert {r["resourceVersion"] for r in handler.requests} == {"9"}
+        assert rig.stream()["idle_watches"] >= 2
+        assert rig.stream()["lists"] == 0
+
+
+def test_garbage_in_a_watch_is_one_clear_error(old_server):
+    handler, url = old_server
+    handler.events = b"<html>not a watch</html>\n"
+    with Rig(url=url) as rig:
+        rig.broker.accepted[PODS, "*"] = "9"
+        rig.broker.until(lambda: "cannot be read" in rig.stream()["error"])
+        assert rig.stream()["error_code"] == "garbage"

@@ -1,0 +1,203 @@
+"""Two real sockets: nothing is lost in silence, nobody is mistaken for another."""
+
+import contextlib
+import time
+
+import pytest
+import zmq
+
+from deltawire.common.clock import SystemClock
+from deltawire.common.errors import ConfigError
+from deltawire.common.wire import link as links
+from deltawire.common.wire import listener as listeners
+from deltawire.common.wire.heartbeat import Heartbeat
+from deltawire.common.wire.identity import Identity, is_known_dead, new_identity
+from deltawire.common.wire.sockets import connect
+
+
+@pytest.fixture
+def context():
+    with zmq.Context() as made:
+        yield made
+
+
+@pytest.fixture
+def endpoint(tmp_path_factory):
+    # pytest's own folders are often longer than the 107 bytes of a unix socket's path.
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="dw-") as folder:
+        yield f"ipc://{folder}/s"
+
+
+class Pair:
+    """A listener and the links made to it; `until` runs both ends."""
+
+    def __init__(self, context, endpoint, silent_s=5.0):
+        self.context, self.endpoint, self.silent_s = context, endpoint, silent_s
+        self.listener = listeners.Listener(context, endpoint, clock=SystemClock(), silent_s=silent_s)
+        self.links = []
+        self.heard = []
+        self.auto_welcome = True
+
+    def link(self, name="worker-0", nonce=None):
+        me = new_identity("informer", name)
+        if nonce:
+            me = Identity(me.role, name, nonce, me.pid, me.started, me.host)
+        made = links.Link(
+            self.context,
+            self.endpoint,
+            me,
+            lambda: {"name": name},
+            clock=SystemClock(),
+            silent_s=self.silent_s,
+        )
+        self.links.append(made)
+        return made
+
+    def turn(self):
+        self.listener.tick()
+        for event in self.listener.receive():
+            self.heard.append(event)
+            if isinstance(event, listeners.Hello) and self.auto_welcome:
+                self.listener.welcome(event.peer, {"hi": event.peer.name})
+
+    def until(self, wanted, *, seconds=5.0):
+        got = []
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.turn()
+            for one in self.links:
+                got += [*one.tick(), *one.receive()]
+            if wanted(got):
+                return got
+            time.sleep(0.002)
+        raise AssertionError(f"not within {seconds} s; links heard {got}, listener {self.heard}")
+
+    def close(self):
+        for one in self.links:
+            one.close()
+        self.listener.close()
+
+
+@pytest.fixture
+def pair(context, endpoint):
+    made = Pair(context, endpoint)
+    yield made
+    made.close()
+
+
+def has(kind):
+    return lambda events: any(isinstance(e, kind) for e in events)
+
+
+def test_a_hello_is_answered_and_messages_flow_both_ways(pair):
+    link = pair.link()
+    events = pair.until(has(links.Opened))
+    assert links.Opened({"hi": "worker-0"}) in events
+    assert link.send("ack", "dev/pods", 0, "boot", 4)
+    assert pair.listener.send(link.identity.bytes, "pop", [1])
+    events = pair.until(has(links.Arrived))
+    assert links.Arrived("pop", [[1]]) in events
+    pair.until(lambda _: any(isinstance(e, listeners.Arrived) and e.kind == "ack" for e in pair.heard))
+
+
+def test_nothing_can_be_sent_before_a_session_stands(pair):
+    pair.auto_welcome = False
+    assert not pair.link().send("ack", 1)
+
+
+def test_a_new_listener_resets_those_it_does_not_know(pair, context, endpoint):
+    link = pair.link()
+    pair.until(has(links.Opened))
+    pair.listener.close()
+    pair.listener = listeners.Listener(context, endpoint, clock=SystemClock(), silent_s=5.0)
+
+    def reset_and_open(got):
+        # What is sent while the old connection dies is lost with it: the next one is heard.
+        link.send("ack", 1)
+        return has(links.Opened)(got) and has(links.Lost)(got)
+
+    events = pair.until(reset_and_open)
+    kinds = [type(e) for e in events]
+    assert kinds.index(links.Lost) < kinds.index(links.Opened), "what is held must be dropped first"
+
+
+def test_a_beat_alone_brings_a_session_back_after_the_listener_was_replaced(pair, context, endpoint):
+    link = pair.link()
+    heartbeat = Heartbeat(context, 0.05)
+    heartbeat.watch(link)
+    heartbeat.start()
+    try:
+        pair.until(has(links.Opened))
+        pair.listener.close()
+        pair.listener = listeners.Listener(context, endpoint, clock=SystemClock(), silent_s=5.0)
+        pair.until(lambda got: has(links.Opened)(got) and has(links.Lost)(got))
+    finally:
+        heartbeat.stop()
+
+
+def test_a_peer_that_vanished_is_reported_and_not_sent_to_in_silence(pair):
+    link = pair.link()
+    pair.until(has(links.Opened))
+    identity = link.identity.bytes
+    pair.links.remove(link)
+    link.close()
+    deadline = time.monotonic() + 5
+    while pair.listener.send(identity, "pop", 1):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert any(isinstance(e, listeners.Gone) for e in pair.listener.receive())
+
+
+def test_a_process_that_connects_again_is_heard_though_its_old_connection_still_stands(pair):
+    # As a listener finds it that was stopped for longer than ZMTP waits.
+    pair.link(nonce="5f0c6a1e")
+    pair.until(has(links.Opened))
+    again = pair.link(nonce="5f0c6a1e")
+    pair.until(lambda _: again.is_open)
+
+
+def test_a_silent_peer_is_gone_and_hears_that_its_session_is_void(context, endpoint):
+    with contextlib.closing(Pair(context, endpoint, silent_s=0.3)) as pair:
+        link = pair.link()
+        pair.until(has(links.Opened))
+        deadline = time.monotonic() + 5
+        while not any(isinstance(e, listeners.Gone) for e in pair.heard):
+            assert time.monotonic() < deadline
+            pair.turn()
+            time.sleep(0.01)
+        link.send("ack", 1)
+        pair.until(has(links.Lost))
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xc1garbage", b"\x91" * 4000, b"x" * 100_000])
+def test_garbage_is_counted_and_harms_nobody(pair, context, endpoint, garbage):
+    link = pair.link()
+    pair.until(has(links.Opened))
+    stranger = connect(context, endpoint, b"stranger")
+    try:
+        stranger.send(garbage)
+        pair.until(lambda _: pair.listener.malformed == 1)
+    finally:
+        stranger.close(linger=0)
+    link.send("ack", 1)
+    pair.until(lambda _: any(isinstance(e, listeners.Arrived) for e in pair.heard))
+
+
+def test_a_second_listener_on_the_same_socket_is_refused_with_one_line(pair, context, endpoint):
+    with pytest.raises(ConfigError, match="in use by another Deltawire process"):
+        listeners.Listener(context, endpoint, clock=SystemClock(), silent_s=1.0)
+
+
+def test_a_socket_path_that_is_too_long_is_one_clear_line(context, tmp_path):
+    with pytest.raises(ConfigError, match="longer than 107 bytes"):
+        listeners.Listener(context, f"ipc://{tmp_path}/{'x' * 120}", clock=SystemClock(), silent_s=1.0)
+
+
+def test_only_a_process_seen_here_is_called_dead():
+    me = new_identity("informer", "worker-0")
+    assert not is_known_dead(me.pid, me.started, me.host)
+    assert is_known_dead(me.pid, me.started - 1, me.host), "the pid was used again"
+    assert not is_known_dead(me.pid, me.started - 1, "elsewhere")
+    assert not is_known_dead(me.pid, 0, me.host)

@@ -1,0 +1,71 @@
+"""The fixtures that others' tests use, tried in a pytest run of their own."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+USE = """
+    import threading
+    import urllib.request
+
+    import pytest
+
+
+    def test_each_test_has_a_server_of_its_own(deltawire_api, deltawire_kubeconfig):
+        assert deltawire_api.url in deltawire_kubeconfig.read_text()
+        deltawire_api.create("configmaps", {"metadata": {"name": "a"}}, "default")
+        with urllib.request.urlopen(deltawire_api.url + "/api/v1/namespaces/default/configmaps/a") as got:
+            assert got.status == 200
+
+
+    def test_nothing_is_left_of_another_tests_objects(deltawire_api):
+        assert "configmaps" not in deltawire_api.call(lambda core: core.counts())
+
+
+    def test_a_factory_takes_options_and_faults_can_be_set(deltawire_api_factory):
+        server = deltawire_api_factory(objects={"pods": 3})
+        assert server.call(lambda core: core.counts())["pods"] == 3
+        server.fault("error", 503, count=1)
+        with pytest.raises(urllib.error.HTTPError) as failed:
+            urllib.request.urlopen(server.url + "/api/v1/pods")
+        failed.value.close()
+        assert failed.value.code == 503
+
+
+    def test_no_thread_is_left():
+        assert "deltawire-apiserver" not in [thread.name for thread in threading.enumerate()]
+"""
+
+
+def test_the_fixtures_work_and_leave_nothing_under_strict_warnings(tmp_path: Path) -> None:
+    (tmp_path / "test_use.py").write_text(textwrap.dedent(USE))
+    # By name: the entry point is seen only where the project was installed since it was added.
+    plugin = "deltawire.apiserver.pytest_plugin"
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", plugin, "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
+
+
+def test_loading_the_plug_in_imports_nothing_heavy() -> None:
+    heavy = (
+        "aiohttp",
+        "msgspec",
+        "yaml",
+        "requests",
+        "deltawire.apiserver.server",
+        "deltawire.apiserver.core",
+    )
+    code = f"""
+import sys
+import pytest
+before = set(sys.modules)
+import deltawire.apiserver.pytest_plugin
+new = set(sys.modules) - before
+print([name for name in {heavy!r} if name in new])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,242 @@
+"""What is handed out is whole: the wheel, the public names, the rules of the house that no linter knows."""
+
+import ast
+import importlib
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import deltawire
+from deltawire.common.version import __version__
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "reflector")
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+MODULE_LINES_MAX = 400
+COMMON_LINES_MAX = 3000
+# Who may read the clock without common/clock.py, with why.
+CLOCK_READERS: dict[str, str] = {
+    "apiserver/core/api.py": "the default of an argument; the API server does without common/clock.py",
+    "cli/supervisor/metrics.py": "the HTTP server's own thread asks how old the snapshot is",
+}
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Without what would let the checkout's own packages be found."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | extra
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of a copy of the project, so that no build folder appears in the checkout."""
+    copy, out = tmp_path_factory.mktemp("copy") / "project", tmp_path_factory.mktemp("wheel")
+    shutil.copytree(
+        ROOT,
+        copy,
+        symlinks=True,
+        ignore=shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "tests", "build"),
+    )
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    done = subprocess.run(
+        [*command, "--disable-pip-version-check", "-w", str(out), str(copy)],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    [built] = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The wheel unpacked; nothing else of the project is there."""
+    target = tmp_path_factory.mktemp("target")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)  # our own wheel
+    return target
+
+
+@pytest.mark.xdist_group("wheel")
+class TestWheel:
+    def test_it_holds_every_module_and_every_data_file(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            names = set(archive.namelist())
+        expected = {f"deltawire/{path.relative_to(ROOT)}" for path in MODULES}
+        expected |= {"deltawire/__init__.py", "deltawire/py.typed"}
+        expected |= {
+            f"deltawire/{path.relative_to(ROOT)}"
+            for room in ROOMS
+            for kind in ("*.json", "*.yaml")
+            for path in (ROOT / room).rglob(kind)
+        }
+        assert expected <= names, expected - names
+        assert {n.split("/")[0] for n in names} == {"deltawire", f"deltawire-{__version__}.dist-info"}
+        assert not [n for n in names if "/tests/" in n or n.endswith(".pyc")]
+
+    def test_its_version_is_the_codes(self, wheel):
+        assert wheel.name == f"deltawire-{__version__}-py3-none-any.whl"
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        assert project["version"] == __version__
+
+    def test_all_its_modules_can_be_imported(self, installed):
+        script = (
+            "import deltawire, importlib, pkgutil\n"
+            f"assert deltawire.__file__.startswith({str(installed)!r}), deltawire.__file__\n"
+            "names = [m.name for m in pkgutil.walk_packages(deltawire.__path__, 'deltawire.')]\n"
+            "[importlib.import_module(n) for n in names if not n.endswith('__main__')]\n"
+            "print(len(names))\n"
+        )
+        done = self.run("-c", script, path=installed)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) >= 200
+
+    def test_its_command_says_what_it_can_do(self, installed):
+        done = self.run("-m", "deltawire.cli", "--help", path=installed)
+        assert done.returncode == 0, done.stderr
+        for command in ("run", "up", "status", "get", "tail", "trace", "kill"):
+            assert re.search(rf"\b{command}\b", done.stdout), command
+
+    @staticmethod
+    def run(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments], env=environment(PYTHONPATH=str(path), NO_COLOR="1"), cwd=path,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+
+def test_an_unpacked_zip_is_told_what_to_do(tmp_path):
+    """Zip archives make plain files of links; setup says so and does nothing."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    links = tmp_path / "src" / "deltawire"
+    links.mkdir(parents=True)
+    for room in ROOMS:
+        (links / room).write_text(f"../../{room}")
+    done = subprocess.run(
+        ["make", "setup"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "git clone" in done.stdout
+    assert "ln -s ../../" in done.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_each_link_leads_to_its_folder():
+    for room in ROOMS:
+        link = ROOT / "src" / "deltawire" / room
+        assert link.is_symlink()
+        assert os.readlink(link) == f"../../{room}"
+
+
+def test_each_public_name_exists():
+    assert sorted(deltawire.__all__) == sorted(set(deltawire.__all__))
+    for name in deltawire.__all__:
+        assert getattr(deltawire, name) is not None, name
+    assert set(dir(deltawire)) == set(deltawire.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        deltawire.nothing  # noqa: B018  # the access is the test
+
+
+def test_what_a_package_exports_exists():
+    for found in pkgutil.walk_packages(deltawire.__path__, "deltawire."):
+        if found.ispkg:
+            package = importlib.import_module(found.name)
+            for name in getattr(package, "__all__", ()):
+                assert hasattr(package, name), f"{found.name}.{name}"
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if p.name == "__init__.py"], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_a_package_says_what_is_not_in_it(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert "Not here:" in docstring
+
+
+def test_modules_are_short_enough_to_be_read():
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in MODULES
+        if (lines := len(path.read_text().splitlines())) > MODULE_LINES_MAX
+    }
+    assert not long
+
+
+def test_common_stays_small():
+    """Lines that say something: no blank ones, no comments."""
+    lines = [
+        line
+        for path in (ROOT / "common").rglob("*.py")
+        for line in path.read_text().splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    assert len(lines) <= COMMON_LINES_MAX
+
+
+def clock_calls(path: Path) -> list[str]:
+    """Calls of the time module that a test's clock could not replace."""
+    asked = {"sleep", "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter"}
+    tree = ast.parse(path.read_text())
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "time"
+        for alias in node.names
+        if alias.name in asked
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id == "time" and node.attr in asked:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+        elif isinstance(node, ast.Name) and node.id in names:
+            found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    return found
+
+
+def test_time_is_read_in_one_place():
+    allowed = {ROOT / "common" / "clock.py", *(ROOT / name for name in CLOCK_READERS)}
+    assert [call for path in MODULES if path not in allowed for call in clock_calls(path)] == []
+    for name in CLOCK_READERS:
+        assert clock_calls(ROOT / name), f"{name} needs no exception"
+
+
+# What a role must not pay for at its start: each costs tens of ms and MiB in every process.
+UNWANTED = {
+    "deltawire": {"zmq", "msgspec", "lmdb", "requests", "typer", "rich", "yaml"},
+    "deltawire.handlers.api": {"zmq", "lmdb", "requests", "typer", "rich", "yaml"},
+    "deltawire.fifo.main": {"requests", "lmdb", "typer", "rich", "aiohttp", "kubernetes", "prometheus_client"},
+    "deltawire.informer.main": {"requests", "typer", "rich", "aiohttp", "kubernetes", "prometheus_client"},
+    "deltawire.handlers.main": {"requests", "typer", "rich", "aiohttp", "kubernetes", "prometheus_client"},
+    "deltawire.reflector.main": {"lmdb", "typer", "rich", "aiohttp", "kubernetes", "prometheus_client"},
+    "deltawire.cli.main": {"requests", "lmdb", "aiohttp", "kubernetes", "prometheus_client"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", UNWANTED)
+def test_a_process_imports_only_what_it_needs(module):
+    script = f"import sys, {module}; print(' '.join({{n.partition('.')[0] for n in sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert not UNWANTED[module] & set(done.stdout.split())
+
+
+def test_the_layers_are_kept():
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]

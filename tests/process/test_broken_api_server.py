@@ -1,0 +1,109 @@
+"""An API server whose answers are broken: one clear line in status, tried again, and the other informers go on."""
+
+import itertools
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.broken_server import EXPIRED, HONEST, LISTS, WATCHES, BrokenServer, broken_server
+from tests.support.pipeline import ACCEPTANCE, Pipeline, ServerProcess, wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("broken-server")]
+
+STREAM = "dev/pods@*"
+
+
+@dataclass
+class Scene:
+    server: ServerProcess
+    proxy: BrokenServer
+    pipeline: Pipeline
+    calls: Path
+    names: Iterator[int]
+
+    def stream(self) -> dict[str, Any]:
+        return self.pipeline.status()["streams"][STREAM]
+
+    def lie_found(self) -> str:
+        """What status says of Pods, unless it is only that a list is needed."""
+        error: str = self.stream()["error"]
+        return "" if EXPIRED["message"] in error else error
+
+    def create(self, resource: str) -> None:
+        name = f"probe-{next(self.names)}"
+        body = {"metadata": {"name": name}, "data": {}}
+        if resource == "pods":
+            body = {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        self.server.call("POST", f"/api/v1/namespaces/default/{resource}", json=body)
+        wait_until(
+            f"{resource} {name} to reach the handler",
+            lambda: f'"default/{name}"' in self.calls.read_text(),
+            seconds=40,
+        )
+
+
+@pytest.fixture
+def scene(tmp_path) -> Iterator[Scene]:
+    """Of each test alone: the delay between attempts grows with each failure and falls back after minutes."""
+    folder = tmp_path
+    server = ServerProcess(folder, "--objects", "pods=5")
+    calls = folder / "calls"
+    command = [sys.executable, str(ACCEPTANCE / "recorder.py"), str(calls)]
+    with broken_server(server.url, server.kubeconfig, folder / "proxy.kubeconfig") as proxy:
+        pipeline = Pipeline(
+            folder,
+            folder / "proxy.kubeconfig",
+            runtime={"reflectors": 1, "workers": 1, "heartbeat": 1},
+            handlers=[{"name": "latest", "command": command, "on": ["pods", "configmaps"]}],
+        )
+        try:
+            pipeline.up()
+            pipeline.wait_synced()
+            yield Scene(server, proxy, pipeline, calls, itertools.count())
+            assert pipeline.down() == 0
+        finally:
+            print(pipeline.log[-4000:])
+            pipeline.close()
+            server.stop()
+
+
+@pytest.mark.parametrize(
+    "mode", [*(f"list {name}" for name in LISTS), *(f"watch {name}" for name in WATCHES)]
+)
+def test_a_broken_answer_is_one_line_in_status_and_hurts_no_other_informer(scene, mode):
+    before = scene.pipeline.pids()
+    offset = len(scene.pipeline.log)
+    scene.proxy.lie(mode)
+    try:
+        error = wait_until("the error in status", scene.lie_found, seconds=30, every_s=0.2)
+        assert len(error.splitlines()) == 1
+        assert len(error) < 500
+        scene.create("configmaps")
+    finally:
+        scene.proxy.lie(HONEST)
+    scene.create("pods")
+    wait_until("the error to be gone", lambda: not scene.stream()["error"], seconds=30, every_s=0.2)
+    assert scene.pipeline.pids() == before
+    log = scene.pipeline.log[offset:]
+    assert "Traceback" not in log
+    assert len([line for line in log.splitlines() if f"stream {STREAM}" in line]) <= 4
+    # At once, or earlier: the same line is not repeated for a minute.
+    assert f"stream {STREAM}: {error}" in scene.pipeline.log.replace('\\"', '"')
+
+
+def test_an_object_over_the_bound_is_named_and_counted_and_the_others_pass(scene):
+    before = scene.pipeline.pids()
+    refused = scene.stream()["refused"]
+    scene.proxy.lie("huge")
+    try:
+        wait_until("the count", lambda: scene.stream()["refused"] > refused, seconds=30, every_s=0.2)
+        assert "default/huge" not in scene.calls.read_text()
+        scene.create("configmaps")
+        scene.create("pods")
+    finally:
+        scene.proxy.lie(HONEST)
+    assert scene.pipeline.pids() == before

@@ -1,0 +1,142 @@
+"""The supervisor with real processes: a run that ends by itself, kills, and what is left afterwards."""
+
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deltawire.cli.supervisor.machine import Spec
+from deltawire.cli.supervisor.processes import Command, Line, Processes
+from deltawire.cli.supervisor.status_types import Snapshot
+from deltawire.cli.supervisor.supervisor import Supervisor
+from deltawire.common.clock import SystemClock
+from deltawire.common.config.load import parse
+from deltawire.common.config.plan import Plan
+from tests.support.cli_rig import Cli, cli_in, eventually
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("supervisor")]
+
+
+@pytest.fixture
+def cli() -> Iterator[Cli]:
+    with tempfile.TemporaryDirectory(prefix="dw-") as folder:
+        yield from cli_in(Path(folder).resolve())
+
+
+def test_a_run_ends_by_itself_with_a_summary_and_nothing_left(cli: Cli) -> None:
+    ended = cli.run("up", "--embedded", "--objects", "pods=50", "--churn", "20/s", "--for", "4s", "--json")
+    assert ended.code == 0, ended.err
+    summary = json.loads(ended.out.splitlines()[-1])
+    assert summary["synced"] is True
+    assert summary["restarts"] == 0
+    assert 0 < summary["first_event_s"] < 15
+    assert summary["events"]["acknowledged"] == summary["events"]["delivered"] > 50
+    assert {h["pending"] for h in summary["handlers"].values()} == {0}
+    assert (summary["watches"], set(summary["handlers"])) == (2, {"printer", "pods-per-node"})
+    assert all(p["rss_mb"] > 5 for p in summary["processes"].values())
+    assert cli.processes() == []
+
+
+def started(cli: Cli) -> Cli:
+    cli.start("up", "--embedded", "--objects", "pods=5", "--churn", "5/s")
+    eventually(lambda: len(cli.processes()) == 9, "the supervisor and eight processes run")
+    eventually(lambda: cli.run("status").code == 0, "the supervisor answers")
+    return cli
+
+
+def test_a_second_signal_kills(cli: Cli) -> None:
+    process = started(cli)._started[0]
+    process.send_signal(signal.SIGINT)
+    # Two of the same at once are one for the kernel: the second is sent when the first was seen.
+    eventually(
+        lambda: process.poll() is not None or '"state":"draining"' in cli.run("status", "--json").out,
+        "draining",
+        5,
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) in (130, 0)
+    eventually(lambda: cli.processes() == [], "nothing is left running")
+
+
+def test_a_killed_supervisor_leaves_nothing_running(cli: Cli) -> None:
+    process = started(cli)._started[0]
+    process.kill()
+    process.wait()
+    eventually(lambda: cli.processes() == [], "nothing is left running")
+
+
+class Notes:
+    """A view that keeps what it is told."""
+
+    every_s = 0.5
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def process_line(self, line: Line) -> None:
+        self.notes.append(f"{line.name} | {line.text}")
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def show(self, snapshot: Snapshot) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def supervise(folder: Path, source: str, *, drain_deadline: str = "2s") -> tuple[int, list[str], list[str]]:
+    """Run one process of this source as the only essential one: (exit code, failures, notes)."""
+    config = {"version": 1, "store": {"dir": str(folder)}, "runtime": {"dir": str(folder)}}
+    config["runtime"] |= {"drain_deadline": drain_deadline}  # type: ignore[operator]  # a map of maps
+    view = Notes()
+    pipeline = [(Spec("fifo", "fifo", 2), Command([sys.executable, "-c", source]))]
+    clock = SystemClock()
+    with Processes() as processes:
+        outcome = Supervisor(
+            Plan(parse(config)), pipeline, processes, view, clock=clock, started_s=clock.now_s()
+        ).run()
+    return outcome.exit_code, outcome.failures, view.notes
+
+
+def test_a_role_that_dies_at_its_start_again_and_again_ends_the_pipeline_with_3(cli: Cli) -> None:
+    code, failures, notes = supervise(cli.folder, "import sys; sys.exit('no luck today')")
+    assert code == 3
+    assert failures == ["fifo failed 6 times right after its start (exit code 1)"]
+    assert notes[-1].endswith("no luck today")
+
+
+def test_a_role_that_does_not_leave_is_killed_at_the_deadline_with_4(cli: Cli) -> None:
+    source = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "os.kill(os.getppid(), signal.SIGTERM)\n"
+        "time.sleep(60)\n"
+    )
+    code, failures, _ = supervise(cli.folder, source, drain_deadline="1s")
+    assert code == 4
+    assert failures == ["the drain was not over after 1 s"]
+
+
+def test_children_of_a_process_that_ended_are_killed_before_its_successor(cli: Cli) -> None:
+    source = "import subprocess; subprocess.Popen(['sleep', '77']).pid; raise SystemExit(2)"
+    code, _, _ = supervise(cli.folder, source)
+    assert code == 2
+
+    def sleeping() -> list[Path]:
+        return [p for p in Path("/proc").glob("[0-9]*/cmdline") if _reads(p) == b"sleep\x0077\x00"]
+
+    # Killed, a process is gone a moment later; not killed, this one would stay for over a minute.
+    eventually(lambda: sleeping() == [], "the child to be gone")
+
+
+def _reads(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,83 @@
+"""A peer that keeps no rule: raw frames on a pipeline's sockets, and what comes back."""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgpack
+import zmq
+
+from deltawire.common.wire.identity import host_id, process_started
+
+
+class Attacker:
+    """One DEALER on ``endpoint`` with the identity ``<name>.<nonce>``; nothing it sends is checked."""
+
+    def __init__(self, context: zmq.Context, endpoint: str, name: str = "stranger") -> None:
+        self.name = name
+        self.nonce = secrets.token_hex(4)
+        self.session = 0
+        self._n = 0
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.IDENTITY, f"{name}.{self.nonce}".encode())
+        self._socket.connect(endpoint)
+
+    def raw(self, data: bytes) -> None:
+        self._socket.send(data)
+
+    def message(self, kind: Any, session: Any, n: Any, *body: Any, version: Any = 1) -> None:
+        """A message as msgpack has it, with whatever head."""
+        self.raw(msgpack.packb([version, kind, session, n, *body]))
+
+    def say(self, kind: str, *body: Any) -> None:
+        """The next message of the session."""
+        self._n += 1
+        self.message(kind, self.session, self._n, *body)
+
+    def hello(self, role: str, body: Any, *, name: Any = None, pid: Any = None) -> None:
+        me = os.getpid()
+        who = [role, name or self.name, self.nonce, pid or me, process_started(me), host_id()]
+        self.message("hello", 0, 0, *who, body)
+
+    def join(self, role: str, body: dict[str, Any]) -> None:
+        """A hello that is welcomed; messages can be said afterwards."""
+        self.hello(role, body)
+        answer = self.wait_for("welcome")
+        self.session, self._n = answer[2], 0
+
+    def beat(self) -> None:
+        self.message("beat", self.session, 0, 1)
+
+    def wait_for(self, *kinds: str, seconds: float = 10.0) -> list[Any]:
+        """The first answer of one of these kinds, as the whole message."""
+        seen = []
+        deadline = time.monotonic() + seconds
+        while (left_s := deadline - time.monotonic()) > 0:
+            if self._socket.poll(int(left_s * 1000)):
+                answer = msgpack.unpackb(self._socket.recv())
+                if answer[1] in kinds:
+                    return answer
+                seen.append(answer[1])
+        raise AssertionError(f"no {' or '.join(kinds)} within {seconds} s; came: {seen[:20]}")
+
+    def drain(self) -> None:
+        """Throw away what has come."""
+        while self._socket.poll(0):
+            self._socket.recv()
+
+    def close(self) -> None:
+        self._socket.close(linger=0)
+
+
+@contextmanager
+def attacker(endpoint: str, name: str = "stranger") -> Iterator[Attacker]:
+    with zmq.Context() as context:
+        made = Attacker(context, endpoint, name)
+        try:
+            yield made
+        finally:
+            made.close()

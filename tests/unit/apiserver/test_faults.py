@@ -1,0 +1,120 @@
+"""The plan of faults: which request meets which, how often, and what is refused."""
+
+import pytest
+
+from deltawire.apiserver.core.api import ApiCore
+from deltawire.apiserver.faults.plan import FAULTS_MAX, Fault, FaultPlan
+from deltawire.common.errors import StatusError
+
+ALL = ("error", "latency")
+
+
+def met(plan: FaultPlan, resource: str = "pods", verb: str = "list") -> list[str]:
+    return [fault.kind for fault in plan.take(ALL, resource, verb)]
+
+
+def test_a_fault_meets_its_resource_and_verb_only() -> None:
+    plan = FaultPlan()
+    plan.add(Fault("error", resource="pods", verb="list"))
+    assert met(plan) == ["error"]
+    assert met(plan, resource="nodes") == []
+    assert met(plan, verb="get") == []
+    assert plan.take(("latency",), "pods", "list") == []
+
+
+def test_a_counted_fault_is_gone_when_it_is_used_up() -> None:
+    plan = FaultPlan()
+    plan.add(Fault("error", count=2))
+    plan.add(Fault("latency"))
+    assert [met(plan) for _ in range(3)] == [["error", "latency"], ["error", "latency"], ["latency"]]
+    assert [fault.kind for fault in plan.faults] == ["latency"]
+    assert plan.met == {"error": 2, "latency": 3}
+
+
+def test_clearing_one_leaves_the_others() -> None:
+    plan = FaultPlan()
+    first, second = plan.add(Fault("error")), plan.add(Fault("latency"))
+    assert plan.clear(first.id) == 1
+    assert plan.clear(first.id) == 0
+    assert met(plan) == ["latency"]
+    assert (plan.is_cleared(first), plan.is_cleared(second)) == (True, False)
+    assert plan.clear() == 1
+    assert plan.is_cleared(second)
+    assert not plan.is_cleared(plan.add(Fault("error")))
+
+
+def test_whoever_listens_hears_of_changes() -> None:
+    plan = FaultPlan()
+    heard: list[int] = []
+    plan.on_change(lambda: heard.append(len(plan.faults)))
+    plan.add(Fault("error"))
+    plan.clear()
+    assert heard == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("explode"),
+        Fault("error", 404),
+        Fault("latency", -1),
+        Fault("latency", float("nan")),
+        Fault("latency", float("inf")),
+        Fault("latency", 1e9),
+        Fault("slow", 0),
+        Fault("error", count=0),
+    ],
+)
+def test_what_makes_no_sense_is_refused(fault: Fault) -> None:
+    with pytest.raises(StatusError) as refused:
+        FaultPlan().add(fault)
+    assert refused.value.code == 400
+
+
+def test_faults_are_bounded() -> None:
+    plan = FaultPlan()
+    for _ in range(FAULTS_MAX):
+        plan.add(Fault("error"))
+    with pytest.raises(StatusError) as refused:
+        plan.add(Fault("error"))
+    assert refused.value.code == 429
+
+
+def names(core: ApiCore) -> list[str]:
+    return [record.name for record in core.list("configmaps").records]
+
+
+def test_a_rewound_store_is_as_it_was_and_gives_its_versions_again(core: ApiCore) -> None:
+    for name in "ab":
+        core.create("configmaps", {"metadata": {"name": name}}, "default")
+    then = core.store.version
+    before = core.get("configmaps", "a", "default").body
+    watch = core.watch("configmaps")
+    core.patch("configmaps", lambda o: {**o, "data": {"x": "1"}}, "a", "default")
+    core.delete("configmaps", "b", "default")
+    core.create("configmaps", {"metadata": {"name": "c"}}, "default")
+    core.rewind(then)
+    assert names(core) == ["a", "b"]
+    assert core.get("configmaps", "a", "default").body == before
+    watch.take(1 << 20)
+    watch.take(1 << 20)
+    assert watch.is_over
+    again = core.create("configmaps", {"metadata": {"name": "d"}}, "default")
+    assert again.version == then + 1
+    assert names(core) == ["a", "b", "d"]
+
+
+def test_a_version_that_never_was_or_is_forgotten_cannot_be_gone_back_to(core: ApiCore) -> None:
+    core.create("configmaps", {"metadata": {"name": "a"}}, "default")
+    then = core.store.version
+    core.create("configmaps", {"metadata": {"name": "b"}}, "default")
+    codes = []
+    for version in (0, core.store.version + 1):
+        with pytest.raises(StatusError) as refused:
+            core.rewind(version)
+        codes.append(refused.value.code)
+    core.compact()
+    with pytest.raises(StatusError) as refused:
+        core.rewind(then)
+    assert [*codes, refused.value.code] == [400, 400, 410]
+    assert names(core) == ["a", "b"]

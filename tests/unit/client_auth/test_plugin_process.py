@@ -1,0 +1,95 @@
+"""Real programs: small scripts of the interpreter that runs the tests."""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from deltawire.client.auth import plugin_process
+from deltawire.client.auth.plugin_process import PRINTED_BYTES_MAX, run
+from deltawire.common.clock import SystemClock
+from deltawire.common.errors import CredentialsError
+
+
+def script(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def finish(argv: list[str], **env: str) -> plugin_process.Finished:
+    return run(argv, {"PATH": os.environ["PATH"], **env}, is_interactive=False, clock=SystemClock())
+
+
+def test_output_and_exit_code_come_back():
+    found = finish(script("import os,sys; print(os.environ['X']); sys.exit(3)"), X="1")
+    assert (found.exit_code, found.printed) == (3, b"1\n")
+
+
+def test_arguments_are_no_shell_words(tmp_path: Path):
+    found = finish([sys.executable, "-c", "import sys; print(sys.argv[1:])", "$HOME; touch x", "a b"])
+    assert found.printed.decode().strip() == "['$HOME; touch x', 'a b']"
+
+
+def test_a_plugin_that_asks_nobody_reads_nothing_from_stdin():
+    assert finish(script("import sys; print(repr(sys.stdin.read()))")).printed == b"''\n"
+
+
+@pytest.mark.parametrize("name", ["deltawire-no-such-plugin", "/nowhere/plugin"])
+def test_a_program_that_is_not_there_is_named(name: str):
+    with pytest.raises(CredentialsError, match="not installed: not found") as found:
+        finish([name])
+    assert name in str(found.value)
+
+
+def test_a_file_that_is_no_program_is_named(tmp_path: Path):
+    (tmp_path / "plain").write_text("text")
+    with pytest.raises(CredentialsError, match="cannot be run: Permission denied"):
+        finish([str(tmp_path / "plain")])
+
+
+@pytest.mark.parametrize("last", ["time.sleep(60)", "pass"])
+def test_a_slow_plugin_is_stopped_with_its_children(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last: str
+):
+    monkeypatch.setattr(plugin_process, "PLUGIN_TIMEOUT_S", 0.5)
+    pid_file = tmp_path / "pid"
+    code = (
+        "import subprocess,sys,time;"
+        "c=subprocess.Popen([sys.executable,'-c','import time; time.sleep(60)']);"
+        f"open({str(pid_file)!r},'w').write(str(c.pid)); {last}"
+    )
+    with pytest.raises(CredentialsError, match="was stopped: not done after"):
+        finish(script(code))
+    child = int(pid_file.read_text()) if pid_file.exists() else None
+    deadline = time.monotonic() + 5
+    while child is not None and _runs(child):
+        assert time.monotonic() < deadline, "the plug-in's child lives on"
+        time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_plugin_that_never_stops_printing_is_stopped():
+    with pytest.raises(CredentialsError, match=f"more than {PRINTED_BYTES_MAX} bytes"):
+        finish(script("while True: print('x' * 65536)"))
+
+
+def test_several_may_run_at_once():
+    found: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda i=i: found.append(finish(script(f"print({i})")).printed))
+        for i in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(found) == [b"0\n", b"1\n", b"2\n"]

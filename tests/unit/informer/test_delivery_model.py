@@ -1,0 +1,255 @@
+"""Random deltas, acks, failures, deaths of handlers and workers: whatever happened, at rest every group has
+seen the last state or the deletion of every key, in order, and no deletion was missed (P2, P3, P4, P9)."""
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from deltawire.informer.delivery import OUTSTANDING_MAX
+from deltawire.informer.events import Event
+from tests.support.shard_rig import Handler, ShardRig
+
+KEYS = [f"{namespace}/k{number}" for namespace in "ab" for number in range(4)]
+
+
+@dataclass
+class Seen:
+    """What one group has been told and has acknowledged, checked as it goes."""
+
+    delivery: str
+    live: dict[str, tuple[str, int]] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    versions: dict[str, list[int]] = field(default_factory=dict)
+    sent: dict[str, set[str]] = field(default_factory=dict)
+
+    def send(self, event: Event) -> None:
+        self.sent.setdefault(event[3], set()).add(event[2])
+
+    def acknowledge(self, event: Event) -> None:
+        _, key, kind, uid, version, *_ = event
+        number = int(version)
+        assert uid not in self.deleted or kind == "D", f"{key}: {kind} of {uid} after its deletion"
+        held = self.live.get(key)
+        if kind == "D":
+            assert held is None or held[0] == uid, f"{key}: deletion of {uid}, but {held} is live"
+            self.live.pop(key, None)
+            self.deleted.add(uid)
+            return
+        assert held is None or held[0] == uid, f"{key}: {kind} of {uid} without the deletion of {held}"
+        if held is not None:
+            assert number >= held[1], f"{key}: back from {held[1]} to {number}"
+        if kind == "U":
+            assert held is not None, f"{key}: an update before its add"
+        self.live[key] = (uid, number)
+        versions = self.versions.setdefault(uid, [])
+        if not versions or versions[-1] != number:
+            versions.append(number)
+
+
+class World:
+    """A cluster of a few keys, one shard, groups of both deliveries."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.rig = ShardRig(folder)
+        self.version = 100
+        self.uids = 0
+        self.truth: dict[str, tuple[str, int]] = {}
+        self.every_version: dict[str, list[int]] = {}
+        self.generation = 0
+        self.seen = {"latest": Seen("latest"), "every": Seen("every")}
+        self.handlers: dict[str, list[tuple[Handler, list[Event]]]] = {"latest": [], "every": []}
+        self.names = 0
+        self.relists = 0
+
+    def change(self) -> None:
+        deltas = []
+        for _ in range(self.random.randint(1, 5)):
+            key = self.random.choice(KEYS)
+            self.version += 1
+            held = self.truth.get(key)
+            if held is None:
+                self.uids += 1
+                self.truth[key] = (f"u{self.uids}", self.version)
+                kind = "A"
+            elif self.random.random() < 0.3:
+                deltas.append(("D", key, held[0], str(self.version)))
+                del self.truth[key]
+                continue
+            else:
+                self.truth[key] = (held[0], self.version)
+                kind = "U"
+            uid, version = self.truth[key]
+            deltas.append((kind, key, uid, str(version)))
+            self.every_version.setdefault(uid, []).append(version)
+        self.rig.pop(*deltas)
+
+    def miss_and_relist(self) -> None:
+        """Changes that the watch did not bring, then a list; perhaps one that is cut in the middle."""
+        for key in self.random.sample(KEYS, 3):
+            self.version += 1
+            self.uids += 1
+            if self.random.random() < 0.5:
+                self.truth.pop(key, None)
+            else:
+                self.truth[key] = (f"u{self.uids}", self.version)
+                self.every_version.setdefault(f"u{self.uids}", []).append(self.version)
+        self.generation += 1
+        self.rig.begin(self.generation)
+        items = [("R", key, uid, str(version)) for key, (uid, version) in self.truth.items()]
+        self.random.shuffle(items)
+        if self.random.random() < 0.3:
+            self.rig.pop(*items[: len(items) // 2])
+            if self.random.random() < 0.5:
+                self.rig.reopen()
+                self.lose_handlers()
+            self.generation += 1
+            self.rig.begin(self.generation)
+        if items:
+            self.rig.pop(*items)
+        self.rig.end(str(self.version), self.generation)
+
+    def join(self) -> None:
+        delivery = self.random.choice(["latest", "every"])
+        if len(self.handlers[delivery]) < 2:
+            self.names += 1
+            handler = self.rig.join(
+                delivery,
+                f"r{self.names}",
+                window=self.random.choice([1, 2, 100]),
+                delivery=delivery,
+            )
+            self.handlers[delivery].append((handler, []))
+
+    def lose_handlers(self) -> None:
+        """The worker is gone: its handlers' sessions too, and here the handlers themselves."""
+        for found in self.handlers.values():
+            for handler, _ in found:
+                self.rig.dead.add(handler.nonce)
+            found.clear()
+
+    def handle(self) -> None:
+        for group, by_replica in self.rig.shard.deliver():
+            for handler, inbox in self.handlers[group]:
+                inbox += by_replica.get(handler.identity, [])
+                for event in by_replica.get(handler.identity, []):
+                    self.seen[group].send(event)
+        for group, found in self.handlers.items():
+            for handler, inbox in found:
+                self.random.shuffle(inbox)
+                for event in [inbox.pop() for _ in range(self.random.randint(0, len(inbox)))]:
+                    if self.random.random() < 0.15:
+                        assert handler.answer(event, 1, after_s=0.1, error="try again")
+                    elif handler.answer(event):
+                        self.seen[group].acknowledge(event)
+                    else:
+                        raise AssertionError("an ack of a held event was refused")
+
+    def step(self) -> None:
+        choice = self.random.random()
+        if choice < 0.45:
+            self.change()
+        elif choice < 0.8:
+            self.handle()
+        elif choice < 0.86:
+            self.join()
+        elif choice < 0.9:
+            self.miss_and_relist()
+        elif choice < 0.93:
+            self.lose_one()
+        elif choice < 0.96:
+            # Nothing that a group acknowledged is lost once it is committed.
+            self.rig.shard.flush()
+            self.rig.reopen()
+            self.lose_handlers()
+        else:
+            self.rig.clock.advance(0.2)
+
+    def lose_one(self) -> None:
+        group = self.random.choice(["latest", "every"])
+        if self.handlers[group]:
+            handler, _ = self.handlers[group].pop()
+            handler.die()
+
+    def settle(self) -> None:
+        for group in ("latest", "every"):
+            if not self.handlers[group]:
+                self.names += 1
+                handler = self.rig.join(group, f"r{self.names}", delivery=group)
+                self.handlers[group].append((handler, []))
+        shard = self.rig.shard
+        for _ in range(20_000):
+            self.rig.clock.advance(1.0)
+            self.handle()
+            if not any(shard.pending(group) for group in shard.groups.values()):
+                break
+        shard.flush()
+
+    def check(self) -> None:
+        expected = {key: (uid, str(version)) for key, (uid, version) in self.truth.items()}
+        assert self.rig.stored() == expected
+        for group, seen in self.seen.items():
+            assert seen.live == self.truth, group
+            state = self.rig.shard.groups[group]
+            assert self.rig.shard.pending(state) == 0
+            assert state.position == self.rig.shard.seq
+            gone = {uid for uid, kinds in seen.sent.items() if kinds - {"D"}}
+            alive = {uid for uid, _ in self.truth.values()}
+            assert gone - alive <= seen.deleted, "a deletion was missed"
+        assert self.rig.shard.indexer.rows(b"gone") == []
+        assert self.rig.shard.indexer.rows(b"history") == []
+        assert self.rig.shard.indexer.rows(b"parked") == []
+        assert self.rig.shard.indexer.rows(b"owed") == []
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_happened_every_group_sees_the_store_at_rest(tmp_path: Path, seed: int) -> None:
+    world = World(tmp_path / "shard", seed)
+    world.generation = 1
+    world.rig.list("100")
+    world.join()
+    for _ in range(250):
+        world.step()
+    world.settle()
+    world.check()
+    world.rig.shard.close(clean=False)
+
+
+def test_every_sees_each_version_that_was_stored_after_it_came(tmp_path: Path) -> None:
+    rig = ShardRig(tmp_path / "shard")
+    rig.list("100")
+    handler = rig.join("e", delivery="every", window=1)
+    versions = [str(v) for v in range(101, 131)]
+    for version in versions:
+        rig.pop(("A" if version == "101" else "U", "a/k", "u1", version))
+    first = handler.take()
+    rig.shard.flush()
+    rig.dead.add(handler.nonce)
+    rig.reopen()
+    rest = rig.join("e", "r1", delivery="every", window=1).work()
+    assert [event[4] for event in first] == ["101"]
+    assert [event[4] for event in rest] == versions
+    assert [event[2] for event in rest] == ["A"] + ["U"] * 29
+    rig.shard.close(clean=False)
+
+
+def test_a_slow_key_stops_the_scan_only_at_its_bound(tmp_path: Path) -> None:
+    rig = ShardRig(tmp_path / "shard")
+    rig.list("1")
+    handler = rig.join(window=10)
+    rig.pop(("A", "a/slow", "s", "2"))
+    (slow,) = handler.take()
+    for number in range(OUTSTANDING_MAX + 50):
+        if number % 500 == 0:
+            handler.work()
+        rig.pop(("A", f"a/k{number}", f"u{number}", str(number + 3)))
+    handler.work()
+    group = rig.shard.groups["g"]
+    assert len(group.order) == OUTSTANDING_MAX
+    assert group.position < slow[0]
+    assert handler.answer(slow)
+    handler.work()
+    assert rig.shard.pending(group) == 0
+    rig.shard.close(clean=False)
