@@ -176,6 +176,8 @@ class Supervisor:
     def _end_in_time(self, now_s: float) -> None:
         if self._for_s is None or self._machine.is_draining or self._uptime_s() < self._for_s:
             return
+        if self._is_server_awaited:
+            return  # there is nobody yet whose churn could be stopped, nor anything to compare with
         if self._ending.turn(now_s, self._model):
             self._do(self._machine.drain(now_s))
 

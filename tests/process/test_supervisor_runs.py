@@ -1,6 +1,7 @@
 """The supervisor with real processes: a run that ends by itself, kills, and what is left afterwards."""
 
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import pytest
 from deltawire.cli.supervisor.machine import Spec
 from deltawire.cli.supervisor.processes import Command, Line, Processes
 from deltawire.cli.supervisor.status_types import Snapshot
-from deltawire.cli.supervisor.supervisor import Supervisor
+from deltawire.cli.supervisor.supervisor import Embedded, Supervisor
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
@@ -109,6 +110,34 @@ def test_a_role_that_dies_at_its_start_again_and_again_ends_the_pipeline_with_3(
     assert code == 3
     assert failures == ["fifo failed 6 times right after its start (exit code 1)"]
     assert notes[-1].endswith("no luck today")
+
+
+def test_a_run_shorter_than_the_start_of_its_api_server_ends_after_that_start(cli: Cli) -> None:
+    kubeconfig = cli.folder / "kubeconfig"
+    source = f"import pathlib, time; time.sleep(1); pathlib.Path({str(kubeconfig)!r}).touch(); time.sleep(60)"
+    was_there: list[bool] = []
+
+    def stop_churn() -> None:
+        was_there.append(kubeconfig.exists())
+        # No role ever reports here: a signal ends the wait for their reports.
+        os.kill(os.getpid(), signal.SIGINT)
+
+    config = {"version": 1, "store": {"dir": str(cli.folder)}, "runtime": {"dir": str(cli.folder)}}
+    pipeline = [(Spec("apiserver", "apiserver", 3), Command([sys.executable, "-c", source]))]
+    clock = SystemClock()
+    with Processes() as processes:
+        supervisor = Supervisor(
+            Plan(parse(config)),
+            pipeline,
+            processes,
+            Notes(),
+            clock=clock,
+            started_s=clock.now_s(),
+            for_s=0.0,
+            embedded=Embedded(kubeconfig, stop_churn),
+        )
+        supervisor.run()
+    assert was_there == [True]
 
 
 def test_a_role_that_does_not_leave_is_killed_at_the_deadline_with_4(cli: Cli) -> None:
