@@ -9,6 +9,7 @@ from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.failures import status_error, transport_error
 from deltawire.client.rest.request import Request
 from deltawire.client.rest.upgrade import Upgrade
+from deltawire.client.transport.tls_socket import wrapping
 from deltawire.common.errors import TransportError
 
 # As client-go: a ping each 5 s, and 12 of them unanswered are the end (semantics §28.3).
@@ -108,7 +109,7 @@ def _open(upgrade: Upgrade, protocols: Sequence[str]) -> WebSocket:
         connection = closing.enter_context(
             connect(
                 upgrade.url,
-                ssl=upgrade.context,
+                ssl=None if upgrade.context is None else wrapping(upgrade.context),
                 server_hostname=(upgrade.server_name or None) if upgrade.context is not None else None,
                 subprotocols=[Subprotocol(name) for name in protocols],
                 additional_headers=list(upgrade.headers),
