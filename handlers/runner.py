@@ -215,9 +215,14 @@ class Runner:
                     self._queries.lost(link.number)
 
     def _close(self) -> None:
-        if self._executor.close(0.0 if self._dispatch.calls_out else EXECUTOR_GRACE_S):
+        has_ended = self._executor.close(0.0 if self._dispatch.calls_out else EXECUTOR_GRACE_S)
+        if has_ended:
             self._executor.results.close()
         self._heartbeat.stop()
+        if has_ended and not self._dispatch.calls_out:
+            # Without it a worker would wait for its silence: events may have been sent since our last look.
+            for link in self._links:
+                link.goodbye()
         for link in self._links:
             link.close(LINGER_MS)
         self._control.close()

@@ -150,8 +150,12 @@ class WorkerLink:
         """Asks for stored objects; the `Answer` bears ``number``. False if no session is open."""
         return self.link.send("query", number, informer, shard, verb, *arguments)
 
+    def goodbye(self) -> None:
+        """Says that no call is under way any more, and none will be: what was sent and not begun may go to another."""
+        self.link.send("bye")
+
     def close(self, linger_ms: int = 0) -> None:
-        """Gives libzmq ``linger_ms`` for acks that are still in the socket, in the background."""
+        """Gives libzmq ``linger_ms`` for what is still in the socket, in the background."""
         self.link.socket.close(linger=linger_ms)
 
     def _hello(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from deltawire.informer.group_memory import CoalescedKeys, OldVersions, OwedAdds
 from deltawire.informer.group_state import EVERY, GroupState, KnownReplica
 from deltawire.informer.held_calls import held_change
 from deltawire.informer.parking import ParkingLot, parked_of
-from deltawire.informer.replica import Replica
+from deltawire.informer.replica import Departure, Replica
 
 AFTER_S_MAX = 7 * 86_400.0
 # What a key waits after its handler died on it: doubled each time.
@@ -132,20 +132,17 @@ class Group:
         if self.resync_s and self.resync_at == float("inf"):
             self.resync_at = now + self.resync_s
 
-    def leave(self, identity: bytes, reason: str, now: float, *, is_alive: bool = False) -> None:
-        """A replica is gone: what it held counts as failed, since it may be what killed it.
-
-        ``is_alive``: only the session is over. It says hello again and names the calls it is in; the rest waits
-        for that, and is no failure.
-        """
+    def leave(self, identity: bytes, reason: str, now: float, how: Departure = Departure.DIED) -> None:
+        """A replica is gone; ``how`` decides what the keys that it held wait for."""
         replica = self.replicas.pop(identity, None)
         if replica is None:
             return
         if replica.awaited_by is self:
             replica.awaited_by = None
         for flight in [f for f in self.in_flight.values() if f.replica is replica]:
-            if is_alive:
-                self._park(flight, flight.attempt - 1, now + _HELLO_WAIT_S, "", dead=False, solo=flight.solo)
+            if how is not Departure.DIED:
+                wait_s = _HELLO_WAIT_S if how is Departure.SESSION else 0.0
+                self._park(flight, flight.attempt - 1, now + wait_s, "", dead=False, solo=flight.solo)
                 continue
             wait_s = min(_DEATH_WAIT_S_MAX, _DEATH_WAIT_S * 2 ** min(flight.attempt, 20))
             self.counters.failed += 1

@@ -13,7 +13,7 @@ from deltawire.common.wire.session import Peer
 from deltawire.informer.events import Event
 from deltawire.informer.group_state import EVERY, LATEST, KnownReplica
 from deltawire.informer.indexer import OwnerLost
-from deltawire.informer.replica import Replica
+from deltawire.informer.replica import Departure, Replica
 from deltawire.informer.shard import GroupOptions, Shard
 from deltawire.informer.shared_informer import SharedInformer
 
@@ -27,6 +27,7 @@ _LONG_S = 3.2e10
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # How a session ends when the process lives on (common.wire.listener).
 _ALIVE = ("said hello again", "messages between us were lost")
+_LEFT = "it has left"
 
 
 class HandlerHello(msgspec.Struct, frozen=True):
@@ -171,9 +172,7 @@ class HandlersLink:
         log.info("handler %s is gone: %s", event.peer.name, event.reason)
         for name in hello.informers:
             for shard in self._informers[name].shards.values():
-                shard.leave(
-                    hello.group, replica.identity, event.reason, is_alive=event.reason.startswith(_ALIVE)
-                )
+                shard.leave(hello.group, replica.identity, event.reason, _departure(event.reason))
         self._synced = {told for told in self._synced if told[0] != replica.identity}
         self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
 
@@ -182,6 +181,9 @@ class HandlersLink:
             self._acks(peer, body)
         elif kind == "query":
             self._query(peer, body)
+        elif kind == "bye":
+            if self.listener is not None:
+                self.listener.let_go(peer, _LEFT)
         else:
             raise ProtocolError("this kind of message is unknown here")
 
@@ -259,6 +261,12 @@ class HandlersLink:
                     if told not in self._synced and self.listener is not None:
                         self._synced.add(told)
                         self.listener.send(identity, "synced", shard.informer, shard.number)
+
+
+def _departure(reason: str) -> Departure:
+    if reason == _LEFT:
+        return Departure.LEFT
+    return Departure.SESSION if reason.startswith(_ALIVE) else Departure.DIED
 
 
 def _place(replica: Replica, shard: Shard) -> tuple[bytes, str, int]:

@@ -1,6 +1,21 @@
 """One process of a handler group as this worker sees it: how much it may hold, how much it does."""
 
+from enum import Enum
+
 from deltawire.informer.group_state import KnownReplica
+
+
+class Departure(Enum):
+    """How a replica went, which decides what becomes of the keys that it held.
+
+    ``DIED``: one of them may be what killed it, so they count as failed. ``SESSION``: only the session is over; it says
+    hello again and names the calls it is in, and the rest waits for that. ``LEFT``: it said goodbye, with no
+    call under way, so the rest never began and goes to another at once.
+    """
+
+    DIED = "died"
+    SESSION = "session"
+    LEFT = "left"
 
 
 class Replica:

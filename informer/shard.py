@@ -30,7 +30,7 @@ from deltawire.informer.indexer import Indexer
 from deltawire.informer.ledger import LedgerKeeper, LedgerState, Life, groups_of
 from deltawire.informer.lost import minimal_object
 from deltawire.informer.pins import PinWatch
-from deltawire.informer.replica import Replica
+from deltawire.informer.replica import Departure, Replica
 
 log = logging.getLogger(__name__)
 
@@ -164,11 +164,11 @@ class Shard:
         with self.indexer.view() as view:
             group.join(replica, held, view, now)
 
-    def leave(self, name: str, identity: bytes, reason: str, *, is_alive: bool) -> None:
-        """A replica is gone, or (``is_alive``) only its session."""
+    def leave(self, name: str, identity: bytes, reason: str, how: Departure) -> None:
+        """A replica is gone, or only its session."""
         group = self.groups.get(name)
         if group is not None:
-            group.leave(identity, reason, self._clock.wall_s(), is_alive=is_alive)
+            group.leave(identity, reason, self._clock.wall_s(), how)
 
     def forget(self, name: str) -> bool:
         """Remove a group and all that is kept for it. False if it is not known."""

@@ -99,6 +99,10 @@ class Listener:
         self._end(peer.identity, reason)
         self._answer(peer.identity, pack("reset", session, 0))
 
+    def let_go(self, peer: Peer, reason: str) -> None:
+        """Ends the session of a peer that has said goodbye. A Gone follows."""
+        self._end(peer.identity, reason)
+
     def send(self, identity: bytes, kind: str, *body: Any) -> bool:
         """Sends to a peer with a session; False if there is none (any more): a Gone was or will be reported.
 

@@ -39,6 +39,7 @@ class Worker:
         self.hellos: list[dict[str, Any]] = []
         self.acks: list[list[Any]] = []
         self.queries: list[list[Any]] = []
+        self.byes: list[int] = []  # how many acks had come before
         self.gone = 0
 
     def turn(self) -> None:
@@ -51,6 +52,8 @@ class Worker:
             elif isinstance(event, Gone):
                 self.gone += 1
                 self.peer = None
+            elif isinstance(event, Arrived) and event.kind == "bye":
+                self.byes.append(len(self.acks))
             elif isinstance(event, Arrived) and event.kind == "acks":
                 self.acks += [[event.body[0], event.body[1], *row] for row in event.body[2]]
             elif isinstance(event, Arrived) and event.kind == "query":
@@ -295,6 +298,8 @@ def test_a_drained_replica_ends_its_calls_and_begins_no_other(scene: Scene) -> N
     assert worker.acked()[2:] == [("ns/a", 1, 0)]
     assert lines(scene) == ["begin ns/a", "end ns/a"]
     assert replica.exit_code == 0
+    worker.until(lambda: worker.byes, "a goodbye")
+    assert worker.byes == [3], "its last word comes once, after the acks"
 
 
 def test_a_drain_that_takes_too_long_ends_with_code_4(scene: Scene) -> None:
@@ -305,6 +310,10 @@ def test_a_drain_that_takes_too_long_ends_with_code_4(scene: Scene) -> None:
     replica.stop.set()
     replica.join()
     assert replica.exit_code == 4
+    for _ in range(10):
+        worker.listener.socket.poll(20)
+        worker.turn()
+    assert worker.byes == [], "the call may go on"
     (scene.folder / "gate").touch()
 
 

@@ -244,6 +244,19 @@ def test_a_restarted_worker_says_how_far_it_is_and_sends_nothing_twice(rig: Rig)
     assert [event[2:5] for event in replica.events()[1:]] == [["U", "u1", "101"]]
 
 
+def test_a_worker_waits_for_no_ack_of_a_replica_that_has_left(rig: Rig) -> None:
+    rig.start()
+    broker, replica = rig.broker(), rig.replica()
+    broker.open()
+    broker.list("100", ("a/k", "u1", "50"))
+    rig.until(replica.events, "the event")
+    # It went before it saw the event.
+    replica.link.send("bye")
+    rig.turning.remove(replica)
+    rig.stop()
+    assert rig.codes == [0]
+
+
 def test_another_cluster_is_refused_and_nothing_is_swept(rig: Rig) -> None:
     worker = rig.start()
     broker = rig.broker()

@@ -16,7 +16,7 @@ from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
 from deltawire.informer.events import Event
 from deltawire.informer.group_state import KnownReplica
 from deltawire.informer.ledger import Ledger
-from deltawire.informer.replica import Replica
+from deltawire.informer.replica import Departure, Replica
 from deltawire.informer.shard import GroupOptions, Shard
 from deltawire.informer.shared_informer import SharedInformer
 from tests.support.shard_rig import body_of
@@ -105,7 +105,7 @@ class Machine:
             events += sent
             for event in sent:
                 self.shard.groups[group].acknowledge(identity, event[1], event[0], event[7], 0, 0.0, "", 0.0)
-        self.shard.leave(group, identity, "gone", is_alive=True)
+        self.shard.leave(group, identity, "gone", Departure.SESSION)
         self.shard.flush()
         return events
 

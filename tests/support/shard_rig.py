@@ -11,7 +11,7 @@ from deltawire.common.store.layout import Row
 from deltawire.informer.events import Event
 from deltawire.informer.group_state import KnownReplica
 from deltawire.informer.indexer import Indexer
-from deltawire.informer.replica import Replica
+from deltawire.informer.replica import Departure, Replica
 from deltawire.informer.shard import GroupOptions, Shard
 
 
@@ -166,7 +166,7 @@ class Handler:
 
     def die(self, reason: str = "killed") -> None:
         self.rig.dead.add(self.nonce)
-        self.rig.shard.leave(self.group, self.identity, reason, is_alive=False)
+        self.rig.shard.leave(self.group, self.identity, reason, Departure.DIED)
 
 
 def brief(events: Sequence[Event]) -> list[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ import pytest
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
 from deltawire.informer import parking
 from deltawire.informer.events import COALESCED, GAP, INITIAL
+from deltawire.informer.replica import Departure
 from tests.support.shard_rig import ShardRig, body_of, brief
 
 RETRY, DEAD = 1, 2
@@ -349,7 +350,7 @@ def test_a_session_that_ends_while_the_process_lives_is_no_failure(rig: ShardRig
     rig.pop(("A", "a/l", "u2", "101"))
     handler = rig.join()
     held, waiting = handler.take()
-    rig.shard.leave("g", handler.identity, "said hello again", is_alive=True)
+    rig.shard.leave("g", handler.identity, "said hello again", Departure.SESSION)
     again = rig.join(name="r0", held=[(held[1], held[0], held[7])])
     assert again.take() == []
     assert again.answer(held)
@@ -358,6 +359,19 @@ def test_a_session_that_ends_while_the_process_lives_is_no_failure(rig: ShardRig
     assert brief([event]) == brief([waiting])
     assert event[6] == 1
     assert again.answer(event)
+    assert rig.shard.pending(rig.shard.groups["g"]) == 0
+
+
+def test_what_a_replica_that_left_was_sent_goes_to_another_at_once_and_is_no_failure(rig: ShardRig) -> None:
+    handler = rig.join()
+    sent = handler.take()
+    rig.shard.leave("g", handler.identity, "it has left", Departure.LEFT)
+    another = rig.join(name="r1")
+    again = another.take()
+    assert brief(again) == brief(sent)
+    assert [event[6] for event in again] == [1]  # the first attempt
+    assert rig.shard.groups["g"].counters.failed == 0
+    assert another.answer(again[0])
     assert rig.shard.pending(rig.shard.groups["g"]) == 0
 
 

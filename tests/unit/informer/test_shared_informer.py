@@ -13,7 +13,7 @@ from deltawire.common.errors import CapacityError, DeltawireError, StateError
 from deltawire.informer import generation
 from deltawire.informer.asks import Asks
 from deltawire.informer.group_state import KnownReplica
-from deltawire.informer.replica import Replica
+from deltawire.informer.replica import Departure, Replica
 from deltawire.informer.shard import GroupOptions
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.status import status_of
@@ -217,7 +217,7 @@ def test_a_running_group_is_not_forgotten(make: Make) -> None:
     with pytest.raises(DeltawireError, match="is running"):
         asks.answer("forget", {"group": "g"})
     for shard in informer.shards.values():
-        shard.leave("g", identity, "gone", is_alive=False)
+        shard.leave("g", identity, "gone", Departure.DIED)
     assert asks.answer("forget", {"group": "g"}) == {"forgotten": 2}
     with pytest.raises(DeltawireError, match="does not know"):
         asks.answer("dance", {})
