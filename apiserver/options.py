@@ -20,7 +20,8 @@ class ApiServerOptions:
     ``objects`` are made at the start, by resource (``{"pods": 1000}``); ``churn_per_s`` are writes a second
     of the simulated cluster; ``seed`` decides what it writes. ``kubeconfig`` is written when listening.
     ``expired_watch_as_http`` answers a watch from a lost version with HTTP 410 (real servers: an ERROR event in
-    the stream, the default). The window bounds the events kept of each resource.
+    the stream, the default). The window bounds the events kept of each resource. Without ``listen`` there is
+    no port: only this process reaches it, by `ApiServer.session` and `ApiServer.adapter`.
     """
 
     host: str = "127.0.0.1"
@@ -36,6 +37,7 @@ class ApiServerOptions:
     expired_watch_as_http: bool = False
     window_events_max: int = 10_000
     window_bytes_max: int = 64 << 20
+    listen: bool = True
 
 
 def parse_rate(text: str) -> float:

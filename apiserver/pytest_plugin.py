@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    import requests
+
     from deltawire.apiserver.server import ApiServer
 
 
@@ -46,3 +48,16 @@ def deltawire_api(deltawire_api_factory: "Callable[..., ApiServer]") -> "ApiServ
 def deltawire_kubeconfig(deltawire_api: "ApiServer", tmp_path: Path) -> Path:
     """A kubeconfig file for `deltawire_api`."""
     return deltawire_api.write_kubeconfig(tmp_path / "deltawire.kubeconfig")
+
+
+@pytest.fixture
+def deltawire_in_process(deltawire_api_factory: "Callable[..., ApiServer]") -> "ApiServer":
+    """As `deltawire_api`, without a port: only this process reaches it, by its ``session()`` or ``adapter()``."""
+    return deltawire_api_factory(listen=False)
+
+
+@pytest.fixture
+def deltawire_session(deltawire_in_process: "ApiServer") -> "Iterator[requests.Session]":
+    """A requests session for `deltawire_in_process`; URLs begin with its ``url``."""
+    with deltawire_in_process.session() as session:
+        yield session

@@ -1,17 +1,23 @@
 """The API server as an object that tests and programs hold: a thread with an event loop of its own."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.faults.plan import Fault
 from deltawire.apiserver.http.request_log import RequestLog
+from deltawire.apiserver.inprocess.connection import MemorySocket
 from deltawire.apiserver.options import ApiServerOptions
 from deltawire.apiserver.service import Service
+
+if TYPE_CHECKING:
+    from requests import Session
+    from requests.adapters import BaseAdapter
 
 _T = TypeVar("_T")
 
@@ -30,7 +36,7 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:PORT``; empty before the start."""
+        """``http://127.0.0.1:PORT``, or a name that only `session` and `adapter` know; empty before the start."""
         return self._service.url
 
     @property
@@ -49,7 +55,10 @@ class ApiServer:
         return self._service.core
 
     def start(self) -> str:
-        """Listen, and return the URL. Raises ConfigError or StateError, as `Service.start` does."""
+        """Listen, or be there for this process only; return the URL.
+
+        Raises ConfigError or StateError, as `Service.start` does.
+        """
         if self._thread is not None:
             return self.url
         ready = threading.Event()
@@ -138,6 +147,29 @@ class ApiServer:
     def clear_faults(self, fault_id: int = 0) -> int:
         """Take one fault away, or all; how many there were."""
         return self.call(lambda core: self._service.faults.clear(fault_id))
+
+    def adapter(self) -> "BaseAdapter":
+        """A transport adapter whose requests come here without a socket; mount it on a session for ``url``."""
+        from deltawire.apiserver.inprocess.adapter import InProcessAdapter
+
+        return InProcessAdapter(self.dial)
+
+    def session(self) -> "Session":
+        """A session that reaches ``url`` without a socket. The caller closes it."""
+        from requests import Session
+
+        session = Session()
+        session.mount(self.url, self.adapter())
+        return session
+
+    def dial(self) -> MemorySocket:
+        """One connection without a socket. Raises ConnectionRefusedError where the server does not run.
+
+        Not for the server's own thread, which would wait for itself.
+        """
+        if self._loop is None:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "the server does not run")
+        return MemorySocket(self._loop, self._service.accept)
 
     def write_kubeconfig(self, path: Path | str) -> Path:
         self._service.write_kubeconfig(Path(path))

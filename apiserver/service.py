@@ -1,6 +1,7 @@
 """One running API server: the parts put together in an event loop."""
 
 import errno
+import itertools
 import logging
 import random
 from pathlib import Path
@@ -19,6 +20,7 @@ from deltawire.apiserver.http.app import Frontend
 from deltawire.apiserver.http.request_log import RequestLog
 from deltawire.apiserver.http.resources import ResourceHandlers
 from deltawire.apiserver.http.streams import OpenStreams
+from deltawire.apiserver.inprocess.connection import MemoryTransport
 from deltawire.apiserver.options import ApiServerOptions
 from deltawire.apiserver.simulate.cluster import PODS_DEFAULT, SimulatedCluster
 from deltawire.apiserver.simulate.runner import ChurnRunner
@@ -32,16 +34,22 @@ SHUTDOWN_S = 0.5
 # How long a watch without timeoutSeconds stays open: at random in here, as in the API server.
 WATCH_TIMEOUT_MIN_S = 1800.0
 WATCH_TIMEOUT_MAX_S = 3600.0
+# Names of servers without a port. Reserved for loopback, so that no proxy is ever asked for them.
+_IN_PROCESS_URL = "http://in-process-{}.localhost"
+_numbers = itertools.count(1)
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound to by default
 
 
 class Service:
     """Start and stop belong to one event loop; ``core`` and ``requests`` live as long as the object.
 
-    Raises ConfigError for objects of a resource that is not served.
+    Raises ConfigError for objects of a resource that is not served, and for options that need a port where
+    there is none.
     """
 
     def __init__(self, options: ApiServerOptions) -> None:
+        if not options.listen and (options.tls or options.kubeconfig is not None):
+            raise ConfigError("TLS and a kubeconfig need a server that listens", path="listen")
         self.options = options
         limits = WindowLimits(options.window_events_max, options.window_bytes_max)
         self.core = ApiCore(limits=limits)
@@ -57,15 +65,19 @@ class Service:
         self._journal: FileJournal | None = None
 
     async def start(self) -> None:
-        """Fill the store, listen, start the churn, write the kubeconfig. Raises ConfigError, StateError."""
+        """Fill the store, listen if asked to, start the churn, write the kubeconfig. Raises ConfigError, StateError."""
         options = self.options
         if options.data is not None:
             self._journal = FileJournal(options.data)
             self.core.restore(self._journal)
         self.core.bootstrap()
         self._cluster.populate()
-        certificate = issue(options.host, "localhost", "127.0.0.1", "::1") if options.tls else None
-        await self._listen(certificate)
+        self._runner = await self._set_up()
+        if options.listen:
+            certificate = issue(options.host, "localhost", "127.0.0.1", "::1") if options.tls else None
+            await self._listen(self._runner, certificate)
+        else:
+            self.url = _IN_PROCESS_URL.format(next(_numbers))
         if options.kubeconfig is not None:
             self.write_kubeconfig(options.kubeconfig)
         await self.churn.set_rate(options.churn_per_s)
@@ -74,20 +86,31 @@ class Service:
     async def stop(self) -> None:
         """End churn and watches in good order, stop listening."""
         await self.churn.stop()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
         if self._journal is not None:
             self._journal.close()
 
+    def accept(self, transport: MemoryTransport) -> None:
+        """Serve a client of this process; one that comes after `stop` is turned away."""
+        if self._runner is None or self._runner.server is None:
+            transport.close()
+        else:
+            transport.open(self._runner.server())
+
     def write_kubeconfig(self, path: Path) -> None:
-        """For the server as it listens now. Raises ConfigError if the file cannot be written."""
+        """For the server as it listens now. Raises ConfigError if it does not, or the file cannot be written."""
+        if not self.options.listen:
+            raise ConfigError("nothing outside this process can reach a server without a port", path="listen")
         token = self.options.tokens[0] if self.options.tokens else ""
         try:
             write_kubeconfig(path, kubeconfig(self.url, ca_pem=self.ca_pem, token=token))
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}", path="write-kubeconfig") from None
 
-    async def _listen(self, certificate: ServingCertificate | None) -> None:
+    async def _set_up(self) -> web.AppRunner:
+        """Everything but a way to get here."""
         options = self.options
         rng = random.Random(options.seed)
         tokens = Tokens(options.tokens, now=self.core.now)
@@ -103,19 +126,23 @@ class Service:
         )
         admin = AdminHandlers(self.core, self.requests, self.streams, self.churn, self.faults)
         frontend = Frontend(self.core, handlers, admin, self.streams, tokens)
-        self._runner = web.AppRunner(
+        runner = web.AppRunner(
             frontend.application(), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S
         )
-        await self._runner.setup()
+        await runner.setup()
+        return runner
+
+    async def _listen(self, runner: web.AppRunner, certificate: ServingCertificate | None) -> None:
+        options = self.options
         context = certificate.context if certificate is not None else None
-        site = web.TCPSite(self._runner, options.host, options.port, ssl_context=context)
+        site = web.TCPSite(runner, options.host, options.port, ssl_context=context)
         try:
             await site.start()
         except OSError as error:
-            await self._runner.cleanup()
+            await runner.cleanup()
             self._runner = None
             raise _listen_error(options, error) from None
-        port = self._runner.addresses[0][1]
+        port = runner.addresses[0][1]
         host = "127.0.0.1" if options.host in _WILDCARDS else options.host
         host = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if certificate else 'http'}://{host}:{port}"

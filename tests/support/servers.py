@@ -30,6 +30,12 @@ def api_server(api_server_factory: ServerFactory) -> ApiServer:
     return api_server_factory()
 
 
+@pytest.fixture(params=[True, False], ids=["socket", "in-process"])
+def api_server_both_ways(request: pytest.FixtureRequest, api_server_factory: ServerFactory) -> ApiServer:
+    """As `api_server`, once reached by a socket and once without; for `ask` and `WatchLines`."""
+    return api_server_factory(listen=request.param)
+
+
 @pytest.fixture
 def kubeconfig(api_server: ApiServer, tmp_path: Path) -> Path:
     """A kubeconfig file for `api_server`."""
@@ -92,12 +98,27 @@ def require_kubectl() -> None:
         pytest.skip("kubectl is not on the PATH")
 
 
+def session_for(server: ApiServer) -> requests.Session:
+    """A session that reaches the server by its port, or without a socket where it has none."""
+    return server.session() if server.url.endswith(".localhost") else requests.Session()
+
+
+def ask(server: ApiServer, method: str, path: str, **options: Any) -> requests.Response:
+    with session_for(server) as session:
+        return session.request(method, server.url + path, timeout=10, **options)
+
+
 class WatchLines:
     """An open watch over plain HTTP: one decoded event at a time."""
 
-    def __init__(self, url: str, path: str, **query: str) -> None:
-        self._response = requests.get(
-            url + path, params={"watch": "1", **query}, stream=True, timeout=(5, 20)
+    def __init__(self, server: ApiServer | str, path: str, **query: str) -> None:
+        is_url = isinstance(server, str)
+        self._session = requests.Session() if is_url else session_for(server)
+        self._response = self._session.get(
+            (server if is_url else server.url) + path,
+            params={"watch": "1", **query},
+            stream=True,
+            timeout=(5, 20),
         )
         self.status = self._response.status_code
         self._lines = self._response.iter_lines(chunk_size=None)
@@ -113,6 +134,7 @@ class WatchLines:
 
     def close(self) -> None:
         self._response.close()
+        self._session.close()
 
     def __enter__(self) -> "WatchLines":
         return self

@@ -1,4 +1,4 @@
-"""Faults, as clients meet them."""
+"""Faults, as clients meet them, by a socket and without one."""
 
 import time
 from typing import Any
@@ -7,14 +7,19 @@ import pytest
 import requests
 
 from deltawire.apiserver.server import ApiServer
-from tests.support.servers import WatchLines, eventually
+from tests.support.servers import WatchLines, ask, eventually
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 ADMIN = "/_deltawire/faults"
 
 
+@pytest.fixture
+def api_server(api_server_both_ways: ApiServer) -> ApiServer:
+    return api_server_both_ways
+
+
 def get(server: ApiServer, path: str = MAPS) -> requests.Response:
-    return requests.get(server.url + path, timeout=10)
+    return ask(server, "GET", path)
 
 
 def make(server: ApiServer, *names: str) -> None:
@@ -49,7 +54,7 @@ def test_a_failing_server_answers_with_a_status(
 def test_a_failed_write_has_written_nothing(api_server: ApiServer) -> None:
     api_server.fault("error", verb="create", count=1)
     body = {"metadata": {"name": "a"}}
-    assert requests.post(api_server.url + MAPS, json=body, timeout=10).status_code == 500
+    assert ask(api_server, "POST", MAPS, json=body).status_code == 500
     assert get(api_server).json()["items"] == []
 
 
@@ -67,21 +72,19 @@ def test_latency_delays_and_a_drop_hangs_up(api_server: ApiServer) -> None:
 def test_a_stream_is_cut_after_so_many_events_without_an_end(api_server: ApiServer) -> None:
     make(api_server, "a", "b", "c")
     api_server.fault("cut", 2, resource="configmaps", count=1)
-    with WatchLines(api_server.url, MAPS) as watch:
+    with WatchLines(api_server, MAPS) as watch:
         assert [named(watch.next()) for _ in range(2)] == [("ADDED", "a"), ("ADDED", "b")]
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             watch.next()
 
 
 def test_a_black_hole_swallows_events_until_it_is_cleared(api_server: ApiServer) -> None:
-    with WatchLines(api_server.url, MAPS, timeoutSeconds="30") as watch:
+    with WatchLines(api_server, MAPS, timeoutSeconds="30") as watch:
         make(api_server, "a")
         assert named(watch.next()) == ("ADDED", "a")
         api_server.fault("black-hole")
         make(api_server, "b")
-        eventually(
-            lambda: requests.get(api_server.url + ADMIN, timeout=5).json()["met"] == {"black-hole": 1}, "met"
-        )
+        eventually(lambda: get(api_server, ADMIN).json()["met"] == {"black-hole": 1}, "met")
         api_server.clear_faults()
         assert named(watch.next()) == ("ADDED", "b")
 
@@ -90,7 +93,7 @@ def test_a_slow_stream_takes_its_time(api_server: ApiServer) -> None:
     make(api_server, *"abc")
     api_server.fault("slow", 1500, count=1)
     before = time.monotonic()
-    with WatchLines(api_server.url, MAPS) as watch:
+    with WatchLines(api_server, MAPS) as watch:
         assert [named(watch.next())[1] for _ in range(3)] == ["a", "b", "c"]
     assert time.monotonic() - before > 0.05
 
@@ -105,41 +108,38 @@ def test_bookmarks_and_the_end_of_the_initial_events_can_be_withheld(api_server:
         "allowWatchBookmarks": "true",
         "timeoutSeconds": "1",
     }
-    with WatchLines(api_server.url, MAPS, **streaming) as watch:
+    with WatchLines(api_server, MAPS, **streaming) as watch:
         assert [named(event) for event in watch.rest()] == [("ADDED", "a")]
-    with WatchLines(api_server.url, MAPS, **streaming) as watch:
+    with WatchLines(api_server, MAPS, **streaming) as watch:
         assert "BOOKMARK" in [event["type"] for event in watch.rest()]
 
 
 def test_the_admin_endpoint_sets_shows_and_clears(api_server: ApiServer) -> None:
-    url = api_server.url + ADMIN
     asked = {"kind": "error", "value": "503", "resource": "configmaps", "verb": "list", "count": "3"}
-    made = requests.post(url, params=asked, timeout=5).json()
+    made = ask(api_server, "POST", ADMIN, params=asked).json()
     assert (made["kind"], made["value"], made["left"]) == ("error", 503.0, 3)
     assert get(api_server).status_code == 503
-    (shown,) = requests.get(url, timeout=5).json()["faults"]
+    (shown,) = get(api_server, ADMIN).json()["faults"]
     assert (shown["met"], shown["left"]) == (1, 2)
-    assert requests.delete(url, params={"id": str(made["id"])}, timeout=5).json() == {"cleared": 1}
+    assert ask(api_server, "DELETE", ADMIN, params={"id": str(made["id"])}).json() == {"cleared": 1}
     assert get(api_server).status_code == 200
     for bad in ({"kind": "x"}, {"kind": "error", "value": "x"}, {"kind": "error", "count": "x"}):
-        assert requests.post(url, params=bad, timeout=5).status_code == 400
-    assert requests.post(url, params={"kind": "error", "resource": "none"}, timeout=5).status_code == 404
+        assert ask(api_server, "POST", ADMIN, params=bad).status_code == 400
+    assert ask(api_server, "POST", ADMIN, params={"kind": "error", "resource": "none"}).status_code == 404
 
 
 def test_a_rewind_cuts_watches_and_takes_back_what_came_after(api_server: ApiServer) -> None:
     make(api_server, "a")
     then = get(api_server).json()["metadata"]["resourceVersion"]
-    with WatchLines(api_server.url, MAPS) as watch:
+    with WatchLines(api_server, MAPS) as watch:
         assert named(watch.next()) == ("ADDED", "a")
         make(api_server, "b")
         assert named(watch.next()) == ("ADDED", "b")
-        done = requests.post(
-            f"{api_server.url}/_deltawire/rewind", params={"version": then}, timeout=5
-        ).json()
+        done = ask(api_server, "POST", "/_deltawire/rewind", params={"version": then}).json()
         assert done == {"resourceVersion": then, "cut": 1}
         with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
             watch.rest()
     assert [item["metadata"]["name"] for item in get(api_server).json()["items"]] == ["a"]
     api_server.rewind(int(then))
-    bad = requests.post(f"{api_server.url}/_deltawire/rewind", params={"version": "9999"}, timeout=5)
+    bad = ask(api_server, "POST", "/_deltawire/rewind", params={"version": "9999"})
     assert bad.status_code == 400

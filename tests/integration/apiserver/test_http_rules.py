@@ -1,4 +1,4 @@
-"""The API over plain HTTP: what a request gets, good or bad."""
+"""The API over plain HTTP: what a request gets, good or bad, by a socket and without one."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from deltawire.apiserver.server import ApiServer
-from tests.support.servers import WatchLines, eventually
+from tests.support.servers import WatchLines, ask, eventually
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -22,8 +22,9 @@ def config_map(name: str, **data: str) -> dict[str, Any]:
     return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name}, "data": data}
 
 
-def ask(server: ApiServer, method: str, path: str, **options: Any) -> requests.Response:
-    return requests.request(method, server.url + path, timeout=10, **options)
+@pytest.fixture
+def api_server(api_server_both_ways: ApiServer) -> ApiServer:
+    return api_server_both_ways
 
 
 def post(server: ApiServer, path: str, body: Any) -> requests.Response:
@@ -275,7 +276,7 @@ def test_every_version_of_a_custom_resource_shows_the_same_objects(api_server: A
     for version in ("v1", "v1beta1"):
         (item,) = ask(api_server, "GET", path.format(version)).json()["items"]
         assert item["apiVersion"] == f"example.net/{version}"
-        with WatchLines(api_server.url, path.format(version)) as watch:
+        with WatchLines(api_server, path.format(version)) as watch:
             assert watch.next()["object"]["apiVersion"] == f"example.net/{version}"
     group = ask(api_server, "GET", "/apis/example.net").json()
     assert [version["version"] for version in group["versions"]] == ["v1", "v1beta1"]
@@ -342,7 +343,7 @@ def test_two_servers_are_two_clusters(api_server_factory: Any) -> None:
 def test_lists_and_watches_are_counted(api_server: ApiServer) -> None:
     ask(api_server, "GET", f"{MAPS}?limit=5", headers={"User-Agent": "me/1"})
     ask(api_server, "GET", f"{MAPS}/none")
-    with WatchLines(api_server.url, "/api/v1/pods"):
+    with WatchLines(api_server, "/api/v1/pods"):
         eventually(lambda: api_server.requests.count("watch", "pods") == 1, "the watch is logged")
     assert api_server.requests.count("list", "configmaps") == 1
     report = ask(api_server, "GET", "/_deltawire/requests").json()

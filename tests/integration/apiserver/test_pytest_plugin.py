@@ -6,10 +6,29 @@ import textwrap
 from pathlib import Path
 
 USE = """
+    import sys
     import threading
     import urllib.request
 
     import pytest
+
+    sockets = {"seen": [], "wanted": False}
+
+
+    def audit(event, arguments):
+        if sockets["wanted"] and event in ("socket.bind", "socket.connect", "socket.getaddrinfo"):
+            sockets["seen"].append(event)
+
+
+    sys.addaudithook(audit)
+
+
+    @pytest.fixture
+    def no_sockets():
+        sockets.update(seen=[], wanted=True)
+        yield
+        sockets["wanted"] = False
+        assert sockets["seen"] == []
 
 
     def test_each_test_has_a_server_of_its_own(deltawire_api, deltawire_kubeconfig):
@@ -33,6 +52,14 @@ USE = """
         assert failed.value.code == 503
 
 
+    def test_a_session_needs_no_socket(deltawire_in_process, deltawire_session, no_sockets):
+        url = deltawire_in_process.url + "/api/v1/namespaces/default/configmaps"
+        assert deltawire_session.post(url, json={"metadata": {"name": "a"}}).status_code == 201
+        watch = deltawire_session.get(url, params={"watch": "1"}, stream=True)
+        assert b'"ADDED"' in next(watch.iter_lines(chunk_size=None))
+        # Left open on purpose: the server's end is the watch's, too.
+
+
     def test_no_thread_is_left():
         assert "deltawire-apiserver" not in [thread.name for thread in threading.enumerate()]
 """
@@ -45,7 +72,7 @@ def test_the_fixtures_work_and_leave_nothing_under_strict_warnings(tmp_path: Pat
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", plugin, "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
 
 
 def test_loading_the_plug_in_imports_nothing_heavy() -> None:
