@@ -12,7 +12,7 @@ import urllib3.exceptions
 from deltawire.client.auth.credentials import Credentials, credentials_of
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.rest.call import Call
-from deltawire.client.rest.connection import Connector
+from deltawire.client.rest.connection import Connector, NewAdapter
 from deltawire.client.rest.failures import status_error, transport_error
 from deltawire.client.rest.rate_limiter import RateLimiter
 from deltawire.client.rest.request import PATCH_TYPES, Request, Scalar
@@ -44,7 +44,8 @@ class RESTClient:
     ``group_version`` (``v1``, ``apps/v1``) is where a plain resource name belongs; without it a request
     names a ResourceType or an absolute path. ``rate_limiter`` is asked before every request except the first
     of a watch (semantics §15.1); without one the server's own fairness decides. ``stop`` ends waits for it and
-    between retries. Raises ConfigError for a configuration that cannot work: a bad URL, an unreadable
+    between retries. ``adapter`` makes transport adapters of the requests library, in place of sockets: see
+    `deltawire.fake`. Raises ConfigError for a configuration that cannot work: a bad URL, an unreadable
     certificate or token.
     """
 
@@ -58,6 +59,7 @@ class RESTClient:
         on_warning: WarningHandler = log_warnings,
         clock: Clock | None = None,
         stop: threading.Event | None = None,
+        adapter: NewAdapter | None = None,
     ) -> None:
         parts = urlsplit(config.host)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -76,7 +78,7 @@ class RESTClient:
         self._clock = clock or SystemClock()
         self._stop = stop
         self._credentials: Credentials = credentials_of(config, clock=self._clock)
-        self._connector = Connector(config, self._credentials, self._clock)
+        self._connector = Connector(config, self._credentials, self._clock, adapter)
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "identity" if config.disable_compression else "gzip",
@@ -193,6 +195,10 @@ class RESTClient:
         self._connector.close()
 
     def _upgrade(self, call: Call, identity: Mapping[str, str]) -> Upgrade:
+        if not self._connector.has_sockets:
+            raise ConfigError(
+                f"{call.path} needs a socket, and this client has none", hint="use a server that listens"
+            )
         query = f"?{urlencode(call.params)}" if call.params else ""
         headers = {"User-Agent": self._headers["User-Agent"], **identity, **call.headers}
         return Upgrade(
@@ -259,6 +265,7 @@ class RESTClient:
             request = requests.Request(
                 call.method, self._origin + self._prefix + call.path + query, headers=headers, data=call.body
             ).prepare()
+            self._connector.repeat_headers(request)
             return session.send(
                 request,
                 stream=True,

@@ -12,7 +12,7 @@ import ssl
 import sys
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -57,18 +57,26 @@ def socket_options() -> list[tuple[int, int, int]]:
     return options
 
 
+NewAdapter = Callable[[], requests.adapters.BaseAdapter]
+
+
 class Connector:
     """Makes sessions for one configuration, and ends those whose TLS identity is over.
 
     Ordinary calls share `pooled`; each stream has a session of its own. All share one TLS context, which is
     looked at for each of them: a changed client certificate closes idle connections and open streams, so that
     every handshake after that shows the new one; a changed CA closes idle connections (semantics §25.8-9).
+    ``adapter`` makes what carries a session's requests; None is HTTP over sockets.
     """
 
-    def __init__(self, config: ClientConfig, credentials: Credentials, clock: Clock) -> None:
+    def __init__(
+        self, config: ClientConfig, credentials: Credentials, clock: Clock, adapter: NewAdapter | None = None
+    ) -> None:
         self._config = config
+        self._new_adapter = adapter
         self._tls = TlsSource(config, credentials, clock)
         self.repeated_headers = headers_of(config.impersonate)
+        self.has_sockets = adapter is None
         self.proxies = proxies_of(config)
         self._lock = threading.Lock()
         self._streams: weakref.WeakSet[Closable] = weakref.WeakSet()
@@ -94,6 +102,15 @@ class Connector:
         state = self._tls.current()
         self._renewed(state)
         return state.context
+
+    def repeat_headers(self, request: requests.PreparedRequest) -> None:
+        """Add the headers of which there may be several with one name: a dict of requests cannot hold them."""
+        if not self.repeated_headers or "Impersonate-User" in request.headers:
+            return
+        headers = urllib3.HTTPHeaderDict(request.headers)
+        for name, value in self.repeated_headers:
+            headers.add(name, value)
+        request.headers = headers  # type: ignore[assignment]  # urllib3 takes both, and asks for nothing else
 
     def track(self, stream: "Closable") -> None:
         """``stream`` is to be closed when our certificate changes."""
@@ -131,7 +148,10 @@ class Connector:
         session.trust_env = False
         session.proxies = dict(self.proxies)
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        adapter = PinnedAdapter(context, self._config.tls_server_name, self.repeated_headers)
+        if self._new_adapter is None:
+            adapter: requests.adapters.BaseAdapter = PinnedAdapter(context, self._config.tls_server_name)
+        else:
+            adapter = self._new_adapter()
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
@@ -146,10 +166,7 @@ class Closable(Protocol):
 class PinnedAdapter(requests.adapters.HTTPAdapter):
     """Uses one TLS context as it is: requests would add the public authorities to a private CA."""
 
-    def __init__(
-        self, context: ssl.SSLContext | None, server_name: str, repeated: Sequence[tuple[str, str]] = ()
-    ) -> None:
-        self._repeated = repeated
+    def __init__(self, context: ssl.SSLContext | None, server_name: str) -> None:
         self._pool_options: dict[str, Any] = {"socket_options": socket_options()}
         if context is not None:
             self._pool_options["ssl_context"] = context
@@ -159,15 +176,6 @@ class PinnedAdapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, **options, **self._pool_options)
-
-    def add_headers(self, request: requests.PreparedRequest, **options: Any) -> None:
-        """Add the headers of which there may be several with one name: a dict of requests cannot hold them."""
-        if not self._repeated or "Impersonate-User" in (request.headers or {}):
-            return
-        headers = urllib3.HTTPHeaderDict(request.headers)
-        for name, value in self._repeated:
-            headers.add(name, value)
-        request.headers = headers  # type: ignore[assignment]  # urllib3 takes both, and asks for nothing else
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         return super().proxy_manager_for(proxy, **options, **self._pool_options)

@@ -25,6 +25,8 @@ class RawBody(Protocol):
 
     def fileno(self) -> int: ...
 
+    def shutdown(self) -> None: ...
+
     @property
     def connection(self) -> Any: ...
 
@@ -48,7 +50,8 @@ class WatchStream:
         self._left = b""  # read, but more than the caller wanted
         self._chunks = _chunks(raw)
         # A handle of our own on the connection: shutting it down is safe while another thread is inside
-        # the TLS layer, and needs nothing of http.client's insides. An answer without a body has none.
+        # the TLS layer, and needs nothing of http.client's insides. An answer without a body has none, nor has
+        # one that comes from the own process: `shutdown` of its body is safe.
         self._handle: socket.socket | None = None
         with contextlib.suppress(OSError, ValueError, AttributeError):
             self._handle = socket.socket(fileno=os.dup(raw.fileno()))
@@ -133,6 +136,10 @@ class WatchStream:
             if self._handle is not None:
                 with contextlib.suppress(OSError):  # the peer was faster
                     self._handle.shutdown(socket.SHUT_RDWR)
+            elif self._is_reading:
+                # What it raises is that the body is over, or urllib3 older than 2.3.
+                with contextlib.suppress(ValueError, RuntimeError, AttributeError):
+                    self._raw.shutdown()
             if self._is_reading:
                 return  # the reader lets go when it comes back
         self._let_go()
