@@ -13,13 +13,15 @@ from urllib3.exceptions import NewConnectionError
 from deltawire.apiserver.inprocess.connection import MemorySocket
 
 Dial = Callable[[], MemorySocket]
+# Everything else is about TLS.
+_POOL_OPTIONS = ("timeout", "maxsize", "block")
 
 
 class InProcessAdapter(requests.adapters.HTTPAdapter):
     """``session.mount(server.url, adapter)``. Whatever the URL's host: all requests go to the one server.
 
     ``dial`` makes a connection and raises OSError where there is none to be had. Time-outs, streams and errors
-    are those of the library over a socket. Proxies are not asked.
+    are those of the library over a socket. Proxies are not asked, and an https URL is taken without TLS.
     """
 
     def __init__(self, dial: Dial) -> None:
@@ -28,7 +30,9 @@ class InProcessAdapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": partial(_Pool, dial=self._dial)}
+        self.poolmanager.pool_classes_by_scheme = dict.fromkeys(
+            ("http", "https"), partial(_Pool, dial=self._dial)
+        )
 
     def send(
         self,
@@ -60,3 +64,7 @@ class _Connection(HTTPConnection):
 
 class _Pool(urllib3.HTTPConnectionPool):
     ConnectionCls = _Connection
+
+    def __init__(self, host: str, port: int | None, *, dial: Dial, **options: Any) -> None:
+        known = {name: value for name, value in options.items() if name in _POOL_OPTIONS}
+        super().__init__(host, port, dial=dial, **known)

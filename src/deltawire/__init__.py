@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from deltawire.client.metadata import MetadataClient as MetadataClient
     from deltawire.client.rest.client import RESTClient as RESTClient
     from deltawire.client.typed.clientset import Clientset as Clientset
+    from deltawire.fake import FakeClientset as FakeClientset
     from deltawire.handlers.api import Context as Context
     from deltawire.handlers.api import Dead as Dead
     from deltawire.handlers.api import Event as Event
@@ -32,6 +33,7 @@ __all__ = [
     "DiscoveryClient",
     "DynamicClient",
     "Event",
+    "FakeClientset",
     "Handler",
     "MetadataClient",
     "RESTClient",
@@ -43,6 +45,7 @@ __all__ = [
 _HOMES = {
     "ClientConfig": "deltawire.client.config.client_config",
     "Clientset": "deltawire.client.typed.clientset",
+    "FakeClientset": "deltawire.fake",
     "DiscoveryClient": "deltawire.client.discovery.discovery_client",
     "DynamicClient": "deltawire.client.dynamic.dynamic_client",
     "MetadataClient": "deltawire.client.metadata",

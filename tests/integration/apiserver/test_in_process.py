@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import requests
-import urllib3
 
 from deltawire.apiserver.inprocess.adapter import InProcessAdapter
 from deltawire.apiserver.inprocess.connection import MemorySocket
@@ -174,11 +173,17 @@ def test_a_proxy_in_the_environment_is_not_asked(
     assert session.get(server.url + MAPS, timeout=20).status_code == 200
 
 
-def test_a_server_that_listens_is_reached_both_ways(api_server: ApiServer) -> None:
-    make(api_server, "a")
-    with api_server.session() as session:
-        inside = session.get(api_server.url + MAPS, timeout=20).json()
-    outside = urllib3.request("GET", api_server.url + MAPS, timeout=20).json()
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_server_that_listens_is_reached_both_ways(
+    api_server_factory: ServerFactory, tmp_path: Path, tls: bool
+) -> None:
+    server = api_server_factory(tls=tls)
+    (tmp_path / "ca.pem").write_bytes(server.ca_pem)
+    make(server, "a")
+    with server.session() as session:
+        inside = session.get(server.url + MAPS, timeout=20).json()
+    verify = str(tmp_path / "ca.pem") if tls else True
+    outside = requests.get(server.url + MAPS, timeout=20, verify=verify).json()
     assert inside == outside
 
 
