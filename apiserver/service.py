@@ -64,6 +64,13 @@ class Service:
         self.churn = ChurnRunner(self._cluster, self.core.store)
         self._journal: FileJournal | None = None
 
+    def accept(self, transport: MemoryTransport) -> None:
+        """Serve a client of this process; one that comes after `stop` is turned away."""
+        if self._runner is None or self._runner.server is None:
+            transport.close()
+        else:
+            transport.open(self._runner.server())
+
     async def start(self) -> None:
         """Fill the store, listen if asked to, start the churn, write the kubeconfig. Raises ConfigError, StateError."""
         options = self.options
@@ -72,12 +79,8 @@ class Service:
             self.core.restore(self._journal)
         self.core.bootstrap()
         self._cluster.populate()
-        self._runner = await self._set_up()
-        if options.listen:
-            certificate = issue(options.host, "localhost", "127.0.0.1", "::1") if options.tls else None
-            await self._listen(self._runner, certificate)
-        else:
-            self.url = _IN_PROCESS_URL.format(next(_numbers))
+        certificate = issue(options.host, "localhost", "127.0.0.1", "::1") if options.tls else None
+        await self._listen(certificate)
         if options.kubeconfig is not None:
             self.write_kubeconfig(options.kubeconfig)
         await self.churn.set_rate(options.churn_per_s)
@@ -92,15 +95,8 @@ class Service:
         if self._journal is not None:
             self._journal.close()
 
-    def accept(self, transport: MemoryTransport) -> None:
-        """Serve a client of this process; one that comes after `stop` is turned away."""
-        if self._runner is None or self._runner.server is None:
-            transport.close()
-        else:
-            transport.open(self._runner.server())
-
     def write_kubeconfig(self, path: Path) -> None:
-        """For the server as it listens now. Raises ConfigError if it does not, or the file cannot be written."""
+        """For the server as it listens now. Raises ConfigError if the file cannot be written."""
         if not self.options.listen:
             raise ConfigError("nothing outside this process can reach a server without a port", path="listen")
         token = self.options.tokens[0] if self.options.tokens else ""
@@ -109,8 +105,7 @@ class Service:
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}", path="write-kubeconfig") from None
 
-    async def _set_up(self) -> web.AppRunner:
-        """Everything but a way to get here."""
+    async def _listen(self, certificate: ServingCertificate | None) -> None:
         options = self.options
         rng = random.Random(options.seed)
         tokens = Tokens(options.tokens, now=self.core.now)
@@ -126,23 +121,22 @@ class Service:
         )
         admin = AdminHandlers(self.core, self.requests, self.streams, self.churn, self.faults)
         frontend = Frontend(self.core, handlers, admin, self.streams, tokens)
-        runner = web.AppRunner(
+        self._runner = web.AppRunner(
             frontend.application(), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S
         )
-        await runner.setup()
-        return runner
-
-    async def _listen(self, runner: web.AppRunner, certificate: ServingCertificate | None) -> None:
-        options = self.options
+        await self._runner.setup()
+        if not options.listen:
+            self.url = _IN_PROCESS_URL.format(next(_numbers))
+            return
         context = certificate.context if certificate is not None else None
-        site = web.TCPSite(runner, options.host, options.port, ssl_context=context)
+        site = web.TCPSite(self._runner, options.host, options.port, ssl_context=context)
         try:
             await site.start()
         except OSError as error:
-            await runner.cleanup()
+            await self._runner.cleanup()
             self._runner = None
             raise _listen_error(options, error) from None
-        port = runner.addresses[0][1]
+        port = self._runner.addresses[0][1]
         host = "127.0.0.1" if options.host in _WILDCARDS else options.host
         host = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if certificate else 'http'}://{host}:{port}"
