@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +34,8 @@ class ApiServer:
         self._service = Service(options or ApiServerOptions())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._dialled: weakref.WeakSet[MemorySocket] = weakref.WeakSet()
 
     @property
     def url(self) -> str:
@@ -92,6 +95,10 @@ class ApiServer:
             thread.join(STOP_TIMEOUT_S)
             if not thread.is_alive():
                 loop.close()
+            with self._lock:
+                left = list(self._dialled)
+            for socket in left:
+                socket.lose()
 
     def call(self, action: Callable[[ApiCore], _T]) -> _T:
         """Run ``action(core)`` in the server's thread and return what it returns."""
@@ -167,9 +174,15 @@ class ApiServer:
 
         Not for the server's own thread, which would wait for itself.
         """
-        if self._loop is None:
+        loop = self._loop
+        if loop is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, "the server does not run")
-        return MemorySocket(self._loop, self._service.accept)
+        socket = MemorySocket(loop, self._service.accept)
+        with self._lock:
+            self._dialled.add(socket)
+        if loop is not self._loop:
+            socket.lose()  # it stopped meanwhile
+        return socket
 
     def write_kubeconfig(self, path: Path | str) -> Path:
         self._service.write_kubeconfig(Path(path))

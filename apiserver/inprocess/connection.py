@@ -212,7 +212,8 @@ class MemorySocket:
 
     def makefile(self, mode: str = "rb", buffering: int | None = None) -> "io.BufferedReader":
         """A file to read from; the connection lasts until both it and the socket are closed, as a socket's."""
-        self._files += 1
+        with self._wire.changed:
+            self._files += 1
         return _Reader(self)
 
     def shutdown(self, how: int) -> None:
@@ -220,9 +221,16 @@ class MemorySocket:
         self._end()
 
     def close(self) -> None:
-        self._is_closed = True
-        if not self._files:
-            self._end()
+        with self._wire.changed:
+            self._is_closed = True
+            if not self._files:
+                self._end()
+
+    def lose(self) -> None:
+        """The server's loop has ended, perhaps before it heard of this connection."""
+        with self._wire.changed:
+            self._wire.is_server_gone = True
+            self._wire.changed.notify_all()
 
     def look(self) -> None:
         """Let a read that waits see whether it is given up."""
@@ -231,9 +239,10 @@ class MemorySocket:
 
     def file_closed(self) -> None:
         """For the files that `makefile` made."""
-        self._files -= 1
-        if self._is_closed and not self._files:
-            self._end()
+        with self._wire.changed:
+            self._files -= 1
+            if self._is_closed and not self._files:
+                self._end()
 
     def _end(self) -> None:
         wire = self._wire

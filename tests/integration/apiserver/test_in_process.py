@@ -115,6 +115,30 @@ def test_a_server_that_stops_ends_watches_in_good_order_and_refuses_what_comes_l
         session.get(server.url + MAPS, timeout=20)
 
 
+def test_nobody_is_left_waiting_by_a_server_that_stops_while_clients_come(
+    api_server_factory: ServerFactory,
+) -> None:
+    for _ in range(10):
+        server = api_server_factory(listen=False)
+        ends: list[str] = []
+
+        def ask(server: ApiServer = server, ends: list[str] = ends) -> None:
+            with server.session() as session:
+                try:
+                    while True:
+                        session.get(f"{server.url}/version")  # without a time-out: nobody saves it
+                except requests.ConnectionError:
+                    ends.append("told")
+
+        askers = [threading.Thread(target=ask) for _ in range(4)]
+        for asker in askers:
+            asker.start()
+        server.stop()
+        for asker in askers:
+            asker.join(END_S)
+        assert ends == ["told"] * 4
+
+
 def test_a_reader_that_lags_is_cut_off_with_410(
     api_server_factory: ServerFactory,
 ) -> None:
