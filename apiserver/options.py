@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deltawire.apiserver.auth.kubeconfig import NAME
+from deltawire.apiserver.auth.tokens import BearerToken, read_token_file
 from deltawire.common.errors import ConfigError
 
 # More objects than this in one --objects entry is a slip of the keyboard.
@@ -15,7 +17,11 @@ _RATE = re.compile(r"(?P<count>[0-9]+(?:\.[0-9]+)?)(?:/(?P<unit>s|m))?")
 
 @dataclass(frozen=True, slots=True)
 class ApiServerOptions:
-    """``port`` 0 takes a free one. ``data`` keeps objects over restarts. ``tokens`` need ``tls`` for kubectl.
+    """``port`` 0 takes a free one. ``data`` keeps objects over restarts.
+
+    With ``tokens`` only their bearers are let in; a plain one is the administrator's. They need ``tls`` for
+    kubectl. ``users`` get client certificates and contexts in the kubeconfig, by name with their groups; ``rbac``
+    forbids what no role allows. Both make the server listen with TLS.
 
     ``objects`` are made at the start, by resource (``{"pods": 1000}``); ``churn_per_s`` are writes a second
     of the simulated cluster; ``seed`` decides what it writes. ``kubeconfig`` is written when listening.
@@ -28,7 +34,9 @@ class ApiServerOptions:
     port: int = 0
     data: Path | None = None
     tls: bool = False
-    tokens: tuple[str, ...] = ()
+    tokens: Sequence[str | BearerToken] = ()
+    users: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rbac: bool = False
     objects: Mapping[str, int] = field(default_factory=dict)
     churn_per_s: float = 0.0
     bookmark_interval_s: float = 60.0
@@ -38,6 +46,10 @@ class ApiServerOptions:
     window_events_max: int = 10_000
     window_bytes_max: int = 64 << 20
     listen: bool = True
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.tls or bool(self.users) or (self.rbac and self.listen)
 
 
 def parse_rate(text: str) -> float:
@@ -59,6 +71,19 @@ def parse_objects(texts: Sequence[str]) -> dict[str, int]:
     return objects
 
 
+def parse_users(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """``["bob=dev,ops", "alice"]`` as groups by user. Raises ConfigError."""
+    users: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, _, groups = text.partition("=")
+        name = name.strip()
+        if not name or name == NAME or name in users:
+            why = "is the administrator's context" if name == NAME else "names nobody new"
+            raise ConfigError(f"{text!r} {why}", path="user", hint="write it as NAME or NAME=GROUP,GROUP")
+        users[name] = tuple(group.strip() for group in groups.split(",") if group.strip())
+    return users
+
+
 def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
     """The options of ``python -m deltawire.apiserver``. Raises ConfigError for values that make no sense."""
     parser = argparse.ArgumentParser(
@@ -76,6 +101,17 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
     parser.add_argument("--data", type=Path, metavar="FILE", help="keep the objects over restarts")
     parser.add_argument("--tls", action="store_true", help="https with a certificate made for this run")
     parser.add_argument("--token", action="append", default=[], help="a bearer token to let in (repeatable)")
+    parser.add_argument(
+        "--token-auth-file", type=Path, metavar="FILE", help="tokens as CSV: token,user,uid,groups"
+    )
+    parser.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME[=GROUP,...]",
+        help="gets a client certificate and a context in the kubeconfig (repeatable; implies --tls)",
+    )
+    parser.add_argument("--rbac", action="store_true", help="forbid what no role allows (implies --tls)")
     parser.add_argument("--bookmark-interval", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=1, help="decides what the simulated cluster does")
     flags = parser.parse_args(argv)
@@ -88,7 +124,9 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         port=flags.port,
         data=flags.data,
         tls=flags.tls,
-        tokens=tuple(flags.token),
+        tokens=(*flags.token, *(read_token_file(flags.token_auth_file) if flags.token_auth_file else ())),
+        users=parse_users(flags.user),
+        rbac=flags.rbac,
         objects=parse_objects(flags.objects),
         churn_per_s=parse_rate(flags.churn),
         bookmark_interval_s=flags.bookmark_interval,

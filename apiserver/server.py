@@ -4,11 +4,13 @@ import asyncio
 import errno
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from deltawire.apiserver.auth.certificates import ClientCertificate
+from deltawire.apiserver.auth.users import authenticated
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.faults.plan import Fault
 from deltawire.apiserver.http.request_log import RequestLog
@@ -184,9 +186,21 @@ class ApiServer:
             socket.lose()  # it stopped meanwhile
         return socket
 
-    def write_kubeconfig(self, path: Path | str) -> Path:
-        self._service.write_kubeconfig(Path(path))
+    def write_kubeconfig(self, path: Path | str, user: str = "", groups: Iterable[str] = ()) -> Path:
+        """As administrator, with a context for each user of the options; or as ``user``, by certificate.
+
+        Raises ConfigError if the file cannot be written, and for a user where the server has no TLS.
+        """
+        self._service.write_kubeconfig(Path(path), user, groups)
         return Path(path)
+
+    def client_certificate(self, user: str, groups: Iterable[str] = ()) -> ClientCertificate:
+        """A certificate and key (PEM) that stand for ``user``. Raises ConfigError without TLS."""
+        return self._service.client_certificate(user, groups)
+
+    def token_for(self, user: str, groups: Iterable[str] = (), lifetime_s: float = 3600.0) -> str:
+        """A bearer token that stands for ``user`` for so long; then it is answered with 401."""
+        return self._service.gate.tokens.mint(authenticated(user, tuple(groups)), [], lifetime_s)
 
     def __enter__(self) -> Self:
         self.start()

@@ -4,13 +4,21 @@ import errno
 import itertools
 import logging
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 from aiohttp import web
 
-from deltawire.apiserver.auth.certificates import ServingCertificate, issue
-from deltawire.apiserver.auth.kubeconfig import kubeconfig, write_kubeconfig
+from deltawire.apiserver.access.authorizer import AllowAll
+from deltawire.apiserver.access.bootstrap import make_first_roles
+from deltawire.apiserver.access.gate import Gate
+from deltawire.apiserver.access.rbac import Rbac
+from deltawire.apiserver.access.stored import StoredPolicy
+from deltawire.apiserver.auth.authenticator import Authenticator, Strangers
+from deltawire.apiserver.auth.certificates import Authority, ClientCertificate
+from deltawire.apiserver.auth.kubeconfig import Credentials, kubeconfig, write_kubeconfig
 from deltawire.apiserver.auth.tokens import Tokens
+from deltawire.apiserver.auth.users import ADMIN, MASTERS
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.journal import FileJournal
 from deltawire.apiserver.core.window import WindowLimits
@@ -48,8 +56,8 @@ class Service:
     """
 
     def __init__(self, options: ApiServerOptions) -> None:
-        if not options.listen and (options.tls or options.kubeconfig is not None):
-            raise ConfigError("TLS and a kubeconfig need a server that listens", path="listen")
+        if not options.listen and (options.tls or options.users or options.kubeconfig is not None):
+            raise ConfigError("TLS, certificates and a kubeconfig need a server that listens", path="listen")
         self.options = options
         limits = WindowLimits(options.window_events_max, options.window_bytes_max)
         self.core = ApiCore(limits=limits)
@@ -58,7 +66,8 @@ class Service:
         self.faults = FaultPlan()
         self.faults.on_change(self.streams.wake)
         self.url = ""
-        self.ca_pem = b""
+        self._authority: Authority | None = None
+        self.gate = _gate(options, self.core)
         self._runner: web.AppRunner | None = None
         self._cluster = SimulatedCluster(self.core, _objects(options), seed=options.seed, now=self.core.now)
         self.churn = ChurnRunner(self._cluster, self.core.store)
@@ -79,8 +88,11 @@ class Service:
             self.core.restore(self._journal)
         self.core.bootstrap()
         self._cluster.populate()
-        certificate = issue(options.host, "localhost", "127.0.0.1", "::1") if options.tls else None
-        await self._listen(certificate)
+        if options.rbac:
+            make_first_roles(self.core)
+        if options.uses_tls:
+            self._authority = Authority(options.host, "localhost", "127.0.0.1", "::1")
+        await self._listen()
         if options.kubeconfig is not None:
             self.write_kubeconfig(options.kubeconfig)
         await self.churn.set_rate(options.churn_per_s)
@@ -95,32 +107,61 @@ class Service:
         if self._journal is not None:
             self._journal.close()
 
-    def write_kubeconfig(self, path: Path) -> None:
-        """For the server as it listens now. Raises ConfigError if the file cannot be written."""
+    @property
+    def ca_pem(self) -> bytes:
+        """The certificate clients must trust; empty without TLS."""
+        return self._authority.ca_pem if self._authority is not None else b""
+
+    def client_certificate(self, user: str, groups: Iterable[str] = ()) -> ClientCertificate:
+        """A certificate that this server takes for ``user``. Raises ConfigError without TLS."""
+        if self._authority is None:
+            raise ConfigError(
+                "client certificates need TLS", hint="start the server with tls=True, and first"
+            )
+        return self._authority.client_certificate(user, groups)
+
+    def write_kubeconfig(self, path: Path, user: str = "", groups: Iterable[str] = ()) -> None:
+        """For the server as it listens now: as ``user``, or as administrator with a context for each named user.
+
+        Raises ConfigError if the file cannot be written, and for a user without TLS.
+        """
         if not self.options.listen:
             raise ConfigError("nothing outside this process can reach a server without a port", path="listen")
-        token = self.options.tokens[0] if self.options.tokens else ""
+        if user:
+            credentials = [Credentials(user, certificate=self.client_certificate(user, groups))]
+        else:
+            credentials = [self._own_credentials()]
+            for name, its_groups in self.options.users.items():
+                credentials.append(Credentials(name, certificate=self.client_certificate(name, its_groups)))
         try:
-            write_kubeconfig(path, kubeconfig(self.url, ca_pem=self.ca_pem, token=token))
+            write_kubeconfig(path, kubeconfig(self.url, *credentials, ca_pem=self.ca_pem))
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}", path="write-kubeconfig") from None
 
-    async def _listen(self, certificate: ServingCertificate | None) -> None:
+    def _own_credentials(self) -> Credentials:
+        """Those of an administrator: the first token of one, or a certificate."""
+        tokens = [token for token in self.options.tokens if isinstance(token, str)]
+        if tokens:
+            return Credentials(token=tokens[0])
+        if self._authority is None:
+            return Credentials()
+        return Credentials(certificate=self._authority.client_certificate(ADMIN.name, [MASTERS]))
+
+    async def _listen(self) -> None:
         options = self.options
         rng = random.Random(options.seed)
-        tokens = Tokens(options.tokens, now=self.core.now)
         handlers = ResourceHandlers(
             self.core,
             self.requests,
             self.streams,
-            tokens,
+            self.gate,
             self.faults,
             bookmark_interval_s=options.bookmark_interval_s,
             watch_timeout_s=lambda: rng.uniform(WATCH_TIMEOUT_MIN_S, WATCH_TIMEOUT_MAX_S),
             expired_as_http=options.expired_watch_as_http,
         )
         admin = AdminHandlers(self.core, self.requests, self.streams, self.churn, self.faults)
-        frontend = Frontend(self.core, handlers, admin, self.streams, tokens)
+        frontend = Frontend(self.core, handlers, admin, self.streams, self.gate)
         self._runner = web.AppRunner(
             frontend.application(), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S
         )
@@ -128,7 +169,7 @@ class Service:
         if not options.listen:
             self.url = _IN_PROCESS_URL.format(next(_numbers))
             return
-        context = certificate.context if certificate is not None else None
+        context = self._authority.context if self._authority is not None else None
         site = web.TCPSite(self._runner, options.host, options.port, ssl_context=context)
         try:
             await site.start()
@@ -139,8 +180,21 @@ class Service:
         port = self._runner.addresses[0][1]
         host = "127.0.0.1" if options.host in _WILDCARDS else options.host
         host = f"[{host}]" if ":" in host else host
-        self.url = f"{'https' if certificate else 'http'}://{host}:{port}"
-        self.ca_pem = certificate.ca_pem if certificate is not None else b""
+        self.url = f"{'https' if context else 'http'}://{host}:{port}"
+
+
+def _gate(options: ApiServerOptions, core: ApiCore) -> Gate:
+    accounts = core.store.table("serviceaccounts")
+
+    def account_exists(namespace: str, name: str, uid: str) -> bool:
+        record = accounts.records.get(f"{namespace}/{name}")
+        return record is not None and record.uid == uid
+
+    tokens = Tokens(options.tokens, now=core.now, account_exists=account_exists)
+    if options.rbac:
+        return Gate(Authenticator(tokens, Strangers.ANONYMOUS), Rbac(StoredPolicy(core.store)))
+    strangers = Strangers.REFUSED if options.tokens else Strangers.ADMINISTER
+    return Gate(Authenticator(tokens, strangers), AllowAll())
 
 
 def _listen_error(options: ApiServerOptions, error: OSError) -> ConfigError:

@@ -1,4 +1,4 @@
-"""Who asks: bearer tokens, a generated CA with a serving certificate, and the kubeconfig that fits them.
+"""Who asks: bearer tokens, client certificates, a generated CA, and the kubeconfig that fits them.
 
-Not here: what a user may do; every known user may do everything.
+Not here: what a user may do (that is ``access``).
 """

@@ -1,24 +1,80 @@
-"""A certificate authority and a serving certificate for one run of the server."""
+"""A certificate authority for one run of the server: what it listens with, and certificates for users."""
 
+import datetime
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from deltawire.common.errors import ConfigError
+
+CERTIFICATE_LIFETIME_S = 365 * 86_400.0
+# Certificates are good from a little earlier on, for clients whose clock is behind.
+_EARLY_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class ServingCertificate:
-    """What the server listens with, and the CA certificate (PEM) that clients must trust."""
+class ClientCertificate:
+    """Both are PEM. Whoever has the key is that user."""
 
-    context: ssl.SSLContext
-    ca_pem: bytes
+    certificate_pem: bytes
+    key_pem: bytes
 
 
-def issue(*hosts: str) -> ServingCertificate:
-    """Make a CA and a certificate for ``hosts`` (names and addresses); nothing is kept."""
-    # Imported here: it costs 25 ms and 10 MB, which only a server with TLS should pay.
-    import trustme
+class Authority:
+    """Makes a CA and a serving certificate for ``hosts`` (names and addresses); nothing is kept.
 
-    authority = trustme.CA()
-    certificate = authority.issue_cert(*dict.fromkeys(hosts))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return ServingCertificate(context, authority.cert_pem.bytes())
+    ``context`` asks clients for a certificate and takes those that this CA signed.
+    """
+
+    def __init__(self, *hosts: str) -> None:
+        # Imported here: it costs 25 ms and 10 MB, which only a server with TLS should pay.
+        import trustme
+
+        self._authority = trustme.CA()
+        self.ca_pem: bytes = self._authority.cert_pem.bytes()
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert(*dict.fromkeys(hosts)).configure_cert(self.context)
+        self._authority.configure_trust(self.context)
+        self.context.verify_mode = ssl.CERT_OPTIONAL
+
+    def client_certificate(
+        self, user: str, groups: Iterable[str] = (), lifetime_s: float = CERTIFICATE_LIFETIME_S
+    ) -> ClientCertificate:
+        """A certificate with ``user`` as common name and ``groups`` as organizations.
+
+        Raises ConfigError for a name that a certificate cannot hold.
+        """
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+        try:
+            names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+            subject = x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, user)])
+        except ValueError as error:
+            raise ConfigError(f"{user!r} cannot be named in a certificate: {error}", path="user") from None
+        authority = x509.load_pem_x509_certificate(self.ca_pem)
+        authority_key = serialization.load_pem_private_key(self._authority.private_key_pem.bytes(), None)
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.datetime.now(datetime.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(authority.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(seconds=_EARLY_S))
+            .not_valid_after(now + datetime.timedelta(seconds=lifetime_s))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .sign(authority_key, hashes.SHA256())  # type: ignore[arg-type]  # trustme's keys can sign
+        )
+        return ClientCertificate(
+            certificate.public_bytes(serialization.Encoding.PEM),
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )

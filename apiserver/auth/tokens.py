@@ -1,38 +1,61 @@
-"""Bearer tokens: those given at the start, and those made for service accounts."""
+"""Bearer tokens: those given at the start, and those made while the server runs, which carry their expiry."""
 
+import csv
+import hashlib
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from deltawire.apiserver.auth.users import ADMIN, User
-from deltawire.common.errors import StatusError
+from deltawire.apiserver.auth.users import ADMIN, User, account_of, authenticated
+from deltawire.common.errors import ConfigError
 
 ISSUER = "https://kubernetes.default.svc"
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
-class Tokens:
-    """Lets bearers of known tokens in; without any given at the start, everybody is.
+@dataclass(frozen=True, slots=True)
+class BearerToken:
+    """``token`` stands for ``user`` until ``expires_s`` (Unix seconds), for ever where that is None."""
 
-    Tokens of service accounts are signed with a key of this start and carry their expiry, so that none has to
-    be kept. ``now`` gives Unix seconds.
+    token: str
+    user: User = ADMIN
+    expires_s: float | None = None
+
+
+def _no_account(namespace: str, name: str, uid: str) -> bool:
+    return False
+
+
+class Tokens:
+    """Knows whom a token stands for.
+
+    Tokens that are made here are signed with a key of this start and carry their expiry, so that none has to be
+    kept. One of a service account is good as long as the account is: ``account_exists`` is asked with its
+    namespace, name and uid. ``now`` gives Unix seconds.
     """
 
     def __init__(
         self,
-        tokens: Iterable[str],
+        tokens: Iterable[str | BearerToken] = (),
         *,
         now: Callable[[], float],
+        account_exists: Callable[[str, str, str], bool] = _no_account,
         key: bytes | None = None,
     ) -> None:
-        self._tokens = [token.encode() for token in tokens]
+        given = [BearerToken(token) if isinstance(token, str) else token for token in tokens]
+        # By digest: how long a look-up takes tells nothing about a token.
+        self._given = {_digest(token.token): token for token in given}
         self._now = now
+        self._account_exists = account_exists
         self._key = key or secrets.token_bytes(32)
 
-    def mint(self, user: User, audiences: list[str], lifetime_s: int) -> str:
+    def mint(self, user: User, audiences: list[str], lifetime_s: float) -> str:
         """A token that stands for ``user`` until ``lifetime_s`` from now."""
         issued = int(self._now())
         claims = {
@@ -48,32 +71,59 @@ class Tokens:
         signed = f"{_part(msgspec.json.encode(_HEADER))}.{_part(msgspec.json.encode(claims))}"
         return f"{signed}.{self._signature(signed)}"
 
-    def user(self, authorization: str) -> User:
-        """Whose request carries this Authorization header. Raises StatusError 401."""
-        scheme, _, given = authorization.partition(" ")
-        found = self.bearer(given.strip()) if scheme.lower() == "bearer" else None
-        if found is None and not self._tokens:
-            return ADMIN
-        if found is None:
-            raise StatusError(401, "Unauthorized", "Unauthorized")
-        return found
+    def bearer(self, token: str, audiences: Iterable[str] = (ISSUER,)) -> User | None:
+        """Who may use ``token`` for one of ``audiences``; None for one that is unknown or no longer good."""
+        given = self._given.get(_digest(token))
+        if given is not None:
+            is_over = given.expires_s is not None and given.expires_s <= self._now()
+            return None if is_over else given.user
+        claims = self._claims(token)
+        if claims is None or claims["exp"] <= self._now() or not set(audiences) & set(claims["aud"]):
+            return None
+        name, uid = claims["sub"], claims["uid"]
+        account = account_of(name)
+        if account is not None and not self._account_exists(*account, uid):
+            return None
+        return User(name, tuple(claims["groups"]), uid)
 
-    def bearer(self, token: str) -> User | None:
-        """Who may use ``token``; None for one that is unknown or has expired."""
-        offered = token.encode()
-        # Compare with all of them, in constant time each.
-        if sum(hmac.compare_digest(offered, known) for known in self._tokens):
-            return ADMIN
+    def is_ours(self, token: str) -> bool:
+        """Whether it was given or made here, good or not."""
+        return _digest(token) in self._given or self._claims(token) is not None
+
+    def _claims(self, token: str) -> dict[str, Any] | None:
         signed, _, signature = token.rpartition(".")
         if not signed or not hmac.compare_digest(signature.encode(), self._signature(signed).encode()):
             return None
-        claims = msgspec.json.decode(_unpart(signed.partition(".")[2]))
-        if claims["exp"] <= self._now():
-            return None
-        return User(claims["sub"], tuple(claims["groups"]), claims["uid"])
+        claims: dict[str, Any] = msgspec.json.decode(_unpart(signed.partition(".")[2]))
+        return claims
 
     def _signature(self, signed: str) -> str:
         return _part(hmac.digest(self._key, signed.encode(), "sha256"))
+
+
+def read_token_file(path: Path) -> list[BearerToken]:
+    """The tokens of a CSV file in the API server's form: token, user, uid, and groups ("a,b") in quotes.
+
+    Raises ConfigError.
+    """
+    tokens = []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for number, row in enumerate(csv.reader(file, skipinitialspace=True), start=1):
+                if not row or row[0].startswith("#"):
+                    continue
+                if len(row) < 3 or not row[0] or not row[1]:
+                    told = f"{path}, line {number}: not token,user,uid[,groups]"
+                    raise ConfigError(told, path="token-auth-file", hint='as in s3cret,bob,1,"dev,ops"')
+                groups = tuple(group.strip() for group in ",".join(row[3:]).split(",") if group.strip())
+                tokens.append(BearerToken(row[0], authenticated(row[1], groups, row[2])))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"cannot read {path}: {error}", path="token-auth-file") from None
+    return tokens
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def _part(raw: bytes) -> str:

@@ -1,14 +1,14 @@
-"""Who a request acts for: the user behind a credential, or the one it impersonates."""
+"""Who a request acts for: names, groups, and the users that every cluster knows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from deltawire.apiserver.core.failures import bad_request
-
 MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
-_EXTRA = "impersonate-extra-"
+UNAUTHENTICATED = "system:unauthenticated"
+_ACCOUNT = "system:serviceaccount:"
+_ACCOUNTS = "system:serviceaccounts"
 
 
 class Headers(Protocol):
@@ -28,7 +28,7 @@ class User:
     name: str
     groups: tuple[str, ...] = ()
     uid: str = ""
-    extra: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def as_info(self) -> dict[str, Any]:
         """The user as reviews show one (authentication.k8s.io/v1 UserInfo)."""
@@ -43,26 +43,29 @@ class User:
 
 # Whoever may come in without naming himself, or with one of the tokens given at the start.
 ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
+ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
 
 
-def service_account(namespace: str, name: str, uid: str) -> User:
+def authenticated(name: str, groups: tuple[str, ...] = (), uid: str = "") -> User:
+    """A user who has shown who he is: one group more."""
+    return User(name, tuple(dict.fromkeys((*groups, AUTHENTICATED))), uid)
+
+
+def service_account(namespace: str, name: str, uid: str = "") -> User:
     """The user that a service account's token stands for."""
-    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
-    return User(f"system:serviceaccount:{namespace}:{name}", groups, uid)
+    return authenticated(service_account_name(namespace, name), account_groups(namespace), uid)
 
 
-def impersonated(user: User, headers: Headers) -> User:
-    """The user the request acts for. Raises StatusError 400 for parts of one without a name."""
-    name = headers.get("Impersonate-User", "")
-    groups = headers.getall("Impersonate-Group", [])
-    uid = headers.get("Impersonate-Uid", "")
-    extra = {
-        key.lower()[len(_EXTRA) :]: tuple(headers.getall(key, []))
-        for key in set(headers)
-        if key.lower().startswith(_EXTRA)
-    }
-    if not name:
-        if groups or uid or extra:
-            raise bad_request("requested impersonation of groups, uid or extra without a user")
-        return user
-    return User(name, tuple(dict.fromkeys((*groups, AUTHENTICATED))), uid, extra)
+def service_account_name(namespace: str, name: str) -> str:
+    return f"{_ACCOUNT}{namespace}:{name}"
+
+
+def account_groups(namespace: str) -> tuple[str, ...]:
+    """The groups of every service account of a namespace."""
+    return _ACCOUNTS, f"{_ACCOUNTS}:{namespace}"
+
+
+def account_of(name: str) -> tuple[str, str] | None:
+    """(namespace, name) of the service account that a user name stands for; None for other users."""
+    parts = name.removeprefix(_ACCOUNT).split(":") if name.startswith(_ACCOUNT) else []
+    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None

@@ -95,6 +95,11 @@ class ApiCore:
     def get(self, resource: str | Resource, name: str, namespace: str = "") -> Record:
         return self._context.existing(self.resource(resource), namespace, name)
 
+    def exists(self, resource: str | Resource, name: str, namespace: str = "") -> bool:
+        resource = self.resource(resource)
+        key = f"{namespace}/{name}" if resource.type.namespaced else f"/{name}"
+        return key in self.store.table(resource.storage).records
+
     def list(
         self,
         resource: str | Resource,

@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from deltawire.apiserver.auth.tokens import Tokens
-from deltawire.apiserver.auth.users import impersonated
+from deltawire.apiserver.access.gate import Gate
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.failures import method_not_allowed, status_of
-from deltawire.apiserver.http import admin, aggregated, discovery
+from deltawire.apiserver.http import admin, aggregated, asking, discovery
 from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
 from deltawire.apiserver.http.negotiate import aggregated_version
 from deltawire.apiserver.http.paths import parse_path
@@ -36,13 +35,13 @@ class Frontend:
         resources: ResourceHandlers,
         admin_handlers: admin.AdminHandlers,
         streams: OpenStreams,
-        tokens: Tokens,
+        gate: Gate,
     ) -> None:
         self._core = core
         self._resources = resources
         self._admin = admin_handlers
         self._streams = streams
-        self._tokens = tokens
+        self._gate = gate
         self._documents = Documents(core.catalogue, discovery.GIT_VERSION)
 
     def application(self) -> web.Application:
@@ -68,14 +67,14 @@ class Frontend:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path.rstrip("/") or "/"
-        user = None
-        if path not in _OPEN_TO_ALL:
-            user = self._tokens.user(request.headers.get("Authorization", ""))
+        parsed = parse_path(request.raw_path.partition("?")[0])
+        certificate = request.get_extra_info("peercert")
+        user = self._gate.admit(request.headers, certificate, is_public=path in _OPEN_TO_ALL)
+        self._gate.check(asking.attributes(request, parsed, user))
         if request.path.startswith(admin.PREFIX):
             return await self._admin.handle(request)
-        parsed = parse_path(request.raw_path.partition("?")[0])
-        if parsed is not None and user is not None:
-            return await self._resources.handle(request, parsed, impersonated(user, request.headers))
+        if parsed is not None:
+            return await self._resources.handle(request, parsed, user)
         if request.method not in ("GET", "HEAD"):
             raise method_not_allowed()
         if path in _HEALTH:

@@ -1,13 +1,15 @@
 """The verbs of the API on resources: from a parsed path to an answer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from deltawire.apiserver.auth.tokens import Tokens
+from deltawire.apiserver.access import reviews
+from deltawire.apiserver.access.gate import Gate
 from deltawire.apiserver.auth.users import User
-from deltawire.apiserver.core import failures, reviews
+from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.deletes import Deletion
 from deltawire.apiserver.core.lists import Page
@@ -15,7 +17,7 @@ from deltawire.apiserver.core.metadata import checked_shape
 from deltawire.apiserver.core.options import WatchOptions
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.faults.plan import FaultPlan
-from deltawire.apiserver.http import bodies, patches, queries, render, sabotage
+from deltawire.apiserver.http import asking, bodies, patches, queries, render, sabotage
 from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.negotiate import Form, negotiate
 from deltawire.apiserver.http.paths import ResourcePath
@@ -43,7 +45,7 @@ class ResourceHandlers:
         core: ApiCore,
         log: RequestLog,
         streams: OpenStreams,
-        tokens: Tokens,
+        gate: Gate,
         plan: FaultPlan,
         *,
         bookmark_interval_s: float,
@@ -53,9 +55,9 @@ class ResourceHandlers:
         self._core = core
         self._log = log
         self._streams = streams
-        self._tokens = tokens
+        self._gate = gate
         self._plan = plan
-        self._subresources = SubresourceHandlers(core, tokens)
+        self._subresources = SubresourceHandlers(core, gate.tokens)
         self._bookmark_interval_s = bookmark_interval_s
         self._watch_timeout_s = watch_timeout_s
         self._told_in_stream = (504,) if expired_as_http else (410, 504)
@@ -78,7 +80,7 @@ class ResourceHandlers:
         subresource = resource.subresource(path.subresource) if path.subresource else None
         if path.subresource and subresource is None:
             raise web.HTTPNotFound(text="404 page not found")
-        verb = _verb(request, path)
+        verb = asking.verb_of(request, path)
         if verb not in (subresource.verbs if subresource else resource.verbs):
             raise failures.method_not_allowed()
         self._log.add(
@@ -123,12 +125,8 @@ class ResourceHandlers:
         return self._object(asked, record.body, status=201)
 
     def _review(self, asked: Asked, obj: Any) -> web.Response:
-        def user_of(token: str) -> dict[str, Any] | None:
-            user = self._tokens.bearer(token)
-            return user.as_info() if user else None
-
         review = checked_shape(asked.resource, obj)
-        answer = reviews.answered(asked.resource, review, asked.user.as_info(), user_of)
+        answer = reviews.answered(asked.resource, review, asked.user, self._gate, asked.path.namespace)
         return asked.answer_tree(answer, status=201)
 
     async def _update(self, asked: Asked) -> web.Response:
@@ -163,6 +161,9 @@ class ResourceHandlers:
 
     async def _apply(self, asked: Asked) -> web.Response:
         config = await patches.read_configuration(asked.request)
+        if not self._core.exists(asked.resource, asked.path.name, asked.path.namespace):
+            # The right to patch is not one to create.
+            self._gate.check(replace(asking.attributes(asked.request, asked.path, asked.user), verb="create"))
         applied = self._core.apply(
             asked.resource,
             config,
@@ -251,22 +252,6 @@ class ResourceHandlers:
             asked.resource, body, asked.form, now_s=self._core.now(), include=asked.include_object
         )
         return asked.answer(rendered, status=status)
-
-
-def _verb(request: web.Request, path: ResourcePath) -> str:
-    """The verb as RBAC names it. Raises StatusError 405 for a method that has none here."""
-    method = request.method
-    if method in ("GET", "HEAD"):
-        if path.is_watch or queries.flag(request.query, "watch"):
-            return "watch"
-        return "get" if path.name else "list"
-    if method == "POST" and (path.subresource or not path.name):
-        return "create"
-    if method == "DELETE" and not path.subresource:
-        return "delete" if path.name else "deletecollection"
-    if path.name and method in ("PUT", "PATCH"):
-        return "update" if method == "PUT" else "patch"
-    raise failures.method_not_allowed()
 
 
 def _deleted(resource: Resource, deletion: Deletion) -> dict[str, Any]:

@@ -25,6 +25,16 @@ def apiserver(
     token: Annotated[
         list[str] | None, typer.Option(metavar="T", help="A bearer token to let in; repeatable.")
     ] = None,
+    token_auth_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Tokens to let in, as CSV: token,user,uid,groups.")
+    ] = None,
+    user: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=GROUP,...]", help="Gets a client certificate and a context; repeatable, with TLS."
+        ),
+    ] = None,
+    rbac: Annotated[bool, typer.Option("--rbac", help="Forbid what no role allows, with TLS.")] = False,
 ) -> int:
     """Run a Kubernetes API server in memory, for demos and tests: kubectl and client libraries work against it."""
     from deltawire.apiserver.main import main
@@ -38,4 +48,9 @@ def apiserver(
         argv += ["--objects", entry]
     for entry in token or []:
         argv += ["--token", entry]
-    return main([*argv, "--tls"] if tls else argv)
+    for entry in user or []:
+        argv += ["--user", entry]
+    if token_auth_file is not None:
+        argv += ["--token-auth-file", str(token_auth_file)]
+    switches = [name for name, is_on in (("--tls", tls), ("--rbac", rbac)) if is_on]
+    return main([*argv, *switches])

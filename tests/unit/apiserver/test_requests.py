@@ -2,7 +2,6 @@
 
 import pytest
 
-from deltawire.apiserver.auth.tokens import Tokens
 from deltawire.apiserver.core.builtin import BUILTIN_RESOURCES
 from deltawire.apiserver.core.options import DeleteOptions
 from deltawire.apiserver.core.resource import Resource
@@ -89,19 +88,6 @@ def test_a_delete_body_outweighs_the_query() -> None:
     assert queries.delete_options(query, None) == DeleteOptions(propagation="Orphan", dry_run=True)
     assert queries.delete_options(query, {}) == DeleteOptions()
     assert queries.delete_options({}, {"orphanDependents": True}).propagation == "Orphan"
-
-
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic right", "right", "Bearer right x"])
-def test_only_a_known_bearer_token_is_let_in(header: str) -> None:
-    with pytest.raises(StatusError) as caught:
-        Tokens(["right", "other"], now=lambda: 0.0).user(header)
-    assert (caught.value.code, caught.value.reason) == (401, "Unauthorized")
-
-
-def test_known_tokens_are_let_in_and_without_tokens_all_are() -> None:
-    for header in ("Bearer right", "bearer other"):
-        Tokens(["right", "other"], now=lambda: 0.0).user(header)
-    Tokens([], now=lambda: 0.0).user("")
 
 
 @pytest.mark.parametrize(
