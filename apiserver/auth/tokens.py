@@ -92,13 +92,13 @@ class Tokens:
 
     def _claims(self, token: str) -> dict[str, Any] | None:
         signed, _, signature = token.rpartition(".")
-        if not signed or not hmac.compare_digest(signature.encode(), self._signature(signed).encode()):
+        if not signed or not hmac.compare_digest(_raw(signature), self._signature(signed).encode()):
             return None
         claims: dict[str, Any] = msgspec.json.decode(_unpart(signed.partition(".")[2]))
         return claims
 
     def _signature(self, signed: str) -> str:
-        return _part(hmac.digest(self._key, signed.encode(), "sha256"))
+        return _part(hmac.digest(self._key, _raw(signed), "sha256"))
 
 
 def read_token_file(path: Path) -> list[BearerToken]:
@@ -123,7 +123,12 @@ def read_token_file(path: Path) -> list[BearerToken]:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(_raw(token)).digest()
+
+
+def _raw(text: str) -> bytes:
+    """The bytes of a header's value, of whatever encoding they were."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _part(raw: bytes) -> str:
