@@ -11,6 +11,7 @@ from aiohttp import web
 
 from deltawire.apiserver.access.authorizer import AllowAll
 from deltawire.apiserver.access.bootstrap import make_first_roles
+from deltawire.apiserver.access.escalation import Escalation
 from deltawire.apiserver.access.gate import Gate
 from deltawire.apiserver.access.rbac import Rbac
 from deltawire.apiserver.access.stored import StoredPolicy
@@ -192,7 +193,8 @@ def _gate(options: ApiServerOptions, core: ApiCore) -> Gate:
 
     tokens = Tokens(options.tokens, now=core.now, account_exists=account_exists)
     if options.rbac:
-        return Gate(Authenticator(tokens, Strangers.ANONYMOUS), Rbac(StoredPolicy(core.store)))
+        rbac = Rbac(StoredPolicy(core.store))
+        return Gate(Authenticator(tokens, Strangers.ANONYMOUS), rbac, Escalation(rbac))
     strangers = Strangers.REFUSED if options.tokens else Strangers.ADMINISTER
     return Gate(Authenticator(tokens, strangers), AllowAll())
 

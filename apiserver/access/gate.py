@@ -1,11 +1,17 @@
 """What the front of the server asks about each request: who sends it, and may he?"""
 
+from collections.abc import Mapping
+from typing import Any
+
 from deltawire.apiserver.access.attributes import Attributes
 from deltawire.apiserver.access.authorizer import Authorizer
+from deltawire.apiserver.access.escalation import Escalation
 from deltawire.apiserver.access.impersonation import read_impersonation
+from deltawire.apiserver.access.stored import GROUP
 from deltawire.apiserver.auth.authenticator import Authenticator, PeerCertificate, Strangers
 from deltawire.apiserver.auth.tokens import Tokens
 from deltawire.apiserver.auth.users import ANONYMOUS, Headers, User
+from deltawire.apiserver.core.resource import Resource
 from deltawire.common.errors import StatusError
 
 # Names come from URLs and headers; a message must not carry markup into a page that shows it.
@@ -15,9 +21,12 @@ _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 class Gate:
     """Knows no HTTP: it takes headers, and the certificate of the connection if there is one."""
 
-    def __init__(self, authenticator: Authenticator, authorizer: Authorizer) -> None:
+    def __init__(
+        self, authenticator: Authenticator, authorizer: Authorizer, escalation: Escalation | None = None
+    ) -> None:
         self._authenticator = authenticator
         self.authorizer = authorizer
+        self._escalation = escalation
 
     @property
     def tokens(self) -> Tokens:
@@ -45,6 +54,15 @@ class Gate:
         decision = self.authorizer.decide(asked)
         if not decision.is_allowed:
             raise forbidden(asked, decision.reason)
+
+    def guards(self, resource: Resource) -> bool:
+        """Whether what is written there must pass `check_grant` first."""
+        return self._escalation is not None and resource.type.group == GROUP
+
+    def check_grant(self, user: User, resource: Resource, obj: Mapping[str, Any]) -> None:
+        """Raises StatusError 403 if ``obj``, as it would be stored, gives away what ``user`` does not have."""
+        if self._escalation is not None:
+            self._escalation.check(user, resource, obj)
 
 
 def forbidden(asked: Attributes, reason: str = "") -> StatusError:

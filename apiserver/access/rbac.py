@@ -52,22 +52,28 @@ class Rbac:
                 rules += granted.rules
         return Grants(tuple(rules), _aggregate(missing))
 
+    def rules_of(self, kind: str, name: str, namespace: str = "") -> tuple[Rule, ...] | None:
+        """The rules of a role as a binding in ``namespace`` refers to it; None if there is none."""
+        return _rules_of(self._policy(), kind, name, namespace)
+
     def _granted(self, user: User, namespace: str) -> Iterator[_Granted]:
         """What is bound to the user in the cluster, then in the namespace."""
         policy = self._policy()
         for binding in (*policy.cluster_bindings, *(policy.bindings.get(namespace, ()) if namespace else ())):
             subject = next((s for s in binding.subjects if _is_meant(s, user, binding.namespace)), None)
             if subject is not None:
-                yield _Granted(binding, subject, _rules_of(policy, binding))
+                yield _Granted(
+                    binding,
+                    subject,
+                    _rules_of(policy, binding.role_kind, binding.role_name, binding.namespace),
+                )
 
 
-def _rules_of(policy: Policy, binding: Binding) -> tuple[Rule, ...] | None:
+def _rules_of(policy: Policy, kind: str, name: str, namespace: str) -> tuple[Rule, ...] | None:
     """A cluster binding gives cluster roles only."""
-    if binding.role_kind == "ClusterRole":
-        return policy.roles.get(("", binding.role_name))
-    if binding.role_kind == "Role" and binding.namespace:
-        return policy.roles.get((binding.namespace, binding.role_name))
-    return None
+    if kind == "ClusterRole":
+        return policy.roles.get(("", name))
+    return policy.roles.get((namespace, name)) if kind == "Role" and namespace else None
 
 
 def _is_meant(subject: Subject, user: User, namespace: str) -> bool:

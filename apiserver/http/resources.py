@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from deltawire.apiserver.core.deletes import Deletion
 from deltawire.apiserver.core.lists import Page
 from deltawire.apiserver.core.metadata import checked_shape
 from deltawire.apiserver.core.options import WatchOptions
+from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import asking, bodies, patches, queries, render, sabotage
@@ -114,14 +116,15 @@ class ResourceHandlers:
         obj = await bodies.read_object(asked.request)
         if not asked.resource.is_stored:
             return self._review(asked, obj)
-        record = self._core.create(
+        create = partial(
+            self._core.create,
             asked.resource,
             obj,
             asked.path.namespace,
-            dry_run=asked.is_dry_run,
             manager=asked.manager(),
             on_unknown=asked.on_unknown,
         )
+        record = self._guarded(asked, create)
         return self._object(asked, record.body, status=201)
 
     def _review(self, asked: Asked, obj: Any) -> web.Response:
@@ -131,32 +134,34 @@ class ResourceHandlers:
 
     async def _update(self, asked: Asked) -> web.Response:
         obj = await bodies.read_object(asked.request)
-        record = self._core.update(
+        update = partial(
+            self._core.update,
             asked.resource,
             obj,
             asked.path.name,
             asked.path.namespace,
             subresource=asked.path.subresource,
-            dry_run=asked.is_dry_run,
             manager=asked.manager(),
             on_unknown=asked.on_unknown,
         )
+        record = self._guarded(asked, update)
         return self._object(asked, record.body)
 
     async def _patch(self, asked: Asked) -> web.Response:
         if patches.is_apply(asked.request):
             return await self._apply(asked)
         change = await patches.read_change(asked.request, asked.resource)
-        record = self._core.patch(
+        patch = partial(
+            self._core.patch,
             asked.resource,
             change,
             asked.path.name,
             asked.path.namespace,
             subresource=asked.path.subresource,
-            dry_run=asked.is_dry_run,
             manager=asked.manager(),
             on_unknown=asked.on_unknown,
         )
+        record = self._guarded(asked, patch)
         return self._object(asked, record.body)
 
     async def _apply(self, asked: Asked) -> web.Response:
@@ -164,17 +169,26 @@ class ResourceHandlers:
         if not self._core.exists(asked.resource, asked.path.name, asked.path.namespace):
             # The right to patch is not one to create.
             self._gate.check(replace(asking.attributes(asked.request, asked.path, asked.user), verb="create"))
-        applied = self._core.apply(
+        apply = partial(
+            self._core.apply,
             asked.resource,
             config,
             asked.path.name,
             asked.path.namespace,
             manager=asked.manager(applies=True),
             force=bool(queries.flag(asked.request.query, "force")),
-            dry_run=asked.is_dry_run,
             on_unknown=asked.on_unknown,
         )
+        if self._gate.guards(asked.resource):
+            self._gate.check_grant(asked.user, asked.resource, apply(dry_run=True).record.decode())
+        applied = apply(dry_run=asked.is_dry_run)
         return self._object(asked, applied.record.body, status=201 if applied.is_new else 200)
+
+    def _guarded(self, asked: Asked, write: Callable[..., Record]) -> Record:
+        """Carry out a write; one that may give permissions away is tried and looked at before."""
+        if self._gate.guards(asked.resource):
+            self._gate.check_grant(asked.user, asked.resource, write(dry_run=True).decode())
+        return write(dry_run=asked.is_dry_run)
 
     async def _delete(self, asked: Asked) -> web.Response:
         resource, path = asked.resource, asked.path
