@@ -1,5 +1,6 @@
 """One running API server: the parts put together in an event loop."""
 
+import asyncio
 import errno
 import itertools
 import logging
@@ -104,7 +105,13 @@ class Service:
         await self.churn.stop()
         runner, self._runner = self._runner, None
         if runner is not None:
+            open_ones = runner.server.connections if runner.server is not None else []
+            transports = [each.transport for each in open_ones if each.transport is not None]
             await runner.cleanup()
+            # A closed TLS connection waits for its client's last word, which outlives the event loop.
+            for transport in transports:
+                transport.abort()
+            await asyncio.sleep(0)
         if self._journal is not None:
             self._journal.close()
 
