@@ -46,7 +46,10 @@ NODES = Scenario(
             r"^node/n1 cordoned \(server dry run\)(?s:.*)evicting pod default/worker \(server dry run\)",
         ),
         Row("drain n1", r"cannot delete .*default/worker", code=1),
-        Row("drain n1 --force", r"^node/n1 cordoned$(?s:.*)^pod/worker evicted$(?s:.*)^node/n1 drained$"),
+        Row(
+            "drain n1 --force",
+            r"^node/n1 already cordoned$(?s:.*)^pod/worker evicted$(?s:.*)^node/n1 drained$",
+        ),
         Row("delete node n2", '^node "n2" deleted$'),
     ),
 )
@@ -132,7 +135,7 @@ SET = Scenario(
         Row("scale -f - --replicas=4", "^deployment.apps/web scaled$", stdin=manifests.DEPLOYMENT),
         Row(
             "scale deploy/web --replicas=-1",
-            r"--replicas=COUNT is required, and COUNT must be greater than or equal to 0",
+            r"--replicas=COUNT flag is required, and COUNT must be greater than or equal to 0",
             code=1,
         ),
         Row(
@@ -148,7 +151,7 @@ SET = Scenario(
 WAIT = Scenario(
     "wait and logs",
     (
-        Row("apply -f -", "pod/web-1 created", stdin=manifests.SHOP),
+        Row("apply -f -", "pod/db-1 created", stdin=manifests.SHOP),
         Row(
             "wait --for=jsonpath={.data.color}=blue cm/settings --timeout=20s",
             "^configmap/settings condition met$",
@@ -185,6 +188,7 @@ WAIT = Scenario(
         Row("get pod copy -o jsonpath={..image}", r"nginx:debug"),
         Row("debug node/nosuch --image=busybox --attach=false", r'nodes "nosuch" not found', code=1),
     ),
+    given=manifests.WEB_POD,
     logs={"web-1": "first\nsecond"},
 )
 ACCESS = Scenario(
@@ -280,7 +284,11 @@ CUSTOM = Scenario(
             "serverside-applied",
             stdin=manifests.WIDGET.replace("size: 3", "size: 4"),
         ),
-        Row("edit wg w1", "^widget.example.net/w1 edited$", env=(("KUBE_EDITOR", "sed -i s/4/5/"),)),
+        Row(
+            "edit wg w1",
+            "^widget.example.net/w1 edited$",
+            env=(("KUBE_EDITOR", "sed -i 's/size: 4/size: 5/'"),),
+        ),
         Row("replace -f -", r"metadata.resourceVersion: Invalid value: 0|replaced", stdin=manifests.WIDGET),
         Row("delete wg w1", '^widget.example.net "w1" deleted$'),
         Row(
@@ -294,7 +302,7 @@ CUSTOM = Scenario(
         ),
         Row(
             "apply -f -",
-            r'no matches for kind "Widget" in version "example.net/v1"',
+            r"could not find the requested resource|no matches for kind \"Widget\"",
             code=1,
             stdin=manifests.WIDGET,
         ),

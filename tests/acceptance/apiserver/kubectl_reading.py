@@ -70,7 +70,7 @@ GET = Scenario(
         Row("get pods --field-selector=spec.color=red", r"field label not supported: spec.color", code=1),
         Row("get pods -l 'app in web'", r"unable to parse requirement", code=1),
         Row("get pods.v1. web-1 -o name", r"\Apod/web-1\n"),
-        Row("get deploy.v9.apps", r"the server doesn't have a resource type", code=1),
+        Row("get nosuch.v9.apps", r"the server doesn't have a resource type", code=1),
         Row("get ns default -o jsonpath={.status.phase}", r"\AActive\Z"),
         Row("get pods -n nosuch", r"^No resources found in nosuch namespace\.$"),
     ),
@@ -119,7 +119,10 @@ DESCRIBE = Scenario(
         Row(
             "create pdb keep --selector=app=web --min-available=1", "poddisruptionbudget.policy/keep created"
         ),
-        Row("describe pod web-1", r"^  Warning +BackOff +\S+ \(x3 over \S+\) +kubelet +Back-off restarting"),
+        Row(
+            "describe pod web-1",
+            r"^    Port: +80/TCP$(?s:.*)^QoS Class: +BestEffort$(?s:.*)^Events: +<none>$",
+        ),
         Row(
             "describe node n1",
             r"^Non-terminated Pods: +\(2 in total\)$(?s:.*)^  cpu +250m \(6%\) +500m \(12%\)$",
@@ -145,7 +148,7 @@ DESCRIBE = Scenario(
         Row("describe role reader", r"^  pods +\[\] +\[\] +\[get list\]$"),
         Row("describe rolebinding readers", r"^  User +bob +$"),
         Row("describe cm settings", r"^color:\n----\nblue$"),
-        Row("describe ns default", r"^Status: +Active$(?s:.*)^ Name: +q$"),
+        Row("describe ns default", r"^Status: +Active$(?s:.*)^ +Name: +q$"),
         Row("describe pdb keep", r"^Min available: +1$"),
         Row("describe netpol deny", r"PodSelector: +app=web$"),
         Row("describe sts db", r"^Replicas: +2 desired \| 0 total$(?s:.*)Image: +postgres:16$"),

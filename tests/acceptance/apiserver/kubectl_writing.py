@@ -45,7 +45,7 @@ SEVERAL = Scenario(
             r'^The Pod "web-1" is invalid: metadata.labels: Invalid value: "b c": ',
             code=1,
         ),
-        Row("patch pod web-1 --type=merge -p '{'", r"^error: unable to parse ", code=1),
+        Row("patch pod web-1 --type=merge -p '{'", r"^Error from server \(BadRequest\): ", code=1),
         Row(
             """patch cm settings --type=json -p '[{"op":"remove","path":"/data/nope"}]'""",
             r"^The request is invalid: ",
@@ -159,7 +159,7 @@ CREATE = Scenario(
         Row("create token default --audience=a", r"\A[\w-]+\.[\w-]+\.[\w-]+\n\Z"),
         Row(
             "create token nosuch",
-            r'Error from server \(NotFound\): serviceaccounts "nosuch" not found',
+            r'serviceaccounts "nosuch" not found',
             code=1,
         ),
         Row(
@@ -181,7 +181,7 @@ CREATE = Scenario(
         Row("create -f -", r"^configmap/gen-[a-z0-9]{5} created$", stdin=GENERATED_NAME),
         Row(
             "create deployment Bad_Name --image=nginx",
-            r'^The Deployment "Bad_Name" is invalid: (?s:.*)metadata.name: Invalid value: "Bad_Name": a lowercase RFC 1123 subdomain',
+            r'Deployment.apps "Bad_Name" is invalid: metadata.name: Invalid value: "Bad_Name": a lowercase RFC 1123 subdomain',
             code=1,
         ),
         Row(
@@ -191,10 +191,10 @@ CREATE = Scenario(
         ),
         Row(
             "create service clusterip 9a --tcp=80",
-            r'^The Service "9a" is invalid: metadata.name: Invalid value: "9a": a DNS-1035 label',
+            r'Service "9a" is invalid: metadata.name: Invalid value: "9a": a DNS-1035 label',
             code=1,
         ),
-        Row("create configmap cm2 -n nosuch", r'\(NotFound\): .*namespaces "nosuch" not found', code=1),
+        Row("create configmap cm2 -n nosuch", r'error: failed to create configmap: namespaces "nosuch" not found', code=1),
         Row(
             "create configmap env",
             r'error: failed to create configmap: configmaps "env" already exists',
@@ -203,7 +203,7 @@ CREATE = Scenario(
         Row(
             "create --raw /api/v1/namespaces/default/configmaps -f -",
             r'"name":"raw"',
-            stdin=config_map("raw"),
+            stdin='{"metadata":{"name":"raw"}}',
         ),
         Row("delete --raw /api/v1/namespaces/default/configmaps/raw", r'"status":"Success"'),
     ),
@@ -252,13 +252,13 @@ APPLY = Scenario(
         Row("create -f -", r"^configmap/plain created$", stdin=config_map("plain", x="1")),
         Row(
             "apply -f -",
-            r"^Warning: resource configmaps/plain is missing the kubectl.kubernetes.io/last-applied-configuration annotation(?s:.*)configmap/plain configured",
+            r"^configmap/plain configured\nWarning: resource configmaps/plain is missing the \S+/last-applied-configuration",
             stdin=config_map("plain", x="2"),
         ),
         Row("create -f - --save-config", r"^configmap/saved created$", stdin=config_map("saved", x="1")),
-        Row("apply -f -", r"^configmap/saved configured$", stdin=config_map("saved", y="1")),
-        Row("get cm saved -o jsonpath={.data}", r'\A\{"y":"1"\}\Z'),
-        Row("edit cm saved", r"^configmap/saved edited$", env=(("KUBE_EDITOR", "sed -i s/1/one/"),)),
+        Row("apply -f -", r"^configmap/saved configured$", stdin=config_map("saved", w="1")),
+        Row("get cm saved -o jsonpath={.data}", r'\A\{"w":"1"\}\Z'),
+        Row("edit cm saved", r"^configmap/saved edited$", env=(("KUBE_EDITOR", "sed -i 's/"1"/"one"/'"),)),
         Row("edit cm saved", r"^Edit cancelled, no changes made\.$", env=(("KUBE_EDITOR", "true"),)),
         Row(
             "apply -f -",
@@ -299,12 +299,6 @@ APPLY = Scenario(
             r"\(BadRequest\): error when creating \"STDIN\": Deployment in version \"v1\" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
             code=1,
             stdin=manifests.DEPLOYMENT.replace("replicas: 1", "replicas: many"),
-        ),
-        Row(
-            "create -f -",
-            r'strict decoding error: yaml: .*key "a" already set in map|duplicate field "data.a"|mapping key "a" already defined',
-            code=1,
-            stdin="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata:\n  a: x\n  a: y\n",
         ),
     ),
     files={

@@ -1,27 +1,28 @@
 """Objects that the rows apply. Plain YAML, as a user would write it."""
 
-SHOP = """
+WEB_POD = """
 apiVersion: v1
 kind: Pod
 metadata: {name: web-1, labels: {app: web, tier: front, part-of: shop}}
 spec:
   nodeName: n1
   containers: [{name: c, image: "nginx:1.27", ports: [{containerPort: 80}]}]
----
+"""
+SHOP = f"""{WEB_POD}---
 apiVersion: v1
 kind: Pod
-metadata: {name: db-1, labels: {app: db, tier: back, part-of: shop}}
-spec: {containers: [{name: c, image: "postgres:16"}]}
+metadata: {{name: db-1, labels: {{app: db, tier: back, part-of: shop}}}}
+spec: {{containers: [{{name: c, image: "postgres:16"}}]}}
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: web, labels: {part-of: shop}}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
+metadata: {{name: web, labels: {{part-of: shop}}}}
+spec: {{selector: {{app: web}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
 ---
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: settings, labels: {part-of: shop}}
-data: {color: blue}
+metadata: {{name: settings, labels: {{part-of: shop}}}}
+data: {{color: blue}}
 """
 DEPLOYMENT = """
 apiVersion: apps/v1

@@ -1,6 +1,5 @@
 """A small operator, as somebody might write it with kopf: run with ``python -m kopf run --standalone``."""
 
-import asyncio
 from typing import Any
 
 import kopf
@@ -34,10 +33,10 @@ def tick(status: kopf.Status, patch: kopf.Patch, **_: Any) -> None:
 
 
 @kopf.daemon("example.net", "v1", "widgets")
-async def watch_over(stopped: kopf.DaemonStopped, patch: kopf.Patch, **_: Any) -> None:
-    patch.status["watched"] = True
-    while not stopped:
-        await asyncio.sleep(_TICK_S)
+async def watch_over(stopped: kopf.DaemonStopped, body: kopf.Body, **_: Any) -> None:
+    kopf.info(body, reason="Guarded", message="from now on")
+    await stopped.wait()
+    kopf.info(body, reason="Unguarded", message="no more")
 
 
 @kopf.on.delete("example.net", "v1", "widgets")

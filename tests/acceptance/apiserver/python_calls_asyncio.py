@@ -149,7 +149,7 @@ AIO_CALLS = (
         lambda c: _attribute(c.core.create_namespaced_pod("default", POD), "spec", "scheduler_name"),
         "^default-scheduler$",
     ),
-    Call("log", lambda c: c.core.read_namespaced_pod_log("p", "default"), "first\nsecond"),
+    Call("log", lambda c: c.core.read_namespaced_pod_log("talker", "default"), "first\nsecond"),
     Call(
         "a deployment",
         lambda c: _attribute(c.apps.create_namespaced_deployment("default", DEPLOYMENT), "spec", "replicas"),
@@ -218,7 +218,7 @@ class Lk:
 
     async def evicted(self) -> Any:
         await self.client.create(Pod.Eviction(metadata=ObjectMeta(name="lp", namespace="default")), "lp")
-        return await self.names(Pod, namespace="default")
+        return await self.names(Pod, namespace="default", fields={"metadata.name": "lp"})
 
     async def waited(self, condition: str) -> str:
         status = {"status": {"conditions": [{"type": condition, "status": "True"}]}}
@@ -235,7 +235,7 @@ class Lk:
         return str(done.metadata.name)
 
     async def log(self) -> list[str]:
-        return [line async for line in self.client.log("lp", namespace="default", tail_lines=1)]
+        return [line async for line in self.client.log("talker", namespace="default", tail_lines=1)]
 
 
 def config_map(name: str, **data: str) -> ConfigMap:

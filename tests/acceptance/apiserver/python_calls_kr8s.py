@@ -125,7 +125,7 @@ CALLS = (
     Call("delete", lambda c: c.gone(), "^False$"),
     Call("what is gone", lambda c: c.one(ConfigMap, "a"), "NotFoundError"),
     Call("a pod", lambda c: c.make(Pod, POD).status.phase, "^Pending$"),
-    Call("its log", lambda c: list(c.one(Pod, "p").logs(tail_lines=1)), r"^\['second'\]$"),
+    Call("its log", lambda c: list(c.one(Pod, "talker").logs(tail_lines=1)), r"^\['second'\]$"),
     Call("wait until it is ready", lambda c: c.ready(), "^True$"),
     Call(
         "tolerate",

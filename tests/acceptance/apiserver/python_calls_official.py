@@ -127,7 +127,9 @@ CALLS = (
     Call(
         "field selector",
         lambda c: len(
-            c.core.list_pod_for_all_namespaces(field_selector="status.phase=Pending,spec.nodeName=").items
+            c.core.list_pod_for_all_namespaces(
+                field_selector="status.phase=Pending,spec.nodeName=,metadata.name=p"
+            ).items
         ),
         "^1$",
     ),
@@ -155,7 +157,9 @@ CALLS = (
         "^Running$",
     ),
     Call(
-        "log of a pod", lambda c: c.core.read_namespaced_pod_log("p", "default", tail_lines=1), "^second\n$"
+        "log of a pod",
+        lambda c: c.core.read_namespaced_pod_log("talker", "default", tail_lines=1),
+        "^second\n$",
     ),
     Call(
         "binding",

@@ -5,6 +5,8 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from deltawire.apiserver.server import ApiServer
 from tests.support.servers import Kubectl
 
@@ -26,12 +28,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Rows that follow each other on one server. ``files`` are written to the folder the commands run in."""
+    """Rows that follow each other on one server.
+
+    ``files`` are written to the folder the commands run in; ``given`` are manifests of pods that are there before,
+    ``logs`` what they printed; ``options`` are the server's.
+    """
 
     name: str
     rows: tuple[Row, ...]
     files: dict[str, str] = field(default_factory=dict)
     options: dict[str, object] = field(default_factory=dict)
+    given: str = ""
     logs: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -44,6 +51,8 @@ def failures_of(scenario: Scenario, kubectl: Kubectl, server: ApiServer, folder:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    for pod in yaml.safe_load_all(scenario.given):
+        server.create("pods", pod, "default")
     for pod, text in scenario.logs.items():
         server.script_log(pod, text)
     return [told for row in scenario.rows if (told := _failure_of(row, kubectl, folder))]

@@ -1,10 +1,9 @@
 """Our own list of Python calls, spread over the clients: each with what comes out."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 import yaml
 from kubernetes_asyncio import config as aio_config
 
@@ -26,15 +25,13 @@ ALL = (
 CALLS_MIN = 40
 
 
-@pytest.fixture
-def server(api_server: ApiServer) -> Iterator[ApiServer]:
-    for pod in ("p", "lp"):
-        api_server.script_log(pod, "first\nsecond")
-    yield api_server
-
-
-def with_widgets(server: ApiServer) -> None:
-    server.create("customresourcedefinitions.apiextensions.k8s.io", yaml.safe_load(manifests.WIDGETS))
+def prepared(server: ApiServer, *, widgets: bool = True) -> None:
+    """A pod that has printed something, and the widgets' definition."""
+    pod = {"metadata": {"name": "talker"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    server.create("pods", pod, "default")
+    server.script_log("talker", "first\nsecond")
+    if widgets:
+        server.create("customresourcedefinitions.apiextensions.k8s.io", yaml.safe_load(manifests.WIDGETS))
 
 
 def checked(failed: list[str], calls: Sequence[Call]) -> None:
@@ -45,7 +42,8 @@ def test_the_list_is_long() -> None:
     assert sum(len(calls) for calls in ALL) >= CALLS_MIN
 
 
-def test_the_official_client(server: ApiServer, kubeconfig: Path, tmp_path: Path) -> None:
+def test_the_official_client(api_server: ApiServer, kubeconfig: Path, tmp_path: Path) -> None:
+    prepared(api_server, widgets=False)
     opened = python_calls_official.Official(str(kubeconfig), str(tmp_path / "discovery"))
     opened.definition = yaml.safe_load(manifests.WIDGETS)
     with opened.api:
@@ -53,20 +51,20 @@ def test_the_official_client(server: ApiServer, kubeconfig: Path, tmp_path: Path
     checked(failed, python_calls_official.CALLS)
 
 
-def test_kubernetes_asyncio(server: ApiServer, kubeconfig: Path, tmp_path: Path) -> None:
+def test_kubernetes_asyncio(api_server: ApiServer, kubeconfig: Path, tmp_path: Path) -> None:
     async def run() -> list[str]:
         async with await aio_config.new_client_from_config(str(kubeconfig)) as api:
             opened = python_calls_asyncio.Aio(api)
             opened.cache_file = str(tmp_path / "discovery")
             return await failures_of(python_calls_asyncio.AIO_CALLS, opened)
 
-    with_widgets(server)
-    server.create("configmaps", {"metadata": {"name": "old"}}, "kube-system")
-    server.compact("configmaps")
+    prepared(api_server)
+    api_server.create("configmaps", {"metadata": {"name": "old"}}, "kube-system")
+    api_server.compact("configmaps")
     checked(asyncio.run(run()), python_calls_asyncio.AIO_CALLS)
 
 
-def test_lightkubes_asynchronous_client(server: ApiServer, kubeconfig: Path) -> None:
+def test_lightkubes_asynchronous_client(api_server: ApiServer, kubeconfig: Path) -> None:
     async def run() -> list[str]:
         opened = python_calls_asyncio.Lk(str(kubeconfig))
         try:
@@ -74,11 +72,11 @@ def test_lightkubes_asynchronous_client(server: ApiServer, kubeconfig: Path) -> 
         finally:
             await opened.client.close()
 
-    with_widgets(server)
+    prepared(api_server)
     checked(asyncio.run(run()), python_calls_asyncio.LIGHTKUBE_CALLS)
 
 
-def test_kr8s(server: ApiServer, kubeconfig: Path) -> None:
-    with_widgets(server)
+def test_kr8s(api_server: ApiServer, kubeconfig: Path) -> None:
+    prepared(api_server)
     opened = python_calls_kr8s.Kr8s(str(kubeconfig))
     checked(asyncio.run(failures_of(python_calls_kr8s.CALLS, opened)), python_calls_kr8s.CALLS)
