@@ -73,6 +73,8 @@ PATHS = (
     get("/apis/apps/v1/nosuch", 404, None, "404 page not found"),
     get(f"{PODS}/p/nosuch", 404, None),
     get(f"{MAPS}/a/scale", 404, None),
+    get("/api/v1/configmaps/a", 404, None, "404 page not found"),
+    post("/api/v1/configmaps", a_map(), 405, "MethodNotAllowed"),
     get(f"{MAPS}/none", 404, "NotFound", 'configmaps "none" not found'),
     get(
         "/apis/apps/v1/namespaces/default/deployments/none",
@@ -147,7 +149,7 @@ WRITES = (
     post(MAPS, "null", 400, "BadRequest"),
     post(MAPS, "a: [", 400, "BadRequest", kind="application/yaml"),
     post(MAPS, a_map(), 415, "UnsupportedMediaType", "unsupported|unknown format", kind="text/plain"),
-    post(MAPS, b"k8s\x00\xff", 400, "BadRequest", kind="application/vnd.kubernetes.protobuf"),
+    post(MAPS, b"k8s\x00\xff", 415, "UnsupportedMediaType", kind="application/vnd.kubernetes.protobuf"),
     post(MAPS, b" " * (BODY_BYTES_MAX + 1), 413, "RequestEntityTooLarge", "limit is 3145728"),
     post(
         MAPS,
@@ -248,7 +250,7 @@ WRITES = (
     ),
     post(
         WIDGETS,
-        {"apiVersion": "example.net/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {}},
+        {"apiVersion": "example.net/v1", "kind": "Widget", "metadata": {"name": "new"}, "spec": {}},
         422,
         "Invalid",
         "spec.size: Required value",
@@ -282,7 +284,7 @@ WRITES = (
         {"apiVersion": "example.net/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}},
         422,
         "Invalid",
-        "metadata.resourceVersion: Invalid value: 0: must be specified for an update",
+        "metadata.resourceVersion: Invalid value: 0x0: must be specified for an update",
     ),
     delete(f"{MAPS}/none", 404, "NotFound"),
     delete(

@@ -156,7 +156,7 @@ CREATE = Scenario(
             "^priorityclass.scheduling.k8s.io/high created$",
         ),
         Row("get priorityclass high", r"^high +1000 +false +\S+( +Never)?$"),
-        Row("create token default --audience=a", r"\A[\w-]+\.[\w-]+\.[\w-]+\n\Z"),
+        Row("create token default --audience=a", r"\A[\w-]+\.[\w-]+\.[\w-]+\n?\Z"),
         Row(
             "create token nosuch",
             r'serviceaccounts "nosuch" not found',
@@ -194,7 +194,11 @@ CREATE = Scenario(
             r'Service "9a" is invalid: metadata.name: Invalid value: "9a": a DNS-1035 label',
             code=1,
         ),
-        Row("create configmap cm2 -n nosuch", r'error: failed to create configmap: namespaces "nosuch" not found', code=1),
+        Row(
+            "create configmap cm2 -n nosuch",
+            r'error: failed to create configmap: namespaces "nosuch" not found',
+            code=1,
+        ),
         Row(
             "create configmap env",
             r'error: failed to create configmap: configmaps "env" already exists',
@@ -258,7 +262,7 @@ APPLY = Scenario(
         Row("create -f - --save-config", r"^configmap/saved created$", stdin=config_map("saved", x="1")),
         Row("apply -f -", r"^configmap/saved configured$", stdin=config_map("saved", w="1")),
         Row("get cm saved -o jsonpath={.data}", r'\A\{"w":"1"\}\Z'),
-        Row("edit cm saved", r"^configmap/saved edited$", env=(("KUBE_EDITOR", "sed -i 's/"1"/"one"/'"),)),
+        Row("edit cm saved", r"^configmap/saved edited$", env=(("KUBE_EDITOR", 'sed -i s/"1"/"one"/'),)),
         Row("edit cm saved", r"^Edit cancelled, no changes made\.$", env=(("KUBE_EDITOR", "true"),)),
         Row(
             "apply -f -",

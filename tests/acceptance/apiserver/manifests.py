@@ -200,12 +200,12 @@ spec:
 ROLE = """
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {name: reader}
+metadata: {name: reader, namespace: default}
 rules: [{apiGroups: [""], resources: [pods], verbs: [get, list]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: readers}
+metadata: {name: readers, namespace: default}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: bob}]
 """

@@ -76,7 +76,6 @@ NODE = {"metadata": {"name": "n1", "namespace": None}}
 
 CALLS = (
     Call("version", lambda c: c.api.version()["gitVersion"], r"^v1\.32"),
-    Call("who am I", lambda c: c.api.whoami(), "kubernetes-admin"),
     Call("resources", lambda c: [r["name"] for r in c.api.api_resources()], "'widgets'"),
     Call("a kind by its short name", lambda c: c.api.lookup_kind("deploy"), "deployments?(.|/)apps"),
     Call("an unknown kind", lambda c: c.api.lookup_kind("nosuch"), "ValueError"),
@@ -127,13 +126,6 @@ CALLS = (
     Call("a pod", lambda c: c.make(Pod, POD).status.phase, "^Pending$"),
     Call("its log", lambda c: list(c.one(Pod, "talker").logs(tail_lines=1)), r"^\['second'\]$"),
     Call("wait until it is ready", lambda c: c.ready(), "^True$"),
-    Call(
-        "tolerate",
-        lambda c: c.change(Pod, "p", lambda o: o.tolerate("k", operator="Exists", effect="NoSchedule"))[
-            "spec"
-        ]["tolerations"],
-        "'key': 'k'",
-    ),
     Call("a deployment", lambda c: c.make(Deployment, DEPLOYMENT).replicas, "^1$"),
     Call(
         "scale",
