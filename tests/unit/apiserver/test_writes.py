@@ -27,7 +27,6 @@ def test_a_new_object_gets_identity_and_version(core: ApiCore, config_map: Confi
         "uid": "-",
         "resourceVersion": str(before + 1),
         "creationTimestamp": "2023-11-14T22:13:20Z",
-        "labels": {},
     }
     assert obj["data"] == {"x": "1"}
 
