@@ -294,7 +294,7 @@ def event_count(event: Tree, now_s: float) -> int:
 def request_status(request: Tree, now_s: float) -> str:
     """What became of a certificate request."""
     told = {str(c.get("type")) for c in items(request, "status.conditions")}
-    words = [word for word in ("Approved", "Denied", "Failed") if word in told]
+    words: list[str] = [word for word in ("Approved", "Denied", "Failed") if word in told]
     if look(request, "status.certificate"):
         words.append("Issued")
     return ",".join(words) or "Pending"

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from deltawire.apiserver.core.crds import DEFINITIONS, check_schemas
 from deltawire.apiserver.core.failures import bad_request
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.http import bodies
@@ -33,6 +34,8 @@ async def read_typed(asked: Asked) -> Any:
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from None
     if unknown:
         asked.on_unknown(unknown)
+    if asked.resource.storage == DEFINITIONS:
+        check_schemas(asked.resource, read)
     if asked.resource.storage == _CERTIFICATE_REQUESTS and not asked.path.name:
         _sign(asked, read)
     return read

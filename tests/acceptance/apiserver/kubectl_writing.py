@@ -260,9 +260,9 @@ APPLY = Scenario(
             stdin=config_map("plain", x="2"),
         ),
         Row("create -f - --save-config", r"^configmap/saved created$", stdin=config_map("saved", x="1")),
-        Row("apply -f -", r"^configmap/saved configured$", stdin=config_map("saved", w="1")),
-        Row("get cm saved -o jsonpath={.data}", r'\A\{"w":"1"\}\Z'),
-        Row("edit cm saved", r"^configmap/saved edited$", env=(("KUBE_EDITOR", 'sed -i s/"1"/"one"/'),)),
+        Row("apply -f -", r"^configmap/saved configured$", stdin=config_map("saved", w="before")),
+        Row("get cm saved -o jsonpath={.data}", r'\A\{"w":"before"\}\Z'),
+        Row("edit cm saved", r"^configmap/saved edited$", env=(("KUBE_EDITOR", "sed -i s/before/after/"),)),
         Row("edit cm saved", r"^Edit cancelled, no changes made\.$", env=(("KUBE_EDITOR", "true"),)),
         Row(
             "apply -f -",

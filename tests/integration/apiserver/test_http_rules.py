@@ -9,6 +9,7 @@ from deltawire.apiserver.server import ApiServer
 from tests.support.servers import WatchLines, ask, eventually
 
 MAPS = "/api/v1/namespaces/default/configmaps"
+ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -40,7 +41,10 @@ def definition(*versions: str) -> dict[str, Any]:
             "group": "example.net",
             "scope": "Namespaced",
             "names": {"plural": "widgets", "kind": "Widget", "shortNames": ["wg"]},
-            "versions": [{"name": v, "served": True, "storage": v == versions[0]} for v in versions],
+            "versions": [
+                {"name": v, "served": True, "storage": v == versions[0], "schema": {"openAPIV3Schema": ANYTHING}}
+                for v in versions
+            ],
         },
     }
 
