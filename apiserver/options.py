@@ -25,6 +25,7 @@ class ApiServerOptions:
 
     ``objects`` are made at the start, by resource (``{"pods": 1000}``); ``churn_per_s`` are writes a second
     of the simulated cluster; ``seed`` decides what it writes. ``kubeconfig`` is written when listening.
+    ``controllers`` give Deployments their ReplicaSets and pods, and let pods start.
     ``expired_watch_as_http`` answers a watch from a lost version with HTTP 410 (real servers: an ERROR event in
     the stream, the default). The window bounds the events kept of each resource. Without ``listen`` there is
     no port: only this process reaches it, by `ApiServer.session` and `ApiServer.adapter`.
@@ -39,6 +40,7 @@ class ApiServerOptions:
     rbac: bool = False
     objects: Mapping[str, int] = field(default_factory=dict)
     churn_per_s: float = 0.0
+    controllers: bool = False
     bookmark_interval_s: float = 60.0
     seed: int = 1
     kubeconfig: Path | None = None
@@ -98,6 +100,9 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         "--objects", action="append", default=[], metavar="pods=1000", help="made at the start"
     )
     parser.add_argument("--churn", default="0", metavar="200/s", help="writes of a small simulated cluster")
+    parser.add_argument(
+        "--controllers", action="store_true", help="Deployments get ReplicaSets and pods, and pods start"
+    )
     parser.add_argument("--data", type=Path, metavar="FILE", help="keep the objects over restarts")
     parser.add_argument("--tls", action="store_true", help="https with a certificate made for this run")
     parser.add_argument("--token", action="append", default=[], help="a bearer token to let in (repeatable)")
@@ -129,6 +134,7 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         rbac=flags.rbac,
         objects=parse_objects(flags.objects),
         churn_per_s=parse_rate(flags.churn),
+        controllers=flags.controllers,
         bookmark_interval_s=flags.bookmark_interval,
         seed=flags.seed,
         kubeconfig=flags.write_kubeconfig,

@@ -33,6 +33,7 @@ from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.apiserver.inprocess.connection import MemoryTransport
 from deltawire.apiserver.options import ApiServerOptions
 from deltawire.apiserver.simulate.cluster import PODS_DEFAULT, SimulatedCluster
+from deltawire.apiserver.simulate.controller_runner import ControllerRunner
 from deltawire.apiserver.simulate.runner import ChurnRunner
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import find
@@ -73,6 +74,7 @@ class Service:
         self._runner: web.AppRunner | None = None
         self._cluster = SimulatedCluster(self.core, _objects(options), seed=options.seed, now=self.core.now)
         self.churn = ChurnRunner(self._cluster, self.core.store)
+        self._controllers: ControllerRunner | None = None
         self._journal: FileJournal | None = None
 
     def accept(self, transport: MemoryTransport) -> None:
@@ -98,11 +100,16 @@ class Service:
         if options.kubeconfig is not None:
             self.write_kubeconfig(options.kubeconfig)
         await self.churn.set_rate(options.churn_per_s)
+        if options.controllers:
+            self._controllers = ControllerRunner(self.core, seed=options.seed, now=self.core.now)
+            self._controllers.start()
         _log.info("listening on %s", self.url)
 
     async def stop(self) -> None:
-        """End churn and watches in good order, stop listening."""
+        """End churn, controllers and watches in good order, stop listening."""
         await self.churn.stop()
+        if self._controllers is not None:
+            await self._controllers.stop()
         runner, self._runner = self._runner, None
         if runner is not None:
             open_ones = runner.server.connections if runner.server is not None else []

@@ -23,6 +23,17 @@ def client_config(plan: Plan, cluster: str) -> "ClientConfig":
     return replace(load(kubeconfig=options.kubeconfig, context=options.context), user_agent=USER_AGENT)
 
 
+def lone_client(kubeconfig: str) -> "RESTClient":
+    """As `new_client`, for the cluster of a kubeconfig. Raises ConfigError."""
+    from dataclasses import replace
+
+    from deltawire.client.config.loading import load
+    from deltawire.client.rest.client import RESTClient
+    from deltawire.client.rest.retry import NO_RETRIES
+
+    return RESTClient(replace(load(kubeconfig=kubeconfig), user_agent=USER_AGENT), retry=NO_RETRIES)
+
+
 def new_client(plan: Plan, cluster: str) -> "RESTClient":
     """A client that tries each call once: the caller has its own loop, or a person who waits."""
     from deltawire.client.rest.client import RESTClient

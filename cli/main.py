@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from deltawire.cli.commands import dead_letters, handlers
+from deltawire.cli.commands import dead_letters, faults, handlers
 from deltawire.cli.commands.apiserver import apiserver
 from deltawire.cli.commands.check import check
 from deltawire.cli.commands.get import get
@@ -87,6 +87,9 @@ for _name, _command in (
 ):
     dead_letters.app.command(_name)(_exits(_command))
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Look")
+for _name, _command in (("set", faults.set_), ("list", faults.list_), ("clear", faults.clear)):
+    faults.app.command(_name)(_exits(_command))
+app.add_typer(faults.app, name="faults", rich_help_panel="Try")
 
 
 def _version(is_asked: bool) -> None:

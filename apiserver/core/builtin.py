@@ -49,6 +49,7 @@ BINDING = Subresource("binding", _CREATE, "Binding")
 EPHEMERAL_CONTAINERS = Subresource("ephemeralcontainers", ("get", "patch", "update"))
 TOKEN = Subresource("token", _CREATE, "TokenRequest", "authentication.k8s.io", "v1")
 FINALIZE = Subresource("finalize", ("update",))
+APPROVAL = Subresource("approval", ("get", "patch", "update"))
 
 
 def _served(name: str, **facts: object) -> Resource:
@@ -134,6 +135,21 @@ BUILTIN_RESOURCES: tuple[Resource, ...] = (
         ResourceType("events.k8s.io", "v1", "events", "Event", True, "event", ("ev",)),
         fields=_EVENT_FIELDS,
         conversion=views.events_v1(_EVENT),
+    ),
+    Resource(
+        ResourceType(
+            "certificates.k8s.io",
+            "v1",
+            "certificatesigningrequests",
+            "CertificateSigningRequest",
+            False,
+            "certificatesigningrequest",
+            ("csr",),
+        ),
+        has_status=True,
+        fields=("spec.signerName",),
+        name_rule=SEGMENT,
+        actions=(APPROVAL,),
     ),
     _review("authentication.k8s.io", "SelfSubjectReview"),
     _review("authentication.k8s.io", "TokenReview"),

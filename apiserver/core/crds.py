@@ -36,6 +36,22 @@ def complete_definition(resource: Resource, obj: dict[str, Any], now: str) -> No
         ]
 
 
+def check_schemas(resource: Resource, obj: dict[str, Any]) -> None:
+    """StatusError 422 for a definition with a version that has no schema. `complete_definition` lets it pass."""
+    versions = (obj.get("spec") or {}).get("versions") or ()
+    missing = [
+        cause(
+            f"spec.versions[{position}].schema.openAPIV3Schema",
+            "Required value: schemas are required",
+            "FieldValueRequired",
+        )
+        for position, version in enumerate(versions)
+        if isinstance(version, dict) and not (version.get("schema") or {}).get("openAPIV3Schema")
+    ]
+    if missing:
+        raise invalid(resource, (obj.get("metadata") or {}).get("name", ""), *missing)
+
+
 def condition(kind: str, status: str, reason: str, message: str, now: str) -> dict[str, str]:
     return {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
 

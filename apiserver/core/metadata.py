@@ -45,10 +45,7 @@ def checked_shape(resource: Resource, obj: Any) -> dict[str, Any]:
         if not given and resource.is_custom:
             raise bad_request(f"Object '{name.title() if name == 'kind' else name}' is missing")
         if given and given != value:
-            what = "API version" if name == "apiVersion" else "kind"
-            raise bad_request(
-                f"the {what} in the data ({given}) does not match the expected {what} ({value})"
-            )
+            raise _other_kind(resource, name, str(given), value)
     metadata = obj.get("metadata")
     metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict):
@@ -68,7 +65,12 @@ def checked_shape(resource: Resource, obj: Any) -> dict[str, Any]:
         for name in _OBJECTS:
             if not isinstance(obj.get(name) or {}, dict):
                 raise _wrong_type(resource, name, "an object")
-    kept = {name: value for name, value in metadata.items() if value is not None and name not in _DROPPED}
+    kept = {
+        name: value
+        for name, value in metadata.items()
+        # Go leaves out what is empty. An empty managedFields says something: start afresh.
+        if name not in _DROPPED and (value or (value == [] and name == "managedFields"))
+    }
     return {**obj, **expected, "metadata": kept}
 
 
@@ -115,6 +117,14 @@ def differs_outside_status(resource: Resource, old: dict[str, Any], new: dict[st
     """True if a change counts for ``metadata.generation``: outside metadata and a status subresource."""
     skipped = {"metadata", "status"} if resource.has_status else {"metadata"}
     return any(old.get(name) != new.get(name) for name in (old.keys() | new.keys()) - skipped)
+
+
+def _other_kind(resource: Resource, name: str, given: str, value: str) -> StatusError:
+    if name == "apiVersion":
+        told = f"the API version in the data ({given}) does not match the expected API version ({value})"
+        return bad_request(told)
+    version = resource.type.version
+    return bad_request(f'{given} in version "{version}" cannot be handled as a {value}: it is another kind')
 
 
 def _wrong_type(resource: Resource, path: str, expected: str) -> StatusError:

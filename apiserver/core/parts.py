@@ -12,7 +12,7 @@ _SPEC_FIELDS = {"ephemeralcontainers": "ephemeralContainers", "finalize": "final
 
 def part_taken(resource: Resource, old: Tree, new: Tree, subresource: str) -> Tree:
     """``old`` with that part of ``new`` which ``subresource`` writes; "" is all but a status of its own."""
-    if subresource == "status":
+    if subresource in ("status", "approval"):
         return _with(old, "status", new.get("status"))
     if subresource in _SPEC_FIELDS:
         field = _SPEC_FIELDS[subresource]

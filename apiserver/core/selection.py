@@ -46,9 +46,13 @@ def parse_selection(
 ) -> Selection:
     """A selection from the two selectors' text. Raises StatusError 400 for what cannot be parsed or asked."""
     try:
-        by_label, by_field = parse_label_selector(labels), parse_field_selector(fields)
+        by_label = parse_label_selector(labels)
     except ValueError as error:
-        raise bad_request(str(error)) from None
+        raise bad_request(f"unable to parse requirement: {error}") from None
+    try:
+        by_field = parse_field_selector(fields)
+    except ValueError:
+        raise bad_request(f"invalid selector: '{fields}'; can't understand '{fields}'") from None
     for path in by_field.paths:
         if path not in resource.fields and path not in _METADATA_FIELDS:
             raise bad_request(f"field label not supported: {path}")

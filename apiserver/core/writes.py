@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from deltawire.apiserver.core import failures, metadata
+from deltawire.apiserver.core.checks import check_content
 from deltawire.apiserver.core.context import Context
 from deltawire.apiserver.core.crds import complete_definition
 from deltawire.apiserver.core.custom import OnUnknown, complete_custom
 from deltawire.apiserver.core.defaults import fill_in
 from deltawire.apiserver.core.deletes import Deleter
+from deltawire.apiserver.core.marks import check_marks
 from deltawire.apiserver.core.options import parse_version
 from deltawire.apiserver.core.ownership import (
     AppliedOwnership,
@@ -231,7 +233,9 @@ class Writer:
                 return
 
     def _complete(self, resource: Resource, obj: dict[str, Any], on_unknown: OnUnknown | None) -> None:
+        check_marks(resource, obj["metadata"])
         fill_in(resource.storage, obj)
+        check_content(resource, obj)
         if resource.is_custom:
             complete_custom(resource, obj, on_unknown)
         if resource.storage == "customresourcedefinitions.apiextensions.k8s.io":

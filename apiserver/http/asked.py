@@ -12,12 +12,14 @@ from deltawire.apiserver.core.resource import Resource, Subresource
 from deltawire.apiserver.core.selection import Selection, parse_selection
 from deltawire.apiserver.http import queries, render
 from deltawire.apiserver.http.negotiate import Form
+from deltawire.apiserver.http.patches import is_apply
 from deltawire.apiserver.http.paths import ResourcePath
 from deltawire.apiserver.managed.managers import APPLY, NAME_CHARS_MAX, UPDATE, Manager
 from deltawire.common.errors import StatusError
 
 # How the User-Agent of tools begins whose output people read as it is.
 _FOR_EYES = ("curl", "Wget", "Mozilla/5.0")
+_VALIDATIONS = ("Ignore", "Strict", "Warn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,6 @@ class Asked:
     def manager(self, *, applies: bool = False) -> Manager:
         """Who owns what this request writes. Raises StatusError 422 for an apply without ``fieldManager``."""
         name = self.request.query.get("fieldManager", "")
-        if len(name) > NAME_CHARS_MAX:
-            told = f"Too long: may not be more than {NAME_CHARS_MAX} bytes"
-            raise invalid_options("PatchOptions", cause("fieldManager", told, "FieldValueTooLong"))
         if not name and applies:
             told = "Required value: is required for apply patch"
             raise invalid_options("PatchOptions", cause("fieldManager", told, "FieldValueRequired"))
@@ -69,13 +68,37 @@ class Asked:
             self.path.subresource,
         )
 
+    def check_options(self, kind: str) -> None:
+        """Query parameters of a write, whose options are called ``kind``. Raises StatusError 422 for all bad ones."""
+        query, causes = self.request.query, []
+        if len(query.get("fieldManager", "")) > NAME_CHARS_MAX:
+            told = f"Too long: may not be more than {NAME_CHARS_MAX} bytes"
+            causes.append(cause("fieldManager", told, "FieldValueTooLong"))
+        if (why := queries.dry_run_problem(query.getall("dryRun", []))) is not None:
+            causes.append(why)
+        mode = query.get("fieldValidation", "")
+        if mode not in ("", *_VALIDATIONS):
+            causes.append(queries.not_supported("fieldValidation", mode, _VALIDATIONS))
+        if kind == "PatchOptions" and "force" in query and not is_apply(self.request):
+            told = "Forbidden: may not be specified for non-apply patch"
+            causes.append(cause("force", told, "FieldValueForbidden"))
+        if causes:
+            raise invalid_options(kind, *causes)
+
+    def on_duplicates(self, paths: list[str]) -> None:
+        """As `on_unknown`, for fields that a text names twice."""
+        if paths:
+            self._lax([f'duplicate field "{path}"' for path in paths])
+
     def on_unknown(self, paths: list[str]) -> None:
         """What ``fieldValidation`` wants done about unknown fields: nothing, a warning (the default), an error.
 
         Raises StatusError 400, 422 for a patch.
         """
+        self._lax([f'unknown field "{path}"' for path in paths])
+
+    def _lax(self, told: list[str]) -> None:
         mode = self.request.query.get("fieldValidation", "") or "Warn"
-        told = [f'unknown field "{path}"' for path in paths]
         if mode == "Strict":
             kind, version = self.resource.type.kind, self.resource.type.version
             message = f"strict decoding error: {', '.join(told)}"

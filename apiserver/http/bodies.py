@@ -29,6 +29,10 @@ def media_type(request: web.Request) -> str:
     return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
+def is_json(request: web.Request) -> bool:
+    return media_type(request) in _JSON
+
+
 async def read_object(request: web.Request) -> Any:
     """The decoded body. Raises StatusError 400, 413, 415."""
     return decode(await read_raw(request), media_type(request))

@@ -121,11 +121,9 @@ def restarts(pod: Tree, now_s: float) -> str:
 
 
 def node_status(node: Tree, now_s: float) -> str:
-    ready = any(
-        c.get("type") == "Ready" and c.get("status") == "True" for c in items(node, "status.conditions")
-    )
-    paused = look(node, "spec.unschedulable") is True
-    return ("Ready" if ready else "NotReady") + (",SchedulingDisabled" if paused else "")
+    told = [c.get("status") for c in items(node, "status.conditions") if c.get("type") == "Ready"]
+    ready = "Unknown" if not told else "Ready" if told[0] == "True" else "NotReady"
+    return ready + (",SchedulingDisabled" if look(node, "spec.unschedulable") is True else "")
 
 
 def node_roles(node: Tree, now_s: float) -> str:
@@ -240,6 +238,71 @@ def ingress_address(ingress: Tree, now_s: float) -> str:
 
 def ingress_ports(ingress: Tree, now_s: float) -> str:
     return "80, 443" if look(ingress, "spec.tls") else "80"
+
+
+_MODES = {
+    "ReadWriteOnce": "RWO",
+    "ReadOnlyMany": "ROX",
+    "ReadWriteMany": "RWX",
+    "ReadWriteOncePod": "RWOP",
+}
+
+
+def access_modes(path: str) -> Cell:
+    """Access modes as people write them: RWO, ROX."""
+    return lambda obj, now_s: ",".join(_MODES.get(mode, str(mode)) for mode in look(obj, path) or ())
+
+
+def claim(volume: Tree, now_s: float) -> str:
+    reference = look(volume, "spec.claimRef") or {}
+    return f"{reference.get('namespace')}/{reference.get('name')}" if reference else ""
+
+
+def storage_class_name(storage_class: Tree, now_s: float) -> str:
+    annotations = storage_class["metadata"].get("annotations") or {}
+    is_default = annotations.get("storageclass.kubernetes.io/is-default-class") == "true"
+    return f"{storage_class['metadata']['name']}{' (default)' if is_default else ''}"
+
+
+def subjects(kind: str) -> Cell:
+    """The names of a binding's users, groups or accounts."""
+
+    def cell(binding: Tree, now_s: float) -> str:
+        return ", ".join(
+            f"{s.get('namespace')}/{s.get('name')}" if kind == "ServiceAccount" else str(s.get("name"))
+            for s in items(binding, "subjects")
+            if s.get("kind") == kind
+        )
+
+    return cell
+
+
+def event_source(event: Tree, now_s: float) -> str:
+    named = [look(event, "source.component") or event.get("reportingComponent"), look(event, "source.host")]
+    return ", ".join(str(name) for name in named if name)
+
+
+def event_first_seen(event: Tree, now_s: float) -> str:
+    value = event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    return age(str(value), now_s)
+
+
+def event_count(event: Tree, now_s: float) -> int:
+    return int(look(event, "series.count") or event.get("count") or 1)
+
+
+def request_status(request: Tree, now_s: float) -> str:
+    """What became of a certificate request."""
+    told = {str(c.get("type")) for c in items(request, "status.conditions")}
+    words: list[str] = [word for word in ("Approved", "Denied", "Failed") if word in told]
+    if look(request, "status.certificate"):
+        words.append("Issued")
+    return ",".join(words) or "Pending"
+
+
+def request_duration(request: Tree, now_s: float) -> str:
+    wanted_s = look(request, "spec.expirationSeconds")
+    return NONE if wanted_s is None else duration(float(wanted_s))
 
 
 def role_reference(binding: Tree, now_s: float) -> str:

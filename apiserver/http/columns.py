@@ -22,6 +22,8 @@ def columns_of(resource: Resource) -> list[Column]:
     """The columns, the name first. Custom resources say theirs; without any they have an age."""
     if resource.is_custom and resource.columns:
         return [_NAME, *(_printed(column) for column in resource.columns)]
+    if resource.storage in _WITHOUT_NAME_FIRST:
+        return _WITHOUT_NAME_FIRST[resource.storage]
     return [_NAME, *_BY_RESOURCE.get(resource.storage, [_AGE])]
 
 
@@ -101,19 +103,23 @@ _BY_RESOURCE: dict[str, list[Column]] = {
         Column("Status", at("status.phase", "")),
         Column("Volume", at("spec.volumeName", "")),
         Column("Capacity", at("status.capacity.storage", "")),
-        Column("Access Modes", lambda obj, now_s: ",".join(cells.look(obj, "status.accessModes") or ())),
+        Column("Access Modes", cells.access_modes("status.accessModes")),
         Column("StorageClass", at("spec.storageClassName", "")),
+        Column("VolumeAttributesClass", at("spec.volumeAttributesClassName", "<unset>")),
         _AGE,
         _wide("VolumeMode", at("spec.volumeMode", "Filesystem")),
     ],
     "persistentvolumes": [
         Column("Capacity", at("spec.capacity.storage", "")),
-        Column("Access Modes", lambda obj, now_s: ",".join(cells.look(obj, "spec.accessModes") or ())),
+        Column("Access Modes", cells.access_modes("spec.accessModes")),
         Column("Reclaim Policy", at("spec.persistentVolumeReclaimPolicy", "")),
         Column("Status", at("status.phase", "")),
-        Column("Claim", at("spec.claimRef.name", "")),
+        Column("Claim", cells.claim),
         Column("StorageClass", at("spec.storageClassName", "")),
+        Column("VolumeAttributesClass", at("spec.volumeAttributesClassName", "<unset>")),
+        Column("Reason", at("status.reason", "")),
         _AGE,
+        _wide("VolumeMode", at("spec.volumeMode", "<unset>")),
     ],
     "replicationcontrollers": [
         _count("Desired", "spec.replicas"),
@@ -128,13 +134,6 @@ _BY_RESOURCE: dict[str, list[Column]] = {
         _AGE,
     ],
     "limitranges": [_CREATED],
-    "events": [
-        Column("Last Seen", cells.event_age),
-        Column("Type", at("type", "")),
-        Column("Reason", at("reason", "")),
-        Column("Object", cells.event_object),
-        Column("Message", at("message", "")),
-    ],
     "deployments.apps": [
         Column("Ready", cells.of_wanted("status.readyReplicas", "spec.replicas")),
         _count("Up-to-date", "status.updatedReplicas"),
@@ -212,21 +211,21 @@ _BY_RESOURCE: dict[str, list[Column]] = {
         _AGE,
     ],
     **{
-        f"{plural}.rbac.authorization.k8s.io": [Column("Role", cells.role_reference), _AGE]
+        f"{plural}.rbac.authorization.k8s.io": [
+            Column("Role", cells.role_reference),
+            _AGE,
+            _wide("Users", cells.subjects("User")),
+            _wide("Groups", cells.subjects("Group")),
+            _wide("ServiceAccounts", cells.subjects("ServiceAccount")),
+        ]
         for plural in ("rolebindings", "clusterrolebindings")
     },
     **{f"{plural}.rbac.authorization.k8s.io": [_CREATED] for plural in ("roles", "clusterroles")},
-    "storageclasses.storage.k8s.io": [
-        Column("Provisioner", at("provisioner")),
-        Column("ReclaimPolicy", at("reclaimPolicy", "Delete")),
-        Column("VolumeBindingMode", at("volumeBindingMode", "Immediate")),
-        Column("AllowVolumeExpansion", at("allowVolumeExpansion", False), type="boolean"),
-        _AGE,
-    ],
     "priorityclasses.scheduling.k8s.io": [
         _count("Value", "value"),
         Column("Global-Default", at("globalDefault", False), type="boolean"),
         _AGE,
+        Column("PreemptionPolicy", at("preemptionPolicy", "")),
     ],
     "leases.coordination.k8s.io": [Column("Holder", at("spec.holderIdentity", "")), _AGE],
     "endpointslices.discovery.k8s.io": [
@@ -236,6 +235,36 @@ _BY_RESOURCE: dict[str, list[Column]] = {
         _AGE,
     ],
     "customresourcedefinitions.apiextensions.k8s.io": [_CREATED],
+    "certificatesigningrequests.certificates.k8s.io": [
+        _AGE,
+        Column("SignerName", at("spec.signerName")),
+        Column("Requestor", at("spec.username")),
+        Column("RequestedDuration", cells.request_duration),
+        Column("Condition", cells.request_status),
+    ],
+}
+# Tables that do not begin with the bare name.
+_WITHOUT_NAME_FIRST: dict[str, list[Column]] = {
+    "events": [
+        Column("Last Seen", cells.event_age),
+        Column("Type", at("type", "")),
+        Column("Reason", at("reason", "")),
+        Column("Object", cells.event_object),
+        _wide("Subobject", at("involvedObject.fieldPath", "")),
+        _wide("Source", cells.event_source),
+        Column("Message", at("message", "")),
+        _wide("First Seen", cells.event_first_seen),
+        Column("Count", cells.event_count, 1, "integer"),
+        _wide("Name", _NAME.cell),
+    ],
+    "storageclasses.storage.k8s.io": [
+        Column("Name", cells.storage_class_name),
+        Column("Provisioner", at("provisioner")),
+        Column("ReclaimPolicy", at("reclaimPolicy", "Delete")),
+        Column("VolumeBindingMode", at("volumeBindingMode", "Immediate")),
+        Column("AllowVolumeExpansion", at("allowVolumeExpansion", False), type="boolean"),
+        _AGE,
+    ],
 }
 
 

@@ -7,6 +7,7 @@ from deltawire.apiserver.core.failures import bad_request, cause, invalid_option
 from deltawire.apiserver.core.options import DeleteOptions, ListOptions, WatchOptions
 
 LIMIT_MAX = 2**63 - 1
+_POLICIES = ("Foreground", "Background", "Orphan")
 
 
 def flag(query: Mapping[str, str], name: str) -> bool | None:
@@ -50,31 +51,44 @@ def watch_options(query: Mapping[str, str]) -> WatchOptions:
 def delete_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
     """Options in the body win; the query counts only where there is no body (fake API server §0.5)."""
     if body is None:
-        return DeleteOptions(
-            propagation=query.get("propagationPolicy", "") or "Background", dry_run=dry_run(query)
-        )
-    if not isinstance(body, dict):
+        dry = query.get("dryRun")
+        body = {"propagationPolicy": query.get("propagationPolicy"), "dryRun": [dry] if dry else []}
+    if not isinstance(body, dict) or not isinstance(body.get("preconditions") or {}, dict):
         raise bad_request("the body of a delete must be a DeleteOptions object")
     preconditions = body.get("preconditions") or {}
-    policy = body.get("propagationPolicy") or "Background"
-    if body.get("orphanDependents"):
-        policy = "Orphan"
-    if policy not in ("Background", "Foreground", "Orphan") or not isinstance(preconditions, dict):
-        raise bad_request(f"invalid DeleteOptions: propagationPolicy {policy!r}")
+    policy = body.get("propagationPolicy") or ""
+    causes = []
+    if body.get("orphanDependents") is not None and policy:
+        told = "Invalid value: orphanDependents and deletionPropagation cannot be both set"
+        causes.append(cause("propagationPolicy", told))
+    if policy not in ("", *_POLICIES):
+        causes.append(not_supported("propagationPolicy", policy, _POLICIES))
+    if (why := dry_run_problem(body.get("dryRun") or [])) is not None:
+        causes.append(why)
+    if causes:
+        raise invalid_options("DeleteOptions", *causes)
     return DeleteOptions(
         uid=str(preconditions.get("uid") or ""),
         version=str(preconditions.get("resourceVersion") or ""),
-        propagation=policy,
-        dry_run=_is_dry_run(body.get("dryRun") or []),
+        propagation=policy or ("Orphan" if body.get("orphanDependents") else "Background"),
+        dry_run=bool(body.get("dryRun")),
     )
 
 
 def dry_run(query: Mapping[str, str]) -> bool:
-    value = query.get("dryRun")
-    return _is_dry_run([value] if value else [])
+    return bool(query.get("dryRun"))
 
 
-def _is_dry_run(values: Any) -> bool:
-    if values not in ([], ["All"]):
-        raise bad_request(f'Invalid value: {values}: dryRun must be "All" or left out')
-    return bool(values)
+def dry_run_problem(values: Any) -> dict[str, str] | None:
+    """What is wrong with ``dryRun``, which may be left out or be "All"."""
+    given = [value for value in values if value] if isinstance(values, list) else [values]
+    if set(map(str, given)) <= {"All"}:
+        return None
+    return not_supported("dryRun", given[0] if len(given) == 1 else given, ("All",))
+
+
+def not_supported(field: str, value: Any, supported: tuple[str, ...]) -> dict[str, str]:
+    """The cause for a value that is not one of those known."""
+    listed = ", ".join(f'"{known}"' for known in supported)
+    told = f'Unsupported value: "{value}": supported values: {listed}'
+    return cause(field, told, "FieldValueNotSupported")

@@ -15,7 +15,7 @@ from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.deletes import Deletion
 from deltawire.apiserver.core.lists import Page
 from deltawire.apiserver.core.metadata import checked_shape
-from deltawire.apiserver.core.options import WatchOptions
+from deltawire.apiserver.core.options import WatchOptions, parse_version
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.faults.plan import FaultPlan
@@ -23,6 +23,7 @@ from deltawire.apiserver.http import asking, bodies, patches, queries, render, s
 from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.negotiate import Form, negotiate
 from deltawire.apiserver.http.paths import ResourcePath
+from deltawire.apiserver.http.reading import checked_configuration, read_typed, typed_change
 from deltawire.apiserver.http.request_log import LoggedRequest, RequestLog
 from deltawire.apiserver.http.streams import (
     OpenStreams,
@@ -98,6 +99,8 @@ class ResourceHandlers:
         )
         await sabotage.meet(self._plan, request, resource.storage, verb)
         if resource.type.namespaced and not path.namespace and verb not in ("list", "watch"):
+            if path.name:
+                raise web.HTTPNotFound(text="404 page not found")
             raise failures.method_not_allowed()
         # Before anything is done: an answer that nobody can make must not follow a write.
         form = negotiate(request.headers.get("Accept", ""))
@@ -109,13 +112,17 @@ class ResourceHandlers:
         return self._page(asked, self._core.list(asked.resource, asked.selection, options))
 
     async def _get(self, asked: Asked) -> web.Response:
+        version = parse_version(asked.request.query.get("resourceVersion", ""))
+        if version > self._core.store.version:
+            raise failures.too_large(version, self._core.store.version)
         record = self._core.get(asked.resource, asked.path.name, asked.path.namespace)
         return self._object(asked, record.body)
 
     async def _create(self, asked: Asked) -> web.Response:
-        obj = await bodies.read_object(asked.request)
         if not asked.resource.is_stored:
-            return self._review(asked, obj)
+            return self._review(asked, await bodies.read_object(asked.request))
+        asked.check_options("CreateOptions")
+        obj = await read_typed(asked)
         create = partial(
             self._core.create,
             asked.resource,
@@ -133,7 +140,8 @@ class ResourceHandlers:
         return asked.answer_tree(answer, status=201)
 
     async def _update(self, asked: Asked) -> web.Response:
-        obj = await bodies.read_object(asked.request)
+        asked.check_options("UpdateOptions")
+        obj = await read_typed(asked)
         update = partial(
             self._core.update,
             asked.resource,
@@ -148,9 +156,10 @@ class ResourceHandlers:
         return self._object(asked, record.body)
 
     async def _patch(self, asked: Asked) -> web.Response:
+        asked.check_options("PatchOptions")
         if patches.is_apply(asked.request):
             return await self._apply(asked)
-        change = await patches.read_change(asked.request, asked.resource)
+        change = typed_change(asked, await patches.read_change(asked.request, asked.resource))
         patch = partial(
             self._core.patch,
             asked.resource,
@@ -165,7 +174,7 @@ class ResourceHandlers:
         return self._object(asked, record.body)
 
     async def _apply(self, asked: Asked) -> web.Response:
-        config = await patches.read_configuration(asked.request)
+        config = checked_configuration(asked, await patches.read_configuration(asked.request))
         if not self._core.exists(asked.resource, asked.path.name, asked.path.namespace):
             # The right to patch is not one to create.
             self._gate.check(replace(asking.attributes(asked.request, asked.path, asked.user), verb="create"))

@@ -15,6 +15,7 @@ from deltawire.apiserver.core.metadata import timestamp
 from deltawire.apiserver.http import bodies, queries
 from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.patches import read_scale_change
+from deltawire.common.errors import StatusError
 
 # What a token request may ask for; without a wish it gets an hour (limits of the API server).
 TOKEN_LIFETIME_DEFAULT_S = 3600
@@ -52,7 +53,14 @@ class SubresourceHandlers:
         return self._scaled(asked, lambda current: body)
 
     async def _patch_scale(self, asked: Asked) -> web.Response:
-        return self._scaled(asked, await read_scale_change(asked.request))
+        change = await read_scale_change(asked.request)
+        try:
+            return self._scaled(asked, change)
+        except StatusError as error:
+            if error.code != 400:
+                raise
+            # A patch that could be read, but not what it makes.
+            raise StatusError(422, "Invalid", f' "" is invalid: patch: Invalid value: {error.message}') from None
 
     def _scaled(self, asked: Asked, apply: Callable[[dict[str, Any]], Any]) -> web.Response:
         path = asked.path

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Schema = dict[str, Any]
 
@@ -59,6 +59,24 @@ def components(module: str, names: list[str]) -> dict[str, Schema]:
         found[key] = schema
         waiting += _references(of, name)
     return found
+
+
+class FieldType(NamedTuple):
+    """``is_list`` of what is named: ``str``, ``meta_v1.Time``, or a model, whose module and name ``model`` is."""
+
+    is_list: bool
+    name: str
+    model: tuple[str, str] | None
+
+
+@cache
+def field_types(module: str, name: str) -> dict[str, FieldType]:
+    """The types of a model's fields by their JSON names; empty for an unknown model."""
+    types = {}
+    for field, annotation in _annotations(module).get(name, {}).items():
+        container, inner = _inner(annotation)
+        types[field] = FieldType(container == "List", inner, _target(module, inner))
+    return types
 
 
 def _references(module: str, name: str) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Bodies of the simulated cluster's objects. A running pod is about 4 KiB, as pods of real clusters are."""
 
+from collections.abc import Sequence
 from typing import Any
 
 Tree = dict[str, Any]
@@ -122,6 +123,13 @@ def pod(namespace: str, workload: str, pod_hash: str, name: str, node_name: str,
 def running(pod: Tree, number: int, now: str) -> Tree:
     """The status of ``pod`` once its container runs."""
     workload = pod["metadata"]["labels"]["app"]
+    image_id = f"registry.example.net/shop/{workload}@sha256:{workload.encode().hex():0<64.64}"
+    container = {"name": "app", "image": _IMAGE.format(name=workload, revision=1), "imageID": image_id}
+    return running_status([container], number, now)
+
+
+def running_status(containers: Sequence[Tree], number: int, now: str) -> Tree:
+    """The status of the ``number``-th pod once these containers run."""
     address = f"10.{number // 62500 % 200 + 10}.{number // 250 % 250}.{number % 250 + 1}"
     conditions = [
         _condition(kind, "", now) for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
@@ -136,16 +144,17 @@ def running(pod: Tree, number: int, now: str) -> Tree:
         "qosClass": "Burstable",
         "containerStatuses": [
             {
-                "name": "app",
+                "name": container.get("name", ""),
                 "state": {"running": {"startedAt": now}},
                 "lastState": {},
                 "ready": True,
                 "started": True,
                 "restartCount": 0,
-                "image": _IMAGE.format(name=workload, revision=1),
-                "imageID": f"registry.example.net/shop/{workload}@sha256:{workload.encode().hex():0<64.64}",
+                "image": container.get("image", ""),
+                "imageID": container.get("imageID", ""),
                 "containerID": f"containerd://{number:064x}",
             }
+            for container in containers
         ],
     }
 

@@ -18,6 +18,10 @@ def apiserver(
     churn: Annotated[
         str, typer.Option(metavar="200/s", help="Writes a second of a small simulated cluster.")
     ] = "0",
+    controllers: Annotated[
+        bool,
+        typer.Option("--controllers", help="Deployments get ReplicaSets and pods, and pods start."),
+    ] = False,
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the objects here over restarts.")
     ] = None,
@@ -42,6 +46,8 @@ def apiserver(
     argv = ["--port", str(port), "--host", host, "--churn", churn]
     if write_kubeconfig is not None:
         argv += ["--write-kubeconfig", str(write_kubeconfig)]
+    if controllers:
+        argv.append("--controllers")
     if data is not None:
         argv += ["--data", str(data)]
     for entry in objects or []:

@@ -131,5 +131,6 @@ def test_help_names_every_command(cli: Cli) -> None:
         "check",
         "kill",
         "dead-letters",
+        "faults",
     ):
         assert f" {command} " in ended.out

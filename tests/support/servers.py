@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,19 @@ class Kubectl:
             "KUBECACHEDIR": str(self.home / "cache"),
         }
 
-    def run(self, *args: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self,
+        *args: str,
+        stdin: str = "",
+        check: bool = True,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
         """Run to the end; with ``check`` a failure fails the test with kubectl's words."""
         done = subprocess.run(
             ["kubectl", *args],
-            env=self.environment,
+            env={**self.environment, **(env or {})},
+            cwd=cwd,
             input=stdin,
             text=True,
             capture_output=True,

@@ -35,3 +35,11 @@ class Signer:
             builder = builder.add_extension(extension.value, extension.critical)
         self.signed += 1
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def certificate_request(common_name: str) -> bytes:
+    """A request for a certificate in that name, in PEM."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    key = ec.generate_private_key(ec.SECP256R1())
+    built = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return built.public_bytes(serialization.Encoding.PEM)

@@ -116,4 +116,4 @@ def test_drain_evicts_what_no_budget_holds(kubectl: Kubectl, api_server: ApiServ
     assert "node/n drained" in kubectl.run("drain", "n", "--force").stdout
     assert api_server.requests.count("create", "pods") == 3
     assert kubectl.run("get", "pods", "-o", "name").stdout == ""
-    assert kubectl.run("get", "node", "n").stdout.splitlines()[1].split()[1] == "NotReady,SchedulingDisabled"
+    assert kubectl.run("get", "node", "n").stdout.splitlines()[1].split()[1] == "Unknown,SchedulingDisabled"

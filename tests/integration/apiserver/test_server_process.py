@@ -145,6 +145,8 @@ def test_a_killed_server_has_kept_every_answered_write(tmp_path: Path) -> None:
         eventually(path.exists, "the kubeconfig says that it listens", 20)
         url = f"{url_of(path)}/api/v1/namespaces/default/configmaps"
         uid = _uid(url_of(path))
+        # The first write reads the models of the built-in kinds; the clock starts after it.
+        requests.post(url, json={"metadata": {"name": "first"}}, timeout=20).raise_for_status()
         timer = threading.Timer(0.3, os.kill, (process.pid, signal.SIGKILL))
         timer.start()
         try:
@@ -167,7 +169,7 @@ def test_a_killed_server_has_kept_every_answered_write(tmp_path: Path) -> None:
         kept = {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in listed["items"]}
         assert len(answered) > 10
         assert answered.items() <= kept.items()
-        assert len(kept) - len(answered) <= 1
+        assert len(kept) - len(answered) <= 2  # the first one, and one whose answer was lost
         assert _uid(url_of(path)) == uid
     finally:
         process.terminate()

@@ -27,7 +27,6 @@ def test_a_new_object_gets_identity_and_version(core: ApiCore, config_map: Confi
         "uid": "-",
         "resourceVersion": str(before + 1),
         "creationTimestamp": "2023-11-14T22:13:20Z",
-        "labels": {},
     }
     assert obj["data"] == {"x": "1"}
 
@@ -179,3 +178,37 @@ def test_the_first_version_in_a_body_is_the_objects_own(core: ApiCore) -> None:
     again = core.delete("configmaps", "a", "default").body
     assert b'"resourceVersion":"%d"' % (record.version + 1) in again
     assert again.count(b'"resourceVersion":"1"') == 3
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({"labels": {"a b": "c"}}, "metadata.labels"),
+        ({"labels": {"a": "-"}}, "metadata.labels"),
+        ({"labels": {"a": "x" * 64}}, "metadata.labels"),
+        ({"labels": {"No.Dns_/a": "c"}}, "metadata.labels"),
+        ({"labels": {"a/b/c": "d"}}, "metadata.labels"),
+        ({"annotations": {"": "c"}}, "metadata.annotations"),
+        ({"annotations": {"a": "x" * (256 << 10)}}, "metadata.annotations"),
+        ({"finalizers": ["no name"]}, "metadata.finalizers"),
+    ],
+)
+def test_marks_are_well_formed_on_create_and_update(core: ApiCore, metadata: dict[str, Any], field: str) -> None:
+    core.create("configmaps", {"metadata": {"name": "a"}}, "default")
+    for write in (
+        lambda: core.create("configmaps", {"metadata": {"name": "b", **metadata}}, "default"),
+        lambda: core.update("configmaps", {"metadata": {"name": "a", **metadata}}, "a", "default"),
+    ):
+        with pytest.raises(StatusError) as refused:
+            write()
+        assert (refused.value.code, refused.value.details["causes"][0]["field"]) == (422, field)
+
+
+def test_marks_as_tools_write_them_pass(core: ApiCore) -> None:
+    metadata = {
+        "name": "a",
+        "labels": {"app.kubernetes.io/name": "A.b_c-1", "empty": "", "x" * 63: "y" * 63},
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "Mixed.Example/Case": "any thing"},
+        "finalizers": ["kubernetes", "example.net/hold"],
+    }
+    assert core.create("configmaps", {"metadata": metadata}, "default").labels == metadata["labels"]

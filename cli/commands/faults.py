@@ -1,0 +1,114 @@
+"""``deltawire faults``: make something go wrong in an embedded API server, on purpose."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from deltawire.cli.commands import options
+
+app = typer.Typer(help="Make the embedded API server fail on purpose.", no_args_is_help=True)
+
+KubeconfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--kubeconfig", metavar="FILE", help="The server's kubeconfig. Default: the first cluster of the config."
+    ),
+]
+_PATH = "/_deltawire/faults"
+
+
+@app.callback()
+def _root() -> None:
+    """Make the embedded API server fail on purpose: of a demo that runs, or of `deltawire apiserver`."""
+
+
+def set_(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="latency, throttle, error, unauthorized, drop; of watches cut, black-hole, slow, no-bookmarks, "
+            "no-initial-end.",
+        ),
+    ],
+    value: Annotated[
+        float | None,
+        typer.Argument(metavar="VALUE", help="Seconds, HTTP code, events or bytes a second, as the kind has it."),
+    ] = None,
+    resource: Annotated[
+        str, typer.Option(metavar="NAME", help="Only requests for this resource: pods, deployments.apps.")
+    ] = "",
+    verb: Annotated[str, typer.Option(metavar="VERB", help="Only this verb: get, list, watch, create, …")] = "",
+    count: Annotated[
+        int | None, typer.Option(metavar="N", help="Only the next N requests; default: until it is cleared.")
+    ] = None,
+    kubeconfig: KubeconfigOption = None,
+    config: options.ConfigOption = None,
+    store: options.StoreOption = None,
+) -> int:
+    """Set a fault, and print its number."""
+    asked = {"kind": kind, "value": value, "resource": resource, "verb": verb, "count": count}
+    made = _ask("POST", asked, kubeconfig, config, store)
+    sys.stdout.write(f"{made['id']}\n")
+    return 0
+
+
+def list_(
+    kubeconfig: KubeconfigOption = None,
+    config: options.ConfigOption = None,
+    store: options.StoreOption = None,
+) -> int:
+    """List the faults that are set, and how many requests each has met."""
+    from deltawire.cli.output.table import align
+
+    rows = [["ID", "KIND", "VALUE", "RESOURCE", "VERB", "MET", "LEFT"]]
+    for fault in _ask("GET", {}, kubeconfig, config, store)["faults"]:
+        left = "-" if fault["left"] is None else str(fault["left"])
+        narrowed = [fault["resource"] or "*", fault["verb"] or "*"]
+        rows.append([str(fault["id"]), fault["kind"], f"{fault['value']:g}", *narrowed, str(fault["met"]), left])
+    if len(rows) == 1:
+        sys.stderr.write("No faults.\n")
+    else:
+        sys.stdout.write("\n".join(align(rows)) + "\n")
+    return 0
+
+
+def clear(
+    number: Annotated[int | None, typer.Argument(metavar="ID", help="Only this one; default: all.")] = None,
+    kubeconfig: KubeconfigOption = None,
+    config: options.ConfigOption = None,
+    store: options.StoreOption = None,
+) -> int:
+    """Take faults away."""
+    cleared = _ask("DELETE", {"id": number}, kubeconfig, config, store)["cleared"]
+    sys.stdout.write(f"{cleared} cleared\n")
+    return 0 if cleared or number is None else 1
+
+
+def _ask(
+    method: str, query: dict[str, Any], kubeconfig: Path | None, config: Path | None, store: Path | None
+) -> Any:
+    """What the server's admin endpoint answers. Raises ConfigError, StatusError, TransportError."""
+    from deltawire.cli.clients import lone_client, new_client
+    from deltawire.cli.config_source import plan_of
+    from deltawire.common.errors import ConfigError, StatusError
+
+    if kubeconfig is not None:
+        client = lone_client(str(kubeconfig))
+    else:
+        plan = plan_of(config, store)
+        client = new_client(plan, next(iter(plan.clusters)))
+    asked = {name: value for name, value in query.items() if value not in (None, "")}
+    try:
+        return client.verb(method).abs_path(_PATH).params(asked).do().into()
+    except StatusError as error:
+        # An unknown resource is a 404, too, and is named.
+        if error.code != 404 or (asked.get("resource") and asked["resource"] in error.message):
+            raise
+        raise ConfigError(
+            "this API server knows no faults", hint="only the embedded one does: `deltawire apiserver`"
+        ) from None
+    finally:
+        client.close()
