@@ -17,6 +17,7 @@ from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import bodies, patches, queries, render, sabotage
 from deltawire.apiserver.http.asked import Asked
+from deltawire.apiserver.http.frames import error_frame
 from deltawire.apiserver.http.negotiate import Form, negotiate
 from deltawire.apiserver.http.paths import ResourcePath
 from deltawire.apiserver.http.request_log import LoggedRequest, RequestLog
@@ -24,7 +25,6 @@ from deltawire.apiserver.http.streams import (
     OpenStreams,
     StreamOptions,
     WatchStream,
-    error_frame,
     open_response,
 )
 from deltawire.apiserver.http.subresources import Handler, SubresourceHandlers
@@ -205,13 +205,13 @@ class ResourceHandlers:
         stream = WatchStream(
             asked.request,
             asked.resource,
-            self._core.store.table(asked.resource.storage),
+            cursor,
             self._stream_options(asked, options, timeout_s),
             self._streams,
             self._plan,
         )
         response = await open_response(asked.request)
-        await stream.run(cursor, response)
+        await stream.run(response)
         return response
 
     def _stream_options(self, asked: Asked, options: WatchOptions, timeout_s: float) -> StreamOptions:
