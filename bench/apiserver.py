@@ -193,7 +193,7 @@ def get(port, path):
         while piece := connection.recv(1 << 20):
             total += len(piece)
             last = piece if len(piece) > 64 else last + piece
-        assert last.endswith(b"]}"), last[-100:]
+        assert b"]}" in last[-20:], last[-100:]
         return time.monotonic() - began, total
 
 
@@ -235,10 +235,10 @@ def listed(pods, rounds):
         print(f"| created in the process | {loaded:.1f} s, {loaded / pods * 1e6:.0f} µs each |")
         print(f"| resident memory | {full / 1024:.0f} MiB, {(full - empty) / pods:.1f} KiB each |")
         whole = [get(started.port, "/api/v1/pods") for _ in range(rounds)]
-        after = started.ask("cost")["rss_kib"]
+        peak = started.ask("cost")["peak_kib"]
         seconds = statistics.median(seconds for seconds, _ in whole)
         print(f"| listed at once | {seconds:.2f} s, {whole[0][1] / (1 << 20):.0f} MiB |")
-        print(f"| resident memory after that | {after / 1024:.0f} MiB |")
+        print(f"| resident memory at most by then | {peak / 1024:.0f} MiB |")
         pages = [paged(started.port, 500) for _ in range(rounds)]
         seconds = statistics.median(seconds for seconds, _ in pages)
         print(f"| listed in {pages[0][1]} pages of 500 | {seconds:.2f} s |")

@@ -44,10 +44,11 @@ def pod(number, kib):
     return tree
 
 
-def rss_kib():
+def memory_kib(field):
+    """VmRSS, or VmHWM for its peak."""
     status = Path("/proc/self/status").read_text()
-    (rss,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
-    return int(rss)
+    (line,) = [line for line in status.splitlines() if line.startswith(field)]
+    return int(line.split()[1])
 
 
 class Commands:
@@ -121,10 +122,11 @@ class Commands:
         return {}
 
     async def cost(self):
-        """CPU seconds of the process so far, and its resident memory in KiB."""
+        """CPU seconds of the process so far, its resident memory and the peak of that."""
         return {
             "cpu_s": time.process_time(),
-            "rss_kib": rss_kib(),
+            "rss_kib": memory_kib("VmRSS"),
+            "peak_kib": memory_kib("VmHWM"),
             "watches": len(self.service.streams),
         }
 

@@ -15,7 +15,7 @@ from deltawire.apiserver.core.metadata import checked_shape
 from deltawire.apiserver.core.options import WatchOptions
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.faults.plan import FaultPlan
-from deltawire.apiserver.http import bodies, patches, queries, render, sabotage
+from deltawire.apiserver.http import bodies, long_lists, patches, queries, render, sabotage
 from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.frames import error_frame
 from deltawire.apiserver.http.negotiate import Form, negotiate
@@ -100,9 +100,12 @@ class ResourceHandlers:
         handler = self._subresources.find(path.subresource, verb) or self._handlers[verb]
         return await handler(Asked(request, resource, path, subresource, form, user))
 
-    async def _list(self, asked: Asked) -> web.Response:
+    async def _list(self, asked: Asked) -> web.StreamResponse:
         options = queries.list_options(asked.request.query)
-        return self._page(asked, self._core.list(asked.resource, asked.selection, options))
+        page = self._core.list(asked.resource, asked.selection, options)
+        if asked.takes_stored_bytes and long_lists.goes_in_pieces(asked.request, page):
+            return await long_lists.send_list(asked.request, asked.resource, page)
+        return self._page(asked, page)
 
     async def _get(self, asked: Asked) -> web.Response:
         record = self._core.get(asked.resource, asked.path.name, asked.path.namespace)
