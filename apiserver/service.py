@@ -1,5 +1,6 @@
 """One running API server: the parts put together in an event loop."""
 
+import asyncio
 import errno
 import logging
 import random
@@ -13,6 +14,7 @@ from deltawire.apiserver.auth.tokens import Tokens
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.journal import FileJournal
 from deltawire.apiserver.core.window import WindowLimits
+from deltawire.apiserver.descriptors import ShortageTeller
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http.admin import AdminHandlers
 from deltawire.apiserver.http.app import Frontend
@@ -55,6 +57,7 @@ class Service:
         self._cluster = SimulatedCluster(self.core, _objects(options), seed=options.seed, now=self.core.now)
         self.churn = ChurnRunner(self._cluster, self.core.store)
         self._journal: FileJournal | None = None
+        self._shortage: ShortageTeller | None = None
 
     async def start(self) -> None:
         """Fill the store, listen, start the churn, write the kubeconfig. Raises ConfigError, StateError."""
@@ -76,6 +79,8 @@ class Service:
         await self.churn.stop()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._shortage is not None:
+            self._shortage.stop()
         if self._journal is not None:
             self._journal.close()
 
@@ -115,6 +120,8 @@ class Service:
             await self._runner.cleanup()
             self._runner = None
             raise _listen_error(options, error) from None
+        self._shortage = ShortageTeller(asyncio.get_running_loop())
+        self._shortage.start()
         port = self._runner.addresses[0][1]
         host = "127.0.0.1" if options.host in _WILDCARDS else options.host
         host = f"[{host}]" if ":" in host else host

@@ -32,6 +32,8 @@ from deltawire.common.errors import StatusError
 WRITE_BYTES_MAX = 256 << 10
 # A bookmark precedes the end of a watch by this much, so that the next one resumes from a fresh version.
 LAST_BOOKMARK_BEFORE_END_S = 2.0
+# A watch that has not taken its end by then reads no more: its connection is dropped.
+DROP_AFTER_END_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,10 @@ class WatchStream:
         if self._request.transport is not None:
             self._request.transport.abort()
 
+    def _drop(self) -> None:
+        if BLACK_HOLE not in self._faults:
+            self.abort()
+
     def bookmark_now(self) -> None:
         if self._options.allow_bookmarks:
             self._bookmark_at = self._loop.time()
@@ -144,12 +150,14 @@ class WatchStream:
     async def run(self, response: web.StreamResponse) -> None:
         """Send until the time is up, the place is lost, the resource goes or the server stops."""
         self._streams.add(self)
+        overdue = self._loop.call_at(self._ends_at + DROP_AFTER_END_S, self._drop)
         try:
             await self._pump(self._cursor, response)
             await response.write_eof()
         except ConnectionError:
             pass  # the client left: nothing to tell it
         finally:
+            overdue.cancel()
             self._streams.discard(self)
             if self._timer is not None:
                 self._timer.cancel()
