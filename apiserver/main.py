@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from deltawire.apiserver.descriptors import raise_limit
 from deltawire.apiserver.options import ApiServerOptions, parse_flags
 from deltawire.apiserver.service import Service
 from deltawire.common.errors import DeltawireError
@@ -15,8 +16,10 @@ from deltawire.common.errors import DeltawireError
 def run(options: ApiServerOptions, stop: threading.Event | None = None) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``. Raises ConfigError or StateError when it cannot start.
 
-    Ready when the kubeconfig file of the options exists. Signals are handled only in the main thread.
+    Ready when the kubeconfig file of the options exists. Signals are handled only in the main thread. The process
+    may open as many files as its hard limit allows from then on.
     """
+    raise_limit()
     asyncio.run(_serve(options, stop or threading.Event()))
 
 

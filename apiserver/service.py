@@ -24,6 +24,7 @@ from deltawire.apiserver.auth.users import ADMIN, MASTERS
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.journal import FileJournal
 from deltawire.apiserver.core.window import WindowLimits
+from deltawire.apiserver.descriptors import ShortageTeller
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http.admin import AdminHandlers
 from deltawire.apiserver.http.app import Frontend
@@ -76,6 +77,7 @@ class Service:
         self.churn = ChurnRunner(self._cluster, self.core.store)
         self._controllers: ControllerRunner | None = None
         self._journal: FileJournal | None = None
+        self._shortage: ShortageTeller | None = None
 
     def accept(self, transport: MemoryTransport) -> None:
         """Serve a client of this process; one that comes after `stop` is turned away."""
@@ -119,6 +121,8 @@ class Service:
             for transport in transports:
                 transport.abort()
             await asyncio.sleep(0)
+        if self._shortage is not None:
+            self._shortage.stop()
         if self._journal is not None:
             self._journal.close()
 
@@ -192,6 +196,8 @@ class Service:
             await self._runner.cleanup()
             self._runner = None
             raise _listen_error(options, error) from None
+        self._shortage = ShortageTeller(asyncio.get_running_loop())
+        self._shortage.start()
         port = self._runner.addresses[0][1]
         host = "127.0.0.1" if options.host in _WILDCARDS else options.host
         host = f"[{host}]" if ":" in host else host

@@ -24,7 +24,8 @@ _METADATA_ORDER = (
 )
 
 
-class Record(msgspec.Struct, frozen=True):
+# Records and events make no cycles: kept by the ten thousand, they are nothing for the garbage collector to walk.
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One version of one object. ``body`` is JSON in the storage version; records are shared, never changed.
 
     ``fields`` holds what field selectors of its resource may ask for, metadata.name and metadata.namespace
@@ -60,8 +61,13 @@ def encode_record(resource: Resource, obj: dict[str, Any], version: int) -> Reco
     """
     metadata = obj["metadata"] | {"resourceVersion": str(version) if version else None}
     ordered = {name: metadata[name] for name in _METADATA_ORDER if metadata.get(name) is not None}
-    ordered |= {name: value for name, value in metadata.items() if name not in _METADATA_ORDER}
-    rest = {name: value for name, value in obj.items() if name not in ("kind", "apiVersion", "metadata")}
+    ordered = {**ordered, **metadata}
+    if None in ordered.values():
+        ordered = {n: value for n, value in ordered.items() if value is not None or n not in _METADATA_ORDER}
+    tree = {"metadata": ordered, **obj}
+    tree["metadata"] = ordered
+    tree.pop("kind", None)
+    tree.pop("apiVersion", None)
     namespace, name = ordered.get("namespace", ""), ordered["name"]
     return Record(
         key=f"{namespace}/{name}",
@@ -73,7 +79,7 @@ def encode_record(resource: Resource, obj: dict[str, Any], version: int) -> Reco
         fields=resource.facts_of(obj) if resource.fields else {},
         owners=tuple(str(owner.get("uid", "")) for owner in ordered.get("ownerReferences") or ()),
         is_terminating="deletionTimestamp" in ordered,
-        body=resource.storage_head + _encode({"metadata": ordered, **rest})[1:],
+        body=resource.storage_head + _encode(tree)[1:],
     )
 
 

@@ -133,6 +133,7 @@ class Resource:
     storage: str = field(init=False)
     head: bytes = field(init=False)
     storage_head: bytes = field(init=False)
+    _steps: tuple[tuple[str, tuple[str, ...]], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         kind = self.type
@@ -142,6 +143,7 @@ class Resource:
         object.__setattr__(self, "head", head_of(kind.group, kind.version, kind.kind))
         object.__setattr__(self, "storage_head", head_of(stored.group, version, stored.kind))
         object.__setattr__(self, "list_kind", self.list_kind or f"{kind.kind}List")
+        object.__setattr__(self, "_steps", tuple((path, tuple(path.split("."))) for path in self.fields))
 
     @property
     def is_stored(self) -> bool:
@@ -156,9 +158,9 @@ class Resource:
     def subresource(self, name: str) -> Subresource | None:
         return next((sub for sub in self.subresources if sub.name == name), None)
 
-    def facts_of(self, obj: Mapping[str, Any]) -> dict[str, str]:
+    def facts_of(self, obj: dict[str, Any]) -> dict[str, str]:
         """The values of ``fields`` in ``obj``, as text; a missing one is the empty string."""
-        return {path: _field_text(obj, path) for path in self.fields}
+        return {path: _field_text(obj, steps) for path, steps in self._steps}
 
 
 def head_of(group: str, version: str, kind: str) -> bytes:
@@ -166,9 +168,13 @@ def head_of(group: str, version: str, kind: str) -> bytes:
     return f'{{"kind":"{kind}","apiVersion":"{api_version}",'.encode()
 
 
-def _field_text(obj: Any, path: str) -> str:
-    for step in path.split("."):
-        obj = obj.get(step) if isinstance(obj, Mapping) else None
+def _field_text(obj: Any, steps: tuple[str, ...]) -> str:
+    for step in steps:
+        if not isinstance(obj, dict):
+            return ""
+        obj = obj.get(step)
+    if isinstance(obj, str):
+        return obj
     if obj is None:
         return ""
     return str(obj).lower() if isinstance(obj, bool) else str(obj)

@@ -37,6 +37,10 @@ class Selection:
         return self.fields.matches(record.fields | metadata)
 
     @property
+    def is_everything(self) -> bool:
+        return not self.namespace and not self.has_selectors
+
+    @property
     def has_selectors(self) -> bool:
         return bool(self.name) or not (self.labels.is_everything and self.fields.is_everything)
 

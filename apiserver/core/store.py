@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from deltawire.apiserver.core import failures
+from deltawire.apiserver.core.batches import Batches
 from deltawire.apiserver.core.record import Record, encode_record
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.core.window import Event, EventWindow, WindowLimits
@@ -22,7 +23,7 @@ class Table:
     def __init__(self, window: EventWindow) -> None:
         self.records: dict[str, Record] = {}
         self.keys: list[str] = []
-        self.window = window
+        self.begin_window(window)
 
     def keys_of(self, namespace: str) -> list[str]:
         """The keys of one namespace, or all where ``namespace`` is empty, sorted."""
@@ -39,6 +40,11 @@ class Table:
         if record.key not in self.records:
             insort(self.keys, record.key)
         self.records[record.key] = record
+
+    def begin_window(self, window: EventWindow) -> None:
+        """Events come from another window from now on; watches on the one before go on with it."""
+        self.window = window
+        self.batches = Batches(window)
 
     def remove(self, key: str) -> None:
         del self.records[key]
@@ -136,7 +142,7 @@ class Store:
             for event in window.newest_first(above=version):
                 key = event.record.key
                 self._place(name, table.records.get(key), event.old)
-            table.window = window.rewound(version)
+            table.begin_window(window.rewound(version))
             window.close()
         self.version = version
 

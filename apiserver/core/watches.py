@@ -5,23 +5,13 @@ ADDED or a DELETED for a watch with selectors (fake API server §3.8).
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from deltawire.apiserver.core import failures
+from deltawire.apiserver.core.batches import ADDED, Change, Place
 from deltawire.apiserver.core.options import NOT_OLDER_THAN, WatchOptions, parse_version
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.selection import Selection
 from deltawire.apiserver.core.store import Store, Table
-from deltawire.apiserver.core.window import Event
-
-ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
-
-
-class Change(NamedTuple):
-    """One line of a watch: its type and the object's stored body, shared by all watches."""
-
-    type: str
-    body: bytes
 
 
 class WatchCursor:
@@ -35,15 +25,14 @@ class WatchCursor:
         self, store: Store, table: Table, selection: Selection, *, above: int, initial: bool, marks_end: bool
     ) -> None:
         self._store = store
-        self._window = table.window
+        self.window = table.window
+        self._batches = table.batches
         self._selection = selection
-        self._takes_all = selection == Selection()
-        self._above = above
         self._initial: Iterator[Record] = iter(())
         if initial:
             self._initial = iter([table.records[key] for key in table.keys_of(selection.namespace)])
-            self._above = store.version
-        self._sequence = self._window.after(self._above)
+            above = store.version
+        self._place = Place(self.window.after(above), above)
         self.has_initial = initial
         self.owes_initial_end = initial and marks_end
 
@@ -57,52 +46,53 @@ class WatchCursor:
             if changes:
                 return changes
             self.has_initial = False
-        if self._sequence < self._window.tail:
-            raise failures.too_old(self._above, self._window.floor)
-        changes, taken_bytes = [], 0
-        while self._sequence < self._window.head and taken_bytes < bytes_max:
-            event = self._window.at(self._sequence)
-            self._sequence += 1
-            if event.version > self._above:
-                self._above = event.version
-                change = self._seen(event)
-                if change is not None:
-                    changes.append(change)
-                    taken_bytes += len(change.body)
-        return changes
+        if self.is_lost:
+            raise failures.too_old(self._place.above, self.window.floor)
+        batch = self._batches.take(self._selection, self._place, bytes_max)
+        self._place = batch.after
+        return batch.changes
+
+    def has_news(self) -> bool:
+        """True if `take` has something to tell or there is nothing more; steps over what this watch does not see."""
+        if self.has_initial or self.is_lost or self.window.is_closed:
+            return True
+        # One change is enough to know. The batch is taken for real when the reader comes for it.
+        batch = self._batches.take(self._selection, self._place, 1)
+        if not batch.changes:
+            self._place = batch.after
+        return bool(batch.changes)
+
+    @property
+    def is_lost(self) -> bool:
+        """The events that come next are no longer kept."""
+        return self._place.sequence < self.window.tail
 
     @property
     def is_at_head(self) -> bool:
-        return not self.has_initial and self._sequence == self._window.head
+        return not self.has_initial and self._place.sequence == self.window.head
 
     @property
     def is_over(self) -> bool:
         """The resource is no longer served and all of its events were taken."""
-        return self._window.is_closed and self.is_at_head
+        return self.window.is_closed and self.is_at_head
 
     @property
     def bookmark_version(self) -> int:
         """Up to which version this watch has seen everything; 0 while initial objects are still to come."""
         if self.has_initial:
             return 0
-        return max(self._store.version, self._above) if self.is_at_head else self._above
+        above = self._place.above
+        return max(self._store.version, above) if self.is_at_head else above
 
     def _take_initial(self, bytes_max: int) -> list[Change]:
         changes, taken_bytes = [], 0
         for record in self._initial:
-            if self._takes_all or self._selection.matches(record):
+            if self._selection.matches(record):
                 changes.append(Change(ADDED, record.body))
                 taken_bytes += len(record.body)
                 if taken_bytes >= bytes_max:
                     break
         return changes
-
-    def _seen(self, event: Event) -> Change | None:
-        old, new = event.old, event.new
-        saw = old is not None and (self._takes_all or self._selection.matches(old))
-        if new is not None and (self._takes_all or self._selection.matches(new)):
-            return Change(MODIFIED if saw else ADDED, new.body)
-        return Change(DELETED, event.last_body) if saw else None
 
 
 def open_watch(store: Store, table: Table, selection: Selection, options: WatchOptions) -> WatchCursor:

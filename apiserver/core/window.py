@@ -9,6 +9,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from deltawire.apiserver.core.record import Record
 
 
@@ -20,16 +22,13 @@ class WindowLimits:
     bytes_max: int = 64 << 20
 
 
-class Event:
+class Event(msgspec.Struct, gc=False):
     """One change of one object: ``old`` and ``new`` are None where there was or is nothing."""
 
-    __slots__ = ("_last_body", "new", "old", "version")
-
-    def __init__(self, version: int, old: Record | None, new: Record | None) -> None:
-        self.version = version
-        self.old = old
-        self.new = new
-        self._last_body: bytes | None = None
+    version: int
+    old: Record | None
+    new: Record | None
+    _last_body: bytes | None = None
 
     @property
     def record(self) -> Record:
@@ -55,7 +54,7 @@ class EventWindow:
 
     def __init__(self, limits: WindowLimits, floor: int = 0) -> None:
         self._limits = limits
-        self._ring: list[Event | None] = [None] * limits.events_max
+        self._ring: list[Event | None] = []  # grows to the bound: most resources never have that many events
         self._bytes = 0
         self._listeners: set[Callable[[], None]] = set()
         self.is_closed = False
@@ -67,7 +66,10 @@ class EventWindow:
         """Add the newest event, drop what is beyond the bounds, wake the listeners."""
         if self.head - self.tail == self._limits.events_max:
             self._drop_oldest()
-        self._ring[self.head % self._limits.events_max] = event
+        if self.head < self._limits.events_max:
+            self._ring.append(event)
+        else:
+            self._ring[self.head % self._limits.events_max] = event
         self.head += 1
         self._bytes += event.size_bytes
         while self._bytes > self._limits.bytes_max and self.head - self.tail > 1:

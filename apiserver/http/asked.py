@@ -108,6 +108,11 @@ class Asked:
         if mode == "Warn":
             self.warnings.extend(told)
 
+    @property
+    def takes_stored_bytes(self) -> bool:
+        """True if objects are sent as they are kept, neither in another form nor indented."""
+        return self.form is Form.OBJECT and not self._wants_indentation
+
     def answer_tree(self, tree: dict[str, Any], *, status: int = 200) -> web.Response:
         """An object that is not stored: JSON, or YAML where that is wanted."""
         if self.form is Form.YAML:

@@ -1,6 +1,6 @@
 """Stored bytes as the bytes of an answer. Bodies are joined, not decoded, unless the form asks for more."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from deltawire.apiserver.http.negotiate import META_GROUP, Form
 
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
+_LIST_END = b"]}"
 
 
 def render_object(
@@ -39,44 +40,51 @@ def render_object(
 
 def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, include: str = "") -> bytes:
     """One page of a list."""
-    metadata: dict[str, Any] = {"resourceVersion": str(page.version)}
-    if page.continue_token:
-        metadata["continue"] = page.continue_token
-    if page.remaining:
-        metadata["remainingItemCount"] = page.remaining
-    bodies = (record.body for record in page.records)
     match form:
         case Form.OBJECT:
-            return _list(resource.list_kind, resource.type.api_version, metadata, resource, bodies, item_body)
+            return b"".join(list_pieces(resource, page))
         case Form.YAML:
-            listed = _list(
-                resource.list_kind, resource.type.api_version, metadata, resource, bodies, item_body
-            )
-            return to_yaml(_decode(listed))
+            return to_yaml(_decode(b"".join(list_pieces(resource, page))))
         case Form.METADATA:
-            return _list(
-                "PartialObjectMetadataList", f"{META_GROUP}/v1", metadata, resource, bodies, _metadata_item
-            )
+            head = _list_head("PartialObjectMetadataList", f"{META_GROUP}/v1", page)
+            items = b",".join([_metadata_item(resource, record.body) for record in page.records])
+            return head + items + _LIST_END
         case Form.TABLE:
-            objects = [_decode(served_body(resource, body)) for body in bodies]
-            return _encode(tables.table(resource, objects, metadata, now_s=now_s, include=include))
+            objects = [_decode(served_body(resource, record.body)) for record in page.records]
+            return _encode(tables.table(resource, objects, _metadata(page), now_s=now_s, include=include))
+
+
+def list_pieces(resource: Resource, page: Page, piece_bytes: int = 1 << 62) -> Iterator[bytes]:
+    """One page of a list as objects, in pieces of about ``piece_bytes``."""
+    parts, size = [_list_head(resource.list_kind, resource.type.api_version, page)], 0
+    separator = b""
+    for record in page.records:
+        parts += (separator, item_body(resource, record.body))
+        separator = b","
+        size += len(record.body)
+        if size >= piece_bytes:
+            yield b"".join(parts)
+            parts, size = [], 0
+    parts.append(_LIST_END)
+    yield b"".join(parts)
 
 
 def to_yaml(tree: Any) -> bytes:
     return yaml.safe_dump(tree, sort_keys=False, default_flow_style=False).encode()
 
 
-def _list(
-    kind: str,
-    api_version: str,
-    metadata: dict[str, Any],
-    resource: Resource,
-    bodies: Any,
-    item: Callable[[Resource, bytes], bytes],
-) -> bytes:
-    head = _encode({"kind": kind, "apiVersion": api_version, "metadata": metadata})
-    items = b",".join([item(resource, body) for body in bodies])
-    return head[:-1] + b',"items":[' + items + b"]}"
+def _metadata(page: Page) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"resourceVersion": str(page.version)}
+    if page.continue_token:
+        metadata["continue"] = page.continue_token
+    if page.remaining:
+        metadata["remainingItemCount"] = page.remaining
+    return metadata
+
+
+def _list_head(kind: str, api_version: str, page: Page) -> bytes:
+    head = _encode({"kind": kind, "apiVersion": api_version, "metadata": _metadata(page)})
+    return head[:-1] + b',"items":['
 
 
 def _metadata_item(resource: Resource, body: bytes) -> bytes:

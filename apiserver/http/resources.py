@@ -19,8 +19,9 @@ from deltawire.apiserver.core.options import WatchOptions, parse_version
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.faults.plan import FaultPlan
-from deltawire.apiserver.http import asking, bodies, patches, queries, render, sabotage
+from deltawire.apiserver.http import asking, bodies, long_lists, patches, queries, render, sabotage
 from deltawire.apiserver.http.asked import Asked
+from deltawire.apiserver.http.frames import error_frame
 from deltawire.apiserver.http.negotiate import Form, negotiate
 from deltawire.apiserver.http.paths import ResourcePath
 from deltawire.apiserver.http.reading import checked_configuration, read_typed, typed_change
@@ -29,7 +30,6 @@ from deltawire.apiserver.http.streams import (
     OpenStreams,
     StreamOptions,
     WatchStream,
-    error_frame,
     open_response,
 )
 from deltawire.apiserver.http.subresources import Handler, SubresourceHandlers
@@ -107,9 +107,12 @@ class ResourceHandlers:
         handler = self._subresources.find(path.subresource, verb) or self._handlers[verb]
         return await handler(Asked(request, resource, path, subresource, form, user))
 
-    async def _list(self, asked: Asked) -> web.Response:
+    async def _list(self, asked: Asked) -> web.StreamResponse:
         options = queries.list_options(asked.request.query)
-        return self._page(asked, self._core.list(asked.resource, asked.selection, options))
+        page = self._core.list(asked.resource, asked.selection, options)
+        if asked.takes_stored_bytes and long_lists.goes_in_pieces(asked.request, page):
+            return await long_lists.send_list(asked.request, asked.resource, page)
+        return self._page(asked, page)
 
     async def _get(self, asked: Asked) -> web.Response:
         version = parse_version(asked.request.query.get("resourceVersion", ""))
@@ -229,13 +232,13 @@ class ResourceHandlers:
         stream = WatchStream(
             asked.request,
             asked.resource,
-            self._core.store.table(asked.resource.storage),
+            cursor,
             self._stream_options(asked, options, timeout_s),
             self._streams,
             self._plan,
         )
         response = await open_response(asked.request)
-        await stream.run(cursor, response)
+        await stream.run(response)
         return response
 
     def _stream_options(self, asked: Asked, options: WatchOptions, timeout_s: float) -> StreamOptions:

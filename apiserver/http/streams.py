@@ -9,13 +9,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
 from aiohttp import web
 
-from deltawire.apiserver.core.failures import status_of
+from deltawire.apiserver.core.batches import Change
 from deltawire.apiserver.core.resource import Resource
-from deltawire.apiserver.core.store import Table
-from deltawire.apiserver.core.watches import ADDED, BOOKMARK, DELETED, MODIFIED, Change, WatchCursor
+from deltawire.apiserver.core.watches import WatchCursor
 from deltawire.apiserver.faults.plan import (
     BLACK_HOLE,
     CUT,
@@ -26,18 +24,16 @@ from deltawire.apiserver.faults.plan import (
     Fault,
     FaultPlan,
 )
+from deltawire.apiserver.http.frames import JoinedFrames, bookmark_frame, error_frame, joined
+from deltawire.apiserver.http.wakeups import Wakeups
 from deltawire.common.errors import StatusError
 
 # Bytes of bodies joined into one write. Larger gains nothing; smaller costs a call for each few events.
 WRITE_BYTES_MAX = 256 << 10
 # A bookmark precedes the end of a watch by this much, so that the next one resumes from a fresh version.
 LAST_BOOKMARK_BEFORE_END_S = 2.0
-INITIAL_END_ANNOTATION = "k8s.io/initial-events-end"
-
-_PREFIX = {
-    kind: b'{"type":"%s","object":' % kind.encode() for kind in (ADDED, MODIFIED, DELETED, BOOKMARK, "ERROR")
-}
-_SUFFIX = b"}\n"
+# A watch that has not taken its end by then reads no more: its connection is dropped.
+DROP_AFTER_END_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +54,8 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self.lagged = 0
+        self.frames = JoinedFrames()
+        self._wakeups = Wakeups()
         self._open: set[WatchStream] = set()
         self.is_stopping = False
 
@@ -66,9 +64,11 @@ class OpenStreams:
 
     def add(self, stream: "WatchStream") -> None:
         self._open.add(stream)
+        self._wakeups.join(stream.window, stream)
 
     def discard(self, stream: "WatchStream") -> None:
         self._open.discard(stream)
+        self._wakeups.leave(stream.window, stream)
 
     def cut(self, storage: str = "") -> int:
         """Drop the connections of the open watches, of one resource or all, without a word."""
@@ -103,12 +103,13 @@ class WatchStream:
         self,
         request: web.Request,
         resource: Resource,
-        table: Table,
+        cursor: WatchCursor,
         options: StreamOptions,
         streams: OpenStreams,
         plan: FaultPlan,
     ) -> None:
         self.storage = resource.storage
+        self.window = cursor.window
         self._plan = plan
         # The faults that met this watch, by kind, and the events it may still send before it is cut.
         self._faults: dict[str, Fault] = {}
@@ -116,10 +117,11 @@ class WatchStream:
         self._faults_seen = -1
         self._request = request
         self._resource = resource
-        self._window = table.window
+        self._cursor = cursor
         self._options = options
         self._streams = streams
         self._ready = asyncio.Event()
+        self._sleeps = False
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._ends_at = self._loop.time() + options.timeout_s
@@ -128,27 +130,35 @@ class WatchStream:
     def wake(self) -> None:
         self._ready.set()
 
+    def wake_for_news(self) -> None:
+        if self._sleeps and not self._ready.is_set() and self._cursor.has_news():
+            self._ready.set()
+
     def abort(self) -> None:
         if self._request.transport is not None:
             self._request.transport.abort()
+
+    def _drop(self) -> None:
+        if BLACK_HOLE not in self._faults:
+            self.abort()
 
     def bookmark_now(self) -> None:
         if self._options.allow_bookmarks:
             self._bookmark_at = self._loop.time()
             self.wake()
 
-    async def run(self, cursor: WatchCursor, response: web.StreamResponse) -> None:
+    async def run(self, response: web.StreamResponse) -> None:
         """Send until the time is up, the place is lost, the resource goes or the server stops."""
-        self._window.subscribe(self.wake)
         self._streams.add(self)
+        overdue = self._loop.call_at(self._ends_at + DROP_AFTER_END_S, self._drop)
         try:
-            await self._pump(cursor, response)
+            await self._pump(self._cursor, response)
             await response.write_eof()
         except ConnectionError:
             pass  # the client left: nothing to tell it
         finally:
+            overdue.cancel()
             self._streams.discard(self)
-            self._window.unsubscribe(self.wake)
             if self._timer is not None:
                 self._timer.cancel()
 
@@ -180,12 +190,14 @@ class WatchStream:
                     await response.write(self._bookmark(cursor))
             if now >= self._ends_at or cursor.is_over:
                 return
-            if changes or not cursor.is_at_head:
+            if not cursor.is_at_head:
                 # write() yields only when the socket is full: let the others have a turn.
                 await asyncio.sleep(0)
                 continue
             self._wake_at(min(self._ends_at, self._bookmark_at))
+            self._sleeps = True
             await self._ready.wait()
+            self._sleeps = False
 
     async def _send(self, response: web.StreamResponse, changes: list[Change]) -> bool:
         """False if the stream was cut, as a fault wanted: after so many events, without its final chunk."""
@@ -226,21 +238,10 @@ class WatchStream:
 
     def _frames(self, changes: list[Change]) -> bytes:
         render = self._options.render
-        parts: list[bytes] = []
-        for kind, body in changes:
-            parts += (_PREFIX[kind], body if render is None else render(body), _SUFFIX)
-        return b"".join(parts)
+        return self._streams.frames.of(changes) if render is None else joined(changes, render)
 
     def _bookmark(self, cursor: WatchCursor, *, ends_initial: bool = False) -> bytes:
-        metadata: dict[str, object] = {
-            "resourceVersion": str(cursor.bookmark_version),
-            "creationTimestamp": None,
-        }
-        if ends_initial:
-            metadata["annotations"] = {INITIAL_END_ANNOTATION: "true"}
-        kind = self._resource.type
-        bookmark = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
-        return _PREFIX[BOOKMARK] + msgspec.json.encode(bookmark) + _SUFFIX
+        return bookmark_frame(self._resource, cursor.bookmark_version, ends_initial=ends_initial)
 
     def _next_bookmark(self, now: float) -> float:
         """When the next bookmark is due: at the interval, and once shortly before the end."""
@@ -256,11 +257,6 @@ class WatchStream:
                 return
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self.wake)
-
-
-def error_frame(error: StatusError) -> bytes:
-    """The in-stream form of a failure: an ERROR event that carries a Status."""
-    return _PREFIX["ERROR"] + msgspec.json.encode(status_of(error)) + _SUFFIX
 
 
 async def open_response(request: web.Request) -> web.StreamResponse:

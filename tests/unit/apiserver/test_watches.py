@@ -85,6 +85,48 @@ def test_all_watches_share_the_bytes_of_an_event(core: ApiCore, config_map: Conf
     assert gone.body is gone_too.body
 
 
+def test_watches_at_the_same_place_share_the_batch(core: ApiCore, config_map: ConfigMap) -> None:
+    labelled = [parse_selection(core.resource("configmaps"), "default", labels="l=1") for _ in range(2)]
+    first, second, everything = (
+        *(core.watch("configmaps", selection) for selection in labelled),
+        core.watch("configmaps"),
+    )
+    core.create("configmaps", config_map("a", {"l": "1"}), "default")
+    core.create("configmaps", config_map("b"), "default")
+    batch = first.take(ALL)
+    assert second.take(ALL) is batch
+    assert [len(batch), len(everything.take(ALL))] == [1, 2]
+    core.create("configmaps", config_map("c", {"l": "1"}), "default")
+    assert len(first.take(ALL)) == 1, "what came since is not in the batch remembered"
+
+
+def test_a_watch_has_news_only_of_what_it_selects(core: ApiCore, config_map: ConfigMap) -> None:
+    cursor = core.watch("configmaps", parse_selection(core.resource("configmaps"), "", labels="l=1"))
+    assert cursor.take(ALL) == []
+    core.create("configmaps", config_map("a"), "default")
+    assert not cursor.has_news()
+    assert cursor.is_at_head, "what it does not see it has seen"
+    core.create("configmaps", config_map("b", {"l": "1"}), "default")
+    assert cursor.has_news()
+    assert [name for _, name, _ in seen(cursor)] == ["b"]
+
+
+def test_a_watch_that_lost_its_place_or_its_resource_has_news(
+    make_core: Callable[..., ApiCore], config_map: ConfigMap
+) -> None:
+    core = make_core(events_max=4)
+    selection = parse_selection(core.resource("configmaps"), "", labels="l=1")
+    lost = core.watch("configmaps", selection, WatchOptions(version=str(core.store.version)))
+    for number in range(5):
+        core.create("configmaps", config_map(f"a{number}"), "default")
+    assert lost.has_news()
+    left = core.watch("configmaps", selection, WatchOptions(version=str(core.store.version)))
+    assert not left.has_news()
+    core.store.drop("configmaps")
+    assert left.has_news()
+    assert left.is_over
+
+
 def test_a_batch_is_bounded_in_bytes(core: ApiCore, config_map: ConfigMap) -> None:
     for number in range(10):
         core.create("configmaps", config_map(f"a{number}", x="y" * 1000), "default")
