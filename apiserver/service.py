@@ -10,6 +10,7 @@ from aiohttp import web
 from deltawire.apiserver.auth.certificates import ServingCertificate, issue
 from deltawire.apiserver.auth.kubeconfig import kubeconfig, write_kubeconfig
 from deltawire.apiserver.auth.tokens import Tokens
+from deltawire.apiserver.containers.scripts import Scripts
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.journal import FileJournal
 from deltawire.apiserver.core.window import WindowLimits
@@ -47,6 +48,7 @@ class Service:
         self.core = ApiCore(limits=limits)
         self.requests = RequestLog()
         self.streams = OpenStreams()
+        self.scripts = Scripts()
         self.faults = FaultPlan()
         self.faults.on_change(self.streams.wake)
         self.url = ""
@@ -97,6 +99,7 @@ class Service:
             self.streams,
             tokens,
             self.faults,
+            self.scripts,
             bookmark_interval_s=options.bookmark_interval_s,
             watch_timeout_s=lambda: rng.uniform(WATCH_TIMEOUT_MIN_S, WATCH_TIMEOUT_MAX_S),
             expired_as_http=options.expired_watch_as_http,

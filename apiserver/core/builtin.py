@@ -48,6 +48,10 @@ EVICTION = Subresource("eviction", _CREATE, "Eviction", "policy", "v1")
 BINDING = Subresource("binding", _CREATE, "Binding")
 EPHEMERAL_CONTAINERS = Subresource("ephemeralcontainers", ("get", "patch", "update"))
 TOKEN = Subresource("token", _CREATE, "TokenRequest", "authentication.k8s.io", "v1")
+_CONNECT = ("create", "get")
+EXEC = Subresource("exec", _CONNECT, "PodExecOptions")
+ATTACH = Subresource("attach", _CONNECT, "PodAttachOptions")
+PORT_FORWARD = Subresource("portforward", _CONNECT, "PodPortForwardOptions")
 FINALIZE = Subresource("finalize", ("update",))
 
 
@@ -90,7 +94,7 @@ BUILTIN_RESOURCES: tuple[Resource, ...] = (
         "pods",
         fields=_POD_FIELDS,
         answers_delete_with_object=True,
-        actions=(LOG, EVICTION, BINDING, EPHEMERAL_CONTAINERS),
+        actions=(LOG, EVICTION, BINDING, EPHEMERAL_CONTAINERS, EXEC, ATTACH, PORT_FORWARD),
     ),
     _served("configmaps"),
     _served("secrets", fields=("type",)),

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from deltawire.apiserver.auth.tokens import Tokens
 from deltawire.apiserver.auth.users import User
+from deltawire.apiserver.containers.scripts import Scripts
 from deltawire.apiserver.core import failures, reviews
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.deletes import Deletion
@@ -45,6 +46,7 @@ class ResourceHandlers:
         streams: OpenStreams,
         tokens: Tokens,
         plan: FaultPlan,
+        scripts: Scripts,
         *,
         bookmark_interval_s: float,
         watch_timeout_s: Callable[[], float],
@@ -55,7 +57,7 @@ class ResourceHandlers:
         self._streams = streams
         self._tokens = tokens
         self._plan = plan
-        self._subresources = SubresourceHandlers(core, tokens)
+        self._subresources = SubresourceHandlers(core, tokens, scripts, streams)
         self._bookmark_interval_s = bookmark_interval_s
         self._watch_timeout_s = watch_timeout_s
         self._told_in_stream = (504,) if expired_as_http else (410, 504)
