@@ -19,7 +19,7 @@ from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import bodies, patches, queries, render, sabotage
 from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.negotiate import Form, negotiate
-from deltawire.apiserver.http.paths import ResourcePath
+from deltawire.apiserver.http.paths import PROXY, ResourcePath
 from deltawire.apiserver.http.request_log import LoggedRequest, RequestLog
 from deltawire.apiserver.http.streams import (
     OpenStreams,
@@ -30,6 +30,15 @@ from deltawire.apiserver.http.streams import (
 )
 from deltawire.apiserver.http.subresources import Handler, SubresourceHandlers
 from deltawire.common.errors import StatusError
+
+_PROXY_VERBS = {
+    "GET": "get",
+    "HEAD": "get",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
 
 
 class ResourceHandlers:
@@ -98,7 +107,8 @@ class ResourceHandlers:
         if resource.type.namespaced and not path.namespace and verb not in ("list", "watch"):
             raise failures.method_not_allowed()
         # Before anything is done: an answer that nobody can make must not follow a write.
-        form = negotiate(request.headers.get("Accept", ""))
+        is_raw = subresource is not None and subresource.is_raw
+        form = Form.OBJECT if is_raw else negotiate(request.headers.get("Accept", ""))
         handler = self._subresources.find(path.subresource, verb) or self._handlers[verb]
         return await handler(Asked(request, resource, path, subresource, form, user))
 
@@ -258,6 +268,8 @@ class ResourceHandlers:
 def _verb(request: web.Request, path: ResourcePath) -> str:
     """The verb as RBAC names it. Raises StatusError 405 for a method that has none here."""
     method = request.method
+    if path.subresource == PROXY and method in _PROXY_VERBS:
+        return _PROXY_VERBS[method]
     if method in ("GET", "HEAD"):
         if path.is_watch or queries.flag(request.query, "watch"):
             return "watch"

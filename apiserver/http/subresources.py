@@ -1,5 +1,5 @@
 """The subresources that are more than a part of the object: scale, eviction, binding, log, token,
-exec, attach, port-forward."""
+exec, attach, port-forward, proxy."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -20,6 +20,7 @@ from deltawire.apiserver.http.execs import ExecHandlers
 from deltawire.apiserver.http.forwards import ForwardHandlers
 from deltawire.apiserver.http.log_following import LogFollower
 from deltawire.apiserver.http.patches import read_scale_change
+from deltawire.apiserver.http.proxies import ProxyHandlers
 from deltawire.apiserver.http.streams import OpenStreams
 
 # What a token request may ask for; without a wish it gets an hour (limits of the API server).
@@ -52,6 +53,8 @@ class SubresourceHandlers:
             self._handlers["exec", verb] = execs.exec
             self._handlers["attach", verb] = execs.attach
             self._handlers["portforward", verb] = forwards.port_forward
+        for verb in ("get", "create", "update", "patch", "delete"):
+            self._handlers["proxy", verb] = ProxyHandlers(core, scripts).proxy
 
     def find(self, subresource: str, verb: str) -> Handler | None:
         return self._handlers.get((subresource, verb))
