@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import inspect
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -73,7 +75,7 @@ async def _forward(answer: LocalPort, connection: Connection) -> None:
     try:
         reader, writer = await asyncio.open_connection(answer.host, answer.port)
     except OSError as error:
-        raise ConnectionRefusedError(str(error.strerror or error)) from None
+        raise ConnectionRefusedError(os.strerror(error.errno or errno.ECONNREFUSED)) from None
 
     async def there() -> None:
         while data := await connection.read():
