@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import io
 import json
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,12 @@ def ours(pod: ApiServer) -> Iterator[RESTClient]:
 @pytest.fixture
 def official(pod: ApiServer, tmp_path: Path) -> Iterator[client.CoreV1Api]:
     path = pod.write_kubeconfig(tmp_path / "official")
-    with config.new_client_from_config(str(path)) as api_client:
-        yield client.CoreV1Api(api_client)
+    with warnings.catch_warnings():
+        # This client does not close the sockets of streams that ended.
+        warnings.simplefilter("ignore", ResourceWarning)
+        with config.new_client_from_config(str(path)) as api_client:
+            yield client.CoreV1Api(api_client)
+        gc.collect()
 
 
 def open_stream(
@@ -153,27 +159,34 @@ def test_the_official_client_runs_commands(pod: ApiServer, official: client.Core
     flags = {"stdout": True, "stderr": True, "stdin": False, "tty": False}
     call = official.connect_get_namespaced_pod_exec
     assert stream(call, "p", "default", command=["echo", "hi"], **flags) == "hi\n"
-    opened = stream(call, "p", "default", command=["make"], _preload_content=False, **flags)
-    opened.run_forever(timeout=WAIT_S)
-    assert (opened.read_stdout(), opened.read_stderr(), opened.returncode) == ("out", "err", 5)
-    missing = stream(call, "p", "default", command=["none"], _preload_content=False, **flags)
-    missing.run_forever(timeout=WAIT_S)
-    assert "executable file not found" in missing.read_channel(ERROR_CHANNEL)
+    with contextlib.closing(
+        stream(call, "p", "default", command=["make"], _preload_content=False, **flags)
+    ) as made:
+        made.run_forever(timeout=WAIT_S)
+        assert (made.read_stdout(), made.read_stderr(), made.returncode) == ("out", "err", 5)
+    with contextlib.closing(
+        stream(call, "p", "default", command=["none"], _preload_content=False, **flags)
+    ) as missing:
+        missing.run_forever(timeout=WAIT_S)
+        assert "executable file not found" in missing.read_channel(ERROR_CHANNEL)
 
 
 def test_the_official_client_types_text(pod: ApiServer, official: client.CoreV1Api) -> None:
     flags = {"stdout": True, "stderr": True, "stdin": True, "tty": False}
     call = official.connect_get_namespaced_pod_exec
-    opened = stream(call, "p", "default", command=["cat"], _preload_content=False, **flags)
-    opened.write_stdin("grüße\n")
-    assert opened.readline_stdout(timeout=WAIT_S) == "grüße"
-    opened.close()
+    with contextlib.closing(
+        stream(call, "p", "default", command=["cat"], _preload_content=False, **flags)
+    ) as opened:
+        opened.write_stdin("grüße\n")
+        assert opened.readline_stdout(timeout=WAIT_S) == "grüße"
 
 
 def test_the_official_client_forwards_ports(pod: ApiServer, official: client.CoreV1Api) -> None:
     pod.script_port("p", 80, b"one")
     pod.script_port("p", 81, echo)
-    forwarded = portforward(official.connect_get_namespaced_pod_portforward, "p", "default", ports="80,81,82")
+    threads = threading.active_count()
+    call = official.connect_get_namespaced_pod_portforward
+    forwarded = portforward(call, "p", "default", ports="80,81,82")
     first, second = forwarded.socket(80), forwarded.socket(81)
     for local in (first, second):
         local.settimeout(WAIT_S)
@@ -181,8 +194,8 @@ def test_the_official_client_forwards_ports(pod: ApiServer, official: client.Cor
     assert _take(first, 3) == b"one"
     assert _take(second, 3) == b"ask"
     eventually(lambda: "connection refused" in (forwarded.error(82) or ""), "refused", WAIT_S)
-    first.close()
-    second.close()
+    forwarded.close()
+    eventually(lambda: threading.active_count() <= threads, "its thread has ended", WAIT_S)
 
 
 # The wire

@@ -49,7 +49,10 @@ def echoing(authority: trustme.CA) -> Iterator[tuple[str, int]]:
     authority.issue_cert("inner").configure_cert(context)
 
     def serve(listener: socket.socket) -> None:
-        with contextlib.suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as peer:
+        with (
+            contextlib.suppress(OSError),
+            context.wrap_socket(listener.accept()[0], server_side=True) as peer,
+        ):
             while data := peer.recv(65536):
                 peer.sendall(data)
 

@@ -55,7 +55,9 @@ def test_another_failure_is_the_servers_own_error():
 
 
 def test_kubelets_send_failures_without_a_kind():
-    body = b'{"metadata":{},"status":"Failure","message":"no such program","reason":"InternalError","code":500}'
+    body = (
+        b'{"metadata":{},"status":"Failure","message":"no such program","reason":"InternalError","code":500}'
+    )
     with pytest.raises(StatusError, match="no such program") as found:
         channels.exit_code_of(body)
     assert (found.value.code, found.value.reason) == (500, "InternalError")
