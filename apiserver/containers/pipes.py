@@ -3,6 +3,10 @@
 import asyncio
 
 
+class HungUp(ConnectionError):
+    """Who should read what is written has left."""
+
+
 class Pipe:
     """``put`` waits while ``bytes_max`` are unread; a reader gets what there is, b"" after the end."""
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from deltawire.apiserver.containers.pipes import Pipe
+from deltawire.apiserver.containers.pipes import HungUp, Pipe
 from deltawire.apiserver.containers.programs import READ_BYTES, BadProgram
 
 # Bytes from a client that wait to be read, for each connection.
@@ -28,8 +28,11 @@ class Connection:
         return await self.received.read(size)
 
     async def write(self, data: bytes) -> None:
-        """Waits while the client does not read."""
-        await self._send(data)
+        """Waits while the client does not read. Raises HungUp when it has left."""
+        try:
+            await self._send(data)
+        except ConnectionError as error:
+            raise HungUp("the client has left") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,11 @@ async def echo(connection: Connection) -> None:
 
 
 async def serve(answer: Answer, connection: Connection) -> None:
-    """Answer one connection to its end. Raises ConnectionError where nothing listens, and BadProgram."""
+    """Answer one connection to its end.
+
+    Raises ConnectionRefusedError where nothing listens on a `LocalPort`, HungUp where the client has left, and
+    BadProgram.
+    """
     if isinstance(answer, bytes):
         await connection.read()
         await connection.write(answer)
@@ -65,7 +72,7 @@ async def serve(answer: Answer, connection: Connection) -> None:
             if not inspect.isawaitable(running):
                 raise BadProgram("what answers on a port must be an async function")
             await running
-        except (ConnectionError, asyncio.CancelledError, BadProgram):
+        except (HungUp, BadProgram):
             raise
         except Exception as error:
             raise BadProgram(f"{type(error).__name__}: {error}") from error
@@ -87,10 +94,12 @@ async def _forward(answer: LocalPort, connection: Connection) -> None:
     try:
         while data := await reader.read(READ_BYTES):
             await connection.write(data)
+    except ConnectionResetError:
+        pass  # as good an end as any
     finally:
         sending.cancel()
         writer.close()
-        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+        with contextlib.suppress(asyncio.CancelledError, OSError):  # cancelled, or the port is gone
             await sending
         with contextlib.suppress(OSError):  # it is closed either way
             await writer.wait_closed()

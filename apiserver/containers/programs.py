@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from deltawire.apiserver.containers.channels import STDERR, STDOUT, TerminalSize
-from deltawire.apiserver.containers.pipes import Pipe
+from deltawire.apiserver.containers.pipes import HungUp, Pipe
 
 # Input that waits to be read; beyond it the client is slowed down.
 STDIN_BYTES_MAX = 256 << 10
@@ -31,7 +31,8 @@ class Reply:
 class Process:
     """One run of a program: its arguments, its input and its output. For one event loop.
 
-    ``size`` is the terminal's, None until it is known. Writes wait while the client does not read.
+    ``size`` is the terminal's, None until it is known. Writes wait while the client does not read, and raise
+    HungUp (a ConnectionError) when it has left.
     """
 
     def __init__(self, argv: Sequence[str], send: Send, *, tty: bool = False) -> None:
@@ -57,11 +58,11 @@ class Process:
 
     async def write(self, data: str | bytes) -> None:
         """Print to stdout."""
-        await self._send(STDOUT, as_bytes(data))
+        await self._print(STDOUT, data)
 
     async def write_error(self, data: str | bytes) -> None:
         """Print to stderr; a terminal has only one output."""
-        await self._send(STDOUT if self.tty else STDERR, as_bytes(data))
+        await self._print(STDOUT if self.tty else STDERR, data)
 
     async def resized(self) -> TerminalSize:
         """Wait for the terminal's next size. Sizes that nobody waited for are joined into the last one."""
@@ -73,6 +74,12 @@ class Process:
     def resize(self, size: TerminalSize) -> None:
         self.size = size
         self._resized.set()
+
+    async def _print(self, channel: int, data: str | bytes) -> None:
+        try:
+            await self._send(channel, data.encode() if isinstance(data, str) else bytes(data))
+        except ConnectionError as error:
+            raise HungUp("the client has left") from error
 
 
 # What a program may return: None is success, a number the exit code.
@@ -88,14 +95,14 @@ class BadProgram(Exception):
 
 
 async def run(script: Script, process: Process) -> int:
-    """Run to the end; the exit code. Raises BadProgram, and what sending raises where the client is gone."""
+    """Run to the end; the exit code. Raises BadProgram, and HungUp where the client has left."""
     outcome: object = script
     if callable(script):
         try:
             outcome = script(process)
             if inspect.isawaitable(outcome):
                 outcome = await outcome
-        except (ConnectionError, asyncio.CancelledError):
+        except HungUp:
             raise
         except Exception as error:
             raise BadProgram(f"{type(error).__name__}: {error}") from error
@@ -112,10 +119,6 @@ async def run(script: Script, process: Process) -> int:
     await process.write(outcome.stdout)
     await process.write_error(outcome.stderr)
     return _exit_code(outcome.exit_code)
-
-
-def as_bytes(data: str | bytes) -> bytes:
-    return data.encode() if isinstance(data, str) else bytes(data)
 
 
 def _exit_code(code: int) -> int:

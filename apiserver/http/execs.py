@@ -8,6 +8,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from deltawire.apiserver.containers import channels, programs
 from deltawire.apiserver.containers.channels import V4, V5
+from deltawire.apiserver.containers.pipes import HungUp
 from deltawire.apiserver.containers.programs import BadProgram, Process, Script
 from deltawire.apiserver.containers.scripts import Scripts, Where
 from deltawire.apiserver.core import failures
@@ -104,7 +105,7 @@ class ExecHandlers:
         process = Process(options.command, send, tty=options.tty)
         if not options.stdin:
             await process.stdin.close()
-        work = asyncio.create_task(programs.run(script, process))
+        work = asyncio.create_task(_logged(script, process))
         reading = _read(socket, process, options, ends_input=protocol == V5)
 
         def life(wake: upgrades.Wake) -> PodLife:
@@ -123,7 +124,7 @@ class ExecHandlers:
             else:
                 await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
         elif ending is Ending.DONE:
-            await _finish(socket, _outcome(work, options.command))
+            await _finish(socket, _outcome(work))
         return socket
 
 
@@ -162,14 +163,22 @@ async def _finish(socket: web.WebSocketResponse, status: bytes) -> None:
         pass  # the client has left meanwhile
 
 
-def _outcome(work: "asyncio.Task[int]", command: tuple[str, ...]) -> bytes:
+async def _logged(script: Script, process: Process) -> int:
+    """Run it. Who wrote a script that fails finds out here, even where no client is left to tell."""
+    try:
+        return await programs.run(script, process)
+    except BadProgram as error:
+        _log.error("the script of %s failed", list(process.argv), exc_info=error)
+        raise
+
+
+def _outcome(work: "asyncio.Task[int]") -> bytes:
     try:
         return channels.exit_status(work.result())
     except BadProgram as error:
-        _log.error("the script of %s failed", list(command), exc_info=error)
         return channels.failure_status(_failed(f"the script failed: {error}"))
-    except ConnectionError:
-        return channels.exit_status(KILLED)  # the client has gone: nobody will read it
+    except HungUp:
+        return channels.exit_status(KILLED)  # nobody will read it
 
 
 def _no_program(command: tuple[str, ...]) -> StatusError:

@@ -344,6 +344,20 @@ def test_a_program_may_finish_what_was_sent_before_its_client_left(pod: ApiServe
     eventually(lambda: kept == [b"all of it"], "kept", WAIT_S)
 
 
+def test_a_script_that_fails_without_a_client_is_told_in_the_log(
+    pod: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(process: Process) -> None:
+        await process.read_all()
+        raise ValueError("no good")
+
+    pod.script_command("p", ["fail"], fail)
+    with open_stream(pod, "exec?command=fail&stdin=1&stdout=1", V4):
+        pass
+    eventually(lambda: "the script of ['fail'] failed" in caplog.text, "told", WAIT_S)
+    assert "no good" in caplog.text
+
+
 def test_a_program_that_does_not_end_is_cancelled_after_its_client_left(pod: ApiServer) -> None:
     states: list[str] = []
 

@@ -3,14 +3,14 @@
 import asyncio
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from deltawire.apiserver.containers.programs import Process, Reply
 from deltawire.apiserver.server import ApiServer
-from tests.support.servers import Kubectl, eventually
+from tests.support.servers import Kubectl, eventually, require_kubectl
 
 POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i", "stdin": True}]}}
 WAIT_S = 30
@@ -114,6 +114,28 @@ def test_a_followed_log_grows_until_the_container_ends_or_the_pod_is_gone(
     pod.call(lambda core: core.delete("pods", "p", "default"))
     assert [_rest(command) for command in commands] == ["four\n", "two\nthree\nfour\n"]
     assert [command.wait(WAIT_S) for command in commands] == [0, 0]
+
+
+def test_streams_work_over_tls_with_a_token(
+    api_server_factory: Callable[..., ApiServer], tmp_path: Path
+) -> None:
+    require_kubectl()
+    server = api_server_factory(tls=True, tokens=("secret",))
+    server.create("pods", POD, "default")
+    server.run_pod("p")
+    kubectl = Kubectl(server.write_kubeconfig(tmp_path / "tls"), tmp_path)
+    text = "x" * 100_000
+    assert kubectl.run("exec", "-i", "p", "--", "cat", stdin=text).stdout == text
+
+
+def test_pods_of_the_simulated_cluster_can_be_entered(
+    api_server_factory: Callable[..., ApiServer], tmp_path: Path
+) -> None:
+    require_kubectl()
+    server = api_server_factory(objects={"pods": 1})
+    kubectl = Kubectl(server.write_kubeconfig(tmp_path / "simulated"), tmp_path)
+    (pod,) = server.call(lambda core: core.list("pods").records)
+    assert kubectl.run("exec", "-n", pod.namespace, pod.name, "--", "echo", "hi").stdout == "hi\n"
 
 
 def test_port_forward_is_refused_in_words(kubectl: Kubectl, pod: ApiServer) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from deltawire.apiserver.containers import channels, programs, scripts
 from deltawire.apiserver.containers.channels import STDERR, STDOUT, TerminalSize
-from deltawire.apiserver.containers.pipes import Pipe
+from deltawire.apiserver.containers.pipes import HungUp, Pipe
 from deltawire.apiserver.containers.ports import Connection, echo, serve
 from deltawire.apiserver.containers.programs import BadProgram, Process, Reply
 from deltawire.apiserver.containers.scripts import Scripts, Where
@@ -143,10 +143,25 @@ def test_a_terminal_has_one_output() -> None:
     assert Run(Reply("o", "e"), tty=True).outcome == (0, b"oe", b"")
 
 
-@pytest.mark.parametrize("bad", [lambda p: 1 / 0, lambda p: 256, lambda p: [1], Reply(exit_code=-1)])
+async def refused(process: Process) -> None:
+    raise ConnectionRefusedError("by something else than the client")
+
+
+@pytest.mark.parametrize("bad", [lambda p: 1 / 0, lambda p: 256, lambda p: [1], Reply(exit_code=-1), refused])
 def test_a_script_that_fails_says_so_and_is_no_exit_code(bad: Any) -> None:
     with pytest.raises(BadProgram):
         Run(bad)
+
+
+def test_a_client_that_left_is_no_failure_of_the_script() -> None:
+    async def run() -> None:
+        async def send(channel: int, data: bytes) -> None:
+            raise ConnectionResetError("gone")
+
+        await programs.run("text", Process(["x"], send))
+
+    with pytest.raises(HungUp):
+        asyncio.run(run())
 
 
 def test_a_size_that_nobody_waited_for_is_joined_into_the_last() -> None:
