@@ -88,8 +88,8 @@ class ApiServer:
                 loop.close()
 
     def call(self, action: Callable[[ApiCore], _T]) -> _T:
-        """Run ``action(core)`` in the server's thread and return what it returns."""
-        if self._loop is None:
+        """Run ``action(core)`` in the server's thread and return what it returns. Scripts may call it, too."""
+        if self._loop is None or threading.current_thread() is self._thread:
             return action(self._service.core)
 
         async def run() -> _T:
@@ -140,7 +140,10 @@ class ApiServer:
     def script_attach(
         self, pod: str, script: Script, *, namespace: str = "default", container: str = ""
     ) -> None:
-        """What ``kubectl attach`` meets; without a script the log as it grows. Raises StatusError."""
+        """What ``kubectl attach`` meets; without a script the log as it grows. Raises StatusError.
+
+        An exit code is not shown to who is attached: `end_container` tells it.
+        """
         where = Where(namespace, pod, container)
         self.call(lambda core: self._service.scripts.attach(where, script))
 

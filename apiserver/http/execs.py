@@ -124,7 +124,7 @@ class ExecHandlers:
             else:
                 await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
         elif ending is Ending.DONE:
-            await _finish(socket, _outcome(work))
+            await _finish(socket, _outcome(work, is_attached=is_attached))
         return socket
 
 
@@ -172,9 +172,11 @@ async def _logged(script: Script, process: Process) -> int:
         raise
 
 
-def _outcome(work: "asyncio.Task[int]") -> bytes:
+def _outcome(work: "asyncio.Task[int]", *, is_attached: bool) -> bytes:
+    """The last message. Who was attached is not told the exit code: it is in the pod's status."""
     try:
-        return channels.exit_status(work.result())
+        exit_code = work.result()
+        return channels.exit_status(0 if is_attached else exit_code)
     except BadProgram as error:
         return channels.failure_status(_failed(f"the script failed: {error}"))
     except HungUp:

@@ -101,6 +101,23 @@ def test_attach_passes_input_to_a_scripted_program(kubectl: Kubectl, pod: ApiSer
     assert kubectl.run("attach", "-i", "p", stdin="hello\n").stdout.endswith("HELLO\n")
 
 
+def test_run_attaches_and_exits_as_the_container_did(kubectl: Kubectl, api_server: ApiServer) -> None:
+    async def main(process: Process) -> int:
+        while data := await process.read():
+            await process.write(data.upper())
+        api_server.end_container("r", 3)  # scripts may change what there is
+        return 3
+
+    api_server.script_attach("r", main)
+    kubelet = threading.Thread(target=_run_when_created, args=(api_server, "r"))
+    kubelet.start()
+    done = kubectl.run("run", "r", "--image=i", "--rm", "-i", "--restart=Never", stdin="hello\n", check=False)
+    kubelet.join(WAIT_S)
+    assert done.stdout.startswith("HELLO\n")
+    assert done.returncode == 3
+    assert "couldn't attach" not in done.stderr
+
+
 def test_a_followed_log_grows_until_the_container_ends_or_the_pod_is_gone(
     kubectl: Kubectl, pod: ApiServer, started: list[subprocess.Popen[str]]
 ) -> None:
@@ -164,6 +181,12 @@ def test_a_deleted_pod_takes_its_programs_along(
     assert "exit code 137" in _rest(command)
     assert command.wait(WAIT_S) == 137
     assert is_cancelled.wait(WAIT_S)
+
+
+def _run_when_created(server: ApiServer, name: str) -> None:
+    found = f"default/{name}"
+    eventually(lambda: server.call(lambda core: found in core.store.table("pods").records), "made", WAIT_S)
+    server.run_pod(name)
 
 
 def _line(command: subprocess.Popen[str]) -> str:
