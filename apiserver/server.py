@@ -4,13 +4,16 @@ import asyncio
 import errno
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from deltawire.apiserver.auth.certificates import ClientCertificate
 from deltawire.apiserver.auth.users import authenticated
+from deltawire.apiserver.containers.ports import Answer
+from deltawire.apiserver.containers.programs import Script
+from deltawire.apiserver.containers.scripts import Where
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.faults.plan import Fault
 from deltawire.apiserver.http.request_log import RequestLog
@@ -103,8 +106,8 @@ class ApiServer:
                 socket.lose()
 
     def call(self, action: Callable[[ApiCore], _T]) -> _T:
-        """Run ``action(core)`` in the server's thread and return what it returns."""
-        if self._loop is None:
+        """Run ``action(core)`` in the server's thread and return what it returns. Scripts may call it, too."""
+        if self._loop is None or threading.current_thread() is self._thread:
             return action(self._service.core)
 
         async def run() -> _T:
@@ -119,6 +122,57 @@ class ApiServer:
     def script_log(self, pod: str, text: str, *, namespace: str = "default", container: str = "") -> None:
         """Make ``text`` what a container of that pod printed just now. Raises StatusError."""
         self.call(lambda core: core.script_log(pod, namespace, text, container=container))
+
+    def append_log(self, pod: str, text: str, *, namespace: str = "default", container: str = "") -> None:
+        """Let a container of that pod print ``text`` now: who follows its log sees it. Raises StatusError."""
+        self.call(lambda core: core.append_log(pod, namespace, text, container=container))
+
+    def run_pod(self, pod: str, *, namespace: str = "default", node: str = "node-1") -> None:
+        """Make all containers of that pod run, as a kubelet would tell it. Raises StatusError."""
+        self.call(lambda core: core.run_pod(pod, namespace, node))
+
+    def end_container(
+        self, pod: str, exit_code: int = 0, *, namespace: str = "default", container: str = ""
+    ) -> None:
+        """Let a container end for good: logs, terminals and ports that are open end, too. Raises StatusError."""
+        self.call(lambda core: core.end_container(pod, namespace, exit_code, container=container))
+
+    def script_command(
+        self,
+        pod: str,
+        command: Sequence[str],
+        script: Script,
+        *,
+        is_prefix: bool = False,
+        namespace: str = "default",
+        container: str = "",
+    ) -> None:
+        """What ``kubectl exec POD -- COMMAND`` does: a `Reply`, text to print, or a function of the `Process`.
+
+        ``is_prefix`` takes any arguments behind these. "" as ``pod`` means all pods of the namespace, also those
+        to come, as ``container`` all containers. Raises StatusError.
+        """
+        where = Where(namespace, pod, container)
+        self.call(lambda core: self._service.scripts.command(where, command, script, is_prefix=is_prefix))
+
+    def script_attach(
+        self, pod: str, script: Script, *, namespace: str = "default", container: str = ""
+    ) -> None:
+        """What ``kubectl attach`` meets; without a script the log as it grows. Raises StatusError.
+
+        An exit code is not shown to who is attached: `end_container` tells it.
+        """
+        where = Where(namespace, pod, container)
+        self.call(lambda core: self._service.scripts.attach(where, script))
+
+    def script_port(self, pod: str, port: int, answer: Answer, *, namespace: str = "default") -> None:
+        """What answers on a port of the pod: bytes, a function of the `Connection`, a `LocalPort`."""
+        where = Where(namespace, pod)
+        self.call(lambda core: self._service.scripts.port(where, port, answer))
+
+    def clear_scripts(self) -> None:
+        """Forget the commands, terminals and ports that were scripted."""
+        self.call(lambda core: self._service.scripts.clear())
 
     def compact(self, resource: str = "") -> None:
         """Forget recent events, so that resuming an older watch answers 410."""

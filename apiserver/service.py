@@ -21,6 +21,7 @@ from deltawire.apiserver.auth.certificates import Authority, ClientCertificate
 from deltawire.apiserver.auth.kubeconfig import Credentials, kubeconfig, write_kubeconfig
 from deltawire.apiserver.auth.tokens import Tokens
 from deltawire.apiserver.auth.users import ADMIN, MASTERS
+from deltawire.apiserver.containers.scripts import Scripts
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.journal import FileJournal
 from deltawire.apiserver.core.window import WindowLimits
@@ -67,6 +68,7 @@ class Service:
         self.core = ApiCore(limits=limits)
         self.requests = RequestLog()
         self.streams = OpenStreams()
+        self.scripts = Scripts()
         self.faults = FaultPlan()
         self.faults.on_change(self.streams.wake)
         self.url = ""
@@ -175,6 +177,7 @@ class Service:
             self.streams,
             self.gate,
             self.faults,
+            self.scripts,
             bookmark_interval_s=options.bookmark_interval_s,
             watch_timeout_s=lambda: rng.uniform(WATCH_TIMEOUT_MIN_S, WATCH_TIMEOUT_MAX_S),
             expired_as_http=options.expired_watch_as_http,

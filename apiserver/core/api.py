@@ -19,6 +19,7 @@ from deltawire.apiserver.core.journal import FileJournal
 from deltawire.apiserver.core.lists import Page, list_page
 from deltawire.apiserver.core.logs import LogOptions, PodLogs
 from deltawire.apiserver.core.options import DeleteOptions, ListOptions, WatchOptions
+from deltawire.apiserver.core.pods import as_ended, as_running, container_of
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.core.restore import restore
@@ -70,7 +71,7 @@ class ApiCore:
         self._context = Context(self.store, self.catalogue, now=now, new_uid=new_uid, choice=choice)
         self._deleter = Deleter(self._context)
         self._writer = Writer(self._context, self._deleter)
-        self._logs = PodLogs()
+        self.logs = PodLogs()
 
     def restore(self, journal: FileJournal) -> None:
         """Take up where an earlier start with the same file left off; before `bootstrap`. Raises StateError."""
@@ -259,18 +260,29 @@ class ApiCore:
     def script_log(self, name: str, namespace: str, text: str, *, container: str = "") -> None:
         """Make ``text`` what a container of that pod printed just now. Raises StatusError 400, 404, 413."""
         pod = self.get("pods", name, namespace)
-        records = self.store.table("pods").records
-        self._logs.script(
-            pod,
-            text,
-            now_s=self.now(),
-            alive=lambda: {record.uid for record in records.values()},
-            container=container,
-        )
+        self.logs.script(pod, text, now_s=self.now(), alive=self._pod_uids, container=container)
+
+    def append_log(self, name: str, namespace: str, text: str, *, container: str = "") -> None:
+        """Let a container of that pod print ``text`` now. Raises StatusError 400, 404, 413."""
+        pod = self.get("pods", name, namespace)
+        self.logs.append(pod, text, now_s=self.now(), alive=self._pod_uids, container=container)
 
     def read_log(self, name: str, namespace: str, options: LogOptions = LogOptions()) -> bytes:
         """What the container printed; nothing where no text was given. Raises StatusError 400, 404."""
-        return self._logs.read(self.get("pods", name, namespace), options)
+        return self.logs.open(self.get("pods", name, namespace), options).take()
+
+    def run_pod(self, name: str, namespace: str, node: str = "node-1") -> Record:
+        """Write what a kubelet does once all containers have started. Raises StatusError 404."""
+        pods = self.resource("pods")
+        return self._writer.rewrite(pods, namespace, name, lambda pod: as_running(pod, node, self.now()))
+
+    def end_container(self, name: str, namespace: str, exit_code: int = 0, *, container: str = "") -> Record:
+        """Write what a kubelet does once that container has exited for good. Raises StatusError 400, 404."""
+        pods = self.resource("pods")
+        ended = container_of(self.get(pods, name, namespace), container)
+        return self._writer.rewrite(
+            pods, namespace, name, lambda pod: as_ended(pod, ended, exit_code, self.now())
+        )
 
     def delete(
         self,
@@ -314,6 +326,9 @@ class ApiCore:
         if resource.storage == "namespaces" and not dry_run:
             account = {"metadata": {"name": "default"}}
             self._writer.create(self.resource("serviceaccounts"), record.name, account)
+
+    def _pod_uids(self) -> set[str]:
+        return {record.uid for record in self.store.table("pods").records.values()}
 
     def counts(self) -> dict[str, int]:
         """Objects by resource, empty ones left out."""

@@ -43,11 +43,18 @@ _ALL = ("all",)
 _TYPES: dict[str, ResourceType] = {known.name: known for known in BUILTIN}
 _CREATE = ("create",)
 
-LOG = Subresource("log", ("get",))
+LOG = Subresource("log", ("get",), is_raw=True)
 EVICTION = Subresource("eviction", _CREATE, "Eviction", "policy", "v1")
 BINDING = Subresource("binding", _CREATE, "Binding")
 EPHEMERAL_CONTAINERS = Subresource("ephemeralcontainers", ("get", "patch", "update"))
 TOKEN = Subresource("token", _CREATE, "TokenRequest", "authentication.k8s.io", "v1")
+_CONNECT = ("create", "get")
+EXEC = Subresource("exec", _CONNECT, "PodExecOptions", is_raw=True)
+ATTACH = Subresource("attach", _CONNECT, "PodAttachOptions", is_raw=True)
+PORT_FORWARD = Subresource("portforward", _CONNECT, "PodPortForwardOptions", is_raw=True)
+_PROXIED = ("create", "delete", "get", "patch", "update")
+POD_PROXY = Subresource("proxy", _PROXIED, "PodProxyOptions", is_raw=True)
+SERVICE_PROXY = Subresource("proxy", _PROXIED, "ServiceProxyOptions", is_raw=True)
 FINALIZE = Subresource("finalize", ("update",))
 APPROVAL = Subresource("approval", ("get", "patch", "update"))
 
@@ -91,7 +98,7 @@ BUILTIN_RESOURCES: tuple[Resource, ...] = (
         "pods",
         fields=_POD_FIELDS,
         answers_delete_with_object=True,
-        actions=(LOG, EVICTION, BINDING, EPHEMERAL_CONTAINERS),
+        actions=(LOG, EVICTION, BINDING, EPHEMERAL_CONTAINERS, EXEC, ATTACH, PORT_FORWARD, POD_PROXY),
     ),
     _served("configmaps"),
     _served("secrets", fields=("type",)),
@@ -101,6 +108,7 @@ BUILTIN_RESOURCES: tuple[Resource, ...] = (
         categories=_ALL,
         name_rule=LABEL_1035,
         answers_delete_with_object=True,
+        actions=(SERVICE_PROXY,),
     ),
     _served("serviceaccounts", answers_delete_with_object=True, actions=(TOKEN,)),
     _served("events", fields=_EVENT_FIELDS),

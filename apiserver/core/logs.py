@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from deltawire.apiserver.core import failures
+from deltawire.apiserver.core.pods import container_of
 from deltawire.apiserver.core.record import Record
 
 # All logs together; setting one that does not fit is refused.
@@ -27,6 +28,7 @@ class LogOptions(NamedTuple):
     since_s: float = 0.0
     timestamps: bool = False
     previous: bool = False
+    follow: bool = False
 
 
 class PodLogs:
@@ -34,6 +36,8 @@ class PodLogs:
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str], list[LogLine]] = {}
+        self._size = 0
+        self._listeners: set[Callable[[], None]] = set()
 
     def script(
         self, pod: Record, text: str, *, now_s: float, alive: Callable[[], set[str]], container: str = ""
@@ -43,48 +47,91 @@ class PodLogs:
         ``alive`` gives the uids of the pods there are: where space runs out, the logs of others go.
         """
         key = pod.uid, container_of(pod, container)
-        self._lines.pop(key, None)
-        if self._size + len(text) > LOG_BYTES_MAX:
-            uids = alive()
-            self._lines = {key: lines for key, lines in self._lines.items() if key[0] in uids}
-        if self._size + len(text) > LOG_BYTES_MAX:
-            raise failures.too_large_body(f"the scripted logs exceed {LOG_BYTES_MAX} bytes")
-        self._lines[key] = [LogLine(now_s, line) for line in text.splitlines()]
+        self._forget(key)
+        self._add(key, text, now_s, alive)
 
-    @property
-    def _size(self) -> int:
-        return sum(len(line.text) + 1 for lines in self._lines.values() for line in lines)
+    def append(
+        self, pod: Record, text: str, *, now_s: float, alive: Callable[[], set[str]], container: str = ""
+    ) -> None:
+        """Let the container print ``text`` now, after what it has printed. Raises as `script`."""
+        self._add((pod.uid, container_of(pod, container)), text, now_s, alive)
 
-    def read(self, pod: Record, options: LogOptions) -> bytes:
+    def open(self, pod: Record, options: LogOptions) -> "LogReader":
         """The text a client asks for. Raises StatusError 400 for a container that is not there."""
         container = container_of(pod, options.container)
         if options.previous:
             told = f'previous terminated container "{container}" in pod "{pod.name}" not found'
             raise failures.bad_request(told)
-        lines = [line for line in self._lines.get((pod.uid, container), ()) if line.time_s >= options.since_s]
+        return LogReader(self, (pod.uid, container), options)
+
+    def lines(self, key: tuple[str, str]) -> list[LogLine]:
+        """What was printed by that pod (uid) and container; another list after `script`."""
+        return self._lines.get(key, [])
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` whenever something was printed; it must not raise and not block."""
+        self._listeners.add(listener)
+
+    def unsubscribe(self, listener: Callable[[], None]) -> None:
+        self._listeners.discard(listener)
+
+    def _add(self, key: tuple[str, str], text: str, now_s: float, alive: Callable[[], set[str]]) -> None:
+        lines = [LogLine(now_s, line) for line in text.splitlines()]
+        size = sum(len(line.text) + 1 for line in lines)
+        if self._size + size > LOG_BYTES_MAX:
+            uids = alive()
+            for gone in [found for found in self._lines if found[0] not in uids]:
+                self._forget(gone)
+        if self._size + size > LOG_BYTES_MAX:
+            raise failures.too_large_body(f"the scripted logs exceed {LOG_BYTES_MAX} bytes")
+        self._lines.setdefault(key, []).extend(lines)
+        self._size += size
+        for listener in tuple(self._listeners):
+            listener()
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        self._size -= sum(len(line.text) + 1 for line in self._lines.pop(key, ()))
+
+
+class LogReader:
+    """A place in one log. ``is_full`` once the ``bytes_max`` asked for were taken."""
+
+    def __init__(self, logs: PodLogs, key: tuple[str, str], options: LogOptions) -> None:
+        self._logs = logs
+        self._key = key
+        self._options = options
+        self._left = options.bytes_max
+        self._lines = logs.lines(key)
+        self._next = 0
         if options.tail is not None:
-            lines = lines[len(lines) - min(options.tail, len(lines)) :]
-        text = "".join(f"{_stamp(line) if options.timestamps else ''}{line.text}\n" for line in lines)
-        return text.encode()[: options.bytes_max]
+            lines = [i for i, line in enumerate(self._lines) if line.time_s >= options.since_s]
+            self._next = lines[-options.tail] if 0 < options.tail <= len(lines) else 0
+            if options.tail == 0:
+                self._next = len(self._lines)
 
+    @property
+    def is_full(self) -> bool:
+        return self._left == 0
 
-def container_of(pod: Record, container: str) -> str:
-    """The container meant; a pod with several must name one. Raises StatusError 400."""
-    spec = pod.decode().get("spec") or {}
-    names = [
-        str(item.get("name", ""))
-        for kind in ("containers", "initContainers", "ephemeralContainers")
-        for item in spec.get(kind) or ()
-    ]
-    if container:
-        if container not in names:
-            raise failures.bad_request(f"container {container} is not valid for pod {pod.name}")
-        return container
-    running = [str(item.get("name", "")) for item in spec.get("containers") or ()]
-    if len(running) > 1:
-        told = f"a container name must be specified for pod {pod.name}, choose one of: {running}"
-        raise failures.bad_request(told.replace("'", "").replace(",", ""))
-    return running[0] if running else ""
+    def take(self, bytes_max: int | None = None) -> bytes:
+        """What follows, whole lines, up to the first that passes ``bytes_max``; nothing at the end for now."""
+        lines = self._logs.lines(self._key)
+        if lines is not self._lines:
+            # Another text, or the first one: read from its beginning.
+            self._lines, self._next = lines, 0
+        parts: list[bytes] = []
+        size = 0
+        while self._next < len(lines) and (bytes_max is None or size < bytes_max):
+            line = lines[self._next]
+            self._next += 1
+            if line.time_s >= self._options.since_s:
+                stamp = _stamp(line) if self._options.timestamps else ""
+                parts.append(f"{stamp}{line.text}\n".encode())
+                size += len(parts[-1])
+        data = b"".join(parts)[: self._left]
+        if self._left is not None:
+            self._left -= len(data)
+        return data
 
 
 def _stamp(line: LogLine) -> str:

@@ -62,13 +62,17 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Subresource:
-    """A part of a resource under a path of its own. Without ``kind`` it is of the resource's own kind."""
+    """A part of a resource under a path of its own. Without ``kind`` it is of the resource's own kind.
+
+    ``is_raw`` answers with what is no object: text, or a stream in a protocol of its own.
+    """
 
     name: str
     verbs: tuple[str, ...]
     kind: str = ""
     group: str = ""
     version: str = ""
+    is_raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Frontend:
         app.router.add_route("*", "/{path:.*}", self._dispatch)
         app.on_response_prepare.append(_add_audit_id)
         app.on_shutdown.append(self._stop_streams)
+        app.on_cleanup.append(self._finish_streams)
         return app
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
@@ -136,6 +137,9 @@ class Frontend:
 
     async def _stop_streams(self, app: web.Application) -> None:
         self._streams.stop()
+
+    async def _finish_streams(self, app: web.Application) -> None:
+        await self._streams.finish()
 
 
 async def _add_audit_id(request: web.Request, response: web.StreamResponse) -> None:

@@ -6,10 +6,19 @@ from deltawire.apiserver.access.attributes import Attributes
 from deltawire.apiserver.auth.users import User
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.http import queries
-from deltawire.apiserver.http.paths import ResourcePath
+from deltawire.apiserver.http.paths import PROXY, ResourcePath
 from deltawire.common.meta.selectors import parse_field_selector
 
 _NAME = "metadata.name"
+# What goes through a proxy is the target's business: each method is a verb of its own.
+_PROXY_VERBS = {
+    "GET": "get",
+    "HEAD": "get",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
 
 
 def attributes(request: web.Request, path: ResourcePath | None, user: User) -> Attributes:
@@ -28,6 +37,8 @@ def attributes(request: web.Request, path: ResourcePath | None, user: User) -> A
 def verb_of(request: web.Request, path: ResourcePath) -> str:
     """The verb as RBAC names it. Raises StatusError 405 for a method that has none here."""
     method = request.method
+    if path.subresource == PROXY and method in _PROXY_VERBS:
+        return _PROXY_VERBS[method]
     if method in ("GET", "HEAD"):
         if path.is_watch or queries.flag(request.query, "watch"):
             return "watch"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+PROXY = "proxy"
 # Parts of a namespace object itself; every other word after /namespaces/NAME/ is a resource inside it.
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
@@ -11,7 +12,8 @@ _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 class ResourcePath:
     """``/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME/SUBRESOURCE``; absent parts are empty.
 
-    ``is_watch`` is set for the old form with ``/watch/`` after the version.
+    ``is_watch`` is set for the old form with ``/watch/`` after the version. ``proxied`` is what follows
+    ``/proxy``, with its first slash and still escaped.
     """
 
     group: str
@@ -21,6 +23,7 @@ class ResourcePath:
     name: str = ""
     subresource: str = ""
     is_watch: bool = False
+    proxied: str = ""
 
 
 def parse_path(raw_path: str) -> ResourcePath | None:
@@ -40,7 +43,12 @@ def parse_path(raw_path: str) -> ResourcePath | None:
     namespace = ""
     if rest[0] == "namespaces" and len(rest) >= 3 and rest[2] not in _NAMESPACE_SUBRESOURCES:
         namespace, rest = rest[1], rest[2:]
-    if len(rest) > 3:
+    is_proxy = len(rest) >= 3 and rest[2] == PROXY
+    if len(rest) > 3 and not is_proxy:
         return None
     plural, name, subresource = (*rest, "", "")[:3]
-    return ResourcePath(group, version, plural, namespace, name, subresource, is_watch)
+    proxied = ""
+    if is_proxy:
+        after = raw_path.lstrip("/").split("/")[len(parts) - len(rest) + 3 :]
+        proxied = f"/{'/'.join(after)}"
+    return ResourcePath(group, version, plural, namespace, name, subresource, is_watch, proxied)

@@ -10,6 +10,7 @@ from aiohttp import web
 from deltawire.apiserver.access import reviews
 from deltawire.apiserver.access.gate import Gate
 from deltawire.apiserver.auth.users import User
+from deltawire.apiserver.containers.scripts import Scripts
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.deletes import Deletion
@@ -50,6 +51,7 @@ class ResourceHandlers:
         streams: OpenStreams,
         gate: Gate,
         plan: FaultPlan,
+        scripts: Scripts,
         *,
         bookmark_interval_s: float,
         watch_timeout_s: Callable[[], float],
@@ -60,7 +62,7 @@ class ResourceHandlers:
         self._streams = streams
         self._gate = gate
         self._plan = plan
-        self._subresources = SubresourceHandlers(core, gate.tokens)
+        self._subresources = SubresourceHandlers(core, gate.tokens, scripts, streams)
         self._bookmark_interval_s = bookmark_interval_s
         self._watch_timeout_s = watch_timeout_s
         self._told_in_stream = (504,) if expired_as_http else (410, 504)
@@ -103,7 +105,8 @@ class ResourceHandlers:
                 raise web.HTTPNotFound(text="404 page not found")
             raise failures.method_not_allowed()
         # Before anything is done: an answer that nobody can make must not follow a write.
-        form = negotiate(request.headers.get("Accept", ""))
+        is_raw = subresource is not None and subresource.is_raw
+        form = Form.OBJECT if is_raw else negotiate(request.headers.get("Accept", ""))
         handler = self._subresources.find(path.subresource, verb) or self._handlers[verb]
         return await handler(Asked(request, resource, path, subresource, form, user))
 

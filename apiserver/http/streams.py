@@ -6,7 +6,8 @@ connection sends the final chunk (fake API server §3.4).
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -49,7 +50,8 @@ class StreamOptions:
 class OpenStreams:
     """The watches that are open now: to cut them, and to end them when the server stops.
 
-    ``lagged`` counts those that lost their place because they did not read in time.
+    ``lagged`` counts those that lost their place because they did not read in time. Other long requests (logs,
+    terminals, ports) are told of the stop, too.
     """
 
     def __init__(self) -> None:
@@ -57,6 +59,8 @@ class OpenStreams:
         self.frames = JoinedFrames()
         self._wakeups = Wakeups()
         self._open: set[WatchStream] = set()
+        self._at_stop: set[Callable[[], None]] = set()
+        self._lingering: set[asyncio.Task[None]] = set()
         self.is_stopping = False
 
     def __len__(self) -> int:
@@ -94,6 +98,29 @@ class OpenStreams:
         self.is_stopping = True
         for stream in self._open:
             stream.wake()
+        for wake in tuple(self._at_stop):
+            wake()
+
+    @contextlib.contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call ``wake`` when the server stops, as long as the block lasts."""
+        self._at_stop.add(wake)
+        try:
+            yield
+        finally:
+            self._at_stop.discard(wake)
+
+    def linger(self, task: asyncio.Task[None]) -> None:
+        """Let ``task`` go on after the request it belongs to, until it or the server ends."""
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+    async def finish(self) -> None:
+        """End what lingers; after `stop`."""
+        tasks = list(self._lingering)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class WatchStream:

@@ -1,4 +1,5 @@
-"""The subresources that are more than a part of the object: scale, eviction, binding, log, token, finalize."""
+"""The subresources that are more than a part of the object: scale, eviction, binding, log, token,
+exec, attach, port-forward, proxy."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -8,13 +9,19 @@ from aiohttp import web
 
 from deltawire.apiserver.auth.tokens import Tokens
 from deltawire.apiserver.auth.users import service_account
+from deltawire.apiserver.containers.scripts import Scripts
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.logs import LogOptions
 from deltawire.apiserver.core.metadata import timestamp
 from deltawire.apiserver.http import bodies, queries
 from deltawire.apiserver.http.asked import Asked
+from deltawire.apiserver.http.execs import ExecHandlers
+from deltawire.apiserver.http.forwards import ForwardHandlers
+from deltawire.apiserver.http.log_following import LogFollower
 from deltawire.apiserver.http.patches import read_scale_change
+from deltawire.apiserver.http.proxies import ProxyHandlers
+from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.common.errors import StatusError
 
 # What a token request may ask for; without a wish it gets an hour (limits of the API server).
@@ -28,9 +35,12 @@ Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
 class SubresourceHandlers:
     """One method for each subresource and verb. Raises StatusError."""
 
-    def __init__(self, core: ApiCore, tokens: Tokens) -> None:
+    def __init__(self, core: ApiCore, tokens: Tokens, scripts: Scripts, streams: OpenStreams) -> None:
         self._core = core
         self._tokens = tokens
+        self._streams = streams
+        execs = ExecHandlers(core, scripts, streams)
+        forwards = ForwardHandlers(core, scripts, streams)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("scale", "get"): self._get_scale,
             ("scale", "update"): self._update_scale,
@@ -40,6 +50,12 @@ class SubresourceHandlers:
             ("log", "get"): self._log,
             ("token", "create"): self._token,
         }
+        for verb in ("get", "create"):
+            self._handlers["exec", verb] = execs.exec
+            self._handlers["attach", verb] = execs.attach
+            self._handlers["portforward", verb] = forwards.port_forward
+        for verb in ("get", "create", "update", "patch", "delete"):
+            self._handlers["proxy", verb] = ProxyHandlers(core, scripts).proxy
 
     def find(self, subresource: str, verb: str) -> Handler | None:
         return self._handlers.get((subresource, verb))
@@ -93,11 +109,20 @@ class SubresourceHandlers:
         self._core.bind(asked.path.name, asked.path.namespace, node, dry_run=asked.is_dry_run)
         return asked.answer_tree(_success(), status=201)
 
-    async def _log(self, asked: Asked) -> web.Response:
-        text = self._core.read_log(
-            asked.path.name, asked.path.namespace, _log_options(asked.request.query, self._core.now())
-        )
-        return web.Response(body=text, headers={"Content-Type": "text/plain"})
+    async def _log(self, asked: Asked) -> web.StreamResponse:
+        path, options = asked.path, _log_options(asked.request.query, self._core.now())
+        headers = {"Content-Type": "text/plain"}
+        if not options.follow:
+            text = self._core.read_log(path.name, path.namespace, options)
+            return web.Response(body=text, headers=headers)
+        pod = self._core.get("pods", path.name, path.namespace)
+        follower = LogFollower(self._core, self._streams, pod, options)
+        response = web.StreamResponse(headers=headers)
+        response.enable_chunked_encoding()
+        await response.prepare(asked.request)
+        await follower.copy(response.write)
+        await response.write_eof()
+        return response
 
     async def _token(self, asked: Asked) -> web.Response:
         body = await bodies.read_object(asked.request)
@@ -145,4 +170,5 @@ def _log_options(query: Mapping[str, str], now_s: float) -> LogOptions:
         since_s=since_s,
         timestamps=bool(queries.flag(query, "timestamps")),
         previous=bool(queries.flag(query, "previous")),
+        follow=bool(queries.flag(query, "follow")),
     )

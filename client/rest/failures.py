@@ -56,16 +56,17 @@ class _Status(msgspec.Struct):
 _status_decoder = msgspec.json.Decoder(_Status)
 
 
-def status_of(body: bytes) -> StatusError | None:
+def status_of(body: bytes, *, needs_kind: bool = True) -> StatusError | None:
     """The failure that a Status in ``body`` reports; None where it is no Status or one of success.
 
-    Also for the object of a watch's ERROR event.
+    Also for the object of a watch's ERROR event. Where nothing but a Status can be, it may come without its
+    kind: ``needs_kind`` off.
     """
     try:
         status = _status_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if status.kind != "Status" or status.status == "Success":
+    if (needs_kind and status.kind != "Status") or status.status == "Success":
         return None
     code = status.code or 500
     details = status.details or {}

@@ -89,7 +89,7 @@ def exit_code_of(status: bytes) -> int:
                     raise _garbled(f"an exit code above {EXIT_CODE_MAX}")
                 return code
         raise _garbled("a failure without an exit code")
-    failure = status_of(status)
+    failure = status_of(status, needs_kind=False)  # kubelets leave it out
     if failure is None or found.status != "Failure":
         raise _garbled(f"a Status that is neither Success nor Failure: {found.status[:40]!r}")
     raise failure

@@ -69,7 +69,7 @@ def test_memory_stays_flat_while_watches_do_not_read(api_server_factory: ServerF
 
 
 def test_a_watch_that_never_reads_is_dropped_after_its_time(api_server: ApiServer) -> None:
-    with open_watch(api_server.url, timeoutSeconds="1") as watch:
+    with open_watch(api_server.url, timeoutSeconds="1"):
         eventually(lambda: stats(api_server)["watches"] == 1, "the watch is open", 30)
         for _ in range(30):
             api_server.call(write_some)

@@ -54,6 +54,15 @@ def test_another_failure_is_the_servers_own_error():
     assert found.value.is_not_found
 
 
+def test_kubelets_send_failures_without_a_kind():
+    body = (
+        b'{"metadata":{},"status":"Failure","message":"no such program","reason":"InternalError","code":500}'
+    )
+    with pytest.raises(StatusError, match="no such program") as found:
+        channels.exit_code_of(body)
+    assert (found.value.code, found.value.reason) == (500, "InternalError")
+
+
 def test_messages_are_a_channel_and_data():
     assert channels.frame(channels.STDIN, b"abc") == b"\x00abc"
     assert channels.unframe(b"\x01abc") == (channels.STDOUT, b"abc")
