@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from deltawire.client.metadata import MetadataClient as MetadataClient
     from deltawire.client.rest.client import RESTClient as RESTClient
     from deltawire.client.typed.clientset import Clientset as Clientset
+    from deltawire.factory import DeletedFinalStateUnknown as DeletedFinalStateUnknown
+    from deltawire.factory import DynamicSharedInformerFactory as DynamicSharedInformerFactory
+    from deltawire.factory import MetadataSharedInformerFactory as MetadataSharedInformerFactory
+    from deltawire.factory import SharedInformerFactory as SharedInformerFactory
     from deltawire.handlers.api import Context as Context
     from deltawire.handlers.api import Dead as Dead
     from deltawire.handlers.api import Event as Event
@@ -29,14 +33,18 @@ __all__ = [
     "Clientset",
     "Context",
     "Dead",
+    "DeletedFinalStateUnknown",
     "DiscoveryClient",
     "DynamicClient",
+    "DynamicSharedInformerFactory",
     "Event",
     "Handler",
     "MetadataClient",
+    "MetadataSharedInformerFactory",
     "RESTClient",
     "Requeue",
     "Retry",
+    "SharedInformerFactory",
     "__version__",
 ]
 
@@ -47,7 +55,15 @@ _HOMES = {
     "DynamicClient": "deltawire.client.dynamic.dynamic_client",
     "MetadataClient": "deltawire.client.metadata",
     "RESTClient": "deltawire.client.rest.client",
-} | dict.fromkeys(("Context", "Dead", "Event", "Handler", "Requeue", "Retry"), "deltawire.handlers.api")
+} | dict.fromkeys(
+    (
+        "DeletedFinalStateUnknown",
+        "DynamicSharedInformerFactory",
+        "MetadataSharedInformerFactory",
+        "SharedInformerFactory",
+    ),
+    "deltawire.factory",
+) | dict.fromkeys(("Context", "Dead", "Event", "Handler", "Requeue", "Retry"), "deltawire.handlers.api")
 
 
 def __getattr__(name: str) -> Any:
