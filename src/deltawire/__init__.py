@@ -48,6 +48,13 @@ __all__ = [
     "__version__",
 ]
 
+_FACTORIES = (
+    "DeletedFinalStateUnknown",
+    "DynamicSharedInformerFactory",
+    "MetadataSharedInformerFactory",
+    "SharedInformerFactory",
+)
+_HANDLERS = ("Context", "Dead", "Event", "Handler", "Requeue", "Retry")
 _HOMES = {
     "ClientConfig": "deltawire.client.config.client_config",
     "Clientset": "deltawire.client.typed.clientset",
@@ -55,15 +62,9 @@ _HOMES = {
     "DynamicClient": "deltawire.client.dynamic.dynamic_client",
     "MetadataClient": "deltawire.client.metadata",
     "RESTClient": "deltawire.client.rest.client",
-} | dict.fromkeys(
-    (
-        "DeletedFinalStateUnknown",
-        "DynamicSharedInformerFactory",
-        "MetadataSharedInformerFactory",
-        "SharedInformerFactory",
-    ),
-    "deltawire.factory",
-) | dict.fromkeys(("Context", "Dead", "Event", "Handler", "Requeue", "Retry"), "deltawire.handlers.api")
+    **dict.fromkeys(_FACTORIES, "deltawire.factory"),
+    **dict.fromkeys(_HANDLERS, "deltawire.handlers.api"),
+}
 
 
 def __getattr__(name: str) -> Any:

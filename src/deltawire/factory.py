@@ -1,5 +1,7 @@
 """Shared informers in one process, as in client-go: factories for typed objects, dicts and metadata.
 
+An informer, what it tells, and its lister::
+
     factory = SharedInformerFactory(Clientset.from_config(), resync_s=60)
     deployments = factory.apps().v1().deployments()
     deployments.informer().add_event_handler(on_add=print)
@@ -195,7 +197,9 @@ class DynamicSharedInformerFactory(_Factory[GroupVersionResource]):
     """Informers of any resource, custom ones too, named by group, version and plural. Objects are dicts."""
 
     def for_resource(
-        self, resource: GroupVersionResource, indexers: Mapping[str, IndexFunction[Unstructured]] | None = None
+        self,
+        resource: GroupVersionResource,
+        indexers: Mapping[str, IndexFunction[Unstructured]] | None = None,
     ) -> GenericInformer[Unstructured]:
         """``indexers`` count where the informer is made by this call. Raises ConfigError."""
         target = _untyped(resource, self._settings.scope.namespace)

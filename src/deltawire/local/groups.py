@@ -14,6 +14,9 @@ from deltawire.local.listers import Lister
 T = TypeVar("T")
 L = TypeVar("L")
 
+# In the answer to a name that is like no other.
+_NAMES_SHOWN_MAX = 5
+
 
 class Informers(Protocol):
     """Makes the informer of a row at the first call, and gives the same one after that."""
@@ -98,4 +101,6 @@ def _found(name: str, known: Mapping[str, T], owner: object) -> T:
     flat = {key.replace("_", ""): key for key in known}
     close = flat.get(name.replace("_", "")) or next(iter(difflib.get_close_matches(name, known, 1)), "")
     also = f"; did you mean {close!r}?" if close else ""
+    if not also and 0 < len(known) <= _NAMES_SHOWN_MAX:
+        also = f"; there is {', '.join(known)}"
     raise AttributeError(f"{type(owner).__name__!r} has no attribute {name!r}{also}")

@@ -207,7 +207,9 @@ class SharedIndexInformer(Generic[T]):
         """How far the watch has come; the cache may be behind (`Indexer.resource_version`)."""
         return self._reflector.version if self._reflector is not None else ""
 
-    def wait_for_cache_sync(self, stop: threading.Event | None = None, timeout_s: float | None = None) -> bool:
+    def wait_for_cache_sync(
+        self, stop: threading.Event | None = None, timeout_s: float | None = None
+    ) -> bool:
         """Wait until `has_synced`. False if ``stop`` was set, the informer stopped or the time was over before."""
         deadline_s = None if timeout_s is None else self._clock.now_s() + timeout_s
         while not self._synced.wait(POLL_S):
@@ -361,7 +363,9 @@ class SharedIndexInformer(Generic[T]):
         """What the handler gets; before the start it may make the informer look more often (semantics §8.4)."""
         wanted_s = self._default_resync_s if asked_s is None else asked_s
         if 0 < wanted_s < RESYNC_S_MIN:
-            log.warning("handler %s: a resync each %g s is too often, %g s it is", name, wanted_s, RESYNC_S_MIN)
+            log.warning(
+                "handler %s: a resync each %g s is too often, %g s it is", name, wanted_s, RESYNC_S_MIN
+            )
             wanted_s = RESYNC_S_MIN
         if 0 < wanted_s < self._check_s and not is_started:
             self._check_s = wanted_s

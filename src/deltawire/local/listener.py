@@ -144,7 +144,13 @@ class Listener(Generic[T]):
         synced = self.has_synced()
         with self._changed:
             return HandlerStatus(
-                self.name, synced, self._delivered, self._failed, len(self._waiting), self._held_up, self._error
+                self.name,
+                synced,
+                self._delivered,
+                self._failed,
+                len(self._waiting),
+                self._held_up,
+                self._error,
             )
 
     # -- in the thread

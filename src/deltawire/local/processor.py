@@ -49,10 +49,14 @@ class Processor(Generic[T]):
             listener.wait_for_room()
 
     def distribute(self, notification: Notification[T], *, is_sync: bool) -> None:
-        """To all; what is a repetition (``is_sync``) to those who want one now."""
+        """To all; what is a repetition (``is_sync``) to those who want one now.
+
+        Who wants no resyncs gets none from a list that is made again either (client-go gives them to all then,
+        semantics §8.4 rule 21).
+        """
         with self._lock:
             for listener in self._listeners:
-                if not is_sync or listener.is_syncing:
+                if not is_sync or (listener.is_syncing and listener.resync_s > 0):
                     listener.put(notification)
 
     def is_resync_due(self, now_s: float) -> bool:

@@ -71,9 +71,7 @@ class QueueReflector(Generic[T]):
         self._relist_at_s: float | None = None
         self._changed = threading.Condition()
         self._is_awake = False
-        self._reader = Reader(
-            name, source, trim=None, counters=self.counters, clock=clock, wake=self.wake
-        )
+        self._reader = Reader(name, source, trim=None, counters=self.counters, clock=clock, wake=self.wake)
 
     def start(self) -> None:
         self._do(self.machine.start(self._clock.now_s(), "", "", 0))
@@ -209,7 +207,7 @@ class QueueReflector(Generic[T]):
     def _decoded(self, delta: Delta) -> T | None:
         try:
             obj = self._decode(delta[5])
-        except Exception as error:  # of msgspec, or a bug in a class's own checks: one object, not the informer
+        except Exception as error:  # msgspec's, or a bug in a class: one object, not the informer
             self._refuse(_key(delta), error)
             return None
         if key_of_object(obj) != _key(delta):
