@@ -50,10 +50,11 @@ def _filled(value: Any, kind: Any) -> Any:
     """``value`` with zero values where ``kind`` requires more than there is."""
     kind = _not_none(kind)
     origin = get_origin(kind)
-    if origin is list and isinstance(value, list):
+    # A bare dict or list says nothing about what is in it.
+    if origin is list and isinstance(value, list) and get_args(kind):
         (item,) = get_args(kind)
         return [_zero(item) if found is None else _filled(found, item) for found in value]
-    if origin is dict and isinstance(value, dict):
+    if origin is dict and isinstance(value, dict) and get_args(kind):
         _, item = get_args(kind)
         return {key: _zero(item) if found is None else _filled(found, item) for key, found in value.items()}
     if not _is_struct(kind) or not isinstance(value, dict):

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from deltawire.client.metadata import MetadataClient as MetadataClient
     from deltawire.client.rest.client import RESTClient as RESTClient
     from deltawire.client.typed.clientset import Clientset as Clientset
+    from deltawire.factory import DeletedFinalStateUnknown as DeletedFinalStateUnknown
+    from deltawire.factory import DynamicSharedInformerFactory as DynamicSharedInformerFactory
+    from deltawire.factory import MetadataSharedInformerFactory as MetadataSharedInformerFactory
+    from deltawire.factory import SharedInformerFactory as SharedInformerFactory
     from deltawire.fake import FakeClientset as FakeClientset
     from deltawire.handlers.api import Context as Context
     from deltawire.handlers.api import Dead as Dead
@@ -30,18 +34,29 @@ __all__ = [
     "Clientset",
     "Context",
     "Dead",
+    "DeletedFinalStateUnknown",
     "DiscoveryClient",
     "DynamicClient",
+    "DynamicSharedInformerFactory",
     "Event",
     "FakeClientset",
     "Handler",
     "MetadataClient",
+    "MetadataSharedInformerFactory",
     "RESTClient",
     "Requeue",
     "Retry",
+    "SharedInformerFactory",
     "__version__",
 ]
 
+_FACTORIES = (
+    "DeletedFinalStateUnknown",
+    "DynamicSharedInformerFactory",
+    "MetadataSharedInformerFactory",
+    "SharedInformerFactory",
+)
+_HANDLERS = ("Context", "Dead", "Event", "Handler", "Requeue", "Retry")
 _HOMES = {
     "ClientConfig": "deltawire.client.config.client_config",
     "Clientset": "deltawire.client.typed.clientset",
@@ -50,7 +65,9 @@ _HOMES = {
     "DynamicClient": "deltawire.client.dynamic.dynamic_client",
     "MetadataClient": "deltawire.client.metadata",
     "RESTClient": "deltawire.client.rest.client",
-} | dict.fromkeys(("Context", "Dead", "Event", "Handler", "Requeue", "Retry"), "deltawire.handlers.api")
+    **dict.fromkeys(_FACTORIES, "deltawire.factory"),
+    **dict.fromkeys(_HANDLERS, "deltawire.handlers.api"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,17 @@ def test_null_and_missing_are_zero_values_where_the_class_requires_more() -> Non
     assert images.nodeInfo.bootID == ""
 
 
+def test_a_map_of_anything_stays_as_it_is_beside_what_is_missing() -> None:
+    """The models say of managed fields only that they are a Dict."""
+    owned = b'[{"manager":"m","fieldsV1":{"f:spec":{}}}]'
+    deployment = decoder_of(apps.Deployment)(
+        b'{"metadata":{"name":"a","labels":{"app":"web"},"managedFields":' + owned + b'},"spec":{}}'
+    )
+    assert deployment.metadata.labels == {"app": "web"}
+    assert deployment.metadata.managedFields[0].fieldsV1 == {"f:spec": {}}
+    assert deployment.spec.template.metadata is None
+
+
 def test_a_whole_object_takes_the_fast_way_and_is_the_same() -> None:
     data = b'{"metadata":{"name":"a"},"data":{"k":"v"}}'
     assert decoder_of(core.ConfigMap)(data) == msgspec.json.decode(data, type=core.ConfigMap)

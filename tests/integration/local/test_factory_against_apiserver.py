@@ -1,0 +1,289 @@
+"""Factories against a real API server on a socket, and what goes wrong between them."""
+
+import functools
+import random
+import threading
+from contextlib import contextmanager
+
+import pytest
+from lightkube.models.apps_v1 import Deployment
+from lightkube.models.core_v1 import Pod, Secret
+
+from deltawire import (
+    ClientConfig,
+    Clientset,
+    DynamicSharedInformerFactory,
+    MetadataSharedInformerFactory,
+    SharedInformerFactory,
+)
+from deltawire.apiserver.options import ApiServerOptions
+from deltawire.apiserver.server import ApiServer
+from deltawire.client.schema import GroupVersionResource
+from deltawire.common.backoff import Backoff
+from deltawire.common.errors import StatusError
+from tests.support.informer_rig import Recorder, name_of, stored, until
+
+CONFIG_MAPS = GroupVersionResource("", "v1", "configmaps")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ApiServer(ApiServerOptions()) as running:
+        yield running
+
+
+@pytest.fixture
+def clientset(server):
+    with Clientset.from_config(ClientConfig(server.url)) as found:
+        yield found
+
+
+@pytest.fixture
+def namespace(server, request):
+    """One of this test alone."""
+    name = f"n{abs(hash(request.node.nodeid)) % 10**9}"
+    server.create("namespaces", {"metadata": {"name": name}})
+    return name
+
+
+@contextmanager
+def started(*factories):
+    """Started and synced; every thread has ended afterwards."""
+    stop = threading.Event()
+    try:
+        for factory in factories:
+            factory.start(stop)
+        for factory in factories:
+            synced = factory.wait_for_cache_sync(stop, 40)
+            assert all(synced.values()), factory.status()
+        yield stop
+    finally:
+        stop.set()
+        assert all(factory.shutdown(40) for factory in factories)
+
+
+def config_map(name, **labels):
+    return {"metadata": {"name": name, "labels": labels}}
+
+
+def test_the_seeds_program_sees_a_deployments_life(server, clientset, namespace):
+    server.create("deployments.apps", {"metadata": {"name": "there"}, "spec": {}}, namespace)
+    factory = SharedInformerFactory(clientset, resync_s=60)
+    deployments = factory.apps().v1().deployments()
+    lister = deployments.lister()
+    told = Recorder()
+    deployments.informer().add_event_handler(told)
+    with started(factory):
+        assert [d.metadata.name for d in lister.deployments(namespace).list()] == ["there"]
+        assert isinstance(lister.deployments(namespace).get("there"), Deployment)
+        client = clientset.apps_v1().deployments(namespace)
+        client.patch("there", {"metadata": {"labels": {"app": "web"}}})
+        until(lambda: lister.deployments(namespace).list("app=web"))
+        client.delete("there")
+        until(lambda: any(what == "delete" for what, *_ in told.told))
+        with pytest.raises(StatusError, match="not found"):
+            lister.deployments(namespace).get("there")
+    assert [what for what, key, _ in told.told if key.startswith(namespace)] == ["add", "update", "delete"]
+
+
+def test_a_filtered_factory_has_its_namespace_and_selection_only(server, clientset, namespace):
+    server.create("configmaps", config_map("in", app="web"), namespace)
+    server.create("configmaps", config_map("out", app="db"), namespace)
+    server.create("configmaps", config_map("elsewhere", app="web"), "default")
+    factory = SharedInformerFactory(
+        clientset,
+        namespace=namespace,
+        tweak_list_options=lambda options: options.update(label_selector="app=web"),
+    )
+    lister = factory.core().v1().config_maps().lister()
+    told = Recorder()
+    factory.core().v1().config_maps().informer().add_event_handler(told)
+    with started(factory):
+        assert [o.metadata.name for o in lister.list()] == ["in"]
+        clientset.core_v1().config_maps(namespace).patch("out", {"metadata": {"labels": {"app": "web"}}})
+        clientset.core_v1().config_maps(namespace).patch("in", {"metadata": {"labels": {"app": "db"}}})
+        until(lambda: len(told.told) == 3)
+        assert [o.metadata.name for o in lister.list()] == ["out"]
+    assert [(what, key.partition("/")[2]) for what, key, _ in told.told] == [
+        ("add", "in"),
+        ("add", "out"),
+        ("delete", "in"),
+    ]
+
+
+def test_dicts_and_metadata_come_from_the_untyped_factories(server, clientset, namespace):
+    server.create("configmaps", {**config_map("a", app="web"), "data": {"key": "value"}}, namespace)
+    dynamic = DynamicSharedInformerFactory(clientset, namespace=namespace)
+    metadata = MetadataSharedInformerFactory(clientset, namespace=namespace)
+    whole, partial = dynamic.for_resource(CONFIG_MAPS), metadata.for_resource(CONFIG_MAPS)
+    with started(dynamic, metadata):
+        found = whole.lister().in_namespace(namespace).get("a")
+        assert (found["kind"], found["data"]) == ("ConfigMap", {"key": "value"})
+        assert partial.lister().in_namespace(namespace).get("a").metadata.labels == {"app": "web"}
+        clientset.core_v1().config_maps(namespace).delete("a")
+        until(lambda: not whole.lister().list() and not partial.lister().list())
+
+
+def test_a_custom_resource_needs_no_class(server, clientset, namespace):
+    gvr = GroupVersionResource("example.com", "v1", "widgets")
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    server.create(
+        "customresourcedefinitions.apiextensions.k8s.io",
+        {
+            "metadata": {"name": "widgets.example.com"},
+            "spec": {
+                "group": "example.com",
+                "scope": "Namespaced",
+                "names": {
+                    "plural": "widgets",
+                    "singular": "widget",
+                    "kind": "Widget",
+                    "listKind": "WidgetList",
+                },
+                "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+            },
+        },
+    )
+    factory = DynamicSharedInformerFactory(clientset)
+    sizes = {"size": lambda widget: [str(widget["spec"]["size"])]}
+    widgets = factory.for_resource(gvr, sizes)
+    with started(factory):
+        widget = {
+            "apiVersion": "example.com/v1",
+            "kind": "Widget",
+            "metadata": {"name": "w"},
+            "spec": {"size": 3},
+        }
+        server.create("widgets.example.com", widget, namespace)
+        [found] = until(lambda: widgets.informer().get_indexer().by_index("size", "3"))
+        assert found["kind"] == "Widget"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_why_a_cache_does_not_fill_is_said(server, clientset, caplog):
+    fault = server.fault("error", 503, resource="secrets")
+    factory = SharedInformerFactory(clientset)
+    secrets = factory.core().v1().secrets().informer()
+    stop = threading.Event()
+    factory.start(stop)
+    try:
+        until(lambda: secrets.status().state == "backoff")
+        assert factory.wait_for_cache_sync(stop, 0.05) == {Secret: False}
+        assert "made on purpose" in secrets.status().error
+        assert [r for r in caplog.records if r.getMessage().startswith("informer secrets@*: ")]
+        server.clear_faults(fault)
+        assert all(factory.wait_for_cache_sync(stop, 40).values())
+        assert secrets.status().error == ""
+    finally:
+        server.clear_faults(fault)
+        stop.set()
+        assert factory.shutdown(40)
+
+
+def versions_of(clientset):
+    """Key → version of the pods that the server has."""
+    return dict(name_of(pod) for pod in clientset.core_v1().pods().list().items)
+
+
+class Churn:
+    """Changes pods in the server for as long as it runs, and counts what it did."""
+
+    def __init__(self, server, clientset, seed):
+        self._server = server
+        self._clientset = clientset
+        self._draw = random.Random(seed)
+        self._stop = threading.Event()
+        self.changes = 0
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self):
+        pods = self._clientset.core_v1().pods("churn")
+        alive: set[str] = set()
+        while not self._stop.is_set():
+            name = f"c{self._draw.randrange(60)}"
+            if name not in alive:
+                container = {"name": "main", "image": "registry.local/app:1"}
+                body = {"metadata": {"name": name}, "spec": {"containers": [container]}}
+                self._server.create("pods", body, "churn")
+                alive.add(name)
+            elif self._draw.random() < 0.2:
+                pods.delete(name)
+                alive.discard(name)
+            else:
+                pods.patch(name, {"metadata": {"labels": {"turn": str(self.changes)}}})
+            self.changes += 1
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Retries and second lists come soon."""
+    monkeypatch.setattr(
+        "deltawire.local.reflector.Backoff", functools.partial(Backoff, base_s=0.02, cap_s=0.2)
+    )
+    monkeypatch.setattr("deltawire.reflector.machine.LIST_LOOP_S", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_five_thousand_objects_survive_cuts_lost_history_and_broken_lists():
+    """Watches are killed, the history is compacted, lists fail: the cache equals the server, and what handlers were
+    told is a chain without a gap, a repetition or an invention."""
+    with ApiServer(ApiServerOptions(objects={"pods": 5000})) as server:
+        server.create("namespaces", {"metadata": {"name": "churn"}})
+        with Clientset.from_config(ClientConfig(server.url)) as clientset:
+            factory = SharedInformerFactory(clientset)
+            pods = factory.informer_for(Pod)
+            early, slow = Recorder(), Recorder()
+            pods.add_event_handler(early)
+            pods.add_event_handler(slow, notifications_max=50)
+            with started(factory):
+                late = Recorder()
+                with Churn(server, clientset, seed=50) as churn:
+
+                    def goes_on():
+                        before = churn.changes
+                        until(lambda: churn.changes >= before + 40)
+
+                    def lose_history():
+                        """What happens meanwhile no watch will ever tell."""
+                        fault = server.fault("error", 500, resource="pods", verb="watch")
+                        server.cut("pods")
+                        goes_on()
+                        server.compact()
+                        server.clear_faults(fault)
+                        lists = pods.status().lists
+                        until(lambda: pods.status().lists > lists, "another list")
+
+                    goes_on()
+                    server.cut("pods")
+                    goes_on()
+                    lose_history()
+                    slow.gate.clear()
+                    goes_on()
+                    pods.add_event_handler(late)
+                    slow.gate.set()
+                    cut = server.fault("cut", 5, resource="pods", verb="watch", count=3)
+                    goes_on()
+                    server.clear_faults(cut)
+                    lose_history()
+                    goes_on()
+                expected = versions_of(clientset)
+                assert len(expected) >= 5000
+                for recorder in (early, slow, late):
+                    until(lambda r=recorder: r.versions == expected, "a handler to know what the server has")
+                assert stored(pods) == expected
+                status = pods.status()
+                assert status.lists >= 3
+                assert status.watches > status.lists
+                assert (status.refused, status.error) == (0, "")
+            for recorder in (early, slow, late):
+                assert recorder.faults == []
+                told = [(key, version) for what, key, version in recorder.told if what != "delete"]
+                assert len(told) == len(set(told)), "a version of a key was told twice"
