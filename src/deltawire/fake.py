@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from deltawire.apiserver.auth.users import ADMIN, MASTERS
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.options import ApiServerOptions
@@ -41,7 +42,10 @@ class FakeClientset(Clientset):
         try:
             seeds = list(_flattened(objects))
             self.server.call(lambda core: _seed(core, seeds))
-            config = ClientConfig(self.server.url, token=(*options.tokens, "")[0], source="a fake")
+            # An administrator, where the server asks who comes at all.
+            is_guarded = options.rbac or bool(options.tokens)
+            token = self.server.token_for(ADMIN.name, [MASTERS]) if is_guarded else ""
+            config = ClientConfig(self.server.url, token=token, source="a fake")
             super().__init__(FakeRESTClient(config, self.fake, adapter=self.server.adapter))
         except BaseException:
             self.server.stop()

@@ -150,7 +150,8 @@ def test_a_key_is_given_out_again_only_after_its_answer(start, tmp_path):
         def answer(id):
             while not os.path.exists(os.environ["GO"]):
                 time.sleep(0.005)
-            print(json.dumps({"id": id, "ok": True}), flush=True)
+            # One write: a print of two threads may put both lines before both their ends.
+            os.write(1, (json.dumps({"id": id, "ok": True}) + "\\n").encode())
         for line in sys.stdin:
             event = json.loads(line)
             print(event["key"], event["version"], file=sys.stderr, flush=True)
