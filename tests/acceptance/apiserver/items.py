@@ -59,6 +59,14 @@ def _rest(*names: str) -> tuple[str, ...]:
     return tuple(f"{HERE}/test_remaining_items.py::test_{name}" for name in names)
 
 
+def _streams(*names: str) -> tuple[str, ...]:
+    return tuple(f"{INTEGRATION}/test_kubectl_streams.py::test_{name}" for name in names)
+
+
+def _access(*names: str) -> tuple[str, ...]:
+    return tuple(f"{INTEGRATION}/test_access.py::test_{name}" for name in names)
+
+
 _BAD = (f"{HERE}/test_bad_input.py::test_bad_requests_get_the_status_of_a_real_server",)
 
 ITEMS: dict[int, Item] = {
@@ -112,6 +120,11 @@ ITEMS: dict[int, Item] = {
         _rest("describe_shows_the_events_of_this_very_object") + _rows("describe of common kinds"),
     ),
     23: Item("logs", _get("run_logs_scale_expose_and_debug") + _rows("wait and logs")),
+    24: Item("exec, with its exit code", _streams("exec_prints_passes_input_and_exits_as_the_program_did")),
+    25: Item(
+        "attach; port-forward is refused in words",
+        _streams("attach_shows_what_the_container_prints_until_it_ends", "port_forward_is_refused_in_words"),
+    ),
     26: Item(
         "wait for conditions, values, creation, deletion",
         _rows("wait and logs", "rollouts with controllers on")
@@ -124,7 +137,8 @@ ITEMS: dict[int, Item] = {
     28: Item("explain", _custom("explain_knows_built_in_and_custom_kinds") + _rows("discovery and explain")),
     29: Item(
         "auth can-i and whoami",
-        _create("everybody_may_do_everything", "whoami_shows_the_user_and_the_one_it_acts_for"),
+        _create("everybody_may_do_everything", "whoami_shows_the_user_and_the_one_it_acts_for")
+        + _access("nothing_is_allowed_until_a_role_is_bound", "an_administrator_asks_and_acts_for_others"),
     ),
     30: Item(
         "definitions, columns, categories",
@@ -152,7 +166,11 @@ ITEMS: dict[int, Item] = {
         "what is not there",
         _real("kubectl_pages_sorts_and_finds_nothing", "kubectl_creates_gets_and_deletes"),
     ),
-    38: Item("TLS, tokens", _real("tls_and_a_token_work_for_both")),
+    38: Item(
+        "TLS with tokens and client certificates; bad tokens",
+        _real("tls_and_a_token_work_for_both")
+        + _access("a_client_certificate_is_a_user_with_groups", "a_bad_token_must_log_in"),
+    ),
     39: Item(
         "bodies: JSON, YAML, pretty, too large",
         _http("bodies_are_json_by_default_or_yaml", "people_get_indented_answers") + _BAD,
@@ -191,16 +209,15 @@ ITEMS: dict[int, Item] = {
         _python("lightkube_creates_patches_applies_scales_and_deletes")
         + _calls("lightkubes_asynchronous_client"),
     ),
+    50: Item(
+        "our own informer over thousands of objects, with its watch cut and its history gone",
+        ("integration/local/test_factory_against_apiserver.py"
+         "::test_five_thousand_objects_survive_cuts_lost_history_and_broken_lists",),
+    ),
     51: Item(
         "the pytest plug-in",
         (
             f"{INTEGRATION}/test_pytest_plugin.py::test_the_fixtures_work_and_leave_nothing_under_strict_warnings",
         ),
     ),
-}
-# Numbers without a test yet, and what they are about.
-OPEN: dict[int, str] = {
-    24: "exec",
-    25: "port-forward and attach",
-    50: "our own informer over 10,000 objects, with its watch killed and its history gone",
 }
