@@ -24,7 +24,10 @@ async def read_typed(asked: Asked) -> Any:
     """The object of a create or an update. Raises StatusError 400, 413, 415."""
     obj = await bodies.read_object(asked.request)
     if bodies.is_json(asked.request):
-        asked.on_duplicates(duplicate_fields(await bodies.read_raw(asked.request)))
+        try:
+            asked.on_duplicates(duplicate_fields(await bodies.read_raw(asked.request)))
+        except RecursionError:
+            raise bad_request("error decoding the body: it is nested too deeply") from None
     if not _is_held(asked.resource, obj):
         return obj
     kind, version = asked.resource.type.kind, asked.resource.type.version
