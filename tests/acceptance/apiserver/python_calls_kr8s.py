@@ -125,6 +125,7 @@ CALLS = (
     Call("what is gone", lambda c: c.one(ConfigMap, "a"), "NotFoundError"),
     Call("a pod", lambda c: c.make(Pod, POD).status.phase, "^Pending$"),
     Call("its log", lambda c: list(c.one(Pod, "talker").logs(tail_lines=1)), r"^\['second'\]$"),
+    Call("a command in it", lambda c: c.one(Pod, "talker").exec(["ls"]).stdout, "index.html"),
     Call("wait until it is ready", lambda c: c.ready(), "^True$"),
     Call("a deployment", lambda c: c.make(Deployment, DEPLOYMENT).replicas, "^1$"),
     Call(

@@ -29,7 +29,9 @@ def prepared(server: ApiServer, *, widgets: bool = True) -> None:
     """A pod that has printed something, and the widgets' definition."""
     pod = {"metadata": {"name": "talker"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     server.create("pods", pod, "default")
+    server.run_pod("talker")
     server.script_log("talker", "first\nsecond")
+    server.script_command("talker", ["ls"], "index.html\n")
     if widgets:
         server.create("customresourcedefinitions.apiextensions.k8s.io", yaml.safe_load(manifests.WIDGETS))
 
