@@ -8,9 +8,11 @@ import yaml
 from deltawire.apiserver.server import ApiServer
 from tests.acceptance.apiserver import manifests
 from tests.acceptance.apiserver.bad_requests import ALL, MAPS, Bad
+from tests.support.servers import session_for
 
 
-def test_bad_requests_get_the_status_of_a_real_server(api_server: ApiServer) -> None:
+def test_bad_requests_get_the_status_of_a_real_server(api_server_both_ways: ApiServer) -> None:
+    api_server = api_server_both_ways
     api_server.create("customresourcedefinitions.apiextensions.k8s.io", yaml.safe_load(manifests.WIDGETS))
     api_server.create(
         "widgets.example.net", yaml.safe_load(manifests.WIDGET) | {"metadata": {"name": "w"}}, "default"
@@ -20,7 +22,7 @@ def test_bad_requests_get_the_status_of_a_real_server(api_server: ApiServer) -> 
     )
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     api_server.create("pods", pod, "default")
-    with requests.Session() as session:
+    with session_for(api_server) as session:
         first = {"metadata": {"name": "a"}, "data": {"x": "1"}}
         session.post(api_server.url + MAPS, json=first, timeout=20).raise_for_status()
         before = session.get(api_server.url + MAPS, timeout=20).json()
