@@ -1,5 +1,6 @@
 """The official client: typed, dynamic and custom calls."""
 
+import threading
 from typing import Any
 
 from kubernetes import client, config, dynamic, utils, watch
@@ -8,6 +9,8 @@ from kubernetes.informer import SharedInformer
 from tests.acceptance.apiserver.calls import Call
 
 LABELS = {"app": "web"}
+_NAMESPACES = 4  # that every cluster has
+_PATIENCE_S = 20.0
 POD: dict[str, Any] = {
     "metadata": {"name": "p", "labels": LABELS},
     "spec": {"containers": [{"name": "c", "image": "i"}]},
@@ -83,17 +86,17 @@ class Official:
         return self.leases.replace_namespaced_lease("l", "default", made)
 
     def informed(self) -> list[str]:
-        informer = SharedInformer(self.core.list_namespace)
+        # Its `stop` misses a watch that is just being opened, and waits for its end: that comes each second here.
+        informer = SharedInformer(self.core.list_namespace, resync_period=1)
+        seen = threading.Semaphore(0)
+        informer.add_event_handler("ADDED", lambda _: seen.release())
         informer.start()
         try:
-            for _ in range(400):
-                names = sorted(o.metadata.name for o in informer.cache.list())
-                if len(names) >= 4:
-                    break
-                informer._stop_event.wait(0.05)
+            for _ in range(_NAMESPACES):
+                seen.acquire(timeout=_PATIENCE_S)
+            return sorted(o.metadata.name for o in informer.cache.list())
         finally:
             informer.stop()
-        return names
 
 
 CALLS = (
