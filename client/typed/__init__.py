@@ -1,7 +1,8 @@
 """The Clientset: typed clients of every group and version that the models know (semantics §19).
 
 `clientset` is the door, `groups` and `client/object_client` answer the calls, `expansions` are what single resources
-can do beyond the verbs, `models` loads the classes, `table` says which resources there are.
+can do beyond the verbs, `models` loads the classes, `table` says which resources there are, `names` what
+a name that is nearly right means.
 
 Not here: resources known at run time only (client/dynamic), caches.
 """

@@ -1,12 +1,12 @@
 """Groups and their resources, answered from the table. `groups.pyi` beside this file says it method by method."""
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 from deltawire.client import object_client
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.typed import expansions
+from deltawire.client.typed.names import nearest
 from deltawire.client.typed.table import Row, rows
 from deltawire.common.errors import ConfigError
 
@@ -75,7 +75,6 @@ def _is_of(members: tuple[Row, ...], group_version: str) -> bool:
 
 
 def _unknown(name: str, known: list[str], owner: object) -> str:
-    flat = {key.replace("_", ""): key for key in known}
-    close = flat.get(name.replace("_", "")) or next(iter(difflib.get_close_matches(name, known, 1)), "")
+    close = nearest(name, known)
     also = f"; did you mean {close!r}?" if close else ""
     return f"{type(owner).__name__!r} has no attribute {name!r}{also}"

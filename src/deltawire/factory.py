@@ -10,6 +10,7 @@ An informer, what it tells, and its lister::
     deployments.lister().deployments("default").list()
 """
 
+import functools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -193,7 +194,25 @@ class SharedInformerFactory(_Factory[type[Any]], InformerGroups):
         )
 
 
-class DynamicSharedInformerFactory(_Factory[GroupVersionResource]):
+class _UntypedFactory(_Factory[GroupVersionResource]):
+    """By group, version and plural."""
+
+    def _generic(
+        self,
+        resource: GroupVersionResource,
+        object_type: Any,
+        indexers: Mapping[str, IndexFunction[Any]] | None,
+        media_type: str = "",
+    ) -> GenericInformer[Any]:
+        target = _untyped(resource, self._settings.scope.namespace)
+        informer = self._set.get(
+            gvr_of(target),
+            lambda: self._settings.informer(target, object_type, media_type=media_type, indexers=indexers),
+        )
+        return GenericInformer(informer, target)
+
+
+class DynamicSharedInformerFactory(_UntypedFactory):
     """Informers of any resource, custom ones too, named by group, version and plural. Objects are dicts."""
 
     def for_resource(
@@ -202,14 +221,10 @@ class DynamicSharedInformerFactory(_Factory[GroupVersionResource]):
         indexers: Mapping[str, IndexFunction[Unstructured]] | None = None,
     ) -> GenericInformer[Unstructured]:
         """``indexers`` count where the informer is made by this call. Raises ConfigError."""
-        target = _untyped(resource, self._settings.scope.namespace)
-        informer = self._set.get(
-            gvr_of(target), lambda: self._settings.informer(target, Unstructured, indexers=indexers)
-        )
-        return GenericInformer(informer, target)
+        return self._generic(resource, Unstructured, indexers)
 
 
-class MetadataSharedInformerFactory(_Factory[GroupVersionResource]):
+class MetadataSharedInformerFactory(_UntypedFactory):
     """Informers of any resource reduced to its metadata, which is all that the server is asked to send."""
 
     def for_resource(
@@ -218,14 +233,7 @@ class MetadataSharedInformerFactory(_Factory[GroupVersionResource]):
         indexers: Mapping[str, IndexFunction[PartialObjectMetadata]] | None = None,
     ) -> GenericInformer[PartialObjectMetadata]:
         """As `DynamicSharedInformerFactory.for_resource`."""
-        target = _untyped(resource, self._settings.scope.namespace)
-        informer = self._set.get(
-            gvr_of(target),
-            lambda: self._settings.informer(
-                target, PartialObjectMetadata, media_type="PartialObjectMetadata", indexers=indexers
-            ),
-        )
-        return GenericInformer(informer, target)
+        return self._generic(resource, PartialObjectMetadata, indexers, "PartialObjectMetadata")
 
 
 def new_informer(
@@ -253,12 +261,7 @@ def _row(resource: AnyResource) -> Row:
         if row.client == "CreateClient":
             raise ConfigError(f"{row.resource.name} can be created and not watched")
         return row
-    known = {
-        gvr_of(row.resource): row
-        for versions in watchable().values()
-        for members in versions.values()
-        for row in members.values()
-    }
+    known = _known()
     if isinstance(resource, str):
         # kubectl's own order of preference first, then whatever else the models have.
         named = find(resource) or find(resource, tuple(row.resource for row in known.values()))
@@ -276,14 +279,16 @@ def _row(resource: AnyResource) -> Row:
 
 def _untyped(resource: GroupVersionResource, namespace: str) -> ResourceType:
     """What is known of a resource without discovery: its kind, where the models have it."""
-    found = next(
-        (
-            row.resource
-            for versions in watchable().values()
-            for members in versions.values()
-            for row in members.values()
-            if gvr_of(row.resource) == resource
-        ),
-        None,
-    )
-    return found or target_of(resource, bool(namespace)).resource
+    row = _known().get(resource)
+    return row.resource if row is not None else target_of(resource, bool(namespace)).resource
+
+
+@functools.cache
+def _known() -> Mapping[GroupVersionResource, Row]:
+    """All that the models know and that can be watched."""
+    return {
+        gvr_of(row.resource): row
+        for versions in watchable().values()
+        for members in versions.values()
+        for row in members.values()
+    }

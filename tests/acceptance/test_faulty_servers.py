@@ -95,6 +95,9 @@ def test_each_fault_is_one_line_the_others_go_on_and_it_heals(tmp_path):
         streams = pipeline.status().get("streams", {})
         return {fault: streams.get(name, {}).get("error", "") for fault, name in STREAMS.items()}
 
+    def failing():
+        return [fault for fault, error in errors().items() if error]
+
     def are_told():
         found = errors()
         return found if all(found.values()) else {}
@@ -124,7 +127,8 @@ def test_each_fault_is_one_line_the_others_go_on_and_it_heals(tmp_path):
         server.call("POST", path, json=CRD, headers={"Authorization": f"Bearer {TOKEN}"}, verify=str(ca))
         # A stream that has failed for a while is tried again after 60 s at most.
         wait_until("the others to heal", are_healed, seconds=100, every_s=0.2)
-        assert [fault for fault, error in errors().items() if error] == ["untrusted"]
+        # A worker's report may be a second ahead of a reflector's.
+        wait_until("no error but one", lambda: failing() == ["untrusted"], seconds=20, every_s=0.2)
 
         warnings = [line for line in pipeline.log.splitlines() if line.startswith("{")]
         for fault, text in TEXTS.items():

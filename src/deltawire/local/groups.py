@@ -1,12 +1,12 @@
 """Informers by group, version and resource, answered from the typed clients' table. `groups.pyi` beside this file
 says it method by method."""
 
-import difflib
 import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
+from deltawire.client.typed.names import nearest
 from deltawire.client.typed.table import Row, rows
 from deltawire.local.informer import SharedIndexInformer
 from deltawire.local.listers import Lister
@@ -98,8 +98,7 @@ def _found(name: str, known: Mapping[str, T], owner: object) -> T:
     found = known.get(name)
     if found is not None:
         return found
-    flat = {key.replace("_", ""): key for key in known}
-    close = flat.get(name.replace("_", "")) or next(iter(difflib.get_close_matches(name, known, 1)), "")
+    close = nearest(name, known)
     also = f"; did you mean {close!r}?" if close else ""
     if not also and 0 < len(known) <= _NAMES_SHOWN_MAX:
         also = f"; there is {', '.join(known)}"
