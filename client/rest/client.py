@@ -16,6 +16,7 @@ from deltawire.client.rest.connection import Connector, NewAdapter
 from deltawire.client.rest.failures import status_error, transport_error
 from deltawire.client.rest.rate_limiter import RateLimiter
 from deltawire.client.rest.request import PATCH_TYPES, Request, Scalar
+from deltawire.client.rest.request_log import logged
 from deltawire.client.rest.resource_client import ResourceClient
 from deltawire.client.rest.result import Result
 from deltawire.client.rest.retry import NO_RETRIES, RetryPolicy
@@ -266,13 +267,17 @@ class RESTClient:
                 call.method, self._origin + self._prefix + call.path + query, headers=headers, data=call.body
             ).prepare()
             self._connector.repeat_headers(request)
-            return session.send(
+            return logged(
                 request,
-                stream=True,
-                timeout=(self.config.connect_timeout_s, call.read_timeout_s),
-                # A redirected write would arrive as a GET; a redirect there is an answer that says so.
-                allow_redirects=call.method == "GET",
-                proxies=dict(self._connector.proxies),
+                lambda: session.send(
+                    request,
+                    stream=True,
+                    timeout=(self.config.connect_timeout_s, call.read_timeout_s),
+                    # A redirected write would arrive as a GET; a redirect there is an answer that says so.
+                    allow_redirects=call.method == "GET",
+                    proxies=dict(self._connector.proxies),
+                ),
+                self._clock,
             )
         except _FOREIGN as exc:
             raise transport_error(exc, self._origin) from exc

@@ -13,7 +13,9 @@ from deltawire.client.options import (
     params_of,
 )
 from deltawire.client.rest.request import Request
+from deltawire.client.tools.objects import field, metadata
 from deltawire.client.typed.models import model
+from deltawire.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from lightkube.models import authentication_v1, autoscaling_v1, core_v1
@@ -106,13 +108,35 @@ class PodClient(ObjectClient["core_v1.Pod", "core_v1.PodList"]):
 
     def proxy_get(self, name: str, *path: str, scheme: str = "", port: str = "") -> Request:
         """The request for a GET that the API server passes on to the pod."""
-        target = f"{scheme}:{name}:{port}" if scheme else f"{name}:{port}" if port else name
-        return self._request("GET", target, "proxy").suffix(*path)
+        return self._request("GET", _proxied(name, scheme, port), "proxy").suffix(*path)
 
     def _put(self, pod: "core_v1.Pod", subresource: str, options: WriteOptions) -> "core_v1.Pod":
         name = (pod.metadata.name if pod.metadata else None) or ""
         request = self._request("PUT", name, subresource).params(params_of(options, WriteOptions))
         return self._object(request.body(pod))
+
+
+class ServiceClient(ObjectClient["core_v1.Service", "core_v1.ServiceList"]):
+    """Services."""
+
+    def proxy_get(self, name: str, *path: str, scheme: str = "", port: str = "") -> Request:
+        """The request for a GET that the API server passes on to one of the service's pods.
+
+        ``port`` is a port's name or number.
+        """
+        return self._request("GET", _proxied(name, scheme, port), "proxy").suffix(*path)
+
+
+class EventClient(ObjectClient["core_v1.Event", "core_v1.EventList"]):
+    """Events."""
+
+    def search(self, obj: Any) -> "core_v1.EventList":
+        """The events about an object, raw or typed. Raises ConfigError if it has no name.
+
+        What it does not say is not asked for: items of a typed list have no kind, but a uid. Events about an
+        object without a namespace stand in ``default``.
+        """
+        return self.list(field_selector=_about(obj))
 
 
 class NamespaceClient(ObjectClient["core_v1.Namespace", "core_v1.NamespaceList"]):
@@ -137,6 +161,23 @@ class ServiceAccountClient(ObjectClient["core_v1.ServiceAccount", "core_v1.Servi
         sent = self._request("POST", name, "token").params(params_of(options, WriteOptions)).body(request)
         found: authentication_v1.TokenRequest = sent.do().into(model("authentication_v1", "TokenRequest"))
         return found
+
+
+def _about(obj: Any) -> str:
+    """The field selector for events about ``obj``."""
+    wanted = {
+        "name": metadata(obj, "name"),
+        "namespace": metadata(obj, "namespace"),
+        "kind": str(field(obj, "kind") or ""),
+        "uid": metadata(obj, "uid"),
+    }
+    if not wanted["name"]:
+        raise ConfigError("an object needs a name to have events")
+    return ",".join(f"involvedObject.{name}={value}" for name, value in wanted.items() if value)
+
+
+def _proxied(name: str, scheme: str, port: str) -> str:
+    return f"{scheme}:{name}:{port}" if scheme else f"{name}:{port}" if port else name
 
 
 def _scale(request: Request) -> "autoscaling_v1.Scale":

@@ -20,6 +20,8 @@ _BEGIN, _END = 'ROWS = """\\\n', '"""\n'
 # What single resources can do beyond the verbs; everything else is a ObjectClient.
 _CLIENTS = {
     "core/v1 Pod": "PodClient",
+    "core/v1 Service": "ServiceClient",
+    "core/v1 Event": "EventClient",
     "core/v1 Namespace": "NamespaceClient",
     "core/v1 ServiceAccount": "ServiceAccountClient",
 }
@@ -112,10 +114,12 @@ def stub(resources: Iterable[Found]) -> str:
         "from deltawire.client.object_client import CreateClient as CreateClient",
         "from deltawire.client.object_client import ObjectClient as ObjectClient",
         "from deltawire.client.rest.client import RESTClient",
+        "from deltawire.client.typed.expansions import EventClient as EventClient",
         "from deltawire.client.typed.expansions import NamespaceClient as NamespaceClient",
         "from deltawire.client.typed.expansions import PodClient as PodClient",
         "from deltawire.client.typed.expansions import ScalableClient as ScalableClient",
         "from deltawire.client.typed.expansions import ServiceAccountClient as ServiceAccountClient",
+        "from deltawire.client.typed.expansions import ServiceClient as ServiceClient",
         "",
         "class GroupVersion:",
         "    group_version: str",

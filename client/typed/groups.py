@@ -15,6 +15,8 @@ _CLIENTS: dict[str, type[Any]] = {
     "ObjectClient": object_client.ObjectClient,
     "ScalableClient": expansions.ScalableClient,
     "PodClient": expansions.PodClient,
+    "ServiceClient": expansions.ServiceClient,
+    "EventClient": expansions.EventClient,
     "NamespaceClient": expansions.NamespaceClient,
     "ServiceAccountClient": expansions.ServiceAccountClient,
 }

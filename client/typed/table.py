@@ -96,7 +96,7 @@ core/v1 core_v1
   componentstatuses ComponentStatus cluster ObjectClient -
   configmaps ConfigMap namespaced ObjectClient -
   endpoints Endpoints namespaced ObjectClient -
-  events Event namespaced ObjectClient -
+  events Event namespaced EventClient -
   limitranges LimitRange namespaced ObjectClient -
   namespaces Namespace cluster NamespaceClient finalize,status
   nodes Node cluster ObjectClient status
@@ -108,7 +108,7 @@ core/v1 core_v1
   resourcequotas ResourceQuota namespaced ObjectClient status
   secrets Secret namespaced ObjectClient -
   serviceaccounts ServiceAccount namespaced ServiceAccountClient token
-  services Service namespaced ObjectClient status
+  services Service namespaced ServiceClient status
 admissionregistration.k8s.io/v1 admissionregistration_v1
   mutatingadmissionpolicies MutatingAdmissionPolicy cluster ObjectClient -
   mutatingadmissionpolicybindings MutatingAdmissionPolicyBinding cluster ObjectClient -

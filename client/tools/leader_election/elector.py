@@ -32,6 +32,8 @@ class Lock(Protocol):
 
     def update(self, record: LeaseRecord, held: Held) -> Held: ...
 
+    def record_event(self, what: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class ElectionTimes:
@@ -133,6 +135,7 @@ class LeaderElector:
         while not stop.is_set():
             if self._try_acquire_or_renew(reporter):
                 log.info("%s: %s leads now", self._lock, self._lock.identity)
+                self._lock.record_event("became leader")
                 return True
             self._clock.sleep(period_s * (1 + JITTER_FACTOR * self._random()), stop)
         return False
@@ -150,6 +153,7 @@ class LeaderElector:
         finally:
             deadline_s = term.deadline_s
             term.end()
+            self._lock.record_event("stopped leading")
         if not stop.is_set():
             log.warning("%s: %s lost the leadership", self._lock, self._lock.identity)
         if self._release_on_cancel and self._candidate.is_leader:

@@ -8,6 +8,8 @@ from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.request import Request
 from deltawire.client.rest.retry import NO_RETRIES
+from deltawire.client.tools.events.event import NORMAL, Reference
+from deltawire.client.tools.events.recorder import EventRecorder
 from deltawire.client.tools.leader_election.record import LeaseRecord, from_spec, to_spec
 from deltawire.common.errors import ConfigError, StatusError
 from deltawire.common.meta.resources import ResourceType
@@ -27,6 +29,8 @@ class Held:
 class LeaseLock:
     """The Lease ``namespace/name`` for one candidate. ``labels`` are set on it, others are left alone.
 
+    With a ``recorder`` the begin and the end of this candidate's leadership are events about the Lease.
+
     Methods raise StatusError and TransportError; nothing is sent twice, since the elector has its own loop.
     """
 
@@ -38,6 +42,7 @@ class LeaseLock:
         identity: str,
         *,
         labels: Mapping[str, str] | None = None,
+        recorder: EventRecorder | None = None,
     ) -> None:
         if not identity:
             raise ConfigError("a candidate for leadership needs an identity", path="identity")
@@ -45,6 +50,7 @@ class LeaseLock:
         self._namespace = namespace
         self._name = name
         self._labels = dict(labels or {})
+        self._recorder = recorder
         self.identity = identity
 
     def __str__(self) -> str:
@@ -80,6 +86,12 @@ class LeaseLock:
         spec = {**(held.lease.get("spec") or {}), **to_spec(record)}
         lease = {**held.lease, "metadata": metadata, "spec": spec}
         return _held(self._named(self._client.put()).body(lease).do().into())
+
+    def record_event(self, what: str) -> None:
+        """Make an event of what this candidate does: ``web-0 became leader``. Raises nothing."""
+        if self._recorder is not None:
+            about = Reference("coordination.k8s.io/v1", LEASES.kind, self._name, self._namespace)
+            self._recorder.event(about, NORMAL, "LeaderElection", f"{self.identity} {what}")
 
     def _named(self, request: Request) -> Request:
         return request.resource(LEASES).namespace(self._namespace).name(self._name).retry(NO_RETRIES)

@@ -13,6 +13,8 @@ from deltawire.apiserver.server import ApiServer
 from deltawire.client import errors
 from deltawire.client.apply.extract import extract
 from deltawire.client.config.client_config import ClientConfig
+from deltawire.client.tools.events.recorder import EventBroadcaster
+from deltawire.client.tools.events.sink import ApiSink
 from deltawire.client.typed.clientset import Clientset
 from deltawire.client.typed.models import models
 from deltawire.common.errors import ConfigError, StatusError
@@ -214,6 +216,24 @@ def test_the_replicas_are_scaled(clientset: Clientset) -> None:
     scale.spec.replicas = 5
     deployments.update_scale("web", scale)
     assert deployments.get("web").spec.replicas == 5
+
+
+def test_the_events_about_an_object_are_found(clientset: Clientset) -> None:
+    pods, events = clientset.core_v1().pods("default"), clientset.core_v1().events("default")
+    broadcaster = EventBroadcaster()
+    broadcaster.start_recording_to_sink(ApiSink(clientset.rest))
+    recorder = broadcaster.new_recorder("test")
+    for name in ("web-0", "web-1"):
+        recorder.event(pods.create(pod(name)), "Normal", "Made", f"{name} was made")
+    assert broadcaster.shutdown()
+    # A listed object has no kind: it is found by what is left, its uid among that.
+    listed = next(found for found in pods.list().items if found.metadata.name == "web-1")
+    for obj in (pods.get("web-1"), listed):
+        assert [event.message for event in events.search(obj).items] == ["web-1 was made"]
+    pods.delete("web-1")
+    assert events.search(pods.create(pod("web-1"))).items == []
+    with pytest.raises(ConfigError, match="needs a name"):
+        events.search(core.Pod())
 
 
 def test_a_pod_is_bound_and_evicted(clientset: Clientset) -> None:

@@ -149,6 +149,8 @@ def test_ephemeral_containers_resize_finalize_and_tokens_have_their_sub_resource
     assert sent(server)[:2] == ("PUT", "/api/v1/namespaces/default/pods/web-0/resize")
     pods.proxy_get("web-0", "metrics", scheme="https", port="8443").do()
     assert sent(server)[:2] == ("GET", "/api/v1/namespaces/default/pods/https:web-0:8443/proxy/metrics")
+    clientset.core_v1().services("default").proxy_get("web", "metrics", "cpu", port="http").do()
+    assert sent(server)[:2] == ("GET", "/api/v1/namespaces/default/services/web:http/proxy/metrics/cpu")
     answers(server, {"metadata": {"name": "old"}})
     clientset.core_v1().namespaces().finalize(core.Namespace(metadata=meta.ObjectMeta(name="old")))
     assert sent(server)[:2] == ("PUT", "/api/v1/namespaces/old/finalize")

@@ -7,6 +7,8 @@ import pytest
 from deltawire.apiserver.server import ApiServer
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.rest.client import RESTClient
+from deltawire.client.tools.events.recorder import EventBroadcaster, EventRecorder
+from deltawire.client.tools.events.sink import EVENTS, ApiSink
 from deltawire.client.tools.leader_election.elector import Callbacks, ElectionTimes, LeaderElector
 from deltawire.client.tools.leader_election.lease_lock import LEASES, LeaseLock, config_for_election
 from deltawire.common.errors import ConfigError
@@ -16,10 +18,17 @@ TIMES = ElectionTimes(lease_duration_s=1.0, renew_deadline_s=0.8, retry_period_s
 
 
 class Candidate:
-    def __init__(self, client: RESTClient, identity: str, *, release: bool = True) -> None:
+    def __init__(
+        self,
+        client: RESTClient,
+        identity: str,
+        *,
+        release: bool = True,
+        recorder: EventRecorder | None = None,
+    ) -> None:
         self.stop = threading.Event()
         self.leads = threading.Event()
-        self.lock = LeaseLock(client, "default", "boss", identity, labels={"app": "test"})
+        self.lock = LeaseLock(client, "default", "boss", identity, labels={"app": "test"}, recorder=recorder)
         self.elector = LeaderElector(
             self.lock, Callbacks(self._lead, lambda: None), times=TIMES, release_on_cancel=release
         )
@@ -55,6 +64,24 @@ def test_a_leader_hands_over_when_it_ends(client: RESTClient, release: bool) -> 
     lease = client.of(LEASES, "default").get("boss").into()
     assert lease["spec"]["leaseTransitions"] == 1
     assert lease["metadata"]["labels"] == {"app": "test"}
+
+
+def test_leadership_is_told_in_events_about_the_lease(client: RESTClient) -> None:
+    broadcaster = EventBroadcaster()
+    broadcaster.start_recording_to_sink(ApiSink(client))
+    candidate = Candidate(client, "a", recorder=broadcaster.new_recorder("test"))
+    assert candidate.leads.wait(10)
+    candidate.end()
+    assert broadcaster.shutdown()
+    items = client.get().resource(EVENTS).namespace("default").do().into()["items"]
+    assert [(e["involvedObject"]["kind"], e["involvedObject"]["name"]) for e in items] == [
+        ("Lease", "boss"),
+        ("Lease", "boss"),
+    ]
+    assert {(e["reason"], e["message"]) for e in items} == {
+        ("LeaderElection", "a became leader"),
+        ("LeaderElection", "a stopped leading"),
+    }
 
 
 def test_labels_of_others_stay_on_the_lease(client: RESTClient) -> None:

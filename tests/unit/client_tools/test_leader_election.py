@@ -42,6 +42,7 @@ class FakeLock:
         self._server = server
         self._before = before
         self.calls: list[str] = []
+        self.recorded: list[str] = []
 
     def _begin(self, verb: str) -> None:
         self.calls.append(verb)
@@ -54,6 +55,9 @@ class FakeLock:
     def get(self) -> Held | None:
         self._begin("get")
         return None if self._server.lease is None else self._held()
+
+    def record_event(self, what: str) -> None:
+        self.recorded.append(what)
 
     def create(self, record: LeaseRecord) -> Held:
         self._begin("create")
@@ -200,6 +204,18 @@ def test_a_candidate_goes_on_after_any_failure(server: Server, rigs: list[Rig], 
 
     rigs.append(Rig(FakeLock(server, "a", before)))
     assert rigs[0].started.wait(10)
+
+
+def test_a_term_is_recorded_from_its_begin_to_its_end(server: Server):
+    lock = FakeLock(server, "a")
+    rig = Rig(lock)
+    try:
+        assert rig.started.wait(10)
+        assert lock.recorded == ["became leader"]
+    finally:
+        rig.stop.set()
+    rig.join()
+    assert lock.recorded == ["became leader", "stopped leading"]
 
 
 def test_a_candidate_waits_for_the_lease_of_another_to_end(server: Server, rigs: list[Rig]):
