@@ -119,7 +119,12 @@ ITEMS: dict[int, Item] = {
         "describe with events",
         _rest("describe_shows_the_events_of_this_very_object") + _rows("describe of common kinds"),
     ),
-    23: Item("logs", _get("run_logs_scale_expose_and_debug") + _rows("wait and logs")),
+    23: Item(
+        "logs, and logs -f",
+        _get("run_logs_scale_expose_and_debug")
+        + _rows("wait and logs")
+        + _streams("a_followed_log_grows_until_the_container_ends_or_the_pod_is_gone"),
+    ),
     24: Item("exec, with its exit code", _streams("exec_prints_passes_input_and_exits_as_the_program_did")),
     25: Item(
         "attach; port-forward is refused in words",
@@ -193,8 +198,10 @@ ITEMS: dict[int, Item] = {
         _real("the_official_clients_watch_sees_objects_come_and_go_by_label"),
     ),
     45: Item(
-        "official: log, eviction, review, lease, collections",
-        _python("logs_evictions_scale_and_reviews") + _calls("the_official_client"),
+        "official: log, exec, eviction, review, lease, collections",
+        _python("logs_evictions_scale_and_reviews")
+        + _calls("the_official_client")
+        + (f"{INTEGRATION}/test_container_streams.py::test_the_official_client_runs_commands",),
     ),
     46: Item("official: create_from_yaml, custom objects", _rest("the_official_client_creates_from_yaml")),
     47: Item(
@@ -211,8 +218,10 @@ ITEMS: dict[int, Item] = {
     ),
     50: Item(
         "our own informer over thousands of objects, with its watch cut and its history gone",
-        ("integration/local/test_factory_against_apiserver.py"
-         "::test_five_thousand_objects_survive_cuts_lost_history_and_broken_lists",),
+        (
+            "integration/local/test_factory_against_apiserver.py"
+            "::test_ten_thousand_objects_survive_cuts_lost_history_and_broken_lists",
+        ),
     ),
     51: Item(
         "the pytest plug-in",

@@ -232,10 +232,10 @@ def impatient(monkeypatch):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_five_thousand_objects_survive_cuts_lost_history_and_broken_lists():
+def test_ten_thousand_objects_survive_cuts_lost_history_and_broken_lists():
     """Watches are killed, the history is compacted, lists fail: the cache equals the server, and what handlers were
     told is a chain without a gap, a repetition or an invention."""
-    with ApiServer(ApiServerOptions(objects={"pods": 5000})) as server:
+    with ApiServer(ApiServerOptions(objects={"pods": 10_000})) as server:
         server.create("namespaces", {"metadata": {"name": "churn"}})
         with Clientset.from_config(ClientConfig(server.url)) as clientset:
             factory = SharedInformerFactory(clientset)
@@ -275,7 +275,7 @@ def test_five_thousand_objects_survive_cuts_lost_history_and_broken_lists():
                     lose_history()
                     goes_on()
                 expected = versions_of(clientset)
-                assert len(expected) >= 5000
+                assert len(expected) >= 10_000
                 for recorder in (early, slow, late):
                     until(lambda r=recorder: r.versions == expected, "a handler to know what the server has")
                 assert stored(pods) == expected
