@@ -20,8 +20,8 @@ def added(obj: dict[str, Any]) -> None:
     count(obj)
 
 
-@handler.on_update("pods")
-def updated(old: dict[str, Any] | None, new: dict[str, Any]) -> None:
+@handler.on_update("pods", old=False)
+def updated(new: dict[str, Any]) -> None:
     count(new)
 
 
@@ -36,7 +36,7 @@ def count(obj: dict[str, Any]) -> None:
 
 
 def write(now: float) -> None:
-    tail = sorted(ages_us[-20_000:])
+    tail = sorted(ages_us[-1000:])
     report = {
         "calls": state["calls"],
         "at": now,

@@ -36,7 +36,8 @@ _RESOURCE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z
 class Subscription:
     """One decorator on one function. ``verb`` is ``on_add``, ``on_update``, ``on_delete`` or ``reconcile``.
 
-    ``resource`` and ``owner`` are canonical (``pods``, ``deployments.apps``); ``owner`` is "" without one.
+    ``resource`` and ``owner`` are canonical (``pods``, ``deployments.apps``); ``owner`` is "" without one. ``old``: the
+    function looks at the object as it was before.
     """
 
     verb: str
@@ -45,6 +46,7 @@ class Subscription:
     function: Callable[..., Any]
     signature: Signature
     raw: bool
+    old: bool = True
 
 
 class Handler:
@@ -105,12 +107,14 @@ class Handler:
         """Calls ``f(obj, event)`` for each object that is new to this handler."""
         return self._decorator("on_add", resource, "", raw)
 
-    def on_update(self, resource: str, *, raw: bool = False) -> Callable[[F], F]:
+    def on_update(self, resource: str, *, raw: bool = False, old: bool = True) -> Callable[[F], F]:
         """Calls ``f(old, new, event)`` for each change; ``old`` is None where it is no longer known.
 
-        A resync calls it with ``old`` equal to ``new`` and ``event.resync`` true.
+        A resync calls it with ``old`` equal to ``new`` and ``event.resync`` true. With ``old=False`` it calls
+        ``f(new, event)``, and where no function of the handler needs it the old object is neither kept, sent nor
+        decoded.
         """
-        return self._decorator("on_update", resource, "", raw)
+        return self._decorator("on_update", resource, "", raw, old=old)
 
     def on_delete(self, resource: str, *, raw: bool = False) -> Callable[[F], F]:
         """Calls ``f(obj, event)`` with the object's last known state: never None, at least its metadata."""
@@ -124,12 +128,19 @@ class Handler:
         """
         return self._decorator("reconcile", resource, owner or "", False)
 
-    def _decorator(self, verb: str, resource: str, owner: str, raw: bool) -> Callable[[F], F]:
+    @property
+    def needs_old(self) -> bool:
+        """True if a function looks at objects as they were before, or finds their former owner by them."""
+        return any(s.old and (s.verb == "on_update" or s.owner) for s in self.subscriptions)
+
+    def _decorator(
+        self, verb: str, resource: str, owner: str, raw: bool, *, old: bool = True
+    ) -> Callable[[F], F]:
         canonical = self._resource(resource, verb)
         of = self._resource(owner, f"{verb}(owner=…)") if owner else ""
 
         def decorate(function: F) -> F:
-            signature = check(function, verb)
+            signature = check(function, verb, old=old)
             for other in self.subscriptions:
                 if (other.verb, other.resource, other.owner, other.function) == (
                     verb,
@@ -138,7 +149,7 @@ class Handler:
                     function,
                 ):
                     raise PluginError(f"{place_of(function)}: {verb}({resource!r}) twice on one function")
-            self.subscriptions.append(Subscription(verb, canonical, of, function, signature, raw))
+            self.subscriptions.append(Subscription(verb, canonical, of, function, signature, raw, old))
             return function
 
         return decorate

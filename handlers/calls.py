@@ -156,7 +156,7 @@ def arguments_of(subscription: Subscription, delivery: Delivery, event: Event) -
     read: Callable[[bytes], Object] = bytes if subscription.raw else _decode
     body = delivery.object if delivery.object is not None else metadata_only(delivery, event.resource)
     new = read(body)
-    if subscription.verb != "on_update":
+    if subscription.verb != "on_update" or not subscription.old:
         return [new]
     if delivery.kind == "S":
         return [read(body), new]

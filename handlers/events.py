@@ -68,7 +68,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     coalesced               older changes of this object were merged into this one
     initial                 the object was there before the group was
     out_of_scope            a deletion only for us: the informer's selection no longer covers the object
-    old_known               an update's old object is at hand
+    old_known               an update's old object is at hand; also false where no function asked for it
     """
 
     key: str

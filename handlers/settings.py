@@ -28,6 +28,8 @@ class Settings:
     attempts_max: int
     window: int
     window_bytes: int
+    # Updates bring the object as it was before.
+    wants_old: bool = True
 
 
 def settle(options: HandlerProcess, handler: Handler | None) -> Settings:
@@ -45,6 +47,7 @@ def settle(options: HandlerProcess, handler: Handler | None) -> Settings:
         attempts_max=_first(options.attempts_max, of_plugin("attempts_max"), ATTEMPTS_MAX),
         window=options.window,
         window_bytes=parse_bytes(options.window_bytes),
+        wants_old=handler is None or handler.needs_old,
     )
 
 

@@ -37,12 +37,14 @@ def place_of(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}"
 
 
-def check(function: Any, verb: str) -> Signature:
-    """How ``function`` is to be called for ``verb``.
+def check(function: Any, verb: str, *, old: bool = True) -> Signature:
+    """How ``function`` is to be called for ``verb``, if not ``old`` without the object as it was before.
 
     Raises PluginError (file, line, function, what was expected) if it cannot be called so.
     """
     must, extra = ARGUMENTS[verb]
+    if not old:
+        must = tuple(name for name in must if name != "old")
     if not callable(function):
         raise PluginError(f"{verb} decorates {function!r}, which is not a function")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

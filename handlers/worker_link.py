@@ -170,6 +170,7 @@ class WorkerLink:
             "window": s.window,
             "window_bytes": s.window_bytes,
             "attempts_max": s.attempts_max,
+            "old": s.wants_old,
             "held": held,
         }
 

@@ -256,7 +256,7 @@ class _Sending:
         group = self._group
         attempt = 1 if parked is None else parked.attempts + 1
         flight = Flight(row, row.seq, kind, replica, group.next_fence(), attempt)
-        if kind == UPDATE:
+        if kind == UPDATE and replica.wants_old:
             flight.old = parked.old if parked is not None and parked.old else group.olds.get(row.key)
         if kind == DELETE or group.is_every:
             flight.row = row

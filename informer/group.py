@@ -181,7 +181,7 @@ class Group:
         if flight is not None and is_sent:
             flight.overwritten = old.object
         if self.is_done(old.seq):
-            if self.replicas and not is_sent and self.lot.get(old.seq) is None:
+            if self._wants_old and not is_sent and self.lot.get(old.seq) is None:
                 self.olds.keep(old.key, old.object)
             return False
         if self.is_add(old):
@@ -314,6 +314,10 @@ class Group:
 
     # ---- inside
 
+    @property
+    def _wants_old(self) -> bool:
+        return any(replica.wants_old for replica in self.replicas.values())
+
     def _complete(self, flight: Flight) -> None:
         self.counters.acknowledged += 1
         key = flight.key
@@ -323,7 +327,7 @@ class Group:
         if flight.kind != DELETE:
             self.lot.forget_superseded(key, flight.uid, flight.seq)
         self.olds.drop(key)
-        if flight.overwritten is not None:
+        if flight.overwritten is not None and self._wants_old:
             self.olds.keep(key, flight.overwritten)
         self._release(flight)
         self.finish(flight.seq)

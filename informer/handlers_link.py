@@ -40,6 +40,7 @@ class HandlerHello(msgspec.Struct, frozen=True):
     window: int = 256
     window_bytes: int = 16 * 1024 * 1024
     attempts_max: Count | None = None
+    old: bool = True
     held: list[tuple[str, int, str, Count, Count]] = []
 
 
@@ -115,7 +116,9 @@ class HandlersLink:
             self.listener.refuse(peer, reason)
             return
         known = KnownReplica(peer.name, peer.nonce, peer.pid, peer.started, peer.host)
-        replica = Replica(peer.identity, known, min(hello.window, WINDOW_MAX), hello.window_bytes)
+        replica = Replica(
+            peer.identity, known, min(hello.window, WINDOW_MAX), hello.window_bytes, wants_old=hello.old
+        )
         if not self.listener.welcome(peer):
             return
         self._here[peer.identity] = (peer, hello, replica)
@@ -195,7 +198,6 @@ class HandlersLink:
         if here is None or informer is None:
             return
         _, hello, replica = here
-        acks = msgspec.convert(rows, _Acks)
         shard = informer.shards.get(number)
         if shard is not None and hello.group in shard.groups:
             self._acknowledge(shard, hello.group, replica, acks)

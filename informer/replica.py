@@ -23,14 +23,23 @@ class Replica:
 
     ``window``: keys it may hold; ``window_bytes``: of objects. ``alone``: it is working on one key that may
     have killed a handler before, and gets nothing else meanwhile; ``awaited_by``: who waits for it to be idle
-    to send such a key.
+    to send such a key. ``wants_old``: its updates bring the object as it was before.
     """
 
-    def __init__(self, identity: bytes, known: KnownReplica, window: int, window_bytes: int) -> None:
+    def __init__(
+        self,
+        identity: bytes,
+        known: KnownReplica,
+        window: int,
+        window_bytes: int,
+        *,
+        wants_old: bool = True,
+    ) -> None:
         self.identity = identity
         self.known = known
         self.window = window
         self.window_bytes = window_bytes
+        self.wants_old = wants_old
         self.held = 0
         self.held_bytes = 0
         self.alone = False

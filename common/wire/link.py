@@ -107,10 +107,9 @@ class Link:
         """What has arrived, without waiting."""
         events: list[LinkEvent] = []
         for _ in range(messages_max):
-            try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            if not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
                 break
+            frames = self.socket.recv_multipart(zmq.NOBLOCK)
             event = self._take(frames)
             if event is not None:
                 events.append(event)

@@ -72,10 +72,9 @@ class Listener:
         """What has arrived, and who was found gone while sending, without waiting."""
         events = self._take_gone()
         for _ in range(messages_max):
-            try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            if not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
                 break
+            frames = self.socket.recv_multipart(zmq.NOBLOCK)
             event = self._take(frames)
             # Who ended by this message is reported before what the message asks for.
             events += self._take_gone()

@@ -236,6 +236,7 @@ def test_a_hello_says_what_the_group_wants(scene: Scene) -> None:
             "window": 9,
             "window_bytes": 16 * 1024 * 1024,
             "attempts_max": 3,
+            "old": False,
             "held": [],
         }
     ]

@@ -100,9 +100,10 @@ class ShardRig:
         *,
         window: int = 256,
         held: Sequence[Any] = (),
+        wants_old: bool = True,
         **options: Any,
     ) -> "Handler":
-        return Handler(self, group, name, window, held, GroupOptions(**options))
+        return Handler(self, group, name, window, held, GroupOptions(**options), wants_old=wants_old)
 
     def _open(self) -> Shard:
         self.owner += 1
@@ -130,13 +131,22 @@ class Handler:
     """A replica: it takes events and answers when told."""
 
     def __init__(
-        self, rig: ShardRig, group: str, name: str, window: int, held: Sequence[Any], options: GroupOptions
+        self,
+        rig: ShardRig,
+        group: str,
+        name: str,
+        window: int,
+        held: Sequence[Any],
+        options: GroupOptions,
+        *,
+        wants_old: bool = True,
     ) -> None:
         self.rig = rig
         self.group = group
         self.identity = f"{name}.{group}".encode()
         self.nonce = name
-        self.replica = Replica(self.identity, KnownReplica(name, name, 1, 1, "h"), window, 1 << 24)
+        known = KnownReplica(name, name, 1, 1, "h")
+        self.replica = Replica(self.identity, known, window, 1 << 24, wants_old=wants_old)
         rig.shard.join(group, options, self.replica, held)
         rig.shard.flush()
 

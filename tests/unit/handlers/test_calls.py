@@ -223,6 +223,33 @@ def test_a_missing_client_is_said():
     assert handled.error.startswith(StateError.__name__)
 
 
+def test_an_update_may_come_without_the_old_object(calls):
+    handler = Handler("h")
+    handler.on_update("pods", old=False)(lambda new: calls.append(new))
+    handler.on_update("pods", old=False, raw=True)(lambda new, event: calls.append((new, event.kind)))
+    harness = Harness(handler)
+    one, two = pod(version="1"), pod(version="2", node="n1")
+    harness.apply(one)
+    assert calls == []
+    harness.apply(two)
+    assert calls == [two, (msgspec.json.encode(two), "updated")]
+    harness.resync()
+    assert calls[2:] == [two, (msgspec.json.encode(two), "resync")]
+
+
+def test_old_objects_are_asked_for_where_a_function_needs_them():
+    handler = Handler("h")
+    handler.on_add("pods")(lambda obj: None)
+    handler.on_update("pods", old=False)(lambda new: None)
+    handler.reconcile("pods")(lambda key: None)
+    assert not handler.needs_old
+    former_owner = Handler("h")
+    former_owner.reconcile("pods", owner="replicasets.apps")(lambda key: None)
+    assert former_owner.needs_old
+    handler.on_update("nodes")(lambda old, new: None)
+    assert handler.needs_old
+
+
 def test_a_cluster_scoped_object_has_the_bare_name_as_key(calls):
     handler = Handler("h")
     handler.on_add("nodes")(lambda obj, event: calls.append((event.key, event.namespace)))
@@ -247,6 +274,13 @@ def test_a_cluster_scoped_object_has_the_bare_name_as_key(calls):
 )
 def test_signatures_that_can_be_called(function, verb, extra):
     assert check(function, verb).takes_extra is extra
+
+
+def test_without_old_an_update_function_takes_the_new_object_alone(calls):
+    assert check(lambda new, event: ..., "on_update", old=False).takes_extra
+    assert not check(lambda new: ..., "on_update", old=False).takes_extra
+    with pytest.raises(PluginError, match=r"expected <lambda>\(new\) or <lambda>\(new, event\)"):
+        Handler("h").on_update("pods", old=False)(lambda old, new, event: ...)
 
 
 @pytest.mark.parametrize(

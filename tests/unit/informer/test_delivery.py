@@ -109,6 +109,21 @@ def test_old_is_what_the_group_acknowledged_last(rig: ShardRig) -> None:
     assert (event[2], event[4]) == ("U", "102")
 
 
+@pytest.mark.parametrize("delivery", ["latest", "every"])
+def test_old_is_neither_sent_nor_kept_for_who_does_not_want_it(rig: ShardRig, delivery: str) -> None:
+    handler = rig.join(delivery=delivery, wants_old=False)
+    handler.work()
+    for version in ("101", "102"):
+        rig.pop(("U", "a/k", "u1", version))
+    assert [event[10] for event in handler.work()] == [None] * (1 if delivery == "latest" else 2)
+    assert rig.shard.groups["g"].olds.get("a/k") is None
+    # From when a replica comes that wants it, what the group acknowledges is kept for its next event.
+    other = rig.join(name="r1", delivery=delivery)
+    handler.die()
+    rig.pop(("U", "a/k", "u1", "103"))
+    assert [event[10] for event in other.work()] == [body_of("a/k", "u1", "102")]
+
+
 def test_a_name_deleted_and_created_again_while_the_group_is_away_is_both(rig: ShardRig) -> None:
     rig.join().work()
     stop(rig)
