@@ -225,7 +225,7 @@ def test_a_missing_client_is_said():
 
 def test_an_update_may_come_without_the_old_object(calls):
     handler = Handler("h")
-    handler.on_update("pods", old=False)(lambda new: calls.append(new))
+    handler.on_update("pods", old=False)(calls.append)
     handler.on_update("pods", old=False, raw=True)(lambda new, event: calls.append((new, event.kind)))
     harness = Harness(handler)
     one, two = pod(version="1"), pod(version="2", node="n1")
