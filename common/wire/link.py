@@ -107,7 +107,7 @@ class Link:
         """What has arrived, without waiting."""
         events: list[LinkEvent] = []
         for _ in range(messages_max):
-            if not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            if not sockets.has_message(self.socket):
                 break
             frames = self.socket.recv_multipart(zmq.NOBLOCK)
             event = self._take(frames)

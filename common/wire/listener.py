@@ -72,7 +72,7 @@ class Listener:
         """What has arrived, and who was found gone while sending, without waiting."""
         events = self._take_gone()
         for _ in range(messages_max):
-            if not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            if not sockets.has_message(self.socket):
                 break
             frames = self.socket.recv_multipart(zmq.NOBLOCK)
             event = self._take(frames)

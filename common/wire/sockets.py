@@ -26,6 +26,11 @@ def _common(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _ZMTP_TIMEOUT_MS)
 
 
+def has_message(socket: zmq.Socket[bytes]) -> bool:
+    """True if a message can be received now. Asking costs a third of the exception that says no."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
 def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, identity: bytes) -> zmq.Socket[bytes]:
     """A DEALER connected to ``endpoint``; the peer need not be there yet."""
     socket = context.socket(zmq.DEALER)
