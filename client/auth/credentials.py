@@ -121,7 +121,9 @@ def credentials_of(config: ClientConfig, *, clock: Clock | None = None) -> Crede
     # Imported when used: processes and identity providers cost 20 ms that a token or a certificate saves.
     if config.exec_plugin is not None:
         from deltawire.client.auth.exec_plugin import exec_credentials
+        from deltawire.client.auth.plugin_policy import check_allowed
 
+        check_allowed(config.exec_plugin.command, config.exec_allowed, config.exec_plugin.where)
         return exec_credentials(config.exec_plugin, config, clock or SystemClock())
     if config.oidc is not None:
         from deltawire.client.auth.oidc import oidc_credentials

@@ -20,7 +20,8 @@ class ClientConfig:
 
     ``host`` is a URL; a path in it is kept as a prefix. Data wins over the file of the same thing; a token
     file wins over an inline token once it can be read (semantics §24.10-11); an exec plug-in or an OIDC provider
-    is asked only where there is no token, no user name and no certificate (§26.1). ``source`` says in words
+    is asked only where there is no token, no user name and no certificate (§26.1). ``exec_allowed`` are the
+    plug-ins that may be run, by name or by absolute path; None is all, () none (§26.9). ``source`` says in words
     where the values were taken from, ``why`` why there. ``read_timeout_s`` bounds the silence inside an
     ordinary call, None waits for ever; watches take theirs with the call.
     """
@@ -39,6 +40,7 @@ class ClientConfig:
     username: str = ""
     password: str = ""
     exec_plugin: ExecPlugin | None = None
+    exec_allowed: tuple[str, ...] | None = None
     oidc: OidcProvider | None = None
     impersonate: Impersonation = NOBODY_ELSE
     proxy_url: str = ""

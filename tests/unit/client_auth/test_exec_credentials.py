@@ -1,6 +1,7 @@
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from deltawire.client.auth.plugin_process import Finished
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.identity import EXEC_API_VERSIONS, ExecPlugin
 from deltawire.common.clock import FakeClock, SystemClock
-from deltawire.common.errors import CredentialsError
+from deltawire.common.errors import ConfigError, CredentialsError
 
 V1, V1BETA1 = EXEC_API_VERSIONS
 PLUGIN = ExecPlugin("get-token", ("--for", "me"), (("SECRET", "s3cret"),), where="/k: users[0].user.exec")
@@ -214,6 +215,38 @@ def test_other_credentials_leave_the_plugin_alone(tmp_path: Path):
     for other in ({"token": "t"}, {"username": "u"}, {"cert_data": b"c", "key_data": b"k"}):
         found = credentials_of(ClientConfig("https://h", exec_plugin=PLUGIN, **other), clock=SystemClock())  # type: ignore[arg-type]  # one of several fields
         assert isinstance(found, FixedHeaders)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The plug-in's own path."""
+    program = tmp_path / "get-token"
+    program.touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return str(program)
+
+
+def test_a_plugin_may_be_allowed_by_name_or_by_the_path_where_it_is_found(installed: str):
+    for allowed in (None, ("get-token",), (installed,), ("other", "get-token")):
+        assert isinstance(credentials_of(replace(CONFIG, exec_allowed=allowed)), ExecCredentials)
+
+
+def test_a_plugin_that_is_not_allowed_is_refused_before_it_runs(installed: str):
+    by_path = replace(PLUGIN, command=installed)
+    for plugin, allowed in (
+        (PLUGIN, ()),
+        (PLUGIN, ("get",)),
+        (PLUGIN, ("/bin/get-token",)),
+        (by_path, ("get-token",)),
+    ):
+        with pytest.raises(ConfigError, match=r"users\[0\].user.exec.* is not allowed"):
+            credentials_of(replace(CONFIG, exec_plugin=plugin, exec_allowed=allowed))
+
+
+@pytest.mark.parametrize("entry", ["", "./get-token", "/bin/../get-token", "/bin/"])
+def test_an_entry_that_could_mean_anything_is_refused(entry: str):
+    with pytest.raises(ConfigError, match="is no plain name or path"):
+        credentials_of(replace(CONFIG, exec_allowed=("get-token", entry)))
 
 
 def test_clients_of_one_process_share_a_plugins_credentials():
