@@ -31,7 +31,9 @@ class CertificateManager:
     ``sign`` gives the certificate for a signing request, both PEM, as `signing.request_certificate` does. A
     failure is tried again after 2 s, 4 s, … 32 s, for ever: counted in ``failures``, told by ``last_error``.
     ``is_server_healthy`` is False when the last failure was that the server could not be reached, or was not
-    able to answer. Raises StateError where the store cannot be read at the start.
+    able to answer. ``bootstrap``, a certificate and its key in PEM, is stored and used where nothing is stored yet; a
+    certificate of our own is asked for at once all the same. Raises StateError where the store cannot be read at the
+    start, or the bootstrap not be stored; ConfigError for a bootstrap that is no pair.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class CertificateManager:
         store: Store,
         sign: Callable[[bytes], bytes],
         *,
+        bootstrap: tuple[bytes, bytes] | None = None,
         clock: Clock | None = None,
         random: Callable[[], float] = _random.random,
     ) -> None:
@@ -51,6 +54,8 @@ class CertificateManager:
         self._lock = threading.Lock()
         self._pair = self._stored()
         self._rotate_at_s = self._deadline_s(self._pair)
+        if self._pair is None and bootstrap is not None:
+            self._pair = store.update(*bootstrap)
         self.failures = 0
         self.rotations = 0
         self.last_error = ""

@@ -48,8 +48,11 @@ def managed(
     *,
     template: Template = ME,
     random: float = 0.0,
+    bootstrap: tuple[bytes, bytes] | None = None,
 ) -> CertificateManager:
-    return CertificateManager(template, store, sign, clock=clock or FakeClock(NOW_S), random=lambda: random)
+    return CertificateManager(
+        template, store, sign, bootstrap=bootstrap, clock=clock or FakeClock(NOW_S), random=lambda: random
+    )
 
 
 def test_a_request_names_all_that_the_template_names(signer: Signer):
@@ -167,6 +170,18 @@ def test_a_stored_certificate_is_used_until_it_is_due(store: FileStore, signer: 
     again = managed(store, signer.sign)
     assert again.current() == store.current()
     assert again.rotate_at_s > NOW_S
+
+
+def test_a_bootstrap_certificate_serves_until_there_is_one_of_its_own(store: FileStore, signer: Signer):
+    """It is where clients look for it, and even one that names the same is not kept for its whole life."""
+    first = pair_of(signer)
+    manager = managed(store, signer.sign, bootstrap=(first.cert, first.key))
+    assert manager.current() == store.current() == first
+    assert manager.rotate_at_s <= NOW_S
+    assert manager.rotate()
+    own = manager.current()
+    assert own not in (None, first)
+    assert managed(store, signer.sign, bootstrap=(first.cert, first.key)).current() == own
 
 
 def test_a_stored_certificate_of_another_name_is_replaced_at_once(store: FileStore, signer: Signer):
