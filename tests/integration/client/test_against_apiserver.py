@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from deltawire.apiserver.options import ApiServerOptions
 from deltawire.apiserver.server import ApiServer
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.loading import load
@@ -14,6 +13,7 @@ from deltawire.client.discovery.discovery_client import DiscoveryClient
 from deltawire.client.rest.client import RESTClient
 from deltawire.common.errors import StatusError, TransportError
 from deltawire.common.meta.resources import ResourceType, find
+from tests.support.servers import ServerFactory
 
 CONFIGMAPS = find("configmaps")
 assert isinstance(CONFIGMAPS, ResourceType)
@@ -21,9 +21,8 @@ ONE = {"metadata": {"name": "one"}, "data": {"a": "1"}}
 
 
 @pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as server:
-        yield server
+def api(api_server: ApiServer) -> ApiServer:
+    return api_server
 
 
 @pytest.fixture
@@ -69,17 +68,19 @@ def test_a_watch_brings_what_happens_and_a_cut_is_seen(api: ApiServer, api_clien
         assert found.value.reason == "reset"
 
 
-def test_the_written_kubeconfig_works_with_tls_and_a_token(tmp_path: Path) -> None:
-    with ApiServer(ApiServerOptions(tls=True, tokens=("s3cret",))) as api:
-        config = load(kubeconfig=str(api.write_kubeconfig(tmp_path / "config")), env={})
-        client = RESTClient(config)
-        assert client.of(CONFIGMAPS, "default").create(ONE).status_code == 201
-        client.close()
-        stranger = RESTClient(ClientConfig(api.url, ca_data=api.ca_pem, token="wrong"))
-        with pytest.raises(StatusError) as found:
-            stranger.list_page(CONFIGMAPS)
-        assert found.value.is_unauthorized
-        stranger.close()
+def test_the_written_kubeconfig_works_with_tls_and_a_token(
+    api_server_factory: ServerFactory, tmp_path: Path
+) -> None:
+    api = api_server_factory(tls=True, tokens=("s3cret",))
+    config = load(kubeconfig=str(api.write_kubeconfig(tmp_path / "config")), env={})
+    client = RESTClient(config)
+    assert client.of(CONFIGMAPS, "default").create(ONE).status_code == 201
+    client.close()
+    stranger = RESTClient(ClientConfig(api.url, ca_data=api.ca_pem, token="wrong"))
+    with pytest.raises(StatusError) as found:
+        stranger.list_page(CONFIGMAPS)
+    assert found.value.is_unauthorized
+    stranger.close()
 
 
 def test_a_custom_resource_is_found_as_soon_as_it_is_there(api_client: RESTClient) -> None:
@@ -110,9 +111,8 @@ def test_a_custom_resource_is_found_as_soon_as_it_is_there(api_client: RESTClien
     assert b'"w"' in api_client.list_page(widgets)
 
 
-def test_another_server_is_another_cluster(api: ApiServer, api_client: RESTClient) -> None:
+def test_another_server_is_another_cluster(api_server_factory: ServerFactory, api_client: RESTClient) -> None:
     assert cluster_id(api_client) == cluster_id(api_client)
-    with ApiServer() as other:
-        client = RESTClient(ClientConfig(other.url))
-        assert cluster_id(client) != cluster_id(api_client)
-        client.close()
+    client = RESTClient(ClientConfig(api_server_factory().url))
+    assert cluster_id(client) != cluster_id(api_client)
+    client.close()

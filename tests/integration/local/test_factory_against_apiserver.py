@@ -16,8 +16,6 @@ from deltawire import (
     MetadataSharedInformerFactory,
     SharedInformerFactory,
 )
-from deltawire.apiserver.options import ApiServerOptions
-from deltawire.apiserver.server import ApiServer
 from deltawire.client.schema import GroupVersionResource
 from deltawire.common.backoff import Backoff
 from deltawire.common.errors import StatusError
@@ -26,10 +24,9 @@ from tests.support.informer_rig import Recorder, name_of, stored, until
 CONFIG_MAPS = GroupVersionResource("", "v1", "configmaps")
 
 
-@pytest.fixture(scope="module")
-def server():
-    with ApiServer(ApiServerOptions()) as running:
-        yield running
+@pytest.fixture
+def server(api_server):
+    return api_server
 
 
 @pytest.fixture
@@ -232,58 +229,58 @@ def impatient(monkeypatch):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_ten_thousand_objects_survive_cuts_lost_history_and_broken_lists():
+def test_ten_thousand_objects_survive_cuts_lost_history_and_broken_lists(api_server_factory):
     """Watches are killed, the history is compacted, lists fail: the cache equals the server, and what handlers were
     told is a chain without a gap, a repetition or an invention."""
-    with ApiServer(ApiServerOptions(objects={"pods": 10_000})) as server:
-        server.create("namespaces", {"metadata": {"name": "churn"}})
-        with Clientset.from_config(ClientConfig(server.url)) as clientset:
-            factory = SharedInformerFactory(clientset)
-            pods = factory.informer_for(Pod)
-            early, slow = Recorder(), Recorder()
-            pods.add_event_handler(early)
-            pods.add_event_handler(slow, notifications_max=50)
-            with started(factory):
-                late = Recorder()
-                with Churn(server, clientset, seed=50) as churn:
+    server = api_server_factory(objects={"pods": 10_000})
+    server.create("namespaces", {"metadata": {"name": "churn"}})
+    with Clientset.from_config(ClientConfig(server.url)) as clientset:
+        factory = SharedInformerFactory(clientset)
+        pods = factory.informer_for(Pod)
+        early, slow = Recorder(), Recorder()
+        pods.add_event_handler(early)
+        pods.add_event_handler(slow, notifications_max=50)
+        with started(factory):
+            late = Recorder()
+            with Churn(server, clientset, seed=50) as churn:
 
-                    def goes_on():
-                        before = churn.changes
-                        until(lambda: churn.changes >= before + 40)
+                def goes_on():
+                    before = churn.changes
+                    until(lambda: churn.changes >= before + 40)
 
-                    def lose_history():
-                        """What happens meanwhile no watch will ever tell."""
-                        fault = server.fault("error", 500, resource="pods", verb="watch")
-                        server.cut("pods")
-                        goes_on()
-                        server.compact()
-                        server.clear_faults(fault)
-                        lists = pods.status().lists
-                        until(lambda: pods.status().lists > lists, "another list")
-
-                    goes_on()
+                def lose_history():
+                    """What happens meanwhile no watch will ever tell."""
+                    fault = server.fault("error", 500, resource="pods", verb="watch")
                     server.cut("pods")
                     goes_on()
-                    lose_history()
-                    slow.gate.clear()
-                    goes_on()
-                    pods.add_event_handler(late)
-                    slow.gate.set()
-                    cut = server.fault("cut", 5, resource="pods", verb="watch", count=3)
-                    goes_on()
-                    server.clear_faults(cut)
-                    lose_history()
-                    goes_on()
-                expected = versions_of(clientset)
-                assert len(expected) >= 10_000
-                for recorder in (early, slow, late):
-                    until(lambda r=recorder: r.versions == expected, "a handler to know what the server has")
-                assert stored(pods) == expected
-                status = pods.status()
-                assert status.lists >= 3
-                assert status.watches > status.lists
-                assert (status.refused, status.error) == (0, "")
+                    server.compact()
+                    server.clear_faults(fault)
+                    lists = pods.status().lists
+                    until(lambda: pods.status().lists > lists, "another list")
+
+                goes_on()
+                server.cut("pods")
+                goes_on()
+                lose_history()
+                slow.gate.clear()
+                goes_on()
+                pods.add_event_handler(late)
+                slow.gate.set()
+                cut = server.fault("cut", 5, resource="pods", verb="watch", count=3)
+                goes_on()
+                server.clear_faults(cut)
+                lose_history()
+                goes_on()
+            expected = versions_of(clientset)
+            assert len(expected) >= 10_000
             for recorder in (early, slow, late):
-                assert recorder.faults == []
-                told = [(key, version) for what, key, version in recorder.told if what != "delete"]
-                assert len(told) == len(set(told)), "a version of a key was told twice"
+                until(lambda r=recorder: r.versions == expected, "a handler to know what the server has")
+            assert stored(pods) == expected
+            status = pods.status()
+            assert status.lists >= 3
+            assert status.watches > status.lists
+            assert (status.refused, status.error) == (0, "")
+        for recorder in (early, slow, late):
+            assert recorder.faults == []
+            told = [(key, version) for what, key, version in recorder.told if what != "delete"]
+            assert len(told) == len(set(told)), "a version of a key was told twice"
