@@ -66,7 +66,11 @@ def check(function: Any, verb: str, *, old: bool = True) -> Signature:
     wanted = len(must)
     fits = len(required) <= wanted + 1 and (len(positional) >= wanted or takes_any) and not needs_keyword
     if not fits:
-        raise PluginError(f"{_named(function, verb)}; expected {_expected(function, must, extra)}")
+        takes_new_alone = verb == "on_update" and old and len(positional) == 1
+        raise PluginError(
+            f"{_named(function, verb)}; expected {_expected(function, must, extra)}",
+            hint="on_update(…, old=False) calls it with the new object alone" if takes_new_alone else "",
+        )
     # A further parameter with a default of its own is the author's, unless it bears the extra's name.
     named = len(positional) > wanted and positional[wanted].name == extra
     takes_extra = len(required) == wanted + 1 or named or (takes_any and len(positional) <= wanted)

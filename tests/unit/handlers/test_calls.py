@@ -281,6 +281,8 @@ def test_without_old_an_update_function_takes_the_new_object_alone(calls):
     assert not check(lambda new: ..., "on_update", old=False).takes_extra
     with pytest.raises(PluginError, match=r"expected <lambda>\(new\) or <lambda>\(new, event\)"):
         Handler("h").on_update("pods", old=False)(lambda old, new, event: ...)
+    with pytest.raises(PluginError, match="old=False"):
+        Handler("h").on_update("pods")(lambda new: ...)
 
 
 @pytest.mark.parametrize(
