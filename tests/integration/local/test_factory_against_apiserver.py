@@ -253,9 +253,9 @@ def test_ten_thousand_objects_survive_cuts_lost_history_and_broken_lists(api_ser
                     fault = server.fault("error", 500, resource="pods", verb="watch")
                     server.cut("pods")
                     goes_on()
+                    lists = pods.status().lists
                     server.compact()
                     server.clear_faults(fault)
-                    lists = pods.status().lists
                     until(lambda: pods.status().lists > lists, "another list")
 
                 goes_on()
