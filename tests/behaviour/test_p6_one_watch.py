@@ -57,8 +57,8 @@ def test_a_reflector_that_comes_back_goes_on_where_the_broker_is():
     assert [start[2] for start in desk.starts] == ["10", "17"]
 
 
-def test_a_restarted_reflector_resumes_with_one_watch_and_no_list():
-    with Rig() as rig:
+def test_a_restarted_reflector_resumes_with_one_watch_and_no_list(api_server_factory):
+    with Rig(api_server_factory) as rig:
         rig.create("a")
         rig.broker.until(lambda: "default/a" in rig.broker.objects.get(PODS, {}))
         rig.broker.until(lambda: rig.broker.accepted.get((PODS, "*")))

@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from deltawire.apiserver.options import ApiServerOptions
 from deltawire.common.limits import BATCH_BYTES_MAX, MIB
 from deltawire.reflector.reader import INBOX_BYTES_MAX
 from tests.support.reflector_rig import PODS, Rig, pod
@@ -14,8 +13,8 @@ LABEL_BYTES = 200_000
 
 
 @pytest.fixture
-def rig():
-    with Rig(options=ApiServerOptions(window_bytes_max=256 * MIB)) as made:
+def rig(api_server_factory):
+    with Rig(api_server_factory, options={"window_bytes_max": 256 * MIB}) as made:
         made.broker.gives_back = False
         yield made
 
@@ -43,9 +42,9 @@ def test_a_spent_credit_stops_the_reading_and_bounds_what_is_held(rig):
     assert rig.resume_watches() == []
 
 
-def test_a_stream_without_credit_does_not_hold_up_the_others():
+def test_a_stream_without_credit_does_not_hold_up_the_others(api_server_factory):
     informers = [{"resource": "pods", "namespaces": ["default", "kube-system"]}]
-    with Rig(informers) as rig:
+    with Rig(api_server_factory, informers) as rig:
         rig.broker.until(lambda: len(rig.broker.of("end")) == 2)
         rig.broker.gives_back = False
         rig.broker.credit = (1, MIB)
@@ -57,8 +56,8 @@ def test_a_stream_without_credit_does_not_hold_up_the_others():
         assert len(rig.broker.objects[PODS]) == 2
 
 
-def test_an_event_arrives_at_once():
-    with Rig() as rig:
+def test_an_event_arrives_at_once(api_server_factory):
+    with Rig(api_server_factory) as rig:
         rig.broker.until(lambda: rig.broker.of("end"))
         took_ms = []
         for n in range(50):

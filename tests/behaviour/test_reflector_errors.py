@@ -5,8 +5,6 @@ import socket
 
 import pytest
 
-from deltawire.apiserver.options import ApiServerOptions
-from deltawire.apiserver.server import ApiServer
 from deltawire.client.config.client_config import ClientConfig
 from tests.support.reflector_rig import PODS, USER_AGENT, Rig
 
@@ -25,9 +23,11 @@ def backs_off(rig, name=f"{PODS}@*"):
     return rig.broker.until(seen, "the stream to back off")
 
 
-def test_a_refused_connection_is_one_line_and_the_broker_hears_after_three_seconds(caplog):
+def test_a_refused_connection_is_one_line_and_the_broker_hears_after_three_seconds(
+    caplog, api_server_factory
+):
     caplog.set_level(logging.WARNING)
-    with Rig(url=f"http://127.0.0.1:{free_port()}") as rig:
+    with Rig(api_server_factory, url=f"http://127.0.0.1:{free_port()}") as rig:
         rig.broker.until(lambda: rig.broker.clusters == [["default", ""]])
         status = backs_off(rig)
         assert status["error_code"] == "refused"
@@ -38,16 +38,16 @@ def test_a_refused_connection_is_one_line_and_the_broker_hears_after_three_secon
     assert "Traceback" not in caplog.text
 
 
-def test_a_cluster_that_was_never_reached_shows_its_error_in_streams_that_wait_for_it():
-    with Rig(url=f"http://127.0.0.1:{free_port()}") as rig:
+def test_a_cluster_that_was_never_reached_shows_its_error_in_streams_that_wait_for_it(api_server_factory):
+    with Rig(api_server_factory, url=f"http://127.0.0.1:{free_port()}") as rig:
         rig.broker.starts = False
         found = rig.broker.until(lambda: rig.stream(f"{PODS}@*")["error"], "the error to be seen")
         assert "connection refused by http://127.0.0.1:" in found
         assert rig.stream(f"{PODS}@*")["state"] == "waiting"
 
 
-def test_an_unknown_resource_is_one_line_and_the_other_streams_go_on():
-    with Rig([{"resource": "pods"}, {"resource": "widgets.example.com"}]) as rig:
+def test_an_unknown_resource_is_one_line_and_the_other_streams_go_on(api_server_factory):
+    with Rig(api_server_factory, [{"resource": "pods"}, {"resource": "widgets.example.com"}]) as rig:
         rig.broker.until(lambda: rig.broker.of("end"))
         status = backs_off(rig, "default/widgets.example.com@*")
         assert "the server has no resource 'widgets.example.com'" in status["error"]
@@ -55,14 +55,14 @@ def test_an_unknown_resource_is_one_line_and_the_other_streams_go_on():
         rig.broker.until(lambda: "default/a" in rig.broker.objects[PODS])
 
 
-def test_namespaces_of_a_cluster_scoped_resource_are_an_error():
-    with Rig([{"resource": "nodes", "namespaces": ["default"]}]) as rig:
+def test_namespaces_of_a_cluster_scoped_resource_are_an_error(api_server_factory):
+    with Rig(api_server_factory, [{"resource": "nodes", "namespaces": ["default"]}]) as rig:
         assert "belong to no namespace" in backs_off(rig, "default/nodes@default")["error"]
 
 
 @pytest.fixture
 def tls_server():
-    return ApiServerOptions(tls=True, tokens=("right",))
+    return {"tls": True, "tokens": ("right",)}
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def impatient(monkeypatch):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_wrong_token_is_401(tls_server):
-    with Rig(options=tls_server, url="filled in below") as rig:
+def test_a_wrong_token_is_401(tls_server, api_server_factory):
+    with Rig(api_server_factory, options=tls_server, url="filled in below") as rig:
         rig._config = ClientConfig(
             host=rig.server.url, ca_data=rig.server.ca_pem, token="wrong", user_agent=USER_AGENT
         )
@@ -82,15 +82,15 @@ def test_a_wrong_token_is_401(tls_server):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_wrong_ca_is_a_tls_error(tls_server):
-    with Rig(options=tls_server) as rig:
+def test_a_wrong_ca_is_a_tls_error(tls_server, api_server_factory):
+    with Rig(api_server_factory, options=tls_server) as rig:
         status = backs_off(rig)
         assert status["error_code"] == "tls"
         assert "certificate" in status["error"]
 
 
-def test_a_token_and_a_ca_that_are_right_work(tls_server):
-    with Rig(options=tls_server) as rig:
+def test_a_token_and_a_ca_that_are_right_work(tls_server, api_server_factory):
+    with Rig(api_server_factory, options=tls_server) as rig:
         rig.stop_reflector()
         rig._config = ClientConfig(
             host=rig.server.url, ca_data=rig.server.ca_pem, token="right", user_agent=USER_AGENT
@@ -100,32 +100,31 @@ def test_a_token_and_a_ca_that_are_right_work(tls_server):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_server_that_comes_later_is_found_and_its_id_is_told():
+def test_a_server_that_comes_later_is_found_and_its_id_is_told(api_server_factory):
     port = free_port()
-    with Rig(url=f"http://127.0.0.1:{port}") as rig:
+    with Rig(api_server_factory, url=f"http://127.0.0.1:{port}") as rig:
         rig.broker.until(lambda: rig.broker.clusters)
-        with ApiServer(ApiServerOptions(port=port)) as late:
-            rig.broker.until(lambda: rig.broker.of("end"), seconds=30)
-            rig.broker.until(
-                lambda: rig.broker.clusters == [["default", ""], ["default", late.core.cluster_uid]]
-            )
-            assert rig.stream()["error"] == ""
-            rig.stop_reflector()
+        late = api_server_factory(port=port)
+        rig.broker.until(lambda: rig.broker.of("end"), seconds=30)
+        rig.broker.until(lambda: rig.broker.clusters == [["default", ""], ["default", late.core.cluster_uid]])
+        assert rig.stream()["error"] == ""
 
 
 class TestAnotherCluster:
     """The same address, another cluster behind it: nothing is listed, nothing swept."""
 
-    def test_a_cluster_that_changed_under_a_watch_stops_its_streams_and_tells_the_broker(self):
+    def test_a_cluster_that_changed_under_a_watch_stops_its_streams_and_tells_the_broker(
+        self, api_server_factory
+    ):
         port = free_port()
         informers = [{"resource": "pods"}, {"resource": "services"}]
-        with Rig(informers, options=ApiServerOptions(port=port)) as rig:
+        with Rig(api_server_factory, informers, options={"port": port}) as rig:
             rig.create("precious")
             rig.broker.until(lambda: len(rig.broker.of("end")) == 2)
             rig.broker.until(lambda: "default/precious" in rig.broker.objects[PODS])
             [[_, first_id]] = rig.broker.clusters
             seen = len(rig.broker.messages)
-            rig.restart_server(ApiServerOptions(port=port))
+            rig.restart_server(port=port)
             rig.broker.until(lambda: rig.stream()["state"] == "stopped", seconds=30)
             rig.broker.until(lambda: rig.stream("default/services@*")["state"] == "stopped")
             assert "is another one now" in rig.stream()["error"]

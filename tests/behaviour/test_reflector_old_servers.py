@@ -67,12 +67,12 @@ def old_server():
 
 
 def test_a_server_that_ignores_the_wish_is_asked_for_pages_and_never_for_a_stream_again(
-    old_server, monkeypatch
+    old_server, monkeypatch, api_server_factory
 ):
     monkeypatch.setattr("deltawire.reflector.machine.MARKER_SILENCE_S_MAX", 0.5)
     handler, url = old_server
     handler.events = b'{"type":"ADDED","object":' + pod(b"a", 5) + b"}\n"
-    with Rig(url=url) as rig:
+    with Rig(api_server_factory, url=url) as rig:
         rig.broker.until(lambda: rig.broker.of("end"))
         assert set(rig.broker.objects[PODS]) == {"default/a", "default/b"}
         # The one that was begun is void, and told from the pages by its generation.
@@ -85,10 +85,12 @@ def test_a_server_that_ignores_the_wish_is_asked_for_pages_and_never_for_a_strea
         assert not rig.stream()["streaming_lists"]
 
 
-def test_a_watch_that_carries_nothing_is_opened_again_at_its_version(old_server, monkeypatch):
+def test_a_watch_that_carries_nothing_is_opened_again_at_its_version(
+    old_server, monkeypatch, api_server_factory
+):
     monkeypatch.setattr("deltawire.reflector.connection.IDLE_S", 0.5)
     handler, url = old_server
-    with Rig(url=url) as rig:
+    with Rig(api_server_factory, url=url) as rig:
         rig.broker.accepted[PODS, "*"] = "9"
         rig.broker.until(lambda: len(handler.requests) >= 3)
         assert {r["resourceVersion"] for r in handler.requests} == {"9"}
@@ -96,10 +98,10 @@ def test_a_watch_that_carries_nothing_is_opened_again_at_its_version(old_server,
         assert rig.stream()["lists"] == 0
 
 
-def test_garbage_in_a_watch_is_one_clear_error(old_server):
+def test_garbage_in_a_watch_is_one_clear_error(old_server, api_server_factory):
     handler, url = old_server
     handler.events = b"<html>not a watch</html>\n"
-    with Rig(url=url) as rig:
+    with Rig(api_server_factory, url=url) as rig:
         rig.broker.accepted[PODS, "*"] = "9"
         rig.broker.until(lambda: "cannot be read" in rig.stream()["error"])
         assert rig.stream()["error_code"] == "garbage"

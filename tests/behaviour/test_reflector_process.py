@@ -44,8 +44,8 @@ class ProcessRig(Rig):
 
 
 @pytest.fixture
-def rig():
-    with ProcessRig() as made:
+def rig(api_server_factory):
+    with ProcessRig(api_server_factory) as made:
         made.create("first")
         made.broker.until(lambda: made.broker.of("end"))
         yield made

@@ -8,8 +8,8 @@ from tests.support.reflector_rig import PODS, Rig
 
 
 @pytest.fixture
-def rig():
-    with Rig() as made:
+def rig(api_server_factory):
+    with Rig(api_server_factory) as made:
         made.create("first")
         made.broker.until(lambda: made.broker.of("end"))
         yield made
@@ -86,10 +86,10 @@ def test_a_bookmark_is_a_mark(rig):
     rig.broker.until(lambda: rig.broker.of("mark"))
 
 
-def test_a_list_in_pages_brings_everything_and_removes_what_is_gone(monkeypatch):
+def test_a_list_in_pages_brings_everything_and_removes_what_is_gone(monkeypatch, api_server_factory):
     monkeypatch.setattr("deltawire.reflector.main.ServerTraits", lambda: ServerTraits(False))
     monkeypatch.setattr("deltawire.reflector.machine.PAGE_ITEMS", 7)
-    with Rig() as rig:
+    with Rig(api_server_factory) as rig:
         rig.create(*(f"p{n:02}" for n in range(20)))
         rig.broker.until(lambda: len(rig.broker.objects.get(PODS, {})) == 20)
         rig.broker.until(lambda: rig.broker.of("end"))
@@ -108,8 +108,8 @@ def test_a_list_in_pages_brings_everything_and_removes_what_is_gone(monkeypatch)
         assert all(b'"kind":"Pod"' in obj for obj in rig.broker.objects[PODS].values())
 
 
-def test_a_410_on_one_namespace_lists_only_that_stream():
-    with Rig([{"resource": "pods", "namespaces": ["default", "kube-system"]}]) as rig:
+def test_a_410_on_one_namespace_lists_only_that_stream(api_server_factory):
+    with Rig(api_server_factory, [{"resource": "pods", "namespaces": ["default", "kube-system"]}]) as rig:
         rig.broker.until(lambda: len(rig.broker.of("end")) == 2)
         arrives(rig, "a")
         arrives(rig, "b", "kube-system")

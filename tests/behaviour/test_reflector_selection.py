@@ -26,9 +26,10 @@ CRD = {
 }
 
 
-def test_selectors_are_the_servers_work_and_leavers_are_deletions():
+def test_selectors_are_the_servers_work_and_leavers_are_deletions(api_server_factory):
     with Rig(
-        [{"resource": "pods", "label_selector": "tier=web", "field_selector": "metadata.name!=c"}]
+        api_server_factory,
+        [{"resource": "pods", "label_selector": "tier=web", "field_selector": "metadata.name!=c"}],
     ) as rig:
         for name, tier in (("a", "web"), ("b", "db"), ("c", "web")):
             rig.server.create("pods", pod(name, tier=tier), "default")
@@ -44,9 +45,9 @@ def test_selectors_are_the_servers_work_and_leavers_are_deletions():
         assert rig.streaming_lists()[0]["labelSelector"] == "tier=web"
 
 
-def test_a_custom_resource_is_found_by_discovery_as_soon_as_it_is_there():
+def test_a_custom_resource_is_found_by_discovery_as_soon_as_it_is_there(api_server_factory):
     informer = "default/widgets.example.com"
-    with Rig([{"resource": "widgets.example.com"}]) as rig:
+    with Rig(api_server_factory, [{"resource": "widgets.example.com"}]) as rig:
         rig.broker.until(lambda: rig.stream(f"{informer}@*")["state"] == "backoff")
         rig.server.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
         widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
@@ -55,8 +56,10 @@ def test_a_custom_resource_is_found_by_discovery_as_soon_as_it_is_there():
         assert b'"kind":"Widget"' in rig.broker.objects[informer]["default/w"]
 
 
-def test_dropped_fields_do_not_leave_the_reflector():
-    with Rig([{"resource": "pods", "drop": [".metadata.labels", ".spec.containers[*].image"]}]) as rig:
+def test_dropped_fields_do_not_leave_the_reflector(api_server_factory):
+    with Rig(
+        api_server_factory, [{"resource": "pods", "drop": [".metadata.labels", ".spec.containers[*].image"]}]
+    ) as rig:
         rig.server.create("pods", pod("a", tier="web"), "default")
         rig.broker.until(lambda: "default/a" in rig.broker.objects.get(PODS, {}))
         obj = rig.broker.objects[PODS]["default/a"]
@@ -65,10 +68,10 @@ def test_dropped_fields_do_not_leave_the_reflector():
         assert b'"name":"main"' in obj
 
 
-def test_a_secrets_value_does_not_leave_the_reflector():
+def test_a_secrets_value_does_not_leave_the_reflector(api_server_factory):
     value = base64.b64encode(b"hunter2").decode()
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "data": {"password": value}}
-    with Rig([{"resource": "secrets", "secrets": "hash"}]) as rig:
+    with Rig(api_server_factory, [{"resource": "secrets", "secrets": "hash"}]) as rig:
         rig.server.create("secrets", secret, "default")
         rig.broker.until(lambda: "default/db" in rig.broker.objects.get("default/secrets", {}))
         obj = rig.broker.objects["default/secrets"]["default/db"]

@@ -3,15 +3,13 @@
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
-from types import TracebackType
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import msgspec
 import zmq
 
-from deltawire.apiserver.options import ApiServerOptions
-from deltawire.apiserver.server import ApiServer
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.retry import NO_RETRIES
@@ -20,6 +18,7 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
 from deltawire.common.wire import listener as listeners
 from deltawire.reflector.main import Reflector
+from tests.support.servers import ServerFactory
 
 PODS = "default/pods"
 USER_AGENT = "deltawire-reflector/test"
@@ -140,17 +139,20 @@ class PlayedBroker:
 
 
 class Rig:
-    """``informers`` are config entries. ``url`` points the reflector elsewhere than to ``server``."""
+    """``informers`` are config entries. ``url`` points the reflector elsewhere than to ``server``, which ``servers``
+    starts with ``options``."""
 
     def __init__(
         self,
+        servers: ServerFactory,
         informers: Iterable[dict[str, Any]] = ({"resource": "pods"},),
         *,
-        options: ApiServerOptions | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
         url: str = "",
         config: ClientConfig | None = None,
     ) -> None:
-        self.server = ApiServer(options)
+        self._servers = servers
+        self.server = servers(**options)
         self._url = url
         self._config = config
         self._folder = tempfile.TemporaryDirectory(prefix="dw-")
@@ -168,7 +170,6 @@ class Rig:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self.server.start()
         self.broker = self.new_broker()
         self.start_reflector()
         return self
@@ -179,7 +180,6 @@ class Rig:
         self.stop_reflector()
         self.broker.close()
         self._context.destroy(linger=0)
-        self.server.stop()
         self._folder.cleanup()
 
     def new_broker(self) -> PlayedBroker:
@@ -197,11 +197,10 @@ class Rig:
             self._thread.join(10)
             assert not self._thread.is_alive()
 
-    def restart_server(self, options: ApiServerOptions) -> None:
+    def restart_server(self, **options: Any) -> None:
         """Another cluster: a server keeps nothing."""
         self.server.stop()
-        self.server = ApiServer(options)
-        self.server.start()
+        self.server = self._servers(**options)
 
     def create(self, *names: str, namespace: str = "default") -> None:
         for name in names:
