@@ -25,8 +25,9 @@ def cli() -> Iterator[Cli]:
 
 
 def _is_synced(cli: Cli) -> bool:
-    found = json.loads(cli.run("status", "--json").out)
-    return bool(found.get("synced"))
+    ended = cli.run("status", "--json")
+    # Until the supervisor listens there is nobody to answer.
+    return ended.code == 0 and bool(json.loads(ended.out).get("synced"))
 
 
 def first_pod(cli: Cli) -> tuple[str, str]:

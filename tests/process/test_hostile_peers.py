@@ -44,6 +44,11 @@ class Scene:
     def endpoint(self, name: str) -> str:
         return self.plan.endpoint(name)
 
+    def status(self) -> dict[str, Any]:
+        """Of a machine that may be too busy for an answer in time."""
+        answer: dict[str, Any] = wait_until("an answer", self.pipeline.status)
+        return answer
+
     def create_pod(self, name: str) -> str:
         pod = {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
         self.server.call("POST", "/api/v1/namespaces/default/pods", json=pod)
@@ -58,13 +63,13 @@ class Scene:
 
     def rejected(self, endpoint: str) -> int:
         """The counter in status of what was rejected at an endpoint."""
-        status = self.pipeline.status()
+        status = self.status()
         owner = OWNERS.get(endpoint)
         return status["processes"][owner]["rejected"] if owner else status["rejected"]
 
     def acknowledged(self, group: str) -> int:
         """The calls of a group that its worker took for done, by its last report."""
-        return int(self.pipeline.status()["groups"][group]["acknowledged"])
+        return int(self.status()["groups"][group]["acknowledged"])
 
     def lines_since(self, offset: int) -> str:
         return self.pipeline.log[offset:]
@@ -98,7 +103,7 @@ def unharmed(scene) -> Iterator[Scene]:
     assert len(before) == 5
     yield scene
     scene.works()
-    status = scene.pipeline.status()
+    status = scene.status()
     assert {name: p["pid"] for name, p in status["processes"].items()} == before
     assert status["totals"]["restarts"] == 0
     assert "Traceback" not in scene.pipeline.log
@@ -510,7 +515,7 @@ RUDE_LINES = {
 @pytest.mark.parametrize("what", RUDE_LINES)
 def test_a_line_that_is_no_answer_is_one_error_and_the_event_is_still_acknowledged(unharmed, what):
     offset = len(unharmed.pipeline.log)
-    before = unharmed.pipeline.status()["processes"]["rude-0"]["rejected"]
+    before = unharmed.status()["processes"]["rude-0"]["rejected"]
     key = unharmed.create_pod(f"rude-{what}")
     wait_until(f"{key} to be answered", lambda: key in unharmed.rude_calls.read_text().splitlines())
     wait_until("a line", lambda: RUDE_LINES[what] in unharmed.lines_since(offset))
@@ -518,7 +523,7 @@ def test_a_line_that_is_no_answer_is_one_error_and_the_event_is_still_acknowledg
     assert all(len(line) < 1000 for line in lines)
     status = unharmed.pipeline.wait_quiet()
     assert status["groups"]["rude"]["dead"] == 0
-    wait_until("the count", lambda: unharmed.pipeline.status()["processes"]["rude-0"]["rejected"] > before)
+    wait_until("the count", lambda: unharmed.status()["processes"]["rude-0"]["rejected"] > before)
 
 
 def mode_of(path: Path) -> int:
