@@ -99,7 +99,7 @@ def scene(tmp_path_factory) -> Iterator[Scene]:
 @pytest.fixture
 def unharmed(scene) -> Iterator[Scene]:
     """The scene; afterwards no process was restarted and an object still reaches the handler."""
-    before = scene.pipeline.pids()
+    before = {name: p["pid"] for name, p in scene.status()["processes"].items()}
     assert len(before) == 5
     yield scene
     scene.works()
