@@ -124,6 +124,9 @@ class Group:
         """A replica is there. ``held``: (key, seq, fence) of this shard's calls that it is still in."""
         if self.state.forgotten:
             self._start_over(changes.seq)
+        if self.replicas.get(replica.identity, replica) is not replica:
+            # It came again without having left: what it held would be nobody's.
+            self.leave(replica.identity, "it came again", now, Departure.SESSION)
         self.replicas[replica.identity] = replica
         self._awaited.came(replica.known)
         self._know_replicas(now)

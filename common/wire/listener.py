@@ -80,7 +80,7 @@ class Listener:
             events += self._take_gone()
             if event is not None:
                 events.append(event)
-        return events
+        return _without_stale_hellos(events)
 
     def welcome(self, peer: Peer, body: dict[str, Any] | None = None) -> bool:
         """Opens the session that a Hello asked for; False if the peer vanished meanwhile."""
@@ -199,3 +199,10 @@ class Listener:
             self._end(identity, "its connection is gone")
             return False
         return True
+
+
+def _without_stale_hellos(events: list[ListenerEvent]) -> list[ListenerEvent]:
+    """Of several hellos of one peer the newest. A listener that stood still finds all that were said meanwhile: the
+    sessions of the others would be void before anybody heard of them, and no Gone would tell of their end."""
+    newest = {event.peer.identity: event for event in events if isinstance(event, Hello)}
+    return [e for e in events if not isinstance(e, Hello) or e is newest[e.peer.identity]]

@@ -10,6 +10,7 @@ from deltawire.common.clock import SystemClock
 from deltawire.common.errors import ConfigError
 from deltawire.common.wire import link as links
 from deltawire.common.wire import listener as listeners
+from deltawire.common.wire.codec import pack, unpack
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import Identity, is_known_dead, new_identity
 from deltawire.common.wire.sockets import connect
@@ -156,6 +157,25 @@ def test_a_process_that_connects_again_is_heard_though_its_old_connection_still_
     pair.until(has(links.Opened))
     again = pair.link(nonce="5f0c6a1e")
     pair.until(lambda _: again.is_open)
+
+
+def test_of_two_hellos_that_wait_the_newest_is_welcomed_and_it_alone(pair, context, endpoint):
+    """A listener that stood still finds several hellos of one process, whose first session would be void at once."""
+    me = new_identity("informer", "worker-0")
+    socket = connect(context, endpoint, me.bytes)
+    for number in (1, 2):
+        about = (me.role, me.name, me.nonce, me.pid, me.started, me.host, {"number": number})
+        socket.send(pack("hello", 0, 0, *about))
+    deadline = time.monotonic() + 5
+    while len(pair.heard) < 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)  # for both to have arrived
+        pair.turn()
+    assert [event.peer.body["number"] for event in pair.heard if isinstance(event, listeners.Hello)] == [2]
+    assert socket.poll(5000)
+    assert unpack(socket.recv()).kind == "welcome"
+    assert not socket.poll(100)
+    socket.close()
 
 
 def test_a_silent_peer_is_gone_and_hears_that_its_session_is_void(context, endpoint):

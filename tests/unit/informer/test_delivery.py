@@ -109,6 +109,18 @@ def test_old_is_what_the_group_acknowledged_last(rig: ShardRig) -> None:
     assert (event[2], event[4]) == ("U", "102")
 
 
+def test_a_replica_that_comes_again_without_having_left_holds_nothing_up(rig: ShardRig) -> None:
+    rig.pop(("U", "a/k", "u1", "101"))
+    first = rig.join()
+    (sent,) = first.take()
+    again = rig.join()
+    assert again.identity == first.identity
+    rig.clock.advance(10)
+    (event,) = again.work()
+    assert event[:5] == sent[:5]
+    assert not rig.shard.groups["g"].in_flight
+
+
 @pytest.mark.parametrize("delivery", ["latest", "every"])
 def test_old_is_neither_sent_nor_kept_for_who_does_not_want_it(rig: ShardRig, delivery: str) -> None:
     handler = rig.join(delivery=delivery, wants_old=False)
