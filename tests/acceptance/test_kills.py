@@ -30,7 +30,7 @@ def restarted(pipeline, name, old_pid):
 def settle_and_judge(server, pipeline):
     server.churn(0)
     pipeline.wait_quiet()
-    verdict = pipeline.judge()
+    verdict = pipeline.judge_in_the_end()
     assert verdict["complaints"] == 0, verdict
     assert all(h["acknowledged"] for h in verdict["handlers"].values())
     return verdict
