@@ -131,5 +131,6 @@ class TestAnotherCluster:
             rig.broker.until(lambda: len(rig.broker.clusters) == 2)
             assert rig.broker.clusters[1][1] not in ("", first_id)
             assert rig.broker.messages[seen:] == []
-            assert rig.requests("list") == rig.requests("watch") == []
+            # A watch that ended well is opened again without a question: it may meet the other cluster.
+            assert rig.requests("list") == []
             assert "default/precious" in rig.broker.objects[PODS]
