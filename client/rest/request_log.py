@@ -5,7 +5,7 @@
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import requests
 
@@ -26,14 +26,16 @@ def logged(
     if not log.isEnabledFor(logging.DEBUG):
         return send()
     began_s = clock.now_s()
+    outcome: object = ""
     try:
         response = send()
+        outcome = response.status_code
     except Exception as error:
-        took_ms = (clock.now_s() - began_s) * 1000
-        log.debug("%s %s: %s after %.0f ms", request.method, request.url, type(error).__name__, took_ms)
+        outcome = type(error).__name__
         raise
-    took_ms = (clock.now_s() - began_s) * 1000
-    log.debug("%s %s: %d after %.0f ms", request.method, request.url, response.status_code, took_ms)
+    finally:
+        took_ms = (clock.now_s() - began_s) * 1000
+        log.debug("%s %s: %s after %.0f ms", request.method, request.url, outcome, took_ms)
     if log.isEnabledFor(HEADERS):
         log.log(HEADERS, "sent %s; received %s", shown(request.headers), shown(response.headers))
     return response
@@ -41,12 +43,7 @@ def logged(
 
 def shown(headers: Mapping[str, str]) -> str:
     """Headers as they may be logged."""
-    return ", ".join(_pair(name, value) for name, value in _sorted(headers.items()))
-
-
-def _pair(name: str, value: str) -> str:
-    return f"{name}: {'<redacted>' if name.lower() in _SECRET else value}"
-
-
-def _sorted(items: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return sorted(items, key=lambda item: item[0].lower())
+    return ", ".join(
+        f"{name}: {'<redacted>' if name.lower() in _SECRET else value}"
+        for name, value in sorted(headers.items())
+    )

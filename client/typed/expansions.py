@@ -43,7 +43,19 @@ class ScalableClient(ObjectClient[T, L], Generic[T, L]):
         return _scale(request.set_header("Content-Type", "application/apply-patch+yaml"))
 
 
-class PodClient(ObjectClient["core_v1.Pod", "core_v1.PodList"]):
+class ProxiedClient(ObjectClient[T, L], Generic[T, L]):
+    """Resources that the API server passes requests on to."""
+
+    def proxy_get(self, name: str, *path: str, scheme: str = "", port: str = "") -> Request:
+        """The request for a GET that the API server passes on to the pod, or to one of the service's pods.
+
+        ``port`` is a number or, of a service, a port's name.
+        """
+        target = f"{scheme}:{name}:{port}" if scheme else f"{name}:{port}" if port else name
+        return self._request("GET", target, "proxy").suffix(*path)
+
+
+class PodClient(ProxiedClient["core_v1.Pod", "core_v1.PodList"]):
     """Pods."""
 
     def evict(self, name: str, **options: Unpack[DeleteOptions]) -> None:
@@ -106,25 +118,14 @@ class PodClient(ObjectClient["core_v1.Pod", "core_v1.PodList"]):
         """Change the resources of running containers."""
         return self._put(pod, "resize", options)
 
-    def proxy_get(self, name: str, *path: str, scheme: str = "", port: str = "") -> Request:
-        """The request for a GET that the API server passes on to the pod."""
-        return self._request("GET", _proxied(name, scheme, port), "proxy").suffix(*path)
-
     def _put(self, pod: "core_v1.Pod", subresource: str, options: WriteOptions) -> "core_v1.Pod":
         name = (pod.metadata.name if pod.metadata else None) or ""
         request = self._request("PUT", name, subresource).params(params_of(options, WriteOptions))
         return self._object(request.body(pod))
 
 
-class ServiceClient(ObjectClient["core_v1.Service", "core_v1.ServiceList"]):
+class ServiceClient(ProxiedClient["core_v1.Service", "core_v1.ServiceList"]):
     """Services."""
-
-    def proxy_get(self, name: str, *path: str, scheme: str = "", port: str = "") -> Request:
-        """The request for a GET that the API server passes on to one of the service's pods.
-
-        ``port`` is a port's name or number.
-        """
-        return self._request("GET", _proxied(name, scheme, port), "proxy").suffix(*path)
 
 
 class EventClient(ObjectClient["core_v1.Event", "core_v1.EventList"]):
@@ -174,10 +175,6 @@ def _about(obj: Any) -> str:
     if not wanted["name"]:
         raise ConfigError("an object needs a name to have events")
     return ",".join(f"involvedObject.{name}={value}" for name, value in wanted.items() if value)
-
-
-def _proxied(name: str, scheme: str, port: str) -> str:
-    return f"{scheme}:{name}:{port}" if scheme else f"{name}:{port}" if port else name
 
 
 def _scale(request: Request) -> "autoscaling_v1.Scale":

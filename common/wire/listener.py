@@ -78,9 +78,15 @@ class Listener:
             event = self._take(frames)
             # Who ended by this message is reported before what the message asks for.
             events += self._take_gone()
+            if isinstance(event, Hello):
+                # A listener that stood still finds all hellos that a peer has said meanwhile. The sessions of the
+                # earlier ones would be void before anybody heard of them, and no Gone would tell of their end.
+                events = [
+                    e for e in events if not (isinstance(e, Hello) and e.peer.identity == event.peer.identity)
+                ]
             if event is not None:
                 events.append(event)
-        return _without_stale_hellos(events)
+        return events
 
     def welcome(self, peer: Peer, body: dict[str, Any] | None = None) -> bool:
         """Opens the session that a Hello asked for; False if the peer vanished meanwhile."""
@@ -199,10 +205,3 @@ class Listener:
             self._end(identity, "its connection is gone")
             return False
         return True
-
-
-def _without_stale_hellos(events: list[ListenerEvent]) -> list[ListenerEvent]:
-    """Of several hellos of one peer the newest. A listener that stood still finds all that were said meanwhile: the
-    sessions of the others would be void before anybody heard of them, and no Gone would tell of their end."""
-    newest = {event.peer.identity: event for event in events if isinstance(event, Hello)}
-    return [e for e in events if not isinstance(e, Hello) or e is newest[e.peer.identity]]

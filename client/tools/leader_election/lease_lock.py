@@ -90,7 +90,7 @@ class LeaseLock:
     def record_event(self, what: str) -> None:
         """Make an event of what this candidate does: ``web-0 became leader``. Raises nothing."""
         if self._recorder is not None:
-            about = Reference("coordination.k8s.io/v1", LEASES.kind, self._name, self._namespace)
+            about = Reference(LEASES.api_version, LEASES.kind, self._name, self._namespace)
             self._recorder.event(about, NORMAL, "LeaderElection", f"{self.identity} {what}")
 
     def _named(self, request: Request) -> Request:
