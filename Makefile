@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 FOR ?=
 JOBS ?= 4
 
-.PHONY: setup setup-dev run test soak check lint types layers lock clean links
+.PHONY: setup setup-dev run test test-long soak check lint types layers lock clean links
 
 links:
 	@test -d src/deltawire/common || { \
@@ -35,6 +35,11 @@ run: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+# What takes minutes: tests marked `long`, then the containers on a Docker engine (installed where there is none).
+test-long: setup-dev
+	$(BIN)/python -m pytest -m long -n 2 --dist loadgroup || test $$? -eq 5
+	deploy/container-test.sh
 
 # Kills at random under churn until SOAK_S seconds are over; SEED=N repeats a run.
 soak: setup-dev
