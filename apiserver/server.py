@@ -202,9 +202,11 @@ class ApiServer:
         resource: str = "",
         verb: str = "",
         count: int | None = None,
+        path: str = "",
+        user: str = "",
     ) -> int:
         """Make something go wrong (the kinds: `faults.plan`); the id to clear it by. Raises StatusError."""
-        fault = Fault(kind, value, resource, verb, count)
+        fault = Fault(kind, value, resource, verb, count, path, user)
         return self.call(lambda core: self._service.faults.add(fault)).id
 
     def clear_faults(self, fault_id: int = 0) -> int:

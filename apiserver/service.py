@@ -183,7 +183,7 @@ class Service:
             expired_as_http=options.expired_watch_as_http,
         )
         admin = AdminHandlers(self.core, self.requests, self.streams, self.churn, self.faults)
-        frontend = Frontend(self.core, handlers, admin, self.streams, self.gate)
+        frontend = Frontend(self.core, handlers, admin, self.streams, self.gate, self.faults)
         self._runner = web.AppRunner(
             frontend.application(), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S
         )

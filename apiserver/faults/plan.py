@@ -25,7 +25,7 @@ NO_INITIAL_END = "no-initial-end"
 REQUEST_FAULTS = {
     LATENCY: ("seconds each request waits", 1.0),
     THROTTLE: ("seconds in Retry-After of the 429", 1.0),
-    ERROR: ("the HTTP code, 500 to 599", 500.0),
+    ERROR: ("the HTTP code, 400 to 599", 500.0),
     UNAUTHORIZED: ("", 0.0),
     DROP: ("", 0.0),
 }
@@ -40,8 +40,22 @@ LATENCY_MAX_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class Came:
+    """A request as faults look at it. ``resource`` and ``verb`` are "" where it is for no resource (discovery,
+    health); ``user`` is the name that it acts for."""
+
+    resource: str
+    verb: str
+    path: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """``resource`` (``pods``, ``deployments.apps``) and ``verb`` narrow it down; "" means any.
+    """``resource`` (``pods``, ``deployments.apps``), ``verb``, ``path`` and ``user`` narrow it down; "" means any.
+
+    ``path`` is the path of a URL, or the beginning of one and ``*``. Requests that are for no resource are met
+    only by a fault with a path.
 
     ``count`` is how many requests or watches it meets before it is gone; None until it is cleared.
     """
@@ -51,6 +65,8 @@ class Fault:
     resource: str = ""
     verb: str = ""
     count: int | None = None
+    path: str = ""
+    user: str = ""
     id: int = 0
     met: int = 0
 
@@ -60,14 +76,22 @@ class Fault:
         default = (REQUEST_FAULTS | WATCH_FAULTS)[self.kind][1]
         return default if self.value is None else self.value
 
-    def matches(self, resource: str, verb: str) -> bool:
-        return self.resource in ("", resource) and self.verb in ("", verb)
+    def matches(self, came: Came) -> bool:
+        if not came.resource and not self.path:
+            return False
+        narrowed = self.resource in ("", came.resource) and self.verb in ("", came.verb)
+        return narrowed and self.user in ("", came.user) and self._is_of_path(came.path)
+
+    def _is_of_path(self, path: str) -> bool:
+        if self.path.endswith("*"):
+            return path.startswith(self.path[:-1])
+        return self.path in ("", path)
 
     def as_tree(self) -> dict[str, Any]:
         """As the admin endpoint shows it: ``left`` is None for a fault without a count."""
         left = None if self.count is None else self.count - self.met
         shown = {"id": self.id, "kind": self.kind, "value": self.amount, "met": self.met, "left": left}
-        return shown | {"resource": self.resource, "verb": self.verb}
+        return shown | {"resource": self.resource, "verb": self.verb, "path": self.path, "user": self.user}
 
 
 @dataclass
@@ -118,9 +142,9 @@ class FaultPlan:
         """True for a fault that was taken away, not one that is only used up."""
         return fault.id < self._cleared_below or fault.id in self._cleared
 
-    def take(self, kinds: tuple[str, ...], resource: str, verb: str) -> list[Fault]:
+    def take(self, kinds: tuple[str, ...], came: Came) -> list[Fault]:
         """The faults of these kinds that meet this request, oldest first; each is counted."""
-        found = [f for f in self._faults.values() if f.kind in kinds and f.matches(resource, verb)]
+        found = [f for f in self._faults.values() if f.kind in kinds and f.matches(came)]
         for fault in found:
             self.met[fault.kind] = self.met.get(fault.kind, 0) + 1
             counted = replace(fault, met=fault.met + 1)
@@ -149,8 +173,10 @@ def _check(fault: Fault) -> None:
     amount = fault.amount
     if not 0 <= amount < float("inf"):
         raise _bad(f"value: {amount} is not a number from 0 on")
-    if fault.kind == ERROR and not 500 <= amount <= 599:
-        raise _bad(f"value: {amount:g} is not an HTTP code from 500 to 599")
+    if fault.kind == ERROR and not (400 <= amount <= 599 and amount == int(amount)):
+        raise _bad(f"value: {amount:g} is not an HTTP code from 400 to 599")
+    if fault.path and not fault.path.startswith("/"):
+        raise _bad(f"path: {fault.path!r} does not begin with a slash")
     if fault.kind == LATENCY and amount > LATENCY_MAX_S:
         raise _bad(f"value: at most {LATENCY_MAX_S:g} seconds")
     if fault.kind == SLOW and amount < 1:

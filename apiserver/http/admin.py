@@ -119,6 +119,8 @@ class AdminHandlers:
             resource=self._resource(request),
             verb=query.get("verb", ""),
             count=queries.number(query, "count") if "count" in query else None,
+            path=query.get("path", ""),
+            user=query.get("user", ""),
         )
         return self._plan.add(fault).as_tree()
 

@@ -10,7 +10,8 @@ from aiohttp import web
 from deltawire.apiserver.access.gate import Gate
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.failures import method_not_allowed, status_of
-from deltawire.apiserver.http import admin, aggregated, asking, discovery
+from deltawire.apiserver.faults.plan import FaultPlan
+from deltawire.apiserver.http import admin, aggregated, asking, discovery, sabotage
 from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
 from deltawire.apiserver.http.negotiate import aggregated_version
 from deltawire.apiserver.http.paths import parse_path
@@ -36,7 +37,9 @@ class Frontend:
         admin_handlers: admin.AdminHandlers,
         streams: OpenStreams,
         gate: Gate,
+        plan: FaultPlan,
     ) -> None:
+        self._plan = plan
         self._core = core
         self._resources = resources
         self._admin = admin_handlers
@@ -76,6 +79,7 @@ class Frontend:
             return await self._admin.handle(request)
         if parsed is not None:
             return await self._resources.handle(request, parsed, user)
+        await sabotage.meet(self._plan, request, user.name)
         if request.method not in ("GET", "HEAD"):
             raise method_not_allowed()
         if path in _HEALTH:

@@ -99,7 +99,7 @@ class ResourceHandlers:
                 request.headers.get("User-Agent", ""),
             )
         )
-        await sabotage.meet(self._plan, request, resource.storage, verb)
+        await sabotage.meet(self._plan, request, user.name, resource.storage, verb)
         if resource.type.namespaced and not path.namespace and verb not in ("list", "watch"):
             if path.name:
                 raise web.HTTPNotFound(text="404 page not found")
@@ -239,6 +239,7 @@ class ResourceHandlers:
             self._stream_options(asked, options, timeout_s),
             self._streams,
             self._plan,
+            asked.user.name,
         )
         response = await open_response(asked.request)
         await stream.run(response)

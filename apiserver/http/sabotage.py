@@ -1,20 +1,37 @@
 """Carrying out the faults that meet a request before it is answered."""
 
 import asyncio
+from http import HTTPStatus
 
 from aiohttp import web
 
-from deltawire.apiserver.faults.plan import DROP, ERROR, LATENCY, REQUEST_FAULTS, THROTTLE, Fault, FaultPlan
+from deltawire.apiserver.faults.plan import (
+    DROP,
+    ERROR,
+    LATENCY,
+    REQUEST_FAULTS,
+    THROTTLE,
+    Came,
+    Fault,
+    FaultPlan,
+)
 from deltawire.common.errors import StatusError
 
 _KINDS = tuple(REQUEST_FAULTS)
 
 
-async def meet(plan: FaultPlan, request: web.Request, resource: str, verb: str) -> None:
-    """Wait, fail or hang up, as the plan has it. Raises StatusError 401, 429, 5xx, and ConnectionResetError."""
+# The reason that a real server gives with a code; others by HTTP's name.
+_REASONS = {
+    400: "BadRequest", 409: "Conflict", 410: "Expired", 422: "Invalid", 429: "TooManyRequests",
+    500: "InternalError", 503: "ServiceUnavailable", 504: "Timeout",
+}  # fmt: skip
+
+
+async def meet(plan: FaultPlan, request: web.Request, user: str, resource: str = "", verb: str = "") -> None:
+    """Wait, fail or hang up, as the plan has it. Raises StatusError 4xx, 5xx, and ConnectionResetError."""
     if not plan.faults:
         return
-    found = plan.take(_KINDS, resource, verb)
+    found = plan.take(_KINDS, Came(resource, verb, request.path, user))
     for fault in found:
         if fault.kind == LATENCY:
             await asyncio.sleep(fault.amount)
@@ -39,6 +56,12 @@ def _failure(fault: Fault) -> StatusError:
         )
     if fault.kind == ERROR:
         code = int(fault.amount)
-        reason = {503: "ServiceUnavailable", 504: "Timeout"}.get(code, "InternalError")
-        return StatusError(code, reason, "an error on the server, made on purpose")
+        return StatusError(code, _reason(code), "an error on the server, made on purpose")
     return StatusError(401, "Unauthorized", "Unauthorized")
+
+
+def _reason(code: int) -> str:
+    if code in _REASONS:
+        return _REASONS[code]
+    known = {status.value: status.name for status in HTTPStatus}
+    return known.get(code, "Unknown").title().replace("_", "")

@@ -22,6 +22,7 @@ from deltawire.apiserver.faults.plan import (
     NO_INITIAL_END,
     SLOW,
     WATCH_FAULTS,
+    Came,
     Fault,
     FaultPlan,
 )
@@ -134,8 +135,10 @@ class WatchStream:
         options: StreamOptions,
         streams: OpenStreams,
         plan: FaultPlan,
+        user: str,
     ) -> None:
         self.storage = resource.storage
+        self._came = Came(resource.storage, "watch", request.path, user)
         self.window = cursor.window
         self._plan = plan
         # The faults that met this watch, by kind, and the events it may still send before it is cut.
@@ -255,7 +258,7 @@ class WatchStream:
         self._faults_seen = self._plan.changes
         self._faults = {k: f for k, f in self._faults.items() if not self._plan.is_cleared(f)}
         wanted = tuple(kind for kind in WATCH_FAULTS if kind not in self._faults)
-        for fault in self._plan.take(wanted, self.storage, "watch"):
+        for fault in self._plan.take(wanted, self._came):
             self._faults.setdefault(fault.kind, fault)
         cut = self._faults.get(CUT)
         if cut is None:

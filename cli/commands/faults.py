@@ -44,12 +44,17 @@ def set_(
     count: Annotated[
         int | None, typer.Option(metavar="N", help="Only the next N requests; default: until it is cleared.")
     ] = None,
+    path: Annotated[
+        str, typer.Option(metavar="PATH", help="Only this path of a URL; a * at its end: all that begin so.")
+    ] = "",
+    user: Annotated[str, typer.Option(metavar="NAME", help="Only requests of this user.")] = "",
     kubeconfig: KubeconfigOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
 ) -> int:
     """Set a fault, and print its number."""
     asked = {"kind": kind, "value": value, "resource": resource, "verb": verb, "count": count}
+    asked |= {"path": path, "user": user}
     made = _ask("POST", asked, kubeconfig, config, store)
     sys.stdout.write(f"{made['id']}\n")
     return 0
@@ -63,10 +68,10 @@ def list_(
     """List the faults that are set, and how many requests each has met."""
     from deltawire.cli.output.table import align
 
-    rows = [["ID", "KIND", "VALUE", "RESOURCE", "VERB", "MET", "LEFT"]]
+    rows = [["ID", "KIND", "VALUE", "RESOURCE", "VERB", "PATH", "USER", "MET", "LEFT"]]
     for fault in _ask("GET", {}, kubeconfig, config, store)["faults"]:
         left = "-" if fault["left"] is None else str(fault["left"])
-        narrowed = [fault["resource"] or "*", fault["verb"] or "*"]
+        narrowed = [fault[name] or "*" for name in ("resource", "verb", "path", "user")]
         rows.append([str(fault["id"]), fault["kind"], f"{fault['value']:g}", *narrowed, str(fault["met"]), left])
     if len(rows) == 1:
         sys.stderr.write("No faults.\n")

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from deltawire.apiserver.server import ApiServer
-from tests.support.servers import WatchLines, ask, eventually
+from tests.support.servers import ServerFactory, WatchLines, ask, eventually
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 ADMIN = "/_deltawire/faults"
@@ -40,7 +40,14 @@ def test_a_throttled_client_is_told_when_to_come_back(api_server: ApiServer) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "code"), [("error", None, 500), ("error", 503, 503), ("unauthorized", None, 401)]
+    ("kind", "value", "code"),
+    [
+        ("error", None, 500),
+        ("error", 503, 503),
+        ("error", 403, 403),
+        ("error", 410, 410),
+        ("unauthorized", None, 401),
+    ],
 )
 def test_a_failing_server_answers_with_a_status(
     api_server: ApiServer, kind: str, value: float | None, code: int
@@ -49,6 +56,23 @@ def test_a_failing_server_answers_with_a_status(
     failed = get(api_server)
     assert (failed.status_code, failed.json()["code"]) == (code, code)
     assert get(api_server).status_code == 200
+
+
+def test_a_fault_of_a_path_meets_that_path_only_also_where_no_resource_is(api_server: ApiServer) -> None:
+    api_server.fault("error", 403, path="/api/v1/namespaces/kube-system")
+    api_server.fault("error", 404, path="/apis*")
+    codes = [get(api_server, p).status_code for p in ("/api/v1/namespaces/kube-system", "/apis", MAPS, "/api")]
+    assert codes == [403, 404, 200, 200]
+
+
+def test_a_fault_of_a_user_meets_nobody_else(api_server_factory: ServerFactory) -> None:
+    server = api_server_factory(tokens=("one",))
+    headers = {"Authorization": "Bearer one"}
+    server.fault("error", 403, user="somebody-else")
+    assert requests.get(server.url + MAPS, headers=headers, timeout=20).status_code == 200
+    server.fault("error", 403, user="kubernetes-admin")
+    refused = requests.get(server.url + MAPS, headers=headers, timeout=20)
+    assert (refused.status_code, refused.json()["reason"]) == (403, "Forbidden")
 
 
 def test_a_failed_write_has_written_nothing(api_server: ApiServer) -> None:

@@ -3,14 +3,14 @@
 import pytest
 
 from deltawire.apiserver.core.api import ApiCore
-from deltawire.apiserver.faults.plan import FAULTS_MAX, Fault, FaultPlan
+from deltawire.apiserver.faults.plan import FAULTS_MAX, Came, Fault, FaultPlan
 from deltawire.common.errors import StatusError
 
 ALL = ("error", "latency")
 
 
 def met(plan: FaultPlan, resource: str = "pods", verb: str = "list") -> list[str]:
-    return [fault.kind for fault in plan.take(ALL, resource, verb)]
+    return [fault.kind for fault in plan.take(ALL, Came(resource, verb))]
 
 
 def test_a_fault_meets_its_resource_and_verb_only() -> None:
@@ -19,7 +19,23 @@ def test_a_fault_meets_its_resource_and_verb_only() -> None:
     assert met(plan) == ["error"]
     assert met(plan, resource="nodes") == []
     assert met(plan, verb="get") == []
-    assert plan.take(("latency",), "pods", "list") == []
+    assert plan.take(("latency",), Came("pods", "list")) == []
+
+
+def test_a_fault_meets_its_path_or_what_begins_so_and_its_user() -> None:
+    plan = FaultPlan()
+    one, below, user = Fault("error", path="/a/b"), Fault("error", path="/a/*"), Fault("error", user="ada")
+    for fault in (one, below, user):
+        plan.add(fault)
+
+    def found(path: str, name: str = "bob", resource: str = "pods") -> list[tuple[str, str]]:
+        return [(f.path, f.user) for f in plan.take(ALL, Came(resource, "get", path, name))]
+
+    assert found("/a/b") == [("/a/b", ""), ("/a/*", "")]
+    assert found("/a/b/c") == [("/a/*", "")]
+    assert found("/b", "ada") == [("", "ada")]
+    # What is for no resource is met only where its path is named.
+    assert found("/a/x", "ada", resource="") == [("/a/*", "")]
 
 
 def test_a_counted_fault_is_gone_when_it_is_used_up() -> None:
@@ -56,7 +72,10 @@ def test_whoever_listens_hears_of_changes() -> None:
     "fault",
     [
         Fault("explode"),
-        Fault("error", 404),
+        Fault("error", 399),
+        Fault("error", 600),
+        Fault("error", 404.5),
+        Fault("error", path="api"),
         Fault("latency", -1),
         Fault("latency", float("nan")),
         Fault("latency", float("inf")),
