@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
-from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener, ListenerEvent
+from deltawire.common.wire.listener import Arrived, Ending, Gone, Hello, Listener, ListenerEvent
 from deltawire.common.wire.session import Peer
 from deltawire.informer.events import Event
 from deltawire.informer.group_state import EVERY, LATEST, KnownReplica
@@ -25,9 +25,13 @@ _GROUP_BYTES_MAX = 63
 # A thousand years: what is longer is no time.
 _LONG_S = 3.2e10
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-# How a session ends when the process lives on (common.wire.listener).
-_ALIVE = ("said hello again", "messages between us were lost")
-_LEFT = "it has left"
+# A replica whose session ended without its death comes back and names the calls that it is in.
+_DEPARTURES = {
+    Ending.LOST: Departure.DIED,
+    Ending.AGAIN: Departure.SESSION,
+    Ending.RESET: Departure.SESSION,
+    Ending.LEFT: Departure.LEFT,
+}
 
 
 class HandlerHello(msgspec.Struct, frozen=True):
@@ -175,7 +179,7 @@ class HandlersLink:
         log.info("handler %s is gone: %s", event.peer.name, event.reason)
         for name in hello.informers:
             for shard in self._informers[name].shards.values():
-                shard.leave(hello.group, replica.identity, event.reason, _departure(event.reason))
+                shard.leave(hello.group, replica.identity, event.reason, _DEPARTURES[event.how])
         self._synced = {told for told in self._synced if told[0] != replica.identity}
         self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
 
@@ -186,7 +190,7 @@ class HandlersLink:
             self._query(peer, body)
         elif kind == "bye":
             if self.listener is not None:
-                self.listener.let_go(peer, _LEFT)
+                self.listener.let_go(peer, "it has left")
         else:
             raise ProtocolError("this kind of message is unknown here")
 
@@ -263,12 +267,6 @@ class HandlersLink:
                     if told not in self._synced and self.listener is not None:
                         self._synced.add(told)
                         self.listener.send(identity, "synced", shard.informer, shard.number)
-
-
-def _departure(reason: str) -> Departure:
-    if reason == _LEFT:
-        return Departure.LEFT
-    return Departure.SESSION if reason.startswith(_ALIVE) else Departure.DIED
 
 
 def _place(replica: Replica, shard: Shard) -> tuple[bytes, str, int]:

@@ -3,6 +3,7 @@
 import logging
 import secrets
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import zmq
@@ -37,12 +38,27 @@ class Arrived:
     body: list[Any]
 
 
+class Ending(Enum):
+    """How a session ended, for those who hold something of the peer's.
+
+    ``LOST``: the process is dead, silent, or does not read: nothing more is to be expected of it. ``AGAIN``: it has
+    said hello again. ``RESET``: it lives and was told to say hello again, since messages were lost or broke the
+    rules. ``LEFT``: it said goodbye (`Listener.let_go`).
+    """
+
+    LOST = "lost"
+    AGAIN = "again"
+    RESET = "reset"
+    LEFT = "left"
+
+
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The peer's session ended: it died, fell silent, vanished, or must say hello again."""
+    """The peer's session ended; ``how`` decides what follows, ``reason`` is for people."""
 
     peer: Peer
     reason: str
+    how: Ending = Ending.LOST
 
 
 ListenerEvent = Hello | Arrived | Gone
@@ -101,12 +117,12 @@ class Listener:
     def reset(self, peer: Peer, reason: str) -> None:
         """Ends a session whose peer broke the rules; it must say hello again. A Gone follows."""
         session = peer.counter.session if peer.counter else 0
-        self._end(peer.identity, reason)
+        self._end(peer.identity, reason, Ending.RESET)
         self._answer(peer.identity, pack("reset", session, 0))
 
     def let_go(self, peer: Peer, reason: str) -> None:
         """Ends the session of a peer that has said goodbye. A Gone follows."""
-        self._end(peer.identity, reason)
+        self._end(peer.identity, reason, Ending.LEFT)
 
     def send(self, identity: bytes, kind: str, *body: Any) -> bool:
         """Sends to a peer with a session; False if there is none (any more): a Gone was or will be reported.
@@ -161,11 +177,11 @@ class Listener:
         if peer is None:
             self._reject(identity, "a hello that breaks the rules")
             return None
-        self._end(identity, "said hello again")
+        self._end(identity, "said hello again", Ending.AGAIN)
         return Hello(peer)
 
     def _void(self, identity: bytes, session: int) -> None:
-        self._end(identity, "messages between us were lost")
+        self._end(identity, "messages between us were lost", Ending.RESET)
         self._answer(identity, pack("reset", session, 0))
 
     def _reject(self, identity: bytes, reason: str) -> None:
@@ -179,10 +195,10 @@ class Listener:
         gone, self._gone = self._gone, []
         return gone
 
-    def _end(self, identity: bytes, reason: str) -> None:
+    def _end(self, identity: bytes, reason: str, how: Ending = Ending.LOST) -> None:
         peer = self._sessions.end(identity)
         if peer is not None:
-            self._gone.append(Gone(peer, reason))
+            self._gone.append(Gone(peer, reason, how))
 
     def _answer(self, identity: bytes, data: bytes) -> bool:
         """As `_transmit`, for what no credit bounds: whoever lets such answers pile up is given up, not we."""

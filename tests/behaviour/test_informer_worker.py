@@ -383,3 +383,16 @@ def test_a_held_call_that_ends_before_its_shard_opens_is_over(rig: Rig) -> None:
     assert (group()["in_flight"], group()["pending"]) == (0, 0)
     broker.pop(("U", "a/k", "u1", "101"))
     rig.until(lambda: len(replica.events()) > 1, "the next event of the key")
+
+
+def test_a_replica_that_must_say_hello_again_lives_and_what_it_held_has_not_failed(rig: Rig) -> None:
+    worker = rig.start()
+    broker, replica = rig.broker(), rig.replica()
+    broker.open()
+    broker.list("100", ("a/k", "u1", "50"))
+    rig.until(replica.events, "the event")
+    replica.link.send("acks", "no list of acks")
+    rig.until(lambda: worker.status()["malformed"] == 1, "the malformed message to be found")
+    rig.until(lambda: worker.status()["groups"]["g"][PODS]["failed"] == 0, "no failure")
+    rig.until(lambda: len(replica.events()) > 1, "the event to come again")
+    assert worker.status()["groups"]["g"][PODS]["failed"] == 0

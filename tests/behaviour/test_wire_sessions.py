@@ -221,3 +221,50 @@ def test_only_a_process_seen_here_is_called_dead():
     assert is_known_dead(me.pid, me.started - 1, me.host), "the pid was used again"
     assert not is_known_dead(me.pid, me.started - 1, "elsewhere")
     assert not is_known_dead(me.pid, 0, me.host)
+
+
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [
+        (
+            lambda listener, link: listener.reset(peer_of(listener), "a rule was broken"),
+            listeners.Ending.RESET,
+        ),
+        (lambda listener, link: listener.let_go(peer_of(listener), "goodbye"), listeners.Ending.LEFT),
+        (lambda listener, link: skip_a_number(link), listeners.Ending.RESET),
+        (lambda listener, link: say_hello_again(link), listeners.Ending.AGAIN),
+    ],
+    ids=["reset", "let-go", "a-gap-in-the-numbers", "hello-again"],
+)
+def test_how_a_session_ended_is_a_value(pair, end, how):
+    link = pair.link()
+    pair.until(has(links.Opened))
+    end(pair.listener, link)
+    pair.until(lambda _: any(isinstance(e, listeners.Gone) for e in pair.heard))
+    gone = next(e for e in pair.heard if isinstance(e, listeners.Gone))
+    assert gone.how is how
+
+
+def test_a_vanished_or_silent_peer_is_lost(context, endpoint):
+    with contextlib.closing(Pair(context, endpoint, silent_s=0.1)) as pair:
+        silent = pair.link()
+        pair.until(has(links.Opened))
+        pair.links.remove(silent)
+        pair.until(lambda _: any(isinstance(e, listeners.Gone) for e in pair.heard))
+        silent.close()
+        gone = next(e for e in pair.heard if isinstance(e, listeners.Gone))
+        assert gone.how is listeners.Ending.LOST
+
+
+def peer_of(listener):
+    (peer,) = listener.peers
+    return peer
+
+
+def skip_a_number(link):
+    link.socket.send(pack("ack", link.session, 7, 1))
+
+
+def say_hello_again(link):
+    me = link.identity
+    link.socket.send(pack("hello", 0, 0, me.role, me.name, me.nonce, me.pid, me.started, me.host, {}))
