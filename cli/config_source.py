@@ -21,6 +21,7 @@ from deltawire.common.config.schema import (
     Subscription,
 )
 from deltawire.common.errors import ConfigError, DeltawireError
+from deltawire.common.home import expanded
 from deltawire.common.meta.resources import find
 
 DEFAULT_FILE = Path("deltawire.yaml")
@@ -154,13 +155,13 @@ def effective(config: Config) -> Config:
 def _absolute(handler: HandlerProcess) -> HandlerProcess:
     if handler.run is None or not (handler.run.endswith(".py") or "/" in handler.run):
         return handler
-    return msgspec.structs.replace(handler, run=str(Path(handler.run).expanduser().resolve()))
+    return msgspec.structs.replace(handler, run=str(expanded(handler.run).resolve()))
 
 
 def _absolute_cluster(cluster: Cluster) -> Cluster:
     if cluster.kubeconfig is None:
         return cluster
-    return msgspec.structs.replace(cluster, kubeconfig=str(Path(cluster.kubeconfig).expanduser().resolve()))
+    return msgspec.structs.replace(cluster, kubeconfig=str(expanded(cluster.kubeconfig).resolve()))
 
 
 def _is_namespaced(resource: str) -> bool:

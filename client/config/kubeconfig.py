@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from deltawire.common.errors import ConfigError
+from deltawire.common.home import expanded
 
 KUBECONFIG_BYTES_MAX = 16 * 1024 * 1024
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -141,11 +142,8 @@ class Placed(Generic[E]):
         return f"{self.file}: {self.path}.{key}" if key else f"{self.file}: {self.path}"
 
     def resolve(self, path: str) -> str:
-        """``path`` as seen from the file; ``~`` is the home folder. Raises ConfigError for an unknown ``~user``."""
-        try:
-            return str(self.file.parent / Path(path).expanduser()) if path else ""
-        except RuntimeError:
-            raise ConfigError(f"the home folder in {path!r} is not known", path=self.where()) from None
+        """``path`` as seen from the file; ``~`` is the home folder. Raises ConfigError where it is not known."""
+        return str(self.file.parent / expanded(path, where=self.where())) if path else ""
 
 
 @dataclass(frozen=True, slots=True)

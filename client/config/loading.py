@@ -15,6 +15,7 @@ from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.effective import effective
 from deltawire.client.config.overrides import NO_OVERRIDES, Overrides
 from deltawire.common.errors import ConfigError
+from deltawire.common.home import expanded, home_folder
 
 
 def load(
@@ -32,16 +33,15 @@ def load(
     ``kubeconfig`` is one file that must exist. ``env`` and ``home`` are the process' own by default.
     """
     env = os.environ if env is None else env
-    home_file = (home or Path.home()) / ".kube" / "config"
-    listed = [Path(name).expanduser() for name in env.get("KUBECONFIG", "").split(os.pathsep) if name]
     if kubeconfig:
-        found, source = _read([Path(kubeconfig).expanduser()]), f"the given kubeconfig {kubeconfig}"
+        found, source = _read([expanded(kubeconfig, env=env)]), f"the given kubeconfig {kubeconfig}"
         why = "a given kubeconfig comes before everything else"
-    elif listed:
-        found = _read(listed)
+    elif listed := [name for name in env.get("KUBECONFIG", "").split(os.pathsep) if name]:
+        found = _read([expanded(name, where="$KUBECONFIG", env=env) for name in listed])
         source = f"$KUBECONFIG ({os.pathsep.join(str(file) for file in found.files)})"
         why = "no kubeconfig is given, and $KUBECONFIG is set"
     elif context:
+        home_file = _home_file(home, env)
         found, source = _read([home_file]), str(home_file)
         why = "a context is given, and neither a kubeconfig nor $KUBECONFIG"
     elif pod.is_possible(env, service_account):
@@ -49,16 +49,33 @@ def load(
             pod.in_cluster(env, namespace=namespace or "", folder=service_account), overrides
         )
     else:
-        if not home_file.exists():
-            raise ConfigError(
-                f"no cluster to talk to: no kubeconfig is given, $KUBECONFIG is not set, this is not a pod "
-                f"with a service account, and there is no {home_file}",
-                hint="give a kubeconfig, or try the embedded API server with --embedded",
-            )
-        found, source = _read([home_file]), str(home_file)
+        found, source = _of_home(home, env)
         why = "nothing is given, $KUBECONFIG is not set, and this is no pod with a service account"
     return effective(
         found, source=source, why=why, context=context or "", namespace=namespace or "", overrides=overrides
+    )
+
+
+def _home_file(home: Path | None, env: Mapping[str, str]) -> Path:
+    """Where a kubeconfig is looked for that nobody named. Raises ConfigError where no home folder is known."""
+    return (home or home_folder(env)) / ".kube" / "config"
+
+
+def _of_home(home: Path | None, env: Mapping[str, str]) -> tuple[files.Kubeconfig, str]:
+    """The home file where there is nothing else, and its name. The ConfigError says where was looked."""
+    try:
+        file = _home_file(home, env)
+    except ConfigError as error:
+        missing = error.message
+    else:
+        try:
+            return files.read(file), str(file)
+        except FileNotFoundError:
+            missing = f"there is no {file}"
+    raise ConfigError(
+        f"no cluster to talk to: no kubeconfig is given, $KUBECONFIG is not set, this is not a pod "
+        f"with a service account, and {missing}",
+        hint="give a kubeconfig, or try the embedded API server with --embedded",
     )
 
 

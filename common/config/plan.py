@@ -12,6 +12,7 @@ import msgspec
 from deltawire.common.config.load import canonical
 from deltawire.common.config.schema import Cluster, Config, HandlerProcess, Informer, Subscription
 from deltawire.common.errors import ConfigError
+from deltawire.common.home import expanded
 from deltawire.common.meta.keys import rendezvous_rank
 from deltawire.common.meta.units import parse_bytes, parse_duration_s
 
@@ -113,13 +114,13 @@ class Plan:
 
     @cached_property
     def store_dir(self) -> Path:
-        return Path(self.config.store.dir).expanduser().resolve()
+        return expanded(self.config.store.dir, where="store.dir").resolve()
 
     @cached_property
     def runtime_dir(self) -> Path:
         """The private folder of sockets: short, since a unix socket's path ends at 107 bytes."""
         if self.config.runtime.dir:
-            return Path(self.config.runtime.dir).expanduser().resolve()
+            return expanded(self.config.runtime.dir, where="runtime.dir").resolve()
         base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
         digest = hashlib.sha256(os.fsencode(self.store_dir)).hexdigest()[:12]
         return Path(base) / f"deltawire-{os.getuid()}-{digest}"

@@ -1,5 +1,8 @@
 import pickle
+import pwd
+import re
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -132,3 +135,69 @@ def test_a_pod_without_ca_and_namespace_files_still_works(tmp_path: Path):
     (tmp_path / "token").write_text("t")
     found = in_cluster(POD, folder=tmp_path)
     assert (found.ca_file, found.namespace) == ("", "default")
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process without $HOME whose user is not in the password file."""
+
+    def unknown(uid: int) -> NoReturn:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+@pytest.mark.parametrize("how", ["given", "variable", "pod"])
+def test_no_home_folder_is_needed_where_nothing_lies_in_it(
+    homeless: None, tmp_path: Path, account: Path, how: str
+):
+    file = str(kubeconfig(tmp_path / "k", "there"))
+    arguments = {
+        "given": {"kubeconfig": file, "env": POD},
+        "variable": {"env": {**POD, "KUBECONFIG": file}},
+        "pod": {"env": POD},
+    }[how]
+    found = load(**arguments, service_account=account)
+    assert found.host == ("https://10.0.0.1:443" if how == "pod" else "https://there")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"env": {}}, "no cluster to talk to"),
+        ({"env": {}, "context": "a"}, "no home folder is known"),
+        ({"env": {}, "kubeconfig": "~/config"}, "'~/config': no home folder is known"),
+        ({"env": {"KUBECONFIG": "~/a:/b"}}, r"\$KUBECONFIG: '~/a': no home folder is known"),
+        ({"env": {"HOME": ""}, "context": "a"}, "no home folder is known"),
+        ({"env": {}, "kubeconfig": "~nobody-of-that-name/config"}, "'~nobody-of-that-name/config' is not known"),
+    ],
+)
+def test_a_home_folder_that_is_needed_and_not_known_is_one_clear_error(
+    homeless: None, tmp_path: Path, arguments: dict[str, Any], place: str
+):
+    with pytest.raises(ConfigError, match=place) as found:
+        load(**arguments, service_account=tmp_path)
+    assert "\n" not in str(found.value)
+
+
+def test_every_path_of_the_project_asks_for_a_home_folder_in_one_place():
+    root = Path(__file__).parents[3]
+    rooms = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "reflector", "src/deltawire")
+    asking = {
+        str(path.relative_to(root))
+        for room in rooms
+        for path in (root / room).rglob("*.py")
+        if re.search(r"\bexpanduser\(|Path\.home\(|\bgetpass\b|\bgetpwuid\(", path.read_text())
+    }
+    assert asking == {"common/home.py"}
+
+
+def test_a_home_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refused(self: Path, *_: Any) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(ConfigError, match=r"/\.kube/config: cannot be read: Permission denied"):
+        load(env={"HOME": str(tmp_path)}, service_account=tmp_path)
