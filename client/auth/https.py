@@ -1,17 +1,20 @@
 """Small requests to an identity provider: https only, one answer in memory, no retries."""
 
+import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
-import requests.utils
 import urllib3
 import urllib3.exceptions
 
 from deltawire.client.auth.tls import ssl_context_of
 from deltawire.client.config.client_config import ClientConfig, without_userinfo
 from deltawire.client.config.identity import OidcProvider
-from deltawire.common.errors import CredentialsError
+from deltawire.client.config.proxies import proxy_for
+from deltawire.common.errors import ConfigError, CredentialsError
 
 TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 1024 * 1024
@@ -45,12 +48,7 @@ def fetcher(provider: OidcProvider) -> Fetch:
             raise CredentialsError(
                 f"the identity provider's URL {shown} is not https: no token is sent there"
             )
-        proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
-        pool = (
-            urllib3.ProxyManager(proxy, ssl_context=context)
-            if proxy
-            else urllib3.PoolManager(ssl_context=context)
-        )
+        pool = _pool(proxy_for(url, os.environ), context)
         try:
             response = pool.request(
                 method,
@@ -75,6 +73,26 @@ def fetcher(provider: OidcProvider) -> Fetch:
         return found
 
     return fetch
+
+
+def _pool(proxy: str, context: ssl.SSLContext) -> urllib3.PoolManager:
+    """Connections straight there, or through ``proxy``. Raises ConfigError where the package for SOCKS is missing."""
+    if not proxy:
+        return urllib3.PoolManager(ssl_context=context)
+    if proxy.startswith("socks"):
+        try:
+            from urllib3.contrib.socks import SOCKSProxyManager
+        except ImportError:
+            raise ConfigError(
+                "a SOCKS proxy is set, and the package for it is not installed",
+                path="the environment",
+                hint="pip install PySocks, or use an http proxy",
+            ) from None
+        return SOCKSProxyManager(proxy, ssl_context=context)
+    user = urlsplit(proxy)
+    pair = f"{unquote(user.username or '')}:{unquote(user.password or '')}"
+    headers = urllib3.make_headers(proxy_basic_auth=pair) if user.username else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=context)
 
 
 def _cause(error: BaseException) -> str:

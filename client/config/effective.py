@@ -8,11 +8,13 @@ from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.identity import NOBODY_ELSE
 from deltawire.client.config.kubeconfig import ClusterEntry, E, Kubeconfig, Placed
 from deltawire.client.config.overrides import NO_OVERRIDES, Overrides
+from deltawire.client.config.proxies import normal
 from deltawire.common.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-_PROXY_SCHEMES = ("http://", "https://", "socks5://")
+# Narrower than the environment's: client-go accepts no socks5h here.
+_PROXY_SCHEMES = ("http", "https", "socks5")
 
 
 def effective(
@@ -67,10 +69,13 @@ def _server(cluster: Placed[ClusterEntry]) -> dict[str, Any]:
     entry = cluster.entry
     if not entry.server:
         raise ConfigError("the cluster has no server", path=cluster.where("server"))
-    if entry.proxy_url and not entry.proxy_url.startswith(_PROXY_SCHEMES):
-        raise ConfigError(
-            f"a proxy's URL begins with {', '.join(_PROXY_SCHEMES)}", path=cluster.where("proxy-url")
-        )
+    if entry.proxy_url:
+        if entry.proxy_url.partition("://")[0].lower() not in _PROXY_SCHEMES or "://" not in entry.proxy_url:
+            raise ConfigError(
+                f"a proxy's URL begins with {', '.join(f'{s}://' for s in _PROXY_SCHEMES)}",
+                path=cluster.where("proxy-url"),
+            )
+        normal(entry.proxy_url, cluster.where("proxy-url"))
     ca_data = users.decoded(cluster, "certificate-authority-data", entry.certificate_authority_data)
     has_trust = bool(ca_data or entry.certificate_authority or entry.insecure_skip_tls_verify)
     host = entry.server

@@ -5,8 +5,8 @@ cookies, no CA from REQUESTS_CA_BUNDLE, no address of another host with our cred
 """
 
 import http.cookiejar
-import ipaddress
 import logging
+import os
 import socket
 import ssl
 import sys
@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 
 import requests
 import requests.adapters
-import requests.utils
 import urllib3
 
 from deltawire.client.auth.credentials import Credentials
 from deltawire.client.auth.impersonation import headers_of
 from deltawire.client.auth.tls_source import TlsSource, TlsState
 from deltawire.client.config.client_config import ClientConfig
+from deltawire.client.config.proxies import normal, proxy_for
 from deltawire.common.clock import Clock
 from deltawire.common.errors import ConfigError
 
@@ -202,15 +202,16 @@ class PinnedAdapter(requests.adapters.HTTPAdapter):
 
 
 def proxies_of(config: ClientConfig) -> Mapping[str, str]:
-    """Proxy by scheme: the configuration's, else the environment's (NO_PROXY heeded), none for loopback.
+    """Proxy by scheme: the configuration's, else the environment's.
 
-    Raises ConfigError for a SOCKS proxy where the package for it is missing.
+    Raises ConfigError for what is no proxy, and for a SOCKS proxy where the package for it is missing.
     """
-    found: Mapping[str, str] = {}
     if config.proxy_url:
-        found = {"http": config.proxy_url, "https": config.proxy_url}
-    elif not is_loopback(urlsplit(config.host).hostname or ""):
-        found = requests.utils.get_environ_proxies(config.host)
+        used = normal(config.proxy_url, config.source)
+        found = {"http": used, "https": used}
+    else:
+        used = proxy_for(config.host, os.environ)
+        found = {urlsplit(config.host).scheme.lower(): used} if used else {}
     if any(url.startswith("socks") for url in found.values()) and find_spec("socks") is None:
         raise ConfigError(
             "a SOCKS proxy is set, and the package for it is not installed",
@@ -218,12 +219,3 @@ def proxies_of(config: ClientConfig) -> Mapping[str, str]:
             hint="pip install PySocks, or use an http proxy",
         )
     return found
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Protocol
 
 from deltawire.client.rest.client import RESTClient
@@ -10,7 +11,7 @@ from deltawire.client.rest.failures import status_error, transport_error
 from deltawire.client.rest.request import Request
 from deltawire.client.rest.upgrade import Upgrade
 from deltawire.client.transport.tls_socket import wrapping
-from deltawire.common.errors import TransportError
+from deltawire.common.errors import ConfigError, TransportError
 
 # As client-go: a ping each 5 s, and 12 of them unanswered are the end (semantics §28.3).
 PING_INTERVAL_S = 5.0
@@ -88,8 +89,8 @@ class WebSocket:
 def open_websocket(client: RESTClient, request: Request, protocols: Sequence[str]) -> WebSocket:
     """A WebSocket for ``request``, in the first of ``protocols`` that the server speaks.
 
-    Raises StatusError where the server refuses, TransportError where it cannot be reached or does not speak
-    any of the protocols. A 401 is tried once more with fresh credentials.
+    Raises StatusError where the server refuses, TransportError where it cannot be reached or does not speak any of
+    the protocols, ConfigError for a SOCKS proxy without its package. A 401 is tried once more with fresh credentials.
     """
 
     def open(upgrade: Upgrade) -> WebSocket:
@@ -104,6 +105,11 @@ def _open(upgrade: Upgrade, protocols: Sequence[str]) -> WebSocket:
     from websockets.sync.client import connect
     from websockets.typing import Subprotocol
 
+    if upgrade.proxy.startswith("socks") and find_spec("python_socks") is None:
+        raise ConfigError(
+            f"{upgrade.path} goes through a SOCKS proxy, and the package for it is not installed",
+            hint="pip install python-socks, or use an http proxy",
+        )
     closing = contextlib.ExitStack()
     try:
         connection = closing.enter_context(
