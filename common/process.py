@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from deltawire.common import logs
+from deltawire.common import beats, logs
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import DeltawireError
@@ -90,6 +90,7 @@ def run_role(role: str, make_role: Callable[[RoleArguments, Plan], Role], argume
     every process of the group, and then the supervisor decides what it means.
     """
     supervised = arguments.supervised
+    watched = beats.of_process()
     logs.set_up(arguments.name_of(role), level=arguments.log_level)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*_GC_THRESHOLD)
@@ -99,7 +100,9 @@ def run_role(role: str, make_role: Callable[[RoleArguments, Plan], Role], argume
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN if supervised else lambda *_: stop.set())
     try:
-        return make_role(arguments, Plan(load(arguments.config))).run(stop)
+        plan = Plan(load(arguments.config))
+        watched.terms(plan.hang_after_s, plan.drain_deadline_s)
+        return make_role(arguments, plan).run(stop)
     except DeltawireError as error:
         log.error("%s", error)
         return error.exit_code

@@ -83,6 +83,7 @@ class _Process:
     due_s: float = 0.0
     ready_at_s: float | None = None
     restarts: int = 0
+    hung: int = 0
     starts: int = 0
     quick_failures: int = 0
     condemned_for: str = ""
@@ -137,6 +138,10 @@ class Machine:
 
     def restarts(self, name: str) -> int:
         return self._processes[name].restarts
+
+    def hung(self, name: str) -> int:
+        """How often the process was killed because it hung."""
+        return self._processes[name].hung
 
     def last_end(self, name: str) -> str:
         """How the process ended the last time, in words; "" if it never did."""
@@ -217,6 +222,15 @@ class Machine:
             return []
         process.condemned_for = why
         return [Signal(name, signal.SIGKILL)]
+
+    def on_hung(self, name: str, why: str) -> list[Action]:
+        """Its main loop stands still: kill and replace it, unless it is about to end anyway. ``why`` as in `condemn`."""
+        process = self._processes[name]
+        if process.phase is Phase.STOPPING or self.is_draining:
+            return []
+        actions = self.condemn(name, why)
+        process.hung += len(actions)
+        return actions
 
     def drain(self, now_s: float) -> list[Action]:
         """Stop everything in order. A second call changes nothing."""

@@ -1,4 +1,4 @@
-"""The processes themselves: starting them, hearing of their end, their output, memory and CPU."""
+"""The processes themselves: starting them, hearing of their end, their beats, output, memory and CPU."""
 
 import contextlib
 import os
@@ -7,8 +7,10 @@ import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
+from deltawire.common import beats
 from deltawire.common.process import usage_of
 
 # Bytes read from one pipe in one turn: a process that prints without end does not keep the loop from the rest.
@@ -17,6 +19,7 @@ READ_BYTES = 64 * 1024
 LINE_BYTES_MAX = 16 * 1024
 # What is kept of a process' stderr to say why it ended.
 WORDS_KEPT = 20
+_STATES = {"R": "running", "S": "sleeping", "D": "waiting for a disk", "T": "stopped", "t": "being traced"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class _Running:
     process: "subprocess.Popen[bytes]"
     out: _Pipe
     err: _Pipe
+    beats: _Pipe
 
 
 class Processes:
@@ -86,16 +90,26 @@ class Processes:
     def start(self, name: str) -> int:
         """Start the process in a group of its own and return its pid."""
         command = self._commands[name]
-        process = subprocess.Popen(
-            list(command.argv),
-            env={**os.environ, **command.env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        heard, beat = os.pipe()
+        try:
+            process = subprocess.Popen(
+                list(command.argv),
+                env={**os.environ, **command.env, beats.VARIABLE: str(beat)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                pass_fds=(beat,),
+            )
+        except BaseException:
+            os.close(heard)
+            raise
+        finally:
+            os.close(beat)
         assert process.stdout is not None and process.stderr is not None  # noqa: S101  # both are PIPE
-        running = _Running(process, _Pipe(process.stdout), _Pipe(process.stderr))
+        running = _Running(
+            process, _Pipe(process.stdout), _Pipe(process.stderr), _Pipe(os.fdopen(heard, "rb", 0))
+        )
         self._running[name] = running
         self._last_words[name] = deque(maxlen=WORDS_KEPT)
         self._pipes[running.out.fileno()] = (name, running.out, False)
@@ -132,6 +146,7 @@ class Processes:
                 continue
             _kill_group(pid)
             exited.append((name, running.process.wait()))
+            running.beats.close()
             del self._running[name]
         return exited
 
@@ -155,6 +170,14 @@ class Processes:
                 pipe.close()
         return lines
 
+    def take_beats(self) -> list[tuple[str, str]]:
+        """(name, line) of what the running processes said of their main loops since the last call."""
+        return [(name, line) for name, running in self._running.items() for line in running.beats.read()[0]]
+
+    def state(self, name: str) -> str:
+        """What the process does in the kernel's eyes: ``stopped``, ``running``, ``sleeping``…; "" where unknown."""
+        return state_of(self.pid(name))
+
     def last_words(self, name: str) -> list[str]:
         """The last lines on stderr of the process' latest life."""
         return list(self._last_words.get(name, ()))
@@ -168,6 +191,7 @@ class Processes:
         for running in self._running.values():
             _kill_group(running.process.pid)
             running.process.wait()
+            running.beats.close()
         self._running.clear()
         for _, pipe, _ in self._pipes.values():
             pipe.close()
@@ -178,6 +202,15 @@ class Processes:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def state_of(pid: int) -> str:
+    """In words, from /proc; "" where it does not say."""
+    try:
+        letter = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+    return _STATES.get(letter, "")
 
 
 def _kill_group(pid: int) -> None:

@@ -8,13 +8,15 @@ import msgspec
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One process. ``state`` is a `Phase` of the supervisor; ``turns`` counts its main loop.
 
-    ``rejected``: messages, hellos and lines that reached this life of it and broke the rules.
+    ``rejected``: messages, hellos and lines that reached this life of it and broke the rules. ``hung``: how often
+    it was killed because its main loop stood still.
     """
 
     role: str
     state: str
     pid: int = 0
     restarts: int = 0
+    hung: int = 0
     rss_mb: float = 0.0
     cpu_s: float = 0.0
     turns: int = 0

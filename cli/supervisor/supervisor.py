@@ -15,6 +15,7 @@ from deltawire.cli.supervisor.comparison import Settling, compare
 from deltawire.cli.supervisor.control import FOR_WORKERS, ControlSocket, ToWorkers
 from deltawire.cli.supervisor.durability import is_durable, read_mounts
 from deltawire.cli.supervisor.ending import Ending
+from deltawire.cli.supervisor.hangs import Hang, Hangs
 from deltawire.cli.supervisor.kills import Kills
 from deltawire.cli.supervisor.launch import API_SERVER, HANDLERS
 from deltawire.cli.supervisor.machine import Action, Machine, Phase, Signal, Spec, Start
@@ -107,6 +108,7 @@ class Supervisor:
         self._kills = Kills(self._make_settling)
         self._ending = Ending(embedded.stop_churn if embedded else None, self._submit, self._make_settling)
         self._pins = PinJudge()
+        self._hangs = Hangs()
         self._is_server_awaited = embedded is not None
         self._signals = 0
         self._signals_seen = 0
@@ -160,6 +162,7 @@ class Supervisor:
         now_s = self._clock.now_s()
         for name, code in self._processes.take_exited():
             self._on_exit(name, code, now_s)
+        self._find_hangs(now_s)
         self._on_signals(now_s)
         self._await_server()
         self._do(self._machine.tick(now_s, are_queues_empty=self._model.are_queues_empty()))
@@ -172,6 +175,24 @@ class Supervisor:
         if now_s - self._shown_at_s >= self._view.every_s:
             self._shown_at_s = now_s
             self._view.show(self._snapshot())
+
+    def _watch(self, name: str) -> None:
+        # The embedded API server says nothing of its loop: it is another program.
+        limit_s = self._plan.hang_after_s if self._specs[name].role != API_SERVER else 0.0
+        self._hangs.started(name, self._clock.now_s(), hang_after_s=limit_s or None)
+
+    def _find_hangs(self, now_s: float) -> None:
+        for name, line in self._processes.take_beats():
+            self._hangs.heard(name, line, now_s)
+        for hang in self._hangs.look(now_s):
+            self._replace(hang)
+
+    def _replace(self, hang: Hang) -> None:
+        what = hang.describe(self._processes.state(hang.name))
+        actions = self._machine.on_hung(hang.name, f"hung: {what}")
+        if actions:
+            self._view.note(f"{hang.name} hangs and is killed: {what}")
+            self._do(actions)
 
     def _end_in_time(self, now_s: float) -> None:
         if self._for_s is None or self._machine.is_draining or self._uptime_s() < self._for_s:
@@ -203,6 +224,7 @@ class Supervisor:
             match action:
                 case Start(name):
                     self._processes.start(name)
+                    self._watch(name)
                     # It has no control connection; it listened before, so its address is known.
                     if name == API_SERVER and not self._is_server_awaited:
                         self._machine.on_ready(name, self._clock.now_s())
@@ -219,6 +241,7 @@ class Supervisor:
             self._view.process_line(line)
         _, cpu_s = self._usage.pop(name, (0.0, 0.0))
         self._cpu_before[name] = self._cpu_before.get(name, 0.0) + cpu_s
+        self._hangs.forget(name)
         was_given_up = self._machine.phase(name) is Phase.GAVE_UP
         self._do(self._machine.on_exit(name, code, now_s))
         if self._machine.phase(name) is Phase.GAVE_UP and not was_given_up:
@@ -318,6 +341,7 @@ class Supervisor:
             state=self._machine.phase(name).value,
             pid=self._processes.pid(name),
             restarts=self._machine.restarts(name),
+            hung=self._machine.hung(name),
             rss_mb=rss_mb,
             cpu_s=round(cpu_s + self._cpu_before.get(name, 0.0), 2),
             turns=self._model.turns(name),

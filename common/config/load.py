@@ -12,7 +12,7 @@ from deltawire.common.config.schema import Config, HandlerProcess, Informer
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.jsonpath import Path as FieldPath
 from deltawire.common.meta.resources import find
-from deltawire.common.meta.units import parse_bytes, parse_duration_s
+from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_hang_after_s
 
 CONFIG_BYTES_MAX = 1024 * 1024
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]+)`")
@@ -103,6 +103,7 @@ def _check(config: Config) -> None:
         ("runtime.drain_deadline", config.runtime.drain_deadline),
     ):
         _value(field, parse_duration_s, value)
+    _value("runtime.hang_after", parse_hang_after_s, config.runtime.hang_after)
     names = set()
     for i, informer in enumerate(config.informers):
         _check_informer(config, informer, f"informers[{i}]")

@@ -14,7 +14,7 @@ from deltawire.common.config.schema import Cluster, Config, HandlerProcess, Info
 from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
 from deltawire.common.meta.keys import rendezvous_rank
-from deltawire.common.meta.units import parse_bytes, parse_duration_s
+from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_hang_after_s
 
 ALL_NAMESPACES = "*"
 DEFAULT_CLUSTER = "default"
@@ -132,6 +132,11 @@ class Plan:
     @property
     def drain_deadline_s(self) -> float:
         return parse_duration_s(self.config.runtime.drain_deadline)
+
+    @property
+    def hang_after_s(self) -> float:
+        """0: no silence of a main loop is too long."""
+        return parse_hang_after_s(self.config.runtime.hang_after)
 
     @property
     def forget_after_s(self) -> float:

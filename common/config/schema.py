@@ -35,6 +35,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Processes and how they talk. ``dir`` holds the sockets; default: a private folder for this state.
 
     ``health``: a file that a lone role keeps fresh while it is well (`common.health`); ``deltawire up`` keeps none.
+    ``hang_after``: a role whose main loop stands still for so long is killed and replaced; ``off``: never.
     """
 
     reflectors: Count = 1
@@ -44,6 +45,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     control: bool = False
     health: str | None = None
     drain_deadline: Duration = 20
+    hang_after: Duration = 30
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

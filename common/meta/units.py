@@ -42,6 +42,16 @@ def parse_duration_s(value: object, path: str = "") -> float:
     )
 
 
+def parse_hang_after_s(value: object, path: str = "") -> float:
+    """As `parse_duration_s`; ``off`` is 0, and less than a second is refused: a turn may take as long."""
+    if value == "off":
+        return 0.0
+    seconds = parse_duration_s(value, path)
+    if seconds < 1:
+        raise ConfigError(f"{value!r} is less than a second", path=path, hint="write it like 30s, or off")
+    return seconds
+
+
 def parse_bytes(value: object, path: str = "") -> int:
     """Bytes of ``64MiB``, ``1Gi`` (1024), ``500k``, ``10MB`` (1000); a bare number is bytes.
 

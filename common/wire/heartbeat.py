@@ -1,13 +1,15 @@
 """The thread that says "still here" on connections of its own, whatever the main loop is doing.
 
 A long transaction or an import must not look like a death; a main loop that hangs must not look alive.
-So the beat carries the counter of the main loop's turns.
+So the beat carries the counter of the main loop's turns. Whoever started the process is told of them by a pipe
+(`common.beats`), whatever becomes of connections.
 """
 
 import threading
 
 import zmq
 
+from deltawire.common import beats
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import pack
 from deltawire.common.wire.link import Link
@@ -21,6 +23,7 @@ class Heartbeat:
         self._interval_s = interval_s
         self._links: list[Link] = []
         self._turns = 0
+        self._beats = beats.of_process()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -32,6 +35,7 @@ class Heartbeat:
 
     def turn(self) -> None:
         self._turns += 1
+        self._beats.turn()
 
     @property
     def links(self) -> list[Link]:

@@ -182,6 +182,12 @@ class Pipeline:
         done = self.run("status", "--json")
         return json.loads(done.stdout) if done.returncode == 0 and done.stdout else {}
 
+    @property
+    def pid(self) -> int:
+        """Of the supervisor."""
+        assert self._process
+        return self._process.pid
+
     def pids(self) -> dict[str, int]:
         return {name: p["pid"] for name, p in self.status().get("processes", {}).items()}
 

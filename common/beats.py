@@ -1,0 +1,96 @@
+"""A process tells whoever started it that its main loop turns, or what long work it is in.
+
+The way is a pipe whose writing end is inherited, so that it is there before any socket, survives every session and
+says nothing of the network. A line is a word and, after a blank, its rest:
+
+- ``terms HANG_S DRAIN_S``: watch me from now on; 0 for ``HANG_S``: never call me hung.
+- ``turn``: the main loop has turned.
+- ``progress WHAT``: a long turn goes on.
+- ``call WHAT``: the main loop has entered something whose length is not ours to bound; the next line ends it.
+
+Not here: what silence means (`cli.supervisor.hangs`).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deltawire.common.clock import Clock, SystemClock
+
+# The environment variable that names the pipe's descriptor.
+VARIABLE = "DELTAWIRE_BEATS_FD"
+# Beats are as rare as that, so that a busy loop pays for a look at the clock only.
+BEAT_EVERY_S = 0.2
+# A line is written whole or not at all (PIPE_BUF is 4,096).
+LINE_BYTES_MAX = 200
+
+
+class Beats:
+    """The writing end. ``fd`` None: nobody watches, and all calls do nothing. For the main loop's thread."""
+
+    def __init__(self, fd: int | None, clock: Clock | None = None) -> None:
+        self._fd = fd
+        self._clock = clock or SystemClock()
+        self._said_at_s = float("-inf")
+        if fd is not None:
+            os.set_blocking(fd, False)
+
+    def terms(self, hang_after_s: float, drain_s: float) -> None:
+        """Say how long silence may be; 0 = for ever. ``drain_s``: and how long leaving may take."""
+        self._say(f"terms {hang_after_s:g} {drain_s:g}")
+
+    def turn(self) -> None:
+        """The main loop has turned. Cheap: call it each turn."""
+        self._say_if_due("turn")
+
+    def progress(self, what: str) -> None:
+        """A long turn goes on. Call it at least once a second in anything that may take longer."""
+        self._say_if_due(f"progress {what}")
+
+    @contextmanager
+    def calling(self, what: str) -> Iterator[None]:
+        """For the length of the block the main loop is in something that is not ours to slice."""
+        self._say(f"call {what}")
+        try:
+            yield
+        finally:
+            self._say("turn")
+
+    def _say_if_due(self, line: str) -> None:
+        if self._fd is not None and self._clock.now_s() - self._said_at_s >= BEAT_EVERY_S:
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        if self._fd is None:
+            return
+        self._said_at_s = self._clock.now_s()
+        try:
+            os.write(self._fd, line.replace("\n", " ").encode()[:LINE_BYTES_MAX] + b"\n")
+        except BlockingIOError:
+            # The watcher has stood still for an hour; that does not count, and when it wakes it reads beats enough.
+            pass
+        except OSError:
+            self._fd = None
+
+
+def from_environment() -> Beats:
+    """The beats of this process. The variable is taken away: children must not beat in our place."""
+    text = os.environ.pop(VARIABLE, "")
+    if not text.isdecimal():
+        return Beats(None)
+    fd = int(text)
+    try:
+        os.set_inheritable(fd, False)
+    except OSError:
+        return Beats(None)
+    return Beats(fd)
+
+
+_of_process: list[Beats] = []
+
+
+def of_process() -> Beats:
+    """The one of this process: made at the first call."""
+    if not _of_process:
+        _of_process.append(from_environment())
+    return _of_process[0]
