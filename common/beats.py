@@ -32,6 +32,7 @@ class Beats:
         self._fd = fd
         self._clock = clock or SystemClock()
         self._said_at_s = float("-inf")
+        self._is_in_call = False
         if fd is not None:
             os.set_blocking(fd, False)
 
@@ -47,23 +48,30 @@ class Beats:
         """A long turn goes on. Call it at least once a second in anything that may take longer."""
         self._say_if_due(f"progress {what}")
 
+    def enter_call(self, what: str) -> None:
+        """From now on the main loop is in something that is not ours to slice. The next line, of any kind, ends it."""
+        self._say(f"call {what}")
+
     @contextmanager
     def calling(self, what: str) -> Iterator[None]:
-        """For the length of the block the main loop is in something that is not ours to slice."""
-        self._say(f"call {what}")
+        """The same for the length of a block."""
+        self.enter_call(what)
         try:
             yield
         finally:
             self._say("turn")
 
     def _say_if_due(self, line: str) -> None:
-        if self._fd is not None and self._clock.now_s() - self._said_at_s >= BEAT_EVERY_S:
+        if self._fd is None:
+            return
+        if self._is_in_call or self._clock.now_s() - self._said_at_s >= BEAT_EVERY_S:
             self._say(line)
 
     def _say(self, line: str) -> None:
         if self._fd is None:
             return
         self._said_at_s = self._clock.now_s()
+        self._is_in_call = line.startswith("call ")
         try:
             os.write(self._fd, line.replace("\n", " ").encode()[:LINE_BYTES_MAX] + b"\n")
         except BlockingIOError:

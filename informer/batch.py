@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from deltawire.common.beats import Beats
 from deltawire.common.store import layout, meta
 from deltawire.common.store.layout import Row, pack_row, seq_key, seq_of, text_key, text_of, unpack_row
 from deltawire.common.store.meta import ShardState, StreamState
@@ -13,6 +14,8 @@ from deltawire.informer.index_functions import IndexFunctions
 from deltawire.informer.lost import rows_of_lost
 
 _FRESH_MAX = 256
+# Of rows that are looked at or written one after the other: so often it is said that work goes on.
+PROGRESS_ROWS = 64
 
 
 class Batch:
@@ -27,9 +30,16 @@ class Batch:
         functions: IndexFunctions,
         *,
         has_lost: bool,
+        beats: Beats,
     ) -> None:
-        """``state`` is changed at will and written at the end. ``has_lost``: there is anything in ``lost``."""
+        """``state`` is changed at will and written at the end. ``has_lost``: there is anything in ``lost``.
+
+        ``beats`` are told of long work.
+        """
         self.state = state
+        # Changes that were made: how long the commit may take.
+        self.changes = 0
+        self._beats = beats
         self.has_lost = has_lost
         # What this transaction stored, for the delivery that follows; empty where that is much.
         self.fresh: dict[str, Row] = {}
@@ -48,7 +58,9 @@ class Batch:
         start = layout.prefix_key(prefix)
         marks = self._dbs[layout.SEEN]
         wanted = seq_key(generation)
-        for raw, data in self._from(layout.OBJECTS, start):
+        for n, (raw, data) in enumerate(self._from(layout.OBJECTS, start)):
+            if not n % PROGRESS_ROWS:
+                self._beats.progress("a scan of what a list did not name")
             if self.txn.get(raw, db=marks) != wanted:
                 keys.append(text_of(raw) or unpack_row(data).key)
         return [key for key in keys if key.startswith(prefix)]
@@ -72,6 +84,9 @@ class Batch:
 
     def make(self, change: Change, *, keep_gone: bool, keep_history: bool) -> None:
         """Carry one change out. ``keep_gone``: some group must see deletions; ``keep_history``: this version."""
+        self.changes += 1
+        if not self.changes % PROGRESS_ROWS:
+            self._beats.progress("a large batch")
         if isinstance(change, Put):
             self._put(change.row, change.old, keep_history=keep_history)
         elif isinstance(change, Mark):
@@ -115,6 +130,8 @@ class Batch:
         while (raw := cursor.key()) and seq_of(raw) <= up_to:
             removed.append(layout.born_of(cursor.value()))
             cursor.delete()
+            if not len(removed) % PROGRESS_ROWS:
+                self._beats.progress("a removal of what all have seen")
         return removed
 
     def drop_history(self) -> None:
@@ -126,6 +143,7 @@ class Batch:
         cursor = self.txn.cursor(db=self._dbs[layout.GONE])
         found = cursor.first()
         while found:
+            self._beats.progress("deletions lose their content")
             row = unpack_row(cursor.value())
             short = minimal(row)
             if len(short) < len(row.object):
@@ -219,4 +237,5 @@ class Batch:
         cursor.set_range(start)
         # The key is empty where nothing is left.
         while (raw := cursor.key()) and raw.startswith(start):
+            self._beats.progress("a removal of marks")
             cursor.delete()

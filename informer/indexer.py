@@ -13,6 +13,7 @@ from typing import Any
 import lmdb
 import msgspec
 
+from deltawire.common.beats import Beats
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, StateError
 from deltawire.common.store import layout, meta, pages
@@ -27,6 +28,8 @@ from deltawire.informer.view import View
 log = logging.getLogger(__name__)
 
 _REBUILD_ROWS = 1000
+# A commit is one call of LMDB: one of so many changes may take longer than a turn of the loop should.
+_LARGE_COMMIT_CHANGES = 5_000
 
 
 class OwnerLost(StateError):
@@ -45,8 +48,9 @@ class Indexer:
         indexes: dict[str, str],
         index_hash: str,
         clock: Clock,
+        beats: Beats | None = None,
     ) -> None:
-        """Raises StateError if the environment is of another schema, CapacityError if it cannot be made."""
+        """``beats`` are told of long work. Raises StateError if the environment is of another schema, CapacityError if it cannot be made."""
         self.folder = folder
         self.functions = IndexFunctions(indexes)
         self.indexes: dict[str, Any] = {}
@@ -54,6 +58,7 @@ class Indexer:
         # The rows that the last transaction with any stored: delivery need not read them again.
         self._fresh: dict[str, Row] = {}
         self._clock = clock
+        self.beats = beats or Beats(None)
         self._index_hash = index_hash
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -97,11 +102,21 @@ class Indexer:
                 if data is None or meta.decode_state(data).owner != self.state.owner:
                     raise OwnerLost(f"{self.folder} has been taken over by another worker")
                 state = msgspec.structs.replace(self.state)
-                batch = Batch(txn, state, self.dbs, self.indexes, self.functions, has_lost=self.has_lost)
+                batch = Batch(
+                    txn,
+                    state,
+                    self.dbs,
+                    self.indexes,
+                    self.functions,
+                    has_lost=self.has_lost,
+                    beats=self.beats,
+                )
                 yield batch
                 batch.state.committed_at = int(self._clock.wall_s() * 1e6)
                 txn.put(meta.STATE_KEY, meta.encode(batch.state), db=self.dbs[layout.META])
                 has_lost = batch.has_lost and batch.has(layout.LOST)
+                if batch.changes >= _LARGE_COMMIT_CHANGES:
+                    self.beats.enter_call(f"a commit of {batch.changes} changes")
         except lmdb.Error as error:
             raise explain(error, self.folder) from None
         self.state, self.has_lost = batch.state, has_lost
@@ -218,6 +233,7 @@ class Indexer:
                 batch.txn.drop(gone)
             raw_keys = batch.empty_indexes()
         for start in range(0, len(raw_keys), _REBUILD_ROWS):
+            self.beats.progress("a rebuild of indices")
             with self.batch() as batch:
                 batch.reindex(raw_keys[start : start + _REBUILD_ROWS])
         with self.batch() as batch:

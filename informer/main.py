@@ -8,6 +8,7 @@ from typing import Any
 
 import zmq
 
+from deltawire.common.beats import of_process
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
@@ -59,6 +60,7 @@ class Worker:
         for informer, shard in plan.shards_of_worker(index):
             numbers[informer].append(shard)
         boot = generation.boot_id()
+        self._beats = of_process()
         # Waits for the disk in the place of the loop: what must outlive a crash of the machine.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self.informers = {
@@ -73,6 +75,7 @@ class Worker:
                 is_dead=_is_dead,
                 clock=self._clock,
                 submit=self._disk.submit,
+                beats=self._beats,
             )
             for informer, owned in numbers.items()
         }
@@ -160,6 +163,7 @@ class Worker:
 
     def _store(self) -> None:
         for informer, shard, work in self._broker.next_work():
+            self._beats.progress(informer.name)
             try:
                 shard.apply(work)
             except OwnerLost:
@@ -174,6 +178,7 @@ class Worker:
         for informer in rotated(self.informers.values(), turn):
             if informer.error:
                 continue
+            self._beats.progress(informer.name)
             for shard in rotated(informer.shards.values(), turn):
                 try:
                     shard.flush()

@@ -29,6 +29,7 @@ def recover(indexer: Indexer, ledger: Ledger) -> int:
         count += 1
     with indexer.batch() as batch:
         for key, name in names.items():
+            indexer.beats.progress("a recovery of what the ledger knows")
             batch.lose(key, encode_lost(name))
         for stream, known in state.streams.items():
             kept = StreamState(floor=known.floor, generation=known.generation, lineage=known.lineage)
@@ -45,6 +46,7 @@ def catch_up(indexer: Indexer, ledger: Ledger) -> dict[int, Life | None]:
     known = after = ledger.state.seq
     with indexer.view() as view:
         while found := view.scan(after, _SCAN_ROWS, every=False):
+            indexer.beats.progress("a comparison with the ledger")
             for pending in found:
                 row = pending.row or view.object(pending.key)
                 if row is not None and row.born > known:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deltawire.common.beats import Beats
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import InformerPlan
 from deltawire.common.errors import CapacityError, DeltawireError, StateError
@@ -38,8 +39,10 @@ class SharedInformer:
         is_dead: Callable[[KnownReplica], bool],
         clock: Clock,
         submit: Submit = submit_now,
+        beats: Beats | None = None,
     ) -> None:
-        """``submit``: runs commits that wait for the disk, one after another, in a thread."""
+        """``submit``: runs commits that wait for the disk, one after another, in a thread; ``beats`` are told of
+        long work."""
         self.plan = plan
         self.numbers = numbers
         self.shards_in_all = shards_in_all
@@ -56,6 +59,7 @@ class SharedInformer:
         self._is_dead = is_dead
         self._clock = clock
         self._submit = submit
+        self._beats = beats
 
     @property
     def name(self) -> str:
@@ -157,6 +161,7 @@ class SharedInformer:
             indexes=dict(self.plan.options.indexes),
             index_hash=self.plan.index_hash,
             clock=self._clock,
+            beats=self._beats,
         )
         lost = recovery.recover(indexer, ledger)
         if lost:

@@ -14,6 +14,7 @@ from deltawire.client.discovery.discovery_client import DiscoveryClient
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.retry import NO_RETRIES
 from deltawire.common.backoff import Backoff
+from deltawire.common.beats import of_process
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import InformerPlan, Plan
 from deltawire.common.config.schema import Cluster as ClusterOptions
@@ -62,6 +63,7 @@ class Reflector:
     ) -> None:
         self._plan = plan
         self._clock = clock or SystemClock()
+        self._beats = of_process()
         self._connect = connect or connect_cluster
         self._waker: Waker[StreamName] = Waker()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -143,6 +145,7 @@ class Reflector:
         self._clusters.tell()
         for name in ready & self._streams.keys():
             driver = self._streams[name]
+            self._beats.progress(driver.name)
             if driver.turn():
                 self._ready.add(name)
             self._stop_cluster_if_changed(driver)

@@ -9,7 +9,7 @@ import threading
 
 import zmq
 
-from deltawire.common import beats
+from deltawire.common.beats import Beats, of_process
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import pack
 from deltawire.common.wire.link import Link
@@ -23,7 +23,7 @@ class Heartbeat:
         self._interval_s = interval_s
         self._links: list[Link] = []
         self._turns = 0
-        self._beats = beats.of_process()
+        self._beats = of_process()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 

@@ -35,6 +35,7 @@ class ShardRig:
         self.streams = ["*"]
         self.scope = "s1"
         self.indexes: dict[str, str] = {}
+        self.beats: Any = None
         for name, value in options.items():
             setattr(self, name, value)
         self.shard = self._open()
@@ -114,6 +115,7 @@ class ShardRig:
             indexes=self.indexes,
             index_hash=str(sorted(self.indexes.items())),
             clock=self.clock,
+            beats=self.beats,
         )
         return Shard(
             "dev/pods",
