@@ -15,7 +15,7 @@ from tests.support.pipeline import ACCEPTANCE, Pipeline, ServerProcess, running,
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180), pytest.mark.xdist_group("hangs")]
 
-HANG_AFTER_S = 3
+HANG_AFTER_S = 2
 SLOW_HANDLER = Path(__file__).parents[1] / "support" / "slow_handler.py"
 ROLES = ("reflector-0", "fifo", "worker-0", "latest-0")
 
@@ -51,7 +51,7 @@ def wait_replaced(pipeline: Pipeline, name: str, before: dict[str, Any]) -> dict
         is_another = now["pid"] != before["pid"] and now["hung"] > before["hung"]
         return now if is_another and now["state"] == "ready" else None
 
-    found: dict[str, Any] = wait_until(f"{name} to be replaced", replaced, seconds=60)
+    found: dict[str, Any] = wait_until(f"{name} to be replaced", replaced, seconds=60, every_s=0.5)
     return found
 
 
