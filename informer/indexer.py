@@ -50,7 +50,10 @@ class Indexer:
         clock: Clock,
         beats: Beats | None = None,
     ) -> None:
-        """``beats`` are told of long work. Raises StateError if the environment is of another schema, CapacityError if it cannot be made."""
+        """``beats`` are told of long work.
+
+        Raises StateError if the environment is of another schema, CapacityError if it cannot be made.
+        """
         self.folder = folder
         self.functions = IndexFunctions(indexes)
         self.indexes: dict[str, Any] = {}

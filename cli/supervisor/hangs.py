@@ -27,7 +27,7 @@ class _Watched:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """``name`` was silent for ``silent_s`` of the watcher's time; ``doing``: the last thing it said it was in, or ""."""
+    """``name`` was silent for ``silent_s`` of the watcher's time; ``doing``: what it said it was in, or ""."""
 
     name: str
     silent_s: float
@@ -42,7 +42,7 @@ class Hang:
 
 
 class Hangs:
-    """``start_s``: silence that is allowed before the first turn; raised to the process' own limit if that is higher."""
+    """``start_s``: silence that is allowed before the first turn; at least the process' own limit."""
 
     def __init__(self, *, start_s: float = START_S_MAX) -> None:
         self._start_s = start_s

@@ -224,7 +224,7 @@ class Machine:
         return [Signal(name, signal.SIGKILL)]
 
     def on_hung(self, name: str, why: str) -> list[Action]:
-        """Its main loop stands still: kill and replace it, unless it is about to end anyway. ``why`` as in `condemn`."""
+        """Its main loop stands still: kill and replace it, unless it is to end anyway. ``why`` as in `condemn`."""
         process = self._processes[name]
         if process.phase is Phase.STOPPING or self.is_draining:
             return []

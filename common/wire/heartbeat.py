@@ -9,7 +9,7 @@ import threading
 
 import zmq
 
-from deltawire.common.beats import Beats, of_process
+from deltawire.common.beats import of_process
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import pack
 from deltawire.common.wire.link import Link
