@@ -7,7 +7,16 @@ import msgspec
 
 from deltawire.common.beats import Beats
 from deltawire.common.store import layout, meta
-from deltawire.common.store.layout import Row, pack_row, seq_key, seq_of, text_key, text_of, unpack_row
+from deltawire.common.store.layout import (
+    Row,
+    pack_past,
+    pack_row,
+    seq_key,
+    seq_of,
+    text_key,
+    text_of,
+    unpack_row,
+)
 from deltawire.common.store.meta import ShardState, StreamState
 from deltawire.informer.changes import Change, ForgetMarks, Mark, Put, Remove, SetAside, Settle
 from deltawire.informer.index_functions import IndexFunctions
@@ -184,7 +193,7 @@ class Batch:
         if old is not None:
             self.txn.delete(seq_key(old.seq), db=self._dbs[layout.CHANGES])
             if keep_history:
-                self._keep(layout.HISTORY, old)
+                self._keep_past(old, row.seq)
         self.txn.put(seq_key(row.seq), row.key.encode(), db=self._dbs[layout.CHANGES], append=True)
         before = old.indexed if old is not None else b""
         if row.indexed != before:
@@ -201,12 +210,13 @@ class Batch:
         if old.indexed:
             self._move_entries(raw, old.indexed, b"")
         if keep_history:
-            self._keep(layout.HISTORY, old)
+            self._keep_past(old, change.tombstone.seq)
         if keep_gone:
-            self._keep(layout.GONE, change.tombstone)
+            gone = change.tombstone
+            self.txn.put(seq_key(gone.seq), pack_row(gone, with_key=True), db=self._dbs[layout.GONE])
 
-    def _keep(self, name: bytes, row: Row) -> None:
-        self.txn.put(seq_key(row.seq), pack_row(row, with_key=True), db=self._dbs[name])
+    def _keep_past(self, row: Row, replaced_by: int) -> None:
+        self.txn.put(seq_key(row.seq), pack_past(row, replaced_by), db=self._dbs[layout.HISTORY])
 
     def _entries(self, row: Row) -> bytes:
         return self._functions.packed(row.key, row.object)

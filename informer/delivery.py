@@ -140,7 +140,9 @@ class _Sending:
     def _meet(self, pending: PendingChange) -> bool:
         """One change of the scan; False if there is no room for it, so that the scan must come back to it."""
         group, seq, key = self._group, pending.seq, pending.key
-        if seq not in group.done:
+        if group.is_past(pending.replaced_by):
+            group.done.add(seq)
+        elif seq not in group.done:
             flight = group.in_flight.get(key)
             if flight is not None and flight.seq == seq:
                 pass  # the replica has it already: from before a restart, or by a retry
@@ -194,7 +196,7 @@ class _Sending:
         group = self._group
         kind = DELETE if is_gone else self._kind(row)
         if kind == ADD:
-            group.owed.owe(row.key, row.born)
+            group.notes.owe(row.born)
         parked = Parked(row.seq, row.key, kind, row.uid, row.version, row.born, row.at, row.flags)
         parked.not_before = self._now
         if is_gone or group.is_every:
@@ -290,7 +292,8 @@ class _Sending:
         if row.seq <= state.gap_to:
             flags |= GAP
             group.counters.gaps += 1
-        if group.skipped.take(row.key) or row.seq <= state.coalesced_to:
+        flags |= group.notes.send(row.born)
+        if row.seq <= state.coalesced_to:
             flags |= COALESCED
         if kind == ADD and (state.listed_at < 0 or row.born <= state.listed_at):
             flags |= INITIAL

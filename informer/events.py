@@ -24,7 +24,7 @@ Write = tuple[bytes, bytes, bytes | None]
 
 
 class PendingChange(Protocol):
-    """One change of a scan; ``row`` is there for deletions and overwritten versions."""
+    """One change of a scan. ``row``: of deletions and overwritten versions; ``replaced_by``: of the latter, else 0."""
 
     @property
     def seq(self) -> int: ...
@@ -34,6 +34,8 @@ class PendingChange(Protocol):
     def row(self) -> Row | None: ...
     @property
     def is_gone(self) -> bool: ...
+    @property
+    def replaced_by(self) -> int: ...
 
 
 class Changes(Protocol):

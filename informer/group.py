@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from deltawire.common.store import layout
 from deltawire.common.store.layout import Row
-from deltawire.informer import group_state
+from deltawire.informer import group_state, held_calls
 from deltawire.informer.awaited import AwaitedReplicas
 from deltawire.informer.events import (
     ADD,
@@ -23,9 +23,8 @@ from deltawire.informer.events import (
     Flight,
     Write,
 )
-from deltawire.informer.group_memory import CoalescedKeys, OldVersions, OwedAdds
+from deltawire.informer.group_memory import LifeNotes, OldVersions
 from deltawire.informer.group_state import EVERY, GroupState, KnownReplica
-from deltawire.informer.held_calls import held_change
 from deltawire.informer.parking import ParkingLot, parked_of
 from deltawire.informer.replica import Departure, Replica
 
@@ -59,9 +58,8 @@ class Group:
         self.replicas: dict[bytes, Replica] = {}
         self.in_flight: dict[str, Flight] = {}
         self.lot = ParkingLot()
-        self.owed = OwedAdds()
+        self.notes = LifeNotes()
         self.olds = OldVersions()
-        self.skipped = CoalescedKeys()
         # Everything up to `position` is acknowledged or parked; up to `cursor` it was scanned.
         self.position = self.cursor = state.position
         # What was scanned above the position, in order; what of it (or beyond it) is acknowledged or parked.
@@ -84,6 +82,11 @@ class Group:
         """True if each stored version must reach the group, not only the newest."""
         return self.state.delivery == EVERY
 
+    @property
+    def wants_old(self) -> bool:
+        """True if some replica asks for the version before."""
+        return any(replica.wants_old for replica in self.replicas.values())
+
     # ---- what is on disk
 
     def writes(self) -> list[Write]:
@@ -92,9 +95,9 @@ class Group:
         for seq, parked in self.lot.writes.items():
             data = None if parked is None else group_state.encode(parked)
             out.append((layout.PARKED, group_state.parked_key(self.name, seq), data))
-        for key, born in self.owed.writes.items():
-            raw = group_state.owed_key(self.name, key)
-            out.append((layout.OWED, raw, None if born is None else group_state.encode_owed(key, born)))
+        for born, note in self.notes.writes.items():
+            raw = group_state.note_key(self.name, born)
+            out.append((layout.OWED, raw, bytes([note]) if note else None))
         if self._dirty:
             self.state.position = self.position
             self.state.done = group_state.to_ranges(self.done)
@@ -104,12 +107,12 @@ class Group:
     def written(self) -> None:
         """All of `writes` is committed."""
         self.lot.writes.clear()
-        self.owed.writes.clear()
+        self.notes.writes.clear()
         self._dirty = False
 
     @property
     def has_writes(self) -> bool:
-        return self._dirty or bool(self.lot.writes) or bool(self.owed.writes)
+        return self._dirty or bool(self.lot.writes) or bool(self.notes.writes)
 
     @property
     def retains_from(self) -> int | None:
@@ -123,7 +126,7 @@ class Group:
     ) -> None:
         """A replica is there. ``held``: (key, seq, fence) of this shard's calls that it is still in."""
         if self.state.forgotten:
-            self._start_over(changes.seq)
+            self.start_over(changes.seq)
         if self.replicas.get(replica.identity, replica) is not replica:
             # It came again without having left: what it held would be nobody's.
             self.leave(replica.identity, "it came again", now, Departure.SESSION)
@@ -131,7 +134,7 @@ class Group:
         self._awaited.came(replica.known)
         self._know_replicas(now)
         for key, seq, fence in held:
-            self._take_held(replica, key, seq, fence, changes)
+            held_calls.take_held(self, replica, key, seq, fence, changes)
         if self.resync_s and self.resync_at == float("inf"):
             self.resync_at = now + self.resync_s
 
@@ -175,47 +178,35 @@ class Group:
         self._dirty = True
         return True
 
-    # ---- what the store tells
+    def follow(self, delivery: str, seq: int) -> None:
+        """What the group asks for from now on; ``seq``: the newest change."""
+        if delivery == EVERY and not self.is_every:
+            # What other groups' history has of before, this one may have seen, or a later version of it.
+            self.state.every_since = seq
+            self._dirty = True
+        self.state.delivery = delivery
 
-    def overwritten(self, old: Row, new_seq: int) -> bool:
-        """``old`` was replaced by change ``new_seq`` of the same object. True if it must go to history."""
-        flight = self.in_flight.get(old.key)
-        is_sent = flight is not None and flight.seq == old.seq
-        if flight is not None and is_sent:
-            flight.overwritten = old.object
-        if self.is_done(old.seq):
-            if self._wants_old and not is_sent and self.lot.get(old.seq) is None:
-                self.olds.keep(old.key, old.object)
-            return False
-        if self.is_add(old):
-            self.owed.owe(old.key, old.born)
-            if old.born <= self.state.listed_at and not self.is_every and not self.is_synced:
-                # The initial list is handled when this object is, in whatever version. `every` has its first
-                # version still to come, from history.
-                self.state.synced_at = max(self.state.synced_at, new_seq)
-                self._dirty = True
-        return self._passed_over(old, new_seq, is_sent)
-
-    def removed(self, old: Row, gone_seq: int) -> bool:
-        """``old`` was deleted by change ``gone_seq``. True if it must go to history."""
-        self.owed.settle(old.key, old.born)
-        self.olds.drop(old.key)
-        if self.is_done(old.seq):
-            return False
-        flight = self.in_flight.get(old.key)
-        return self._passed_over(old, gone_seq, flight is not None and flight.seq == old.seq)
+    def start_over(self, seq: int) -> None:
+        """It was away for too long: it begins with what there is, as a new group does. Dead letters stay."""
+        self.state.forgotten = False
+        self.state.birth = self.state.every_since = self.state.gap_to = seq
+        if self.state.listed_at >= 0:
+            self.state.listed_at = self.state.synced_at = seq
+        self.position = self.cursor = 0
+        self.done.clear()
+        self.order.clear()
+        self.blocked.clear()
+        self.ready.clear()
+        self.blocked_count = 0
+        self.lot.clear()
+        self.notes.clear()
+        self._told_synced = False
+        self._dirty = True
 
     def listed(self, seq: int) -> None:
         """The shard is complete for the first time since the group came."""
         if self.state.listed_at < 0:
             self.state.listed_at = self.state.synced_at = seq
-            self._dirty = True
-
-    def lose_versions(self, seq: int) -> None:
-        """Versions up to ``seq`` that this group had still to see were given up (byte bound)."""
-        if self.position < seq:
-            self.state.coalesced_to = seq
-            self.counters.coalesced += 1
             self._dirty = True
 
     # ---- outcomes
@@ -254,6 +245,10 @@ class Group:
             self.done.add(seq)
             self.advance()
 
+    def touch(self) -> None:
+        """`state` was changed: its row must be written."""
+        self._dirty = True
+
     def advance(self) -> None:
         """Move the position to where everything below is done."""
         order, done = self.order, self.done
@@ -271,12 +266,17 @@ class Group:
         """True if the change is acknowledged or parked."""
         return seq <= self.position or seq in self.done
 
+    def is_past(self, replaced_by: int) -> bool:
+        """True if a version, which was replaced by this change, is from before the group's view of all versions."""
+        since = self.state.every_since if self.state.every_since >= 0 else self.state.birth
+        return 0 < replaced_by <= since
+
     def is_add(self, row: Row) -> bool:
         """True if the group, which has not acknowledged this version, has not acknowledged an earlier one.
 
         That is so for a first version, for all that was stored before the group came, and for what is owed.
         """
-        return row.seq == row.born or row.seq <= self.state.birth or self.owed.has(row.key, row.born)
+        return row.seq == row.born or row.seq <= self.state.birth or self.notes.is_owed(row.born)
 
     def next_fence(self) -> int:
         """A number above all that were given out for any key, also by workers before this one."""
@@ -317,20 +317,16 @@ class Group:
 
     # ---- inside
 
-    @property
-    def _wants_old(self) -> bool:
-        return any(replica.wants_old for replica in self.replicas.values())
-
     def _complete(self, flight: Flight) -> None:
         self.counters.acknowledged += 1
         key = flight.key
         if flight.parked_seq:
             self.lot.remove(flight.parked_seq)
-        self.owed.settle(key, flight.born)
+        self.notes.acknowledged(flight.born)
         if flight.kind != DELETE:
             self.lot.forget_superseded(key, flight.uid, flight.seq)
         self.olds.drop(key)
-        if flight.overwritten is not None and self._wants_old:
+        if flight.overwritten is not None and self.wants_old:
             self.olds.keep(key, flight.overwritten)
         self._release(flight)
         self.finish(flight.seq)
@@ -341,8 +337,11 @@ class Group:
         if flight.parked_seq and flight.parked_seq != flight.seq:
             self.lot.remove(flight.parked_seq)
         parked = parked_of(flight, attempts, not_before, error, solo=solo)
-        if flight.kind == ADD:
-            self.owed.owe(flight.key, flight.born)
+        self.notes.came_back(flight.born)
+        if dead and flight.kind == DELETE:
+            self.notes.forget(flight.born)
+        elif flight.kind == ADD:
+            self.notes.owe(flight.born)
         if dead:
             self.lot.bury(parked)
         else:
@@ -356,44 +355,7 @@ class Group:
         if flight.key in self.blocked:
             self.ready.append(flight.key)
 
-    def _passed_over(self, old: Row, new_seq: int, is_sent: bool) -> bool:
-        """``old``, which is not acknowledged, is the newest no more. True if it must go to history."""
-        if self.is_every:
-            return not self.state.forgotten
-        if not is_sent:
-            self.counters.coalesced += 1
-            if not self.skipped.add(old.key):
-                self.state.coalesced_to = max(self.state.coalesced_to, new_seq)
-        return False
-
-    def _take_held(self, replica: Replica, key: str, seq: int, fence: int, changes: Changes) -> None:
-        """A call that outlived our session with the replica, or the worker before us."""
-        found = held_change(self, key, seq, fence, changes)
-        if found is None:
-            return
-        row, kind, parked = found
-        flight = Flight(row, seq, kind, replica, fence, max(1, parked.attempts if parked else 1))
-        if kind == DELETE or self.is_every:
-            flight.row = row
-        flight.parked_seq = seq if parked else 0
-        flight.size_bytes = len(row.object)
-        self.in_flight[key] = flight
-        replica.take(flight.size_bytes, alone=False)
-
     def _know_replicas(self, now: float) -> None:
         self.state.replicas = [*(r.known for r in self.replicas.values()), *self._awaited.known]
         self.state.last_seen = now
-        self._dirty = True
-
-    def _start_over(self, seq: int) -> None:
-        """It was away for too long: it gets all objects again, marked; deletions it missed are lost."""
-        self.state.forgotten = False
-        self.state.birth = self.state.gap_to = seq
-        if self.state.listed_at >= 0:
-            self.state.listed_at = self.state.synced_at = seq
-        self.position = self.cursor = 0
-        self.done.clear()
-        self.order.clear()
-        self.owed.clear()
-        self._told_synced = False
         self._dirty = True

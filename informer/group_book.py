@@ -27,11 +27,15 @@ class GroupBook:
         for raw, data in indexer.rows(layout.PARKED):
             owner = self.groups.get(group_state.group_of(raw))
             if owner is not None:
-                owner.lot.load(group_state.decode_parked(data))
+                parked = group_state.decode_parked(data)
+                owner.lot.load(parked)
+                if parked.seq > owner.position:
+                    # Its row may be newer than the group's.
+                    owner.done.add(parked.seq)
         for raw, data in indexer.rows(layout.OWED):
             owner = self.groups.get(group_state.group_of(raw))
             if owner is not None:
-                owner.owed.load(*group_state.decode_owed(data))
+                owner.notes.load(group_state.born_of_note(raw), data[0])
 
     def add(self, name: str, state: GroupState) -> Group:
         now = self._clock.wall_s()

@@ -1,47 +1,96 @@
-"""What a group must be told besides the newest state: adds it is owed, old versions, that some were skipped (pure)."""
+"""What a group must be told besides the newest state: adds that it is owed, what was left out, old versions (pure)."""
 
 from collections import OrderedDict
 
 # Old versions kept to be handed out as `old`, per group and shard; the oldest are given up first.
 OLD_BYTES_MAX = 4 * 1024 * 1024
-# Keys remembered as coalesced; above it a group is told so for everything it has still to see.
-COALESCED_MAX = 10_000
+# Lives whose next event bears a mark, per group and shard; above it a group is told so for everything that it has
+# still to see.
+MARKED_MAX = 10_000
+# Beside the marks, which are flags of events, in a note.
+OWED = 1
 
 
-class OwedAdds:
-    """Objects of which the group has not acknowledged any version, though their first one cannot come any more.
+class LifeNotes:
+    """What the group's next event of an object must say, by the object's life (its ``born``).
 
-    It was overwritten before it was sent, or its event failed and is parked. ``born`` tells the lives of a name
-    apart. ``writes`` collects what must reach the disk.
+    An add is *owed* where the group has acknowledged no version, though the first one cannot come any more: it was
+    overwritten before it was sent, or its event failed and is parked. *Marks* are flags of the next event
+    that is acknowledged: older versions were merged into it, or lost. ``writes`` collects what must reach the disk.
     """
 
     def __init__(self) -> None:
-        self.writes: dict[str, int | None] = {}
-        self._born: dict[str, int] = {}
+        self.writes: dict[int, int] = {}
+        self._owed: set[int] = set()
+        self._marks: dict[int, int] = {}
+        # Marks of events in flight: of no more use once these are acknowledged.
+        self._sent: dict[int, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._born)
+    @property
+    def owed(self) -> int:
+        """Of how many objects an add is owed."""
+        return len(self._owed)
 
-    def load(self, key: str, born: int) -> None:
+    def load(self, born: int, note: int) -> None:
         """A row that is on disk."""
-        self._born[key] = born
+        if note & OWED:
+            self._owed.add(born)
+        if note & ~OWED:
+            self._marks[born] = note & ~OWED
 
-    def has(self, key: str, born: int) -> bool:
-        return self._born.get(key) == born
+    def is_owed(self, born: int) -> bool:
+        return born in self._owed
 
-    def owe(self, key: str, born: int) -> None:
-        if self._born.get(key) != born:
-            self._born[key] = self.writes[key] = born
+    def owe(self, born: int) -> None:
+        if born not in self._owed:
+            self._owed.add(born)
+            self._write(born)
 
-    def settle(self, key: str, born: int) -> None:
-        """The group has acknowledged a version of this life of the object, or its deletion will come."""
-        if self._born.get(key) == born:
-            del self._born[key]
-            self.writes[key] = None
+    def settle(self, born: int) -> None:
+        """No add is owed: the group has acknowledged a version."""
+        if born in self._owed:
+            self._owed.discard(born)
+            self._write(born)
+
+    def mark(self, born: int, flags: int) -> bool:
+        """The next event says ``flags``; False if no more lives can be remembered."""
+        if len(self._marks) >= MARKED_MAX and born not in self._marks:
+            return False
+        if self._marks.get(born, 0) | flags != self._marks.get(born, 0):
+            self._marks[born] = self._marks.get(born, 0) | flags
+            self._write(born)
+        return True
+
+    def send(self, born: int) -> int:
+        """The flags of an event that is sent now."""
+        if born in self._marks:
+            self._sent[born] = self._marks.pop(born) | self._sent.get(born, 0)
+        return self._sent.get(born, 0)
+
+    def came_back(self, born: int) -> None:
+        """The event was not acknowledged: the next one says its flags again."""
+        if born in self._sent:
+            self._marks[born] = self._sent.pop(born) | self._marks.get(born, 0)
+
+    def acknowledged(self, born: int) -> None:
+        """The group has what the event in flight said."""
+        if self._sent.pop(born, 0):
+            self._write(born)
+        self.settle(born)
+
+    def forget(self, born: int) -> None:
+        """No event of this life will come any more."""
+        if self._marks.pop(born, 0) | self._sent.pop(born, 0) or born in self._owed:
+            self._owed.discard(born)
+            self._write(born)
 
     def clear(self) -> None:
-        for key, born in list(self._born.items()):
-            self.settle(key, born)
+        for born in {*self._owed, *self._marks, *self._sent}:
+            self.forget(born)
+
+    def _write(self, born: int) -> None:
+        owed = OWED if born in self._owed else 0
+        self.writes[born] = owed | self._marks.get(born, 0) | self._sent.get(born, 0)
 
 
 class OldVersions:
@@ -66,24 +115,3 @@ class OldVersions:
         obj = self._objects.pop(key, None)
         if obj is not None:
             self._bytes -= len(obj)
-
-
-class CoalescedKeys:
-    """Keys of which the group's next event stands for more than one version."""
-
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-
-    def add(self, key: str) -> bool:
-        """Remember the key; False if no more can be remembered."""
-        if len(self._keys) >= COALESCED_MAX and key not in self._keys:
-            return False
-        self._keys.add(key)
-        return True
-
-    def take(self, key: str) -> bool:
-        """True if the key was coalesced; it is forgotten."""
-        if key in self._keys:
-            self._keys.discard(key)
-            return True
-        return False

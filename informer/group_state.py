@@ -22,14 +22,16 @@ class GroupState(msgspec.Struct, omit_defaults=True):
     """A group's row.
 
     ``position``: it has acknowledged or parked all changes up to here, ``done`` those above as ranges (first,
-    last, first, last, …). ``birth``: the newest change when it registered. ``listed_at``: the newest change
-    when the shard was first complete, ``synced_at``: its position from which it is synced; -1 = not known yet.
+    last, first, last, …). ``birth``: the newest change when it registered. ``every_since``: the newest change
+    when it began to take every version; -1 = at its birth. ``listed_at``: the newest change when the
+    shard was first complete, ``synced_at``: its position from which it is synced; -1 = not known yet.
     ``gap_to``, ``coalesced_to``: changes up to here are delivered with these flags. ``last_seen``: wall s.
     """
 
     position: int = 0
     done: list[int] = []
     birth: int = 0
+    every_since: int = -1
     listed_at: int = -1
     synced_at: int = -1
     delivery: str = LATEST
@@ -80,19 +82,13 @@ def parked_key(group: str, seq: int) -> bytes:
     return group.encode() + b"\0" + seq_key(seq)
 
 
-def owed_key(group: str, key: str) -> bytes:
-    """A name of at most 63 characters and a key of at most 434 bytes fit into LMDB's 511."""
-    return group.encode() + b"\0" + text_key(key)
+def note_key(group: str, born: int) -> bytes:
+    return group.encode() + b"\0" + seq_key(born)
 
 
-def encode_owed(key: str, born: int) -> bytes:
-    """The row tells the whole key, which its own may have cut."""
-    return seq_key(born) + key.encode()
-
-
-def decode_owed(data: bytes) -> tuple[str, int]:
-    """(key, born) of `encode_owed`."""
-    return data[8:].decode(), seq_of(data[:8])
+def born_of_note(raw: bytes) -> int:
+    """The life that a row of ``owed`` is about."""
+    return seq_of(raw.partition(b"\0")[2])
 
 
 def group_of(raw: bytes) -> str:

@@ -3,11 +3,27 @@
 from typing import TYPE_CHECKING
 
 from deltawire.common.store.layout import Row
-from deltawire.informer.events import ADD, DELETE, UPDATE, Changes, stored_version
+from deltawire.informer.events import ADD, DELETE, UPDATE, Changes, Flight, stored_version
 from deltawire.informer.group_state import Parked, row_of_parked
+from deltawire.informer.replica import Replica
 
 if TYPE_CHECKING:
     from deltawire.informer.group import Group
+
+
+def take_held(group: "Group", replica: Replica, key: str, seq: int, fence: int, changes: Changes) -> None:
+    """``replica`` says that it is in a call for (key, seq, fence): it is in flight again, if it is its."""
+    found = held_change(group, key, seq, fence, changes)
+    if found is None:
+        return
+    row, kind, parked = found
+    flight = Flight(row, seq, kind, replica, fence, max(1, parked.attempts if parked else 1))
+    if kind == DELETE or group.is_every:
+        flight.row = row
+    flight.parked_seq = seq if parked else 0
+    flight.size_bytes = len(row.object)
+    group.in_flight[key] = flight
+    replica.take(flight.size_bytes, alone=False)
 
 
 def held_change(

@@ -21,6 +21,7 @@ from deltawire.common.store.layout import Row, text_of, unpack_row
 from deltawire.common.store.meta import ShardState, StreamState
 from deltawire.common.store.pages import NAMESPACE_INDEX
 from deltawire.common.store.reader import ReaderUnavailable
+from deltawire.informer import migrate
 from deltawire.informer.batch import Batch
 from deltawire.informer.index_functions import IndexFunctions
 from deltawire.informer.view import View
@@ -82,13 +83,16 @@ class Indexer:
             # Objects of which it is not known yet whether a crash of the machine hid their deletion.
             self.has_lost = bool(txn.stat(self.dbs[layout.LOST])["entries"])
         self.state = self._read_state()
-        if self.state.schema not in (0, layout.SCHEMA):
+        if self.state.schema > layout.SCHEMA:
             raise StateError(
                 f"{folder} was written in schema {self.state.schema}, this program reads {layout.SCHEMA}",
                 hint="use the version that wrote it, or name another folder in store.dir",
             )
+        schema = self.state.schema
         self.state = msgspec.structs.replace(self.state, owner=owner, schema=layout.SCHEMA, informer=informer)
         with self._env.begin(write=True) as txn:
+            if 0 < schema < layout.SCHEMA:
+                migrate.upgrade(txn, self.dbs, schema, self.state.seq)
             txn.put(meta.STATE_KEY, meta.encode(self.state), db=self.dbs[layout.META])
         if self.state.index_hash != index_hash:
             self._rebuild()

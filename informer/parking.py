@@ -99,6 +99,12 @@ class ParkingLot:
         """When the next one may be due, wall s."""
         return self._due[0][0] if self._due else None
 
+    def clear(self) -> None:
+        """Forget all that waits to be tried again; dead letters stay."""
+        for seq in list(self._by_seq):
+            self.remove(seq)
+        self._due.clear()
+
     def forget_superseded(self, key: str, uid: str, seq: int) -> None:
         """A newer state of the object was handled: dead letters of its older states are of no more use."""
         for dead in [self.dead[s] for s in self._dead_by_key.get(key, ())]:

@@ -18,7 +18,7 @@ from deltawire.common.meta.versions import highest
 from deltawire.common.store import layout
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, OUT_OF_SCOPE
 from deltawire.common.store.meta import StreamState
-from deltawire.informer import apply, delivery, group_state
+from deltawire.informer import apply, delivery, group_state, merging
 from deltawire.informer.apply import ALL_NAMESPACES, Progress
 from deltawire.informer.batch import Batch
 from deltawire.informer.changes import Change, Counters, Put, Remove, Settle
@@ -158,7 +158,7 @@ class Shard:
             group = self._book.add(name, GroupState(birth=self.seq, delivery=options.delivery, last_seen=now))
             if self.is_listed:
                 group.listed(self.seq)
-        group.state.delivery = options.delivery
+        group.follow(options.delivery, self.seq)
         group.attempts_max = options.attempts_max
         group.resync_s = options.resync_s
         with self.indexer.view() as view:
@@ -228,7 +228,7 @@ class Shard:
         """The byte bound: versions that `every` groups have still to see are dropped, and they are told so."""
         for group in self.groups.values():
             if group.is_every:
-                group.lose_versions(self.seq)
+                merging.lose_versions(group, self.seq)
         with self._transaction() as batch:
             batch.drop_history()
 
@@ -282,11 +282,11 @@ class Shard:
                 self._lives[row.born] = Life(row.uid, row.key)
             else:
                 for group in self.groups.values():
-                    keep_history |= group.overwritten(old, row.seq)
+                    keep_history |= merging.overwritten(group, old, row.seq)
         elif isinstance(change, Remove):
             self._newest_at = change.tombstone.at
             for group in self.groups.values():
-                keep_history |= group.removed(change.old, change.tombstone.seq)
+                keep_history |= merging.removed(group, change.old, change.tombstone.seq)
                 keep_gone |= not group.state.forgotten
             if not keep_gone:
                 self._lives[change.old.born] = None

@@ -90,6 +90,6 @@ def _group(shards: list[Shard], name: str) -> dict[str, Any]:
         totals["in_flight"] += len(group.in_flight)
         totals["retry"] += group.waiting
         totals["dead"] += len(group.lot.dead)
-        totals["owed"] += len(group.owed)
+        totals["owed"] += group.notes.owed
         replicas.update(replica.known.name for replica in group.replicas.values())
     return {**totals, "synced": synctrack.handled(shards, name), "replicas": sorted(replicas)}

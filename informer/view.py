@@ -7,16 +7,17 @@ import msgspec
 
 from deltawire.common.clock import Clock
 from deltawire.common.store import layout, pages
-from deltawire.common.store.layout import Row, seq_key, seq_of, text_key, unpack_row
+from deltawire.common.store.layout import Row, seq_key, seq_of, text_key, unpack_past, unpack_row
 
 
 class Pending(msgspec.Struct, gc=False):
-    """One change above a position: ``source`` says where its row is; ``row`` is set for gone and history."""
+    """One change above a position. ``row`` is set for gone and history, ``replaced_by`` for history alone."""
 
     seq: int
     key: str
     row: Row | None
     is_gone: bool
+    replaced_by: int = 0
 
 
 class View:
@@ -45,7 +46,7 @@ class View:
     def history(self, seq: int) -> Row | None:
         """The overwritten version with this number."""
         data = self._txn.get(seq_key(seq), db=self._dbs[layout.HISTORY])
-        return None if data is None else unpack_row(data)
+        return None if data is None else unpack_past(data)[0]
 
     def scan(self, after: int, limit: int, *, every: bool) -> list[Pending]:
         """The next changes above ``after`` in order: live objects, deletions and, for ``every``, history."""
@@ -59,8 +60,8 @@ class View:
             found.append(Pending(seq_of(raw), row.key, row, True))
         if every:
             for raw, data in self._range(layout.HISTORY, after, limit):
-                row = unpack_row(data)
-                found.append(Pending(seq_of(raw), row.key, row, False))
+                row, replaced_by = unpack_past(data)
+                found.append(Pending(seq_of(raw), row.key, row, False, replaced_by))
         if len(found) > alone:
             found.sort(key=lambda pending: pending.seq)
         return found[:limit]

@@ -16,9 +16,10 @@ from typing import IO
 import msgspec
 
 from deltawire.common.errors import StateError
-from deltawire.common.store.layout import SCHEMA
 
 MARKER = "deltawire.json"
+# Of the folder; an environment in it has one of its own (layout.SCHEMA).
+SCHEMA = 1
 CLUSTERS = "clusters.json"
 _FIRST_GENERATION = 1
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -6,10 +6,10 @@
 | ``index/<name>`` | indexed value → keys (dupsort) |
 | ``changes`` | seq → key: one row per live object, its newest change |
 | ``gone`` | seq → row: a deletion with the last content, until every group is past it |
-| ``history`` | seq → row: an overwritten version that an ``every`` group has not acknowledged yet |
+| ``history`` | seq → row and what replaced it: a version that an ``every`` group has not acknowledged yet |
 | ``groups`` | name → position and what else a group is remembered by (informer.group_state) |
 | ``parked`` | group, seq → a change set aside: to be tried again, or dead |
-| ``owed`` | group, key → born: the group has not acknowledged the add of this object yet |
+| ``owed`` | group, born → what the group's next event of this life must say (informer.group_memory) |
 | ``meta`` | ``state``, ``stream/<stream>`` (common.store.meta) |
 | ``seen`` | key → generation of the list that named it, while that list is open |
 | ``aside`` | key → row: items of the open list that are older than what is stored |
@@ -25,7 +25,8 @@ from hashlib import sha256
 
 import msgspec
 
-SCHEMA = 1
+# 1: ``history`` did not tell what replaced a row, ``owed`` was by key (informer.migrate).
+SCHEMA = 2
 
 OBJECTS = b"objects"
 CHANGES = b"changes"
@@ -145,6 +146,17 @@ def unpack_row(data: bytes, key: str = "") -> Row:
 def born_of(data: bytes) -> int:
     """The ``born`` of a packed row."""
     return int(_HEADER.unpack_from(data)[2])
+
+
+def pack_past(row: Row, replaced_by: int) -> bytes:
+    """A row of ``history``; ``replaced_by``: the change that overwrote or deleted this version."""
+    return pack_row(row, with_key=True) + seq_key(replaced_by)
+
+
+def unpack_past(data: bytes) -> tuple[Row, int]:
+    """Inverse of `pack_past`: (row, what replaced it)."""
+    row = unpack_row(data[: -_SEQ.size])
+    return row, seq_of(data[-_SEQ.size :])
 
 
 def pack_indexed(entries: dict[str, list[str]]) -> bytes:

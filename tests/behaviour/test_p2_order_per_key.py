@@ -58,3 +58,20 @@ def test_who_was_declared_gone_is_not_heard_and_the_fence_rises(rig):
     assert not first.answer(event), "a late ack must be refused"
     assert second.take() == []
     assert second.answer(again)
+
+
+def test_what_was_set_aside_behind_a_failure_is_not_sent_beside_it_after_a_kill(rig):
+    handler = rig.join(delivery="every")
+    rig.pop(("A", "a/slow", "u0", "101"), ("A", "a/k", "u1", "102"))
+    _, failing = handler.take()
+    handler.answer(failing, 1, after_s=5.0, error="boom")
+    rig.shard.flush()
+    rig.pop(("U", "a/k", "u1", "103"))
+    # What is set aside is written alone: the slow key holds the group's position where it was.
+    assert handler.take() == []
+    rig.shard.flush()
+    rig.dead.add("r0")
+    rig.reopen()
+    rig.clock.advance(5.0)
+    told = [(e[1], e[4]) for e in rig.join(name="r1", delivery="every").work()]
+    assert told == [("a/k", "102"), ("a/slow", "101"), ("a/k", "103")]

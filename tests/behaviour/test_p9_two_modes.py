@@ -60,3 +60,12 @@ def test_versions_given_up_at_the_byte_bound_are_told(rig):
     rig.pop(("A", "a/k", "u1", "101"), ("U", "a/k", "u1", "102"), ("U", "a/k", "u1", "103"))
     rig.shard.give_up_history()
     assert any(event[8] & COALESCED for event in handler.work())
+
+
+def test_a_new_group_begins_with_what_is_there_though_more_is_kept_for_another(rig):
+    rig.join("stuck", "r9", delivery="every").die()
+    rig.pop(("A", "a/tmp", "u1", "101"), ("A", "a/k", "u2", "102"), ("U", "a/k", "u2", "103"))
+    rig.pop(("D", "a/tmp", "u1", "104"))
+    new = rig.join("new", delivery="every")
+    rig.pop(("U", "a/k", "u2", "105"))
+    assert brief(new.work()) == [("A", "a/k", "103"), ("U", "a/k", "105")]

@@ -1,5 +1,6 @@
-"""Random deltas, acks, failures, deaths of handlers and workers: whatever happened, at rest every group has
-seen the last state or the deletion of every key, in order, and no deletion was missed (P2, P3, P4, P9)."""
+"""Random deltas, acks, failures, deaths of handlers and workers, groups that come, go and come again: whatever
+happened, at rest every group has seen the last state or the deletion of every key, in order, no deletion was missed,
+and `every` has seen each version from the one at its birth on (P2, P3, P4, P9)."""
 
 import random
 from dataclasses import dataclass, field
@@ -11,14 +12,23 @@ from deltawire.informer.delivery import OUTSTANDING_MAX
 from deltawire.informer.events import Event
 from tests.support.shard_rig import Handler, ShardRig
 
+GROUPS_MAX = 4
+FORGET_AFTER_S = 300.0
 KEYS = [f"{namespace}/k{number}" for namespace in "ab" for number in range(4)]
 
 
 @dataclass
 class Seen:
-    """What one group has been told and has acknowledged, checked as it goes."""
+    """What one group has been told and has acknowledged, checked as it goes.
+
+    ``born``: what was stored when it came. ``ended``: lives that had ended before. ``before``: how many versions of
+    each life had been stored.
+    """
 
     delivery: str
+    born: dict[str, tuple[str, int]]
+    ended: set[str]
+    before: dict[str, int]
     live: dict[str, tuple[str, int]] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     versions: dict[str, list[int]] = field(default_factory=dict)
@@ -30,6 +40,7 @@ class Seen:
     def acknowledge(self, event: Event) -> None:
         _, key, kind, uid, version, *_ = event
         number = int(version)
+        assert uid not in self.ended, f"{key}: {kind} of {uid}, which had ended before the group came"
         assert uid not in self.deleted or kind == "D", f"{key}: {kind} of {uid} after its deletion"
         held = self.live.get(key)
         if kind == "D":
@@ -57,12 +68,13 @@ class World:
         self.version = 100
         self.uids = 0
         self.truth: dict[str, tuple[str, int]] = {}
-        self.every_version: dict[str, list[int]] = {}
+        # What was stored, in order, by uid.
+        self.versions: dict[str, list[int]] = {}
         self.generation = 0
-        self.seen = {"latest": Seen("latest"), "every": Seen("every")}
-        self.handlers: dict[str, list[tuple[Handler, list[Event]]]] = {"latest": [], "every": []}
+        self.seen: dict[str, Seen] = {}
+        self.handlers: dict[str, list[tuple[Handler, list[Event]]]] = {}
         self.names = 0
-        self.relists = 0
+        self.groups = 0
 
     def change(self) -> None:
         deltas = []
@@ -83,7 +95,7 @@ class World:
                 kind = "U"
             uid, version = self.truth[key]
             deltas.append((kind, key, uid, str(version)))
-            self.every_version.setdefault(uid, []).append(version)
+            self.versions.setdefault(uid, []).append(version)
         self.rig.pop(*deltas)
 
     def miss_and_relist(self) -> None:
@@ -95,33 +107,73 @@ class World:
                 self.truth.pop(key, None)
             else:
                 self.truth[key] = (f"u{self.uids}", self.version)
-                self.every_version.setdefault(f"u{self.uids}", []).append(self.version)
         self.generation += 1
         self.rig.begin(self.generation)
         items = [("R", key, uid, str(version)) for key, (uid, version) in self.truth.items()]
         self.random.shuffle(items)
         if self.random.random() < 0.3:
-            self.rig.pop(*items[: len(items) // 2])
+            self.list_items(items[: len(items) // 2])
             if self.random.random() < 0.5:
                 self.rig.reopen()
                 self.lose_handlers()
             self.generation += 1
             self.rig.begin(self.generation)
-        if items:
-            self.rig.pop(*items)
+        self.list_items(items)
         self.rig.end(str(self.version), self.generation)
 
+    def list_items(self, items: list[tuple[str, str, str, str]]) -> None:
+        if items:
+            self.rig.pop(*items)
+        for _, _, uid, version in items:
+            versions = self.versions.setdefault(uid, [])
+            if versions[-1:] != [int(version)]:
+                versions.append(int(version))
+
     def join(self) -> None:
-        delivery = self.random.choice(["latest", "every"])
-        if len(self.handlers[delivery]) < 2:
-            self.names += 1
-            handler = self.rig.join(
-                delivery,
-                f"r{self.names}",
-                window=self.random.choice([1, 2, 100]),
-                delivery=delivery,
-            )
-            self.handlers[delivery].append((handler, []))
+        """A new group, or one more replica of one that is known."""
+        names = list(self.seen)
+        if len(names) < GROUPS_MAX and (not names or self.random.random() < 0.3):
+            self.groups += 1
+            self.come(f"g{self.groups}", self.random.choice(["latest", "every"]))
+            return
+        name = self.random.choice(names)
+        if len(self.handlers[name]) < 2:
+            self.come(name, self.seen[name].delivery)
+
+    def come(self, name: str, delivery: str, window: int | None = None) -> None:
+        known = self.rig.shard.groups.get(name)
+        if known is None or known.state.forgotten:
+            born = {key: (uid, int(version)) for key, (uid, version) in self.rig.stored().items()}
+            alive = {uid for uid, _ in born.values()}
+            before = {uid: len(versions) for uid, versions in self.versions.items()}
+            self.seen[name] = Seen(delivery, born, set(self.versions) - alive, before)
+            self.handlers.setdefault(name, [])
+        self.names += 1
+        window = window or self.random.choice([1, 2, 100])
+        handler = self.rig.join(name, f"r{self.names}", window=window, delivery=delivery)
+        self.handlers[name].append((handler, []))
+
+    def remove(self) -> None:
+        """A group is removed from the config; it may come again, or another in its place."""
+        if not self.seen:
+            return
+        name = self.random.choice(list(self.seen))
+        delivery = self.seen[name].delivery
+        for handler, _ in self.handlers.pop(name):
+            handler.die()
+        assert self.rig.shard.forget(name)
+        del self.seen[name]
+        fate = self.random.random()
+        if fate < 0.4:
+            self.come(name, delivery)
+        elif fate < 0.8:
+            self.groups += 1
+            self.come(f"g{self.groups}", delivery)
+
+    def stay_away(self) -> None:
+        """So long that groups without a replica are forgotten."""
+        self.rig.clock.advance(FORGET_AFTER_S + 1)
+        self.rig.shard.forget_absent(FORGET_AFTER_S)
 
     def lose_handlers(self) -> None:
         """The worker is gone: its handlers' sessions too, and here the handlers themselves."""
@@ -159,26 +211,28 @@ class World:
             self.miss_and_relist()
         elif choice < 0.93:
             self.lose_one()
-        elif choice < 0.96:
+        elif choice < 0.95:
             # Nothing that a group acknowledged is lost once it is committed.
             self.rig.shard.flush()
             self.rig.reopen()
             self.lose_handlers()
+        elif choice < 0.96:
+            self.remove()
+        elif choice < 0.965:
+            self.stay_away()
         else:
             self.rig.clock.advance(0.2)
 
     def lose_one(self) -> None:
-        group = self.random.choice(["latest", "every"])
-        if self.handlers[group]:
-            handler, _ = self.handlers[group].pop()
+        here = [name for name, found in self.handlers.items() if found]
+        if here:
+            handler, _ = self.handlers[self.random.choice(here)].pop()
             handler.die()
 
     def settle(self) -> None:
-        for group in ("latest", "every"):
-            if not self.handlers[group]:
-                self.names += 1
-                handler = self.rig.join(group, f"r{self.names}", delivery=group)
-                self.handlers[group].append((handler, []))
+        for name in list(self.seen):
+            if not self.handlers[name]:
+                self.come(name, self.seen[name].delivery, window=256)
         shard = self.rig.shard
         for _ in range(20_000):
             self.rig.clock.advance(1.0)
@@ -188,6 +242,7 @@ class World:
         shard.flush()
 
     def check(self) -> None:
+        assert set(self.rig.shard.groups) == set(self.seen)
         expected = {key: (uid, str(version)) for key, (uid, version) in self.truth.items()}
         assert self.rig.stored() == expected
         for group, seen in self.seen.items():
@@ -195,13 +250,20 @@ class World:
             state = self.rig.shard.groups[group]
             assert self.rig.shard.pending(state) == 0
             assert state.position == self.rig.shard.seq
+            if seen.delivery == "every":
+                self.check_versions(group, seen)
             gone = {uid for uid, kinds in seen.sent.items() if kinds - {"D"}}
             alive = {uid for uid, _ in self.truth.values()}
             assert gone - alive <= seen.deleted, "a deletion was missed"
-        assert self.rig.shard.indexer.rows(b"gone") == []
-        assert self.rig.shard.indexer.rows(b"history") == []
-        assert self.rig.shard.indexer.rows(b"parked") == []
-        assert self.rig.shard.indexer.rows(b"owed") == []
+        for rows in (b"gone", b"history", b"parked", b"owed"):
+            assert self.rig.shard.indexer.rows(rows) == []
+
+    def check_versions(self, group: str, seen: Seen) -> None:
+        """Each version from the one at birth on, and none of before."""
+        for uid, versions in self.versions.items():
+            if uid not in seen.ended:
+                first = max(0, seen.before.get(uid, 0) - 1)
+                assert seen.versions.get(uid, []) == versions[first:], f"{group}: {uid}"
 
 
 @pytest.mark.parametrize("seed", range(60))
