@@ -112,7 +112,9 @@ def credentials_of(config: ClientConfig, *, clock: Clock | None = None) -> Crede
     if config.token_file:
         return TokenFile(config.token_file, initial=config.token, clock=clock)
     if config.token:
-        return FixedHeaders({"Authorization": f"Bearer {checked_token(config.token, config.source)}"})
+        # A header's value has no spaces at its end.
+        token = checked_token(config.token.rstrip(" \t"), config.source)
+        return FixedHeaders({"Authorization": f"Bearer {token}"})
     if config.username:
         pair = f"{config.username}:{config.password}".encode()
         return FixedHeaders({"Authorization": "Basic " + base64.b64encode(pair).decode()})

@@ -2,10 +2,14 @@
 
 import base64
 import datetime
+import json
+import re
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import msgspec
 
+from deltawire.client.config import yaml_text
 from deltawire.client.config.identity import ExecPlugin
 from deltawire.common.errors import CredentialsError
 
@@ -34,15 +38,15 @@ class _Request(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    token: str = ""
-    client_certificate_data: str = ""
-    client_key_data: str = ""
-    expiration_timestamp: datetime.datetime | None = None
+    token: str | None = None
+    client_certificate_data: str | None = None
+    client_key_data: str | None = None
+    expiration_timestamp: str | None = None
 
 
 class _Answer(msgspec.Struct, frozen=True, rename="camel"):
-    api_version: str = ""
-    kind: str = ""
+    api_version: str | None = None
+    kind: str | None = None
     status: _Status | None = None
 
 
@@ -73,40 +77,80 @@ def base64_of(data: bytes) -> str:
 
 
 def parse(printed: bytes, plugin: ExecPlugin) -> ExecCredential:
-    """What the plug-in printed. Raises CredentialsError; its text never quotes what was printed."""
+    """What the plug-in printed, as client-go reads it: JSON, or the first document of YAML.
+
+    Raises CredentialsError; its text never quotes what was printed.
+    """
     try:
-        answer = msgspec.json.decode(printed, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _wrong(plugin, "printed something that is no ExecCredential in JSON") from None
-    if answer.kind != "ExecCredential":
-        raise _wrong(plugin, "printed JSON of another kind than ExecCredential")
+        answer = msgspec.convert(_tree(printed), _Answer)
+    except (ValueError, RecursionError):  # msgspec's and json's errors are ValueErrors
+        answer = _Answer()
+    if answer == _Answer():
+        raise wrong(plugin, "printed something that is no ExecCredential in JSON or YAML")
+    if (answer.kind or "ExecCredential") != "ExecCredential":
+        raise wrong(plugin, "printed another kind of object than an ExecCredential")
     if answer.api_version != plugin.api_version:
-        raise _wrong(
+        raise wrong(
             plugin,
             "answered in another version than it was asked in",
             hint=f"the kubeconfig says {plugin.api_version}; see {plugin.where}.apiVersion",
         )
     status = answer.status
     if status is None:
-        raise _wrong(plugin, "printed no status")
-    if bool(status.client_certificate_data) != bool(status.client_key_data):
-        raise _wrong(plugin, "printed only one of clientCertificateData and clientKeyData")
-    if not status.token and not status.client_certificate_data:
-        raise _wrong(plugin, "printed neither a token nor a client certificate")
-    if status.token and (not status.token.isascii() or not status.token.isprintable() or " " in status.token):
-        raise _wrong(plugin, "printed a token with characters that no bearer token has")
-    expires = status.expiration_timestamp
-    if expires is not None and expires.tzinfo is None:
-        expires = expires.replace(tzinfo=datetime.UTC)
-    return ExecCredential(
-        status.token,
-        status.client_certificate_data.encode(),
-        status.client_key_data.encode(),
-        None if expires is None else expires.timestamp(),
-    )
+        raise wrong(plugin, "printed no status")
+    token = (status.token or "").rstrip(" \t")
+    cert, key = status.client_certificate_data or "", status.client_key_data or ""
+    if bool(cert) != bool(key):
+        raise wrong(plugin, "printed only one of clientCertificateData and clientKeyData")
+    if not token and not cert:
+        raise wrong(plugin, "printed neither a token nor a client certificate")
+    if token and (not token.isascii() or not token.isprintable() or " " in token):
+        raise wrong(plugin, "printed a token with characters that no bearer token has")
+    try:
+        expires_at_s = None if status.expiration_timestamp is None else _time_s(status.expiration_timestamp)
+    except ValueError:
+        raise wrong(plugin, "printed an expirationTimestamp that is no time as in 2030-01-31T12:00:00Z") from None
+    return ExecCredential(token, cert.encode(errors="replace"), key.encode(errors="replace"), expires_at_s)
 
 
-def _wrong(plugin: ExecPlugin, what: str, *, hint: str = "") -> CredentialsError:
+def _tree(printed: bytes) -> Any:
+    """What stands in the text. Raises ValueError."""
+    if printed.lstrip().startswith(b"{"):
+        # As in Go: what is no UTF-8 is replaced; msgspec would refuse the whole of it.
+        return json.loads(printed.decode(errors="replace"), parse_constant=_refuse)
+    return yaml_text.load(printed)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+)
+
+
+def _time_s(text: str) -> float | None:
+    """Seconds since 1970 of an RFC 3339 time, None for Go's zero time, which means never. Raises ValueError."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError("no time")
+    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    offset_h, offset_min = int(found[9] or 0), int(found[10] or 0)
+    if offset_h > 24 or offset_min > 60:
+        raise ValueError("no offset")
+    # Python knows no year 0; any time that is over means the same.
+    at = datetime.datetime(max(year, 1), month, day, hour, minute, second, tzinfo=datetime.UTC)
+    offset_s = (offset_h * 3600 + offset_min * 60) * (-1 if found[8] == "-" else 1)
+    at_s = at.timestamp() + float(f"0.{found[7] or 0}") - offset_s
+    return None if year and at_s == _ZERO_S else at_s
+
+
+_ZERO_S = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC).timestamp()
+
+
+def wrong(plugin: ExecPlugin, what: str, *, hint: str = "") -> CredentialsError:
+    """The error for a plug-in that did ``what``."""
     return CredentialsError(
         f"getting credentials: the exec plug-in {plugin.command!r} {what}",
         hint=hint or f"run it by hand; it is named in {plugin.where or 'the configuration'}",

@@ -10,9 +10,16 @@ from typing import Protocol
 import msgspec
 
 from deltawire.client.auth import plugin_process
-from deltawire.client.auth.exec_credential import ExecCluster, ExecCredential, base64_of, parse, request_of
+from deltawire.client.auth.exec_credential import (
+    ExecCluster,
+    ExecCredential,
+    base64_of,
+    parse,
+    request_of,
+    wrong,
+)
 from deltawire.client.auth.plugin_process import Finished
-from deltawire.client.auth.tls import ca_bytes_of
+from deltawire.client.auth.tls import ca_bytes_of, is_pair
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.identity import ExecPlugin
 from deltawire.common.clock import Clock, SystemClock
@@ -105,7 +112,13 @@ class ExecCredentials:
                 f"{finished.exit_code}",
                 hint="what it wrote to stderr says why",
             )
-        return parse(finished.printed, plugin)
+        found = parse(finished.printed, plugin)
+        if found.cert and not is_pair(found.cert, found.key):
+            # Nobody goes on without the certificate that was meant to say who it is.
+            raise wrong(
+                plugin, "printed a client certificate and a key that are no pair in PEM form, without a password"
+            )
+        return found
 
     def _may_ask_a_person(self) -> bool:
         mode = self._plugin.interactive_mode

@@ -31,14 +31,14 @@ class _Claims(msgspec.Struct):
 
 
 class _Discovery(msgspec.Struct):
-    token_endpoint: str = ""
+    token_endpoint: str | None = None
 
 
 class _Tokens(msgspec.Struct):
-    id_token: str = ""
-    refresh_token: str = ""
-    error: str = ""
-    error_description: str = ""
+    id_token: str | None = None
+    refresh_token: str | None = None
+    error: str | None = None
+    error_description: str | None = None
 
 
 class OidcCredentials:
@@ -87,14 +87,14 @@ class OidcCredentials:
                     f"the id token of the user {provider.user!r} has expired, and there is no refresh token",
                     hint="log in again",
                 )
-            found = self._ask()
-            changes = {"id-token": found.id_token}
-            if found.refresh_token:
-                changes["refresh-token"] = found.refresh_token
+            id_token, refresh_token = self._ask()
+            changes = {"id-token": id_token}
+            if refresh_token:
+                changes["refresh-token"] = refresh_token
             if file:
                 kubeconfig_write.write_provider_config(file, provider.user, changes)
-        self._id_token = found.id_token
-        self._refresh_token = found.refresh_token or self._refresh_token
+        self._id_token = id_token
+        self._refresh_token = refresh_token or self._refresh_token
 
     def _take_what_another_renewed(self, file: Path) -> bool:
         written = kubeconfig_write.provider_config(file, self._provider.user)
@@ -105,9 +105,11 @@ class OidcCredentials:
         self._id_token = token
         return True
 
-    def _ask(self) -> _Tokens:
-        """New tokens for the refresh token. The client's secret goes where most providers want it, else
-        into the form, as Go's library tries it."""
+    def _ask(self) -> tuple[str, str]:
+        """A new id token and a new refresh token, "" where the one we have stays.
+
+        The client's secret goes where most providers want it, else into the form, as Go's library tries it.
+        """
         provider, endpoint = self._provider, self._token_endpoint()
         form = {"grant_type": "refresh_token", "refresh_token": self._refresh_token}
         if provider.client_secret:
@@ -126,7 +128,7 @@ class OidcCredentials:
         try:
             endpoint = msgspec.json.decode(answer.body, type=_Discovery).token_endpoint
         except (msgspec.DecodeError, UnicodeDecodeError):
-            endpoint = ""
+            endpoint = None
         if answer.code != 200 or not endpoint:
             raise CredentialsError(
                 f"the identity provider does not say where tokens are renewed: {url} answers {answer.code}"
@@ -141,13 +143,13 @@ class OidcCredentials:
         }
         return self._fetch("POST", url, headers, urlencode(form).encode())
 
-    def _tokens_of(self, answer: Answer) -> _Tokens:
+    def _tokens_of(self, answer: Answer) -> tuple[str, str]:
         try:
             found = msgspec.json.decode(answer.body, type=_Tokens)
         except (msgspec.DecodeError, UnicodeDecodeError):
             found = _Tokens()
         if answer.code != 200:
-            why = f"{found.error} {found.error_description}".strip() or "without a reason"
+            why = f"{found.error or ''} {found.error_description or ''}".strip() or "without a reason"
             shown = "".join(c for c in why[:_REASON_CHARS_MAX] if c.isprintable())
             raise CredentialsError(
                 f"the identity provider refuses to renew the token of {self._provider.user!r}: "
@@ -157,7 +159,7 @@ class OidcCredentials:
         if not found.id_token:
             raise CredentialsError("the identity provider's answer holds no id_token")
         expires_at_s(found.id_token)
-        return found
+        return found.id_token, found.refresh_token or ""
 
 
 def expires_at_s(token: str) -> float:

@@ -87,16 +87,29 @@ def _identify(context: ssl.SSLContext, config: ClientConfig, material: Material)
         ) from None
 
 
-def _load_pair(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
-    """OpenSSL's binding takes files only: both go through one private file that lives for the call."""
-    handle, name = tempfile.mkstemp(prefix="deltawire-", suffix=".pem")  # mkstemp makes it 0600
+def is_pair(cert: bytes, key: bytes) -> bool:
+    """True if the certificate and the key, in PEM, belong together and can be shown to a server."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(cert.rstrip() + b"\n" + key)
+        _load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _load_pair(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
+    """OpenSSL's binding takes files only: both go through private files that live for the call."""
+    names: list[str] = []
+    try:
+        for data in (cert, key):
+            handle, name = tempfile.mkstemp(prefix="deltawire-", suffix=".pem")  # mkstemp makes it 0600
+            names.append(name)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
         # A password prompt on the terminal would hang a daemon: an encrypted key is refused instead.
-        context.load_cert_chain(name, password=lambda: "")
+        context.load_cert_chain(names[0], names[1], password=lambda: "")
     finally:
-        Path(name).unlink()
+        for name in names:
+            Path(name).unlink()
 
 
 def _read(path: str, what: str) -> bytes:

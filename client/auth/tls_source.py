@@ -9,7 +9,7 @@ from deltawire.client.auth.credentials import Credentials
 from deltawire.client.auth.tls import Material, material_of, ssl_context_of
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.common.clock import Clock
-from deltawire.common.errors import ConfigError
+from deltawire.common.errors import ConfigError, CredentialsError
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +60,10 @@ class TlsSource:
             return self._state
         with self._lock:
             wanted = self._read_locked() if self._has_files else self._material
-            if given is not None:
-                wanted = Material(wanted.ca, *given)
-            if wanted != self._material:
+            if given is None:
                 self._change_locked(wanted)
+            else:
+                self._take_locked(Material(wanted.ca, *given))
             return self._state
 
     def look_again(self) -> bool:
@@ -99,8 +99,19 @@ class TlsSource:
             found.key if is_cert_due else held.key,
         )
 
+    def _take_locked(self, wanted: Material) -> None:
+        """With a certificate of the credentials: to go on without it would be to go on as somebody else."""
+        self._change_locked(wanted)
+        if self._material != wanted:
+            wanted = Material(self._material.ca, wanted.cert, wanted.key)  # a new CA may be what is wrong
+            self._change_locked(wanted)
+        if self._material != wanted:
+            raise CredentialsError(f"the client certificate cannot be used: {self._last_complaint}")
+
     def _change_locked(self, wanted: Material) -> None:
         held = self._material
+        if wanted == held:
+            return
         try:
             context = ssl_context_of(self._config, wanted)
         except ConfigError as error:

@@ -6,7 +6,7 @@ from typing import Any
 from deltawire.client.config import users
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.identity import NOBODY_ELSE
-from deltawire.client.config.kubeconfig import ClusterEntry, E, Kubeconfig, Placed
+from deltawire.client.config.kubeconfig import ClusterEntry, E, Kubeconfig, Placed, decoded
 from deltawire.client.config.overrides import NO_OVERRIDES, Overrides
 from deltawire.client.config.proxies import normal
 from deltawire.common.errors import ConfigError
@@ -76,11 +76,13 @@ def _server(cluster: Placed[ClusterEntry]) -> dict[str, Any]:
                 path=cluster.where("proxy-url"),
             )
         normal(entry.proxy_url, cluster.where("proxy-url"))
-    ca_data = users.decoded(cluster, "certificate-authority-data", entry.certificate_authority_data)
+    ca_data = decoded(cluster, "certificate-authority-data", entry.certificate_authority_data)
     has_trust = bool(ca_data or entry.certificate_authority or entry.insecure_skip_tls_verify)
     host = entry.server
     if "://" not in host:
         host = f"{'https' if has_trust else 'http'}://{host}"
+    scheme, _, rest = host.partition("://")
+    host = f"{scheme.lower()}://{rest}"
     return {
         "host": host.partition("?")[0].partition("#")[0].rstrip("/"),
         "ca_data": ca_data,

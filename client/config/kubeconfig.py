@@ -3,6 +3,8 @@
 Each entry remembers the file that it came from: relative paths in it are meant from there.
 """
 
+import base64
+import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,8 +12,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
-import yaml
 
+from deltawire.client.config import yaml_text
 from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
 
@@ -20,9 +22,9 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$"
 
 
 def _key(attribute: str) -> str:
-    """A key as kubeconfig files write it: with dashes, but for one; ``impersonate`` is ``as`` there."""
-    if attribute == "token_file":
-        return "tokenFile"
+    """A key as kubeconfig files write it: with dashes, but for two; ``impersonate`` is ``as`` there."""
+    if attribute in ("token_file", "api_version"):
+        return attribute.replace("_f", "F").replace("_v", "V")
     return attribute.replace("impersonate", "as").replace("_", "-")
 
 
@@ -103,23 +105,25 @@ class ContextEntry(msgspec.Struct, frozen=True, rename=_key):
 
 
 class _NamedCluster(msgspec.Struct, frozen=True):
-    name: str
+    name: str = ""
     cluster: ClusterEntry = ClusterEntry()
 
 
 class _NamedUser(msgspec.Struct, frozen=True):
-    name: str
+    name: str = ""
     user: UserEntry = UserEntry()
 
 
 class _NamedContext(msgspec.Struct, frozen=True):
-    name: str
+    name: str = ""
     context: ContextEntry = ContextEntry()
 
 
 class _File(msgspec.Struct, frozen=True, rename=_key):
     """The file as written. Unknown keys are somebody else's."""
 
+    api_version: str = ""
+    kind: str = ""
     clusters: list[_NamedCluster] = []
     users: list[_NamedUser] = []
     contexts: list[_NamedContext] = []
@@ -173,19 +177,27 @@ def read(path: Path) -> Kubeconfig:
 
 
 def parse(data: bytes, path: Path) -> Kubeconfig:
-    """The kubeconfig in ``data``, which stood in ``path``. An empty file is an empty config."""
+    """The kubeconfig in ``data``, which stood in ``path``. An empty file is an empty config.
+
+    Raises ConfigError for what kubectl refuses to load, too: another kind of document, a name that occurs twice,
+    data that is not base64, whoever uses it.
+    """
     try:
-        raw = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-    except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"not YAML{line}", path=str(path)) from None
+        raw = yaml_text.load(data)
+    except ValueError as error:
+        raise ConfigError(str(error), path=str(path)) from None
     try:
         file = msgspec.convert({} if raw is None else _without_nulls(raw), _File)
     except msgspec.ValidationError as error:
         match = _AT.match(str(error))
         what, at = (match["what"], match["path"]) if match else (str(error), "")
         raise ConfigError(what.replace("`", ""), path=f"{path}: {at}" if at else str(path)) from None
+    if file.kind not in ("", "Config") or file.api_version not in ("", "v1"):
+        raise ConfigError(
+            f"this is a {file.kind or 'Config'} of version {file.api_version or 'v1'!r} and no kubeconfig",
+            path=str(path),
+            hint="a kubeconfig has kind: Config and apiVersion: v1, or neither",
+        )
     return Kubeconfig(
         _placed(((item.name, item.cluster) for item in file.clusters), path, "cluster"),
         _placed(((item.name, item.user) for item in file.users), path, "user"),
@@ -209,11 +221,31 @@ def merge(configs: Iterable[Kubeconfig]) -> Kubeconfig:
     return merged
 
 
-def _without_nulls(raw: Any) -> Any:
-    """A key with nothing behind it means the same as no key: kubectl writes both."""
+# Lists of entries: nothing in one of them is an empty entry, elsewhere it is an empty text, as in Go.
+_LISTS_OF_ENTRIES = frozenset({"clusters", "users", "contexts", "extensions", "env"})
+
+
+def _without_nulls(raw: Any, key: str = "") -> Any:
+    """``raw``, which stands under ``key``: one with nothing behind it is the same as none, kubectl writes both."""
     if isinstance(raw, dict):
-        return {key: _without_nulls(value) for key, value in raw.items() if value is not None}
-    return [_without_nulls(item) for item in raw] if isinstance(raw, list) else raw
+        # What is in an extension is its owner's, a null in it, too.
+        return {
+            name: value if name == "extension" else _without_nulls(value, name)
+            for name, value in raw.items()
+            if value is not None
+        }
+    if isinstance(raw, list):
+        nothing: Any = {} if key in _LISTS_OF_ENTRIES else ""
+        return [nothing if item is None else _without_nulls(item) for item in raw]
+    return raw
+
+
+def decoded(place: Placed[Any], key: str, text: str) -> bytes:
+    """The bytes behind one of the ``…-data`` keys: base64, in which lines may be broken."""
+    try:
+        return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+    except (binascii.Error, ValueError):
+        raise ConfigError("not base64", path=place.where(key)) from None
 
 
 def _placed(entries: Iterable[tuple[str, E]], file: Path, kind: str) -> dict[str, Placed[E]]:
@@ -222,4 +254,7 @@ def _placed(entries: Iterable[tuple[str, E]], file: Path, kind: str) -> dict[str
         if name in found:
             raise ConfigError(f"a second {kind} named {name!r}", path=f"{file}: {kind}s[{i}].name")
         found[name] = Placed(entry, file, f"{kind}s[{i}].{kind}")
+        for attribute in entry.__struct_fields__:
+            if attribute.endswith("_data"):
+                decoded(found[name], _key(attribute), getattr(entry, attribute))
     return found

@@ -10,24 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from deltawire.client.config import yaml_text
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CredentialsError
 
 # client-go fails at once where the lock is held; a renewal in another process is worth this wait.
 LOCK_TIMEOUT_S = 10.0
 _LOCK_LOOK_S = 0.1
-
-
-class _Loader(yaml.SafeLoader):
-    """Leaves what looks like a date as the text it is: it would be written differently."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 @contextlib.contextmanager
@@ -75,7 +64,7 @@ def write_provider_config(file: Path, user: str, changes: Mapping[str, str]) -> 
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")  # 0600
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            yaml.safe_dump(content, out, sort_keys=False, allow_unicode=True)
+            out.write(yaml_text.dump(content))
             out.flush()
             os.fsync(out.fileno())
         Path(temporary).replace(target)
@@ -87,10 +76,10 @@ def write_provider_config(file: Path, user: str, changes: Mapping[str, str]) -> 
 
 def _load(file: Path) -> Any:
     try:
-        return yaml.load(file.read_bytes(), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml_text.load(file.read_bytes())
     except OSError as error:
         raise CredentialsError(f"the kubeconfig {file} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError):
+    except ValueError:
         raise CredentialsError(f"the kubeconfig {file} is no YAML any more") from None
 
 

@@ -1,7 +1,5 @@
 """From a kubeconfig's user to the fields of a ClientConfig that say who we are (semantics §24.9-15)."""
 
-import base64
-import binascii
 from typing import Any
 
 import msgspec
@@ -14,7 +12,7 @@ from deltawire.client.config.identity import (
     Impersonation,
     OidcProvider,
 )
-from deltawire.client.config.kubeconfig import ClusterEntry, Placed, UserEntry
+from deltawire.client.config.kubeconfig import ClusterEntry, Placed, UserEntry, decoded
 from deltawire.client.config.removed_providers import replacement
 from deltawire.common.errors import ConfigError
 
@@ -66,14 +64,6 @@ def impersonation(user: Placed[UserEntry]) -> Impersonation:
     if found != NOBODY_ELSE and not found.user:
         raise ConfigError("as-uid, as-groups and as-user-extra need a user to act as", path=user.where("as"))
     return found
-
-
-def decoded(place: Placed[Any], key: str, text: str) -> bytes:
-    """The bytes behind one of the ``…-data`` keys."""
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise ConfigError("not base64", path=place.where(key)) from None
 
 
 def _exec_plugin(user: Placed[UserEntry], cluster: Placed[ClusterEntry]) -> ExecPlugin | None:

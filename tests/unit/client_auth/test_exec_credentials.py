@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from deltawire.client.auth.credentials import FixedHeaders, credentials_of
 from deltawire.client.auth.exec_credential import ExecCluster, parse, request_of
@@ -128,12 +129,26 @@ def test_a_token_that_is_refused_at_once_is_not_asked_for_again():
     assert len(run.seen) == 1
 
 
-def test_a_certificate_comes_with_its_key():
-    run = Runs(printed(clientCertificateData="CERT", clientKeyData="KEY"))
+def test_a_certificate_comes_with_its_key(pair: tuple[str, str]):
+    cert, key = pair
+    run = Runs(printed(clientCertificateData=cert, clientKeyData=key))
     found = credentials(run)
     assert found.headers() == {}
-    assert found.certificate() == (b"CERT", b"KEY")
+    assert found.certificate() == (cert.encode(), key.encode())
     assert len(run.seen) == 1
+
+
+@pytest.mark.parametrize("token", [{}, {"token": "s3cret"}])
+def test_a_certificate_that_does_not_fit_its_key_fails_the_request(pair: tuple[str, str], token: dict[str, str]):
+    cert, key = pair
+    other = trustme.CA().issue_cert("eve@x").private_key_pem.bytes().decode()
+    for broken in ((cert, other), ("s3cret", "s3cret"), (key, cert), (cert, "s3cret")):
+        status = dict(zip(("clientCertificateData", "clientKeyData"), broken, strict=True))
+        found = credentials(Runs(printed(**status, **token)))
+        for ask in (found.headers, found.certificate):
+            with pytest.raises(CredentialsError, match="are no pair in PEM form") as error:
+                ask()
+            assert "s3cret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -162,18 +177,18 @@ def test_a_plugin_that_must_ask_a_person_fails_without_a_terminal():
 @pytest.mark.parametrize(
     ("output", "text"),
     [
-        (b"", "no ExecCredential in JSON"),
-        (b"Please log in: s3cret", "no ExecCredential in JSON"),
-        (b"\xff\xfe", "no ExecCredential in JSON"),
-        (b'{"status":{"token":7}}', "no ExecCredential in JSON"),
-        (b'{"kind":"Pod"}', "another kind"),
+        (b"", "no ExecCredential in JSON or YAML"),
+        (b"Please log in: s3cret", "no ExecCredential in JSON or YAML"),
+        (b"\xff\xfe", "no ExecCredential in JSON or YAML"),
+        (b'{"status":{"token":7}}', "no ExecCredential in JSON or YAML"),
+        (b'{"kind":"Pod"}', "another kind of object"),
         (printed(V1BETA1, token="s3cret"), "another version"),
         (b'{"apiVersion":"%s","kind":"ExecCredential"}' % V1.encode(), "no status"),
         (printed(), "neither a token nor a client certificate"),
         (printed(clientCertificateData="s3cret"), "only one of"),
         (printed(clientKeyData="s3cret", token="t"), "only one of"),
         (printed(token="s3cret\r\nX: y"), "no bearer token has"),
-        (printed(token="t", expirationTimestamp="soon"), "no ExecCredential in JSON"),
+        (printed(token="t", expirationTimestamp="soon"), "no time"),
     ],
 )
 def test_a_plugin_that_prints_garbage_is_named_and_not_quoted(output: bytes, text: str):
@@ -207,14 +222,51 @@ def test_after_a_failure_the_next_request_asks_again():
     assert found.headers()["Authorization"] == "Bearer t"
 
 
-def test_an_expiry_without_a_zone_is_utc():
-    assert parse(printed(token="t", expirationTimestamp="1970-01-01T00:01:00"), PLUGIN).expires_at_s == 60
+@pytest.mark.parametrize(
+    ("written", "at_s"),
+    [
+        ("1970-01-01T00:01:00Z", 60),
+        ("1970-01-01T02:01:00+02:00", 60),
+        ("1969-12-31T22:01:00-02:00", 60),
+        ("1970-01-01T00:01:00.25Z", 60.25),
+        ("1970-01-01T00:01:00,25Z", 60.25),
+        ("1970-01-01T0:01:00Z", 60),
+        ("0001-01-01T00:00:00Z", None),  # Go's zero time
+        (None, None),
+    ],
+)
+def test_an_expiry_is_read_as_go_reads_times(written: str | None, at_s: float | None):
+    assert parse(printed(token="t", expirationTimestamp=written), PLUGIN).expires_at_s == at_s
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "1970-01-01T00:01:00",
+        "1970-01-01 00:01:00Z",
+        "1970-01-01t00:01:00z",
+        "1970-02-30T00:00:00Z",
+        "1970-01-01T00:00:60Z",
+        "1970-01-01T00:01:00+0200",
+        "",
+    ],
+)
+def test_an_expiry_that_go_does_not_read_is_refused(written: str):
+    with pytest.raises(CredentialsError, match="is no time"):
+        parse(printed(token="t", expirationTimestamp=written), PLUGIN)
 
 
 def test_other_credentials_leave_the_plugin_alone(tmp_path: Path):
     for other in ({"token": "t"}, {"username": "u"}, {"cert_data": b"c", "key_data": b"k"}):
         found = credentials_of(ClientConfig("https://h", exec_plugin=PLUGIN, **other), clock=SystemClock())  # type: ignore[arg-type]  # one of several fields
         assert isinstance(found, FixedHeaders)
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[str, str]:
+    """A client certificate and its key."""
+    made = trustme.CA().issue_cert("ada@x")
+    return made.cert_chain_pems[0].bytes().decode(), made.private_key_pem.bytes().decode()
 
 
 @pytest.fixture

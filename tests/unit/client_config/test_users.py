@@ -197,3 +197,17 @@ def test_a_parsed_file_shows_no_secret():
         b"users: [{name: u, user: {token: s3cret, password: s3cret, exec: {command: c, args: [s3cret]}}}]"
     )
     assert "s3cret" not in repr(parse(content, FILE))
+
+
+def test_a_kubeconfig_of_aliases_of_aliases_is_refused_before_it_fills_the_memory():
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(ConfigError, match="/k/config: not YAML"):
+        parse("\n".join(lines).encode(), FILE)
+
+
+def test_what_an_extension_holds_reaches_the_plugin_as_it_is():
+    extension = {"name": "client.authentication.k8s.io/exec", "extension": {"a": None, "b": [None], "c": 1.5}}
+    plugin = taken({"exec": {**EXEC, "provideClusterInfo": True}}, extensions=[extension]).exec_plugin
+    assert plugin is not None
+    assert json.loads(plugin.cluster_config) == extension["extension"]
