@@ -76,7 +76,7 @@ def freshness_line(found: Found, store_dir: Path, wall_s: float) -> str:
     committed_s = max((shard.committed_at for shard in shards), default=0) / 1e6
     age = f"{format_age(wall_s - committed_s)} ago" if committed_s else "never"
     is_listed = all(stream.synced for shard in shards for stream in shard.streams.values())
-    is_current = all(stream.resume for shard in shards for stream in shard.streams.values())
+    is_current = all(stream.is_complete for shard in shards for stream in shard.streams.values())
     if not is_running(store_dir):
         state = "nothing runs, so it may be out of date"
     elif not is_listed:

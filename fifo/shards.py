@@ -17,7 +17,7 @@ class Shard:
     """One shard: its queue, the worker that owns it and what that worker said of it.
 
     ``report`` is None until the present worker has opened the shard. ``holds`` says per stream whether the
-    shard, as acknowledged, has a resume version of it: a begin takes it away, an end brings it.
+    shard, as acknowledged, has a resume version of it: a begin takes it away, an end brings it (if it has one).
     """
 
     number: int
@@ -52,7 +52,7 @@ class Shard:
 
     def settle(self, freed: Freed) -> None:
         for barrier in freed.barriers:
-            self.holds[barrier.stream] = not isinstance(barrier, Begin)
+            self.holds[barrier.stream] = not isinstance(barrier, Begin) and bool(barrier.version)
 
 
 class Informer:

@@ -146,13 +146,14 @@ class Stream:
     def end(self, message: End) -> bool:
         if self.state != "started" or self.awaits_list:
             return False
-        if message.generation != self.listing or not message.version:
+        if message.generation != self.listing or not self.listing:
             raise ProtocolError(f"end of generation {message.generation}, open is {self.listing}")
         if message.items != self.listed:
             # A sweep after a list of which something is missing would delete live objects.
             raise ProtocolError(f"a list of {message.items} items of which {self.listed} came")
         self.listing = 0
-        # A list below the floor means that the cluster went back: its versions are the ones that count.
+        # A list below the floor means that the cluster went back: its versions are the ones that count. A server that
+        # gives none leaves nothing to resume at: the next start lists again.
         self.accepted = self.floor = message.version
         return True
 

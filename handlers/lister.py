@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from deltawire.client.rest.decode import decoder_of
 from deltawire.common.meta.keys import display_key, key_of, shard_of, split_key
 from deltawire.common.meta.selectors import parse_label_selector
 
@@ -28,7 +29,7 @@ class _Labelled(msgspec.Struct):
     metadata: _Metadata
 
 
-_decode_labels = msgspec.json.Decoder(_Labelled).decode
+_decode_labels = decoder_of(_Labelled)
 
 
 class CachedObject(Mapping[str, Any]):

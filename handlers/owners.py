@@ -5,6 +5,7 @@ Not here: garbage collection and adoption (the API server's and its controllers'
 
 import msgspec
 
+from deltawire.client.rest.decode import decoder_of
 from deltawire.common.meta import resources
 from deltawire.common.meta.keys import key_of, split_key
 from deltawire.handlers.events import Delivery
@@ -25,7 +26,7 @@ class _Object(msgspec.Struct):
     metadata: _Metadata
 
 
-_decode = msgspec.json.Decoder(_Object).decode
+_decode = decoder_of(_Object)
 
 
 class OwnerKeys:

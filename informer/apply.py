@@ -6,6 +6,7 @@ The rules (design §2-§4; each has a counter-example in the property tests' his
 - A delta of the watch at or below the shard's resume version of its stream is dropped: another shard was
   behind, and the watch began at its version.
 - A lower version of the same uid is stale and ignored.
+- An object without a version is never old and moves nothing: what came last is the newest.
 - Another uid under the same key is a deletion and an add, never an update.
 - A deletion of what is not held is nothing.
 - The begin of a list takes the stream's resume version away; only the list's end sets it again.
@@ -133,7 +134,7 @@ def begin_list(
         return
     stream = progress.change(stream_name)
     stream.open = generation
-    stream.resume = ""
+    stream.resume, stream.unversioned = "", False
     stream.generation = max(stream.generation, generation)
 
 
@@ -176,7 +177,7 @@ def end_list(
     yield from sweep(progress, counters, reads, reads.unmarked(prefix, generation), flags, at)
     yield from end_lost(progress, counters, reads.lost_under(prefix), flags, at)
     stream.open = 0
-    stream.resume = version
+    stream.resume, stream.unversioned = version, not version
     stream.floor = highest(stream.floor, version)
     stream.scope = scope
     yield ForgetMarks(prefix)
@@ -232,7 +233,7 @@ def _apply_key(
             if stream.resume and _is_seen(version, stream.resume):
                 counters.replayed += 1
                 continue
-            if number > reached.get(stream_name, (0, ""))[0]:
+            if version and number > reached.get(stream_name, (0, ""))[0]:
                 reached[stream_name] = (number, version)
         if not looked_up:
             held, looked_up = reads.held(key), True
@@ -255,7 +256,7 @@ def _apply_key(
             counters.applied += 1
             changes.append(Put(new, None))
             held = new
-        elif version == held.version and uid == held.uid and (not is_item or obj == held.object):
+        elif version == held.version and uid == held.uid and ((version and not is_item) or obj == held.object):
             counters.unchanged += 1
         elif is_below(version, held.version):
             counters.stale += 1
@@ -297,7 +298,7 @@ def _deletion(
     if held is None:
         counters.unknown_deletions += 1
         return None
-    if is_below(version, held.version) or (uid != held.uid and version == held.version):
+    if is_below(version, held.version) or (uid != held.uid and version and version == held.version):
         counters.stale += 1
         return None
     counters.applied += 1

@@ -99,8 +99,8 @@ class Shard:
 
     @property
     def is_stored(self) -> bool:
-        """All streams are complete up to a version now."""
-        return all(self.progress.streams[name].resume for name in self._streams)
+        """All streams are complete up to a version now, or as of a list of a server that has no versions."""
+        return all(self.progress.streams[name].is_complete for name in self._streams)
 
     @property
     def ledger_error(self) -> str:
@@ -342,9 +342,10 @@ class Shard:
                 if known is None:
                     draft.streams[name] = StreamState(floor=floor)
                     draft.touched.add(name)
-                elif known.scope and known.scope != self._scope and known.resume:
+                elif known.scope and known.scope != self._scope and known.is_complete:
                     # What was out of scope, or cut off, never came: only a list brings it.
-                    draft.change(name).resume = ""
+                    stream = draft.change(name)
+                    stream.resume, stream.unversioned = "", False
             for change in self._leavers(draft, batch, retired):
                 self._make(batch, change)
             for name in retired:

@@ -176,7 +176,7 @@ class Machine:
             self.error = TransportError(f"the watch carried nothing for {silent_s:.0f} s", reason="timeout")
             self._check_cluster = True
             self.idle_watches += 1
-            return [Cancel(), *self._watch(now_s)]
+            return [Cancel(), *self._watch_or_list(now_s)]
         return []
 
     @property
@@ -280,12 +280,18 @@ class Machine:
 
     # -- watches
 
+    def _watch_or_list(self, now_s: float) -> list[Action]:
+        """Watch again at the held version. Where there is none, what went meanwhile can only be seen by a list."""
+        return self._watch(now_s) if self.version else self._list(now_s)
+
     def _watch(self, now_s: float) -> list[Action]:
         self.state, self.retry_at_s, self._phase = State.WATCHING, None, _Phase.WATCH
         self.watches += 1
         self._open_list.reset()
         self._connection = Connection(now_s)
-        params = self._watch_params() | {"resourceVersion": self.version}
+        params = self._watch_params()
+        if self.version:
+            params["resourceVersion"] = self.version
         return [Watch(params, is_list=False, check_cluster=self._check_cluster)]
 
     def _watch_params(self) -> Params:
@@ -293,15 +299,18 @@ class Machine:
         return {"allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
 
     def _watch_batch(self, batch: Batch) -> list[Action]:
-        if not batch.version:
+        if not (batch.version or batch.deltas):
             return []
         self._unreadable_watches = 0
-        if self.version == "0" and not batch.is_bookmark and all(d[0] == "A" for d in batch.deltas):
-            # Synthetic events of a server whose lists are at "0": in no order (semantics §1.4 rule 35).
-            return [Deltas(batch.deltas, self.version)]
-        self.version = batch.version
-        self.floor = highest(self.floor, batch.version)
-        return [Deltas(batch.deltas, batch.version)] if batch.deltas else [Mark(batch.version)]
+        is_synthetic = (
+            self.version in ("", "0") and not batch.is_bookmark and all(d[0] == "A" for d in batch.deltas)
+        )
+        if batch.version and not is_synthetic:
+            self.version = batch.version
+            self.floor = highest(self.floor, batch.version)
+        # Synthetic events, of a server whose lists are at "0" or at no version, come in no order (semantics §1.4
+        # rule 35). Neither they nor objects without a version say how far the stream is.
+        return [Deltas(batch.deltas, self.version)] if batch.deltas else [Mark(batch.version)]
 
     def _watch_failed(self, now_s: float, error: DeltawireError) -> list[Action]:
         if isinstance(error, StatusError):
@@ -312,7 +321,7 @@ class Machine:
             if self._unreadable_watches >= UNREADABLE_WATCHES_MAX:
                 return self._version_is_gone(now_s, error)
         elif isinstance(error, TransportError) and error.reason == "reset" and self._connection.events:
-            return self._watch(now_s)  # cut after it worked: as a normal close
+            return self._watch_or_list(now_s)  # cut after it worked: as a normal close
         return self._back_off(now_s, error)
 
     def _version_is_gone(self, now_s: float, error: DeltawireError) -> list[Action]:
@@ -335,7 +344,7 @@ class Machine:
         return []
 
     def _retry(self, now_s: float) -> list[Action]:
-        return self._watch(now_s) if self._phase is _Phase.WATCH else self._list(now_s)
+        return self._watch_or_list(now_s) if self._phase is _Phase.WATCH else self._list(now_s)
 
     def _abandon(self) -> list[Action]:
         busy = self.state in (State.LISTING, State.WATCHING)

@@ -16,13 +16,13 @@ from deltawire.reflector.objects import Delta
 Message = tuple[Any, ...]
 
 _OBJECT = 5
-_VERSION = 4
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """Deltas that wait for credit. ``version``: where the stream stands after the last one; ``is_rising``:
-    the version of each delta says the same of those up to it (not so inside a list)."""
+    """Deltas that wait for credit. ``version``: where the stream stands after the last one, "" inside a list and for
+    a stream that has no versions; ``is_rising``: the version of a delta says the same of those up to it (not so
+    inside a list, nor for synthetic events)."""
 
     deltas: deque[Delta]
     version: str
@@ -94,7 +94,10 @@ class Outbox:
             if not self.has_credit:
                 return
             deltas = self._cut(head)
-            version = deltas[-1][_VERSION] if head.deltas and head.is_rising else head.version
+            version = head.version
+            if head.deltas:  # a part: complete up to the last version that one of its deltas has
+                known = (delta[4] for delta in reversed(deltas) if delta[4])
+                version = next(known, "") if head.is_rising else ""
             if not head.deltas:
                 self._waiting.popleft()
             yield ("deltas", *self._address, version, head.at_us, deltas)
@@ -103,7 +106,7 @@ class Outbox:
         deltas = publication.deltas
         self.waiting_deltas += len(deltas)
         self.waiting_bytes += sum(len(delta[_OBJECT]) for delta in deltas)
-        is_rising = publication.version == deltas[-1][_VERSION]
+        is_rising = publication.version not in ("", "0")
         last = self._waiting[-1] if self._waiting else None
         if isinstance(last, _Waiting) and last.is_rising is is_rising:
             # What is ready travels together; the oldest reading counts.

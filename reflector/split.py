@@ -3,18 +3,19 @@
 Pure: bytes in, batches out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
+from deltawire.client.rest.decode import decoder_of
 from deltawire.client.rest.failures import status_of
+from deltawire.client.rest.frames import UNREADABLE, Frames
+from deltawire.client.rest.scan import elements, members, mended
 from deltawire.common.errors import StatusError, TransportError
-from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX, KIB, OBJECT_BYTES_MAX
-from deltawire.reflector.objects import IDENTITY_CHARS_MAX, JSON_NAMES, UNREADABLE, Delta, ObjectReader
-
-# One line of a watch: the largest object in its frame.
-LINE_BYTES_MAX = OBJECT_BYTES_MAX + KIB
+from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.reflector.objects import IDENTITY_CHARS_MAX, JSON_NAMES, Delta, ObjectReader, name_in
 
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 _DELTA_TYPES = {b"ADDED": "A", b"MODIFIED": "U", b"DELETED": "D"}
@@ -48,178 +49,135 @@ class Page:
     is_last: bool
 
 
-class _Frame(msgspec.Struct, gc=False):
-    type: str
-    object: msgspec.Raw
-
-
 class _BookmarkMeta(msgspec.Struct, rename=JSON_NAMES):
-    version: str = ""
-    annotations: dict[str, str] | None = None
+    version: str | None = ""
+    annotations: dict[str, Any] | None = None
 
 
 class _Bookmark(msgspec.Struct):
-    metadata: _BookmarkMeta
+    metadata: _BookmarkMeta | None = None
 
 
 class _ListMeta(msgspec.Struct, rename=JSON_NAMES):
-    version: str = ""
-    continue_token: str = ""
+    version: str | None = ""
+    continue_token: str | None = ""
 
 
 class _List(msgspec.Struct):
-    kind: str = ""
-    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
-    items: list[msgspec.Raw] | None = None
+    kind: str | None = ""
+    metadata: _ListMeta | None = None
+    items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
 
 
-_frame = msgspec.json.Decoder(_Frame).decode
 _bookmark = msgspec.json.Decoder(_Bookmark).decode
 _list = msgspec.json.Decoder(_List).decode
+_meta = decoder_of(_ListMeta)
 
 
 class WatchSplitter:
     """One watch connection's bytes to batches. With ``initial`` it is a streaming list until the marker.
 
-    A line longer than LINE_BYTES_MAX is thrown away as it arrives, refused and counted.
+    An event of more than EVENT_BYTES_MAX is thrown away as it arrives, refused and counted.
     """
 
     def __init__(self, reader: ObjectReader, *, initial: bool = False) -> None:
         self._reader = reader
         self._initial = initial
         self._changes = 0
-        self._tail: list[bytes] = []
-        self._tail_bytes = 0
-        self._discarding = False
+        self._frames = Frames(self._event, self._refuse)
+        self._batch = Batch()
+        self._batches: list[Batch] = []
 
     def feed(self, chunk: bytes) -> list[Batch]:
         """The batches that ``chunk`` completes. After a batch with an error nothing more comes."""
-        if b"\n" not in chunk:
-            self._keep(chunk)
-            return []
-        first, *lines = chunk.split(b"\n")
-        tail = lines.pop()
-        self._keep(first)
-        if not self._discarding:
-            lines.insert(0, b"".join(self._tail))
-        self._tail, self._tail_bytes, self._discarding = [], 0, False
-        if tail:
-            self._keep(tail)
-        return self._batches(lines)
-
-    def finish(self) -> list[Batch]:
-        """The connection ended: a whole event counts without its newline, half of one does not."""
-        if self._discarding or not self._tail:
-            return []
-        line = b"".join(self._tail)
-        self._tail, self._tail_bytes = [], 0
         try:
-            _frame(line)
-        except UNREADABLE:
-            return []
-        return self._batches([line])
-
-    def _keep(self, part: bytes) -> None:
-        if self._discarding:
-            return
-        if self._tail_bytes + len(part) > LINE_BYTES_MAX:
-            counters = self._reader.counters
-            counters.refused += 1
-            counters.refusal = f"object refused: an event of more than {LINE_BYTES_MAX} bytes"
-            self._tail, self._tail_bytes, self._discarding = [], 0, True
-            return
-        self._tail.append(part)
-        self._tail_bytes += len(part)
-
-    def _batches(self, lines: list[bytes]) -> list[Batch]:
-        batches: list[Batch] = []
-        batch = Batch()
-        for line in lines:
-            if not line or line.isspace():
-                continue
-            try:
-                is_end = self._line(line, batch)
-            except UNREADABLE as error:
-                what = f"an event of the watch cannot be read: {error}"
-                batch.error = TransportError(what, reason="garbage")
-                is_end = True
-            if is_end:
-                batch.changes_before_marker = self._changes
-                batches.append(batch)
-                if batch.error is not None:
-                    return batches
-                batch = Batch()
-        if batch.deltas:
-            batch.changes_before_marker = self._changes
-            batches.append(batch)
+            self._frames.feed(chunk)
+        except _Over:
+            pass
+        except (StatusError, TransportError) as error:
+            self._batch.error = error
+            self._end_batch()
+        if self._batch.deltas:
+            self._end_batch()
+        self._batch = Batch()
+        batches, self._batches = self._batches, []
         return batches
 
-    def _line(self, line: bytes, batch: Batch) -> bool:
-        """Take one event into ``batch``; True if the batch ends with it."""
-        # {"type":"ADDED","object":{…}} is how API servers write it.
-        quote = line.find(b'"', 9, 20)
-        if line.startswith(b'{"type":"') and line.startswith(b'","object":', quote) and line.endswith(b"}"):
-            try:
-                return self._event(line[9:quote], line[quote + 11 : -1], batch)
-            except msgspec.DecodeError:
-                pass  # a field after the object, or garbage: the slow way knows
-        frame = _frame(line)
-        return self._event(frame.type.encode(), bytes(frame.object), batch)
+    def finish(self) -> list[Batch]:
+        """The connection ended: half an event at the end is nothing."""
+        self._frames.finish()
+        return []
 
-    def _event(self, event: bytes, obj: bytes, batch: Batch) -> bool:
+    def _end_batch(self) -> None:
+        self._batch.changes_before_marker = self._changes
+        self._batches.append(self._batch)
+        self._batch = Batch()
+
+    def _refuse(self, start: bytes, why: str) -> None:
+        self._reader.refuse(f"{name_in(start)}: {why}")
+
+    def _event(self, event: bytes, obj: bytes) -> None:
         kind = _DELTA_TYPES.get(event)
         if kind is None:
-            return self._other(event, obj, batch)
-        is_change = self._initial and (self._changes > 0 or kind != "A")
-        if self._initial and kind != "D":
-            kind = "R"
-        delta = self._reader.delta(kind, obj)
-        self._changes += is_change
+            self._other(event, obj)
+            return
+        if self._initial:
+            delta = self._reader.delta("D" if kind == "D" else "R", obj)
+            self._changes += self._changes > 0 or kind != "A"
+        else:
+            delta = self._reader.delta(kind, obj)
         if delta is not None:
+            batch = self._batch
             batch.deltas.append(delta)
-            batch.version = delta[4]
-        return False
+            if delta[4]:  # an object without a version says nothing of how far the stream is
+                batch.version = delta[4]
 
-    def _other(self, event: bytes, obj: bytes, batch: Batch) -> bool:
+    def _other(self, event: bytes, obj: bytes) -> None:
         if event == b"BOOKMARK":
-            meta = _bookmark(obj).metadata
-            if not 0 < len(meta.version) <= IDENTITY_CHARS_MAX:
-                self._reader.counters.unsupported += 1
-                return False
-            batch.version = meta.version
-            batch.is_bookmark = True
-            if self._initial and (meta.annotations or {}).get(_INITIAL_EVENTS_END) == "true":
-                batch.is_marker = True
-                self._initial = False
-                self._changes = 0
-            return True
-        if event == b"ERROR":
-            batch.error = status_of(obj) or TransportError(
+            self._bookmark(obj)
+        elif event == b"ERROR":
+            self._batch.error = status_of(obj) or TransportError(
                 "the watch reported an error that is no Status", reason="garbage"
             )
-            return True
-        self._reader.counters.unsupported += 1
-        return False
+            self._end_batch()
+            raise _Over
+        else:
+            self._reader.skip(f"an event of type {event[:40].decode(errors='replace')!r}")
+
+    def _bookmark(self, obj: bytes) -> None:
+        meta = _bookmark(obj).metadata or _BookmarkMeta()
+        version = meta.version or ""
+        is_marker = self._initial and (meta.annotations or {}).get(_INITIAL_EVENTS_END) == "true"
+        if len(version) > IDENTITY_CHARS_MAX or not (version or is_marker):
+            self._reader.skip("a bookmark without a usable version")
+            return
+        self._batch.version = version
+        self._batch.is_bookmark = True
+        if is_marker:
+            self._batch.is_marker = True
+            self._initial = False
+            self._changes = 0
+        self._end_batch()
+
+
+class _Over(Exception):
+    """Nothing behind an ERROR event is wanted."""
 
 
 def split_list(body: bytes, reader: ObjectReader) -> Iterator[Page]:
     """One LIST answer as parts of at most BATCH_DELTAS_MAX items and BATCH_BYTES_MAX bytes, at least one.
 
-    Raises TransportError (``garbage``) for what is no list (semantics §1.2 rule 16). An item that cannot be
-    read is counted as refused.
+    A list is what has ``items``, whatever it is called (semantics §1.2 rule 16). ``version`` is "" where the server
+    gives none. An item that cannot be read is counted as refused. Raises TransportError (``garbage``) for what is no
+    list.
     """
-    try:
-        page = _list(body)
-    except UNREADABLE as error:
-        raise TransportError(f"the answer to the list cannot be read: {error}", reason="garbage") from None
-    if not page.kind.endswith("List"):
-        raise TransportError(f"the answer to the list is a {page.kind or 'nameless thing'}", reason="garbage")
-    version, token = page.metadata.version, page.metadata.continue_token
-    if not 0 < len(version) <= IDENTITY_CHARS_MAX:
+    meta, items = _parts_of(body)
+    version, token = meta.version or "", meta.continue_token or ""
+    if len(version) > IDENTITY_CHARS_MAX:
         raise TransportError("the list has no usable resourceVersion to watch from", reason="garbage")
     deltas: list[Delta] = []
     size = 0
-    for item in page.items or []:
+    for item in items:
         delta = reader.item(bytes(item))
         if delta is None:
             continue
@@ -229,3 +187,32 @@ def split_list(body: bytes, reader: ObjectReader) -> Iterator[Page]:
         deltas.append(delta)
         size += len(delta[5])
     yield Page(deltas, version, token, True)
+
+
+def _parts_of(body: bytes) -> tuple[_ListMeta, Iterable[msgspec.Raw | bytes]]:
+    """The metadata and the items of a list."""
+    try:
+        try:
+            page = _list(body)
+        except UNREADABLE:
+            page = _list(mended(body))
+    except RecursionError:
+        return _parts_apart(body)
+    except UNREADABLE as error:
+        raise TransportError(f"the answer to the list cannot be read: {error}", reason="garbage") from None
+    kind, items = page.kind or "", page.items
+    is_list = kind.endswith("List") if items is msgspec.UNSET else kind != "Status"
+    if not is_list:
+        raise TransportError(f"the answer to the list is a {kind[:80] or 'nameless thing'}", reason="garbage")
+    return page.metadata or _ListMeta(), items or []
+
+
+def _parts_apart(body: bytes) -> tuple[_ListMeta, Iterable[bytes]]:
+    """As `_parts_of`, of a list with an item that is nested too deep to be passed over."""
+    try:
+        found = members(mended(body))
+        items = found.get("items", b"")
+        meta = _meta(found.get("metadata", b"{}"))
+        return meta, list(elements(items))
+    except (ValueError, *UNREADABLE) as error:
+        raise TransportError(f"the answer to the list cannot be read: {error}", reason="garbage") from None

@@ -12,6 +12,7 @@ import msgspec
 
 from deltawire.cli.clients import new_client
 from deltawire.cli.stores import open_cache
+from deltawire.client.rest.decode import decoder_of
 from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
 from deltawire.common.errors import DeltawireError
 from deltawire.common.meta.keys import display_key, key_of
@@ -64,7 +65,7 @@ class _List(msgspec.Struct):
     items: list[_Item] = []
 
 
-_decode = msgspec.json.Decoder(_List).decode
+_decode = decoder_of(_List)
 
 
 def compare(plan: Plan) -> list[Difference]:

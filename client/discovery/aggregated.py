@@ -3,6 +3,7 @@
 import msgspec
 
 from deltawire.client.discovery.model import ApiGroup, ApiResource, Discovered, api_version
+from deltawire.client.rest.decode import decoder_of
 from deltawire.common.errors import DeltawireError, TransportError
 from deltawire.common.meta.resources import ResourceType
 
@@ -64,7 +65,7 @@ def parse(*bodies: bytes) -> Discovered:
     failures: dict[str, DeltawireError] = {}
     for body in bodies:
         try:
-            answer = msgspec.json.decode(body, type=_Answer)
+            answer: _Answer = decoder_of(_Answer)(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise TransportError(
                 f"the server's discovery cannot be read: {error}", reason="garbage"

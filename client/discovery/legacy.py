@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from deltawire.client.discovery.model import ApiGroup, ApiResource
+from deltawire.client.rest.decode import decoder_of
 from deltawire.common.errors import TransportError
 from deltawire.common.meta.resources import ResourceType
 
@@ -93,6 +94,7 @@ def parse_resources(group: str, version: str, body: bytes) -> tuple[ApiResource,
 
 def _decoded(body: bytes, type: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=type)
+        found: T = decoder_of(type)(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TransportError(f"the server's discovery cannot be read: {error}", reason="garbage") from None
+    return found

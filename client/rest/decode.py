@@ -1,7 +1,11 @@
 """JSON as classes, as forgiving as Go: what is missing or null where a class requires it is the zero value.
 
 Go's servers write a nil list as null, older servers leave out what newer classes require, and bookmarks have hardly
-anything: client-go reads all of it. A value of a wrong type is an error here and there.
+anything: client-go reads all of it. What is no character (half a surrogate pair, bytes that are not UTF-8) is U+FFFD. A
+value of a wrong type is an error here and there.
+
+Every class that an answer of a server is read as is read through here, or says ``| None`` for each of its fields
+(tests/unit/client/test_null_is_zero.py).
 """
 
 import functools
@@ -12,6 +16,8 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
+from deltawire.client.rest.scan import mended
+
 _GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -19,15 +25,21 @@ _GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 def decoder_of(kind: Any) -> Callable[[bytes], Any]:
     """Decodes one value of JSON as ``kind``. The decoder raises msgspec.DecodeError and UnicodeDecodeError."""
     strict = msgspec.json.Decoder(kind).decode
-    if kind is Any:
-        return strict
 
     def decode(data: bytes) -> Any:
         try:
             return strict(data)
         except msgspec.ValidationError as error:
-            return _converted(msgspec.json.decode(data), kind, error)
+            return _converted(plain(data), kind, error)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            whole = mended(data)
+            if whole == data:
+                raise
+            return decode(whole)
+        except RecursionError:
+            raise msgspec.DecodeError("it is nested too deep") from None
 
+    plain = decode if kind is Any else decoder_of(Any)
     return decode
 
 

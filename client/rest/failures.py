@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import urllib3.exceptions
 
+from deltawire.client.rest.decode import decoder_of
 from deltawire.common.errors import StatusError, TransportError
 
 ERROR_TEXT_CHARS_MAX = 500
@@ -47,13 +48,13 @@ class _Status(msgspec.Struct):
 
     kind: str = ""
     status: str = ""
-    message: str | None = ""
-    reason: str | None = ""
+    message: str = ""
+    reason: str = ""
     details: dict[str, Any] | None = None
-    code: int | None = 0
+    code: int = 0
 
 
-_status_decoder = msgspec.json.Decoder(_Status)
+_status = decoder_of(_Status)
 
 
 def status_of(body: bytes, *, needs_kind: bool = True) -> StatusError | None:
@@ -63,7 +64,7 @@ def status_of(body: bytes, *, needs_kind: bool = True) -> StatusError | None:
     kind: ``needs_kind`` off.
     """
     try:
-        status = _status_decoder.decode(body)
+        status: _Status = _status(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     if (needs_kind and status.kind != "Status") or status.status == "Success":
@@ -74,7 +75,7 @@ def status_of(body: bytes, *, needs_kind: bool = True) -> StatusError | None:
     return StatusError(
         code,
         status.reason or _reason(code, ""),
-        _printable(status.message or "") or f"the server answered {code} without a message",
+        _printable(status.message) or f"the server answered {code} without a message",
         details=details,
         retry_after_s=float(after_s) if isinstance(after_s, int) and after_s > 0 else None,
     )

@@ -1,6 +1,5 @@
 """A watch as typed events: bytes of `WatchStream` in, one decoded object at a time out (semantics §16)."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -9,16 +8,15 @@ from typing import Generic, Self, TypeVar
 import msgspec
 
 from deltawire.client.rest.failures import status_of
+from deltawire.client.rest.frames import EVENT_BYTES_MAX, Frames
 from deltawire.client.rest.watch_stream import WatchStream
-from deltawire.common.errors import TransportError
-from deltawire.common.limits import KIB, OBJECT_BYTES_MAX
+from deltawire.common.errors import DeltawireError, TransportError
 
 T = TypeVar("T")
 Decode = Callable[[bytes], T]
 
 ADDED, MODIFIED, DELETED, BOOKMARK, ERROR = "ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"
 EVENT_TYPES = frozenset({ADDED, MODIFIED, DELETED, BOOKMARK, ERROR})
-EVENT_BYTES_MAX = OBJECT_BYTES_MAX + KIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,52 +27,38 @@ class WatchEvent(Generic[T]):
     object: T
 
 
-class _Frame(msgspec.Struct, gc=False):
-    type: str
-    object: msgspec.Raw
-
-
-_frame = msgspec.json.Decoder(_Frame).decode
+_raw = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class WatchFrames:
-    """Cuts what arrives into (type, object's bytes). Pure. Raises TransportError (``garbage``).
+    """What arrives as (type, object's bytes) (client/rest/frames). Pure. Raises TransportError (``garbage``)."""
 
-    Servers end each event with a newline; several on one line are taken, too.
-    """
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
+    def __init__(self, *, bytes_max: int = EVENT_BYTES_MAX) -> None:
+        self._found: list[tuple[str, bytes]] = []
+        self._frames = Frames(self._take, self._refuse, bytes_max=bytes_max)
 
     def feed(self, chunk: bytes) -> Iterator[tuple[str, bytes]]:
-        """The events that ``chunk`` completes, cut while they are taken: one that is garbage hides none before."""
-        head, newline, tail = chunk.rpartition(b"\n")
-        if not newline:
-            self._keep(tail)
-            return iter(())
-        lines = b"".join([*self._parts, head]).split(b"\n")
-        self._parts, self._size = [], 0
-        self._keep(tail)
-        return (frame for line in lines if line and not line.isspace() for frame in _frames(line))
-
-    def finish(self) -> list[tuple[str, bytes]]:
-        """The stream ended: a whole event counts without its newline, half of one does not."""
-        line = b"".join(self._parts)
-        self._parts, self._size = [], 0
+        """The events that ``chunk`` completes; one that is garbage, or a bare Status, is raised after those before."""
+        failure: DeltawireError | None = None
         try:
-            return _frames(line) if line and not line.isspace() else []
-        except TransportError:
-            return []
+            self._frames.feed(chunk)
+        except DeltawireError as error:
+            failure = error
+        found, self._found = self._found, []
+        return _given(found, failure)
 
-    def _keep(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size > EVENT_BYTES_MAX:
-            raise TransportError(
-                f"an event of the watch has more than {EVENT_BYTES_MAX} bytes", reason="garbage"
-            )
-        if part:
-            self._parts.append(part)
+    def _take(self, event: bytes, data: bytes) -> None:
+        _raw(data)  # raises for bytes that are not one value of JSON
+        self._found.append((event.decode(), data))
+
+    def _refuse(self, start: bytes, why: str) -> None:
+        raise TransportError(f"an event of the watch cannot be read: {why}", reason="garbage")
+
+
+def _given(found: list[tuple[str, bytes]], failure: DeltawireError | None) -> Iterator[tuple[str, bytes]]:
+    yield from found
+    if failure is not None:
+        raise failure
 
 
 class Watch(Generic[T]):
@@ -110,8 +94,6 @@ class Watch(Generic[T]):
             while chunk := self._stream.read():
                 for event_type, data in frames.feed(chunk):
                     yield self._event(event_type, data)
-            for event_type, data in frames.finish():
-                yield self._event(event_type, data)
         finally:
             self._stream.close()
 
@@ -137,30 +119,3 @@ class Watch(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _frames(line: bytes) -> list[tuple[str, bytes]]:
-    try:
-        frame = _frame(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        several = _back_to_back(line)
-        if several is None:
-            raise TransportError(f"an event of the watch cannot be read: {error}", reason="garbage") from None
-        return several
-    return [(frame.type, bytes(frame.object))]
-
-
-def _back_to_back(line: bytes) -> list[tuple[str, bytes]] | None:
-    """Events that follow each other without a newline; None where it is something else."""
-    found: list[tuple[str, bytes]] = []
-    try:
-        text = line.decode()
-        decoder, at = json.JSONDecoder(), 0
-        while at < len(text):
-            _, end = decoder.raw_decode(text, at)
-            frame = _frame(text[at:end])
-            found.append((frame.type, bytes(frame.object)))
-            at = end + len(text[end:]) - len(text[end:].lstrip())
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-        return None
-    return found

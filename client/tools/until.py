@@ -4,8 +4,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
-import msgspec
-
+from deltawire.client.rest.decode import decoder_of
 from deltawire.client.rest.resource_client import ResourceClient
 from deltawire.client.rest.watch import ADDED, DELETED, MODIFIED, Watch, WatchEvent
 from deltawire.client.tools.objects import key, metadata
@@ -17,6 +16,8 @@ T = TypeVar("T")
 Condition = Callable[[WatchEvent[T]], bool]
 
 PAGE_ITEMS = 500
+
+_decode = decoder_of(Any)
 
 
 def until_without_retry(
@@ -135,7 +136,7 @@ class ListThenWatch:
 
     def _open(self, version: str) -> Watch[Any]:
         params = {**self._selectors, "resourceVersion": version, "allowWatchBookmarks": True}
-        return Watch(self._client.open_watch(params), msgspec.json.decode)
+        return Watch(self._client.open_watch(params), _decode)
 
     def _list(self) -> Generator[WatchEvent[Any], None, str]:
         """The differences to what is known; returns the version of the list."""
@@ -143,9 +144,10 @@ class ListThenWatch:
         token = ""
         while True:
             params = {**self._selectors, "limit": PAGE_ITEMS, "continue": token}
-            page = msgspec.json.decode(self._client.list_page(params))
+            page = _decode(self._client.list_page(params))
             found |= {key(item): item for item in page.get("items") or []}
-            token = page["metadata"].get("continue") or ""
+            meta = page.get("metadata") or {}
+            token = meta.get("continue") or ""
             if not token:
                 break
         gone = [self._known[name] for name in self._known if name not in found]
@@ -158,7 +160,7 @@ class ListThenWatch:
                 yield WatchEvent(ADDED, item)
             elif metadata(old, "resourceVersion") != metadata(item, "resourceVersion"):
                 yield WatchEvent(MODIFIED, item)
-        return str(page["metadata"]["resourceVersion"])
+        return meta.get("resourceVersion") or ""
 
 
 def _stop_late(

@@ -7,6 +7,7 @@ import logging
 
 import msgspec
 
+from deltawire.client.rest.decode import decoder_of
 from deltawire.client.rest.failures import status_of
 from deltawire.common.errors import TransportError
 
@@ -73,7 +74,7 @@ def exit_code_of(status: bytes) -> int:
     if not status:
         return 0
     try:
-        found = msgspec.json.decode(status, type=_Status)
+        found: _Status = decoder_of(_Status)(status)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _garbled("no Status in JSON") from None
     if found.status == "Success":

@@ -11,7 +11,8 @@ class StreamState(msgspec.Struct, gc=False, omit_defaults=True):
 
     ``resume``: complete up to this version; "" = must list. ``floor``: the highest version seen.
     ``generation``: of the newest list begun; ``open``: of the list that has not ended, else 0.
-    ``scope``: hash of what was asked for when the last list ended; "" = none has ended yet.
+    ``scope``: hash of what was asked for when the last list ended; "" = none has ended yet. ``unversioned``: that list
+    had no version, so that there is none to resume at although the stream is complete.
     """
 
     resume: str = ""
@@ -20,6 +21,12 @@ class StreamState(msgspec.Struct, gc=False, omit_defaults=True):
     open: int = 0
     scope: str = ""
     lineage: int = 0
+    unversioned: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """The store is what the API server had at some moment, and not in the middle of a list."""
+        return bool(self.resume) or self.unversioned
 
     @property
     def is_listed(self) -> bool:

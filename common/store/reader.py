@@ -44,10 +44,12 @@ class ReaderUnavailable(StateError):
 
 
 class StreamFreshness(msgspec.Struct, frozen=True):
-    """``resume``: complete up to this version, "" while it is listed; ``synced``: listed at least once."""
+    """``resume``: complete up to this version, "" while it is listed, or of a server without versions; ``synced``:
+    listed at least once; ``is_complete``: not in the middle of a list."""
 
     resume: str
     synced: bool
+    is_complete: bool
 
 
 class ShardFreshness(msgspec.Struct, frozen=True):
@@ -136,7 +138,9 @@ class ShardReader:
                         break
                     stream = meta.decode_stream(data)
                     name = key.removeprefix(meta.STREAM_PREFIX).decode()
-                    streams[name] = StreamFreshness(stream.resume, stream.is_listed)
+                    streams[name] = StreamFreshness(
+                        stream.resume, stream.is_listed, stream.is_complete
+                    )
         return ShardFreshness(streams, state.committed_at, state.indexes)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Servers that ignore the wish for a streaming list, or send what no watch should hold."""
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +23,7 @@ class OldServer(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     events = b""
+    list_meta = b'"metadata":{"resourceVersion":"9"}'
     requests: list[dict[str, str]] = []  # noqa: RUF012  # a class of its own for each test
     ended: threading.Event
 
@@ -33,7 +35,7 @@ class OldServer(BaseHTTPRequestHandler):
         self.requests.append(query)
         if "watch" not in query:
             items = pod(b"a", 5) + b"," + pod(b"b", 6)
-            return self.answer(b'{"kind":"PodList","metadata":{"resourceVersion":"9"},"items":[%s]}' % items)
+            return self.answer(b'{"kind":"Pods",%s,"items":[%s]}' % (self.list_meta, items))
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -105,3 +107,47 @@ def test_garbage_in_a_watch_is_one_clear_error(old_server, api_server_factory):
         rig.broker.accepted[PODS, "*"] = "9"
         rig.broker.until(lambda: "cannot be read" in rig.stream()["error"])
         assert rig.stream()["error_code"] == "garbage"
+
+
+def test_events_however_they_are_written_and_objects_without_a_version_arrive(old_server, api_server_factory):
+    handler, url = old_server
+    frame = b'{"type":"ADDED","object":%s}'
+    bare = pod(b"norv", 0).replace(b',"resourceVersion":"0"', b"")
+    pretty = json.dumps(json.loads(frame % pod(b"e", 13)), indent=2).encode()
+    half = pod(b"f", 14).replace(b"}}", rb',"labels":{"x":"\ud800"}}}')
+    handler.events = (
+        (frame * 2) % (pod(b"c", 11), pod(b"d", 12)) + b"\r\n" + pretty + frame % half + frame % bare
+    )
+    with Rig(api_server_factory, url=url) as rig:
+        rig.broker.accepted[PODS, "*"] = "9"
+        wanted = {f"default/{name}" for name in ("c", "d", "e", "f", "norv")}
+        rig.broker.until(lambda: set(rig.broker.objects.get(PODS, ())) == wanted)
+        assert rig.broker.accepted[PODS, "*"] == "14"
+        assert (rig.stream()["refused"], rig.stream()["error"]) == (0, "")
+
+
+def test_what_cannot_be_taken_is_named_in_status_and_the_rest_arrives(old_server, api_server_factory):
+    handler, url = old_server
+    frame = b'{"type":"ADDED","object":%s}\n'
+    deep = pod(b"deep", 12).replace(b"}}", b'},"spec":' + b"[" * 5000 + b"]" * 5000 + b"}")
+    handler.events = (frame * 3) % (pod(b"c", 11), deep, pod(b"d", 13))
+    with Rig(api_server_factory, url=url) as rig:
+        rig.broker.accepted[PODS, "*"] = "9"
+        rig.broker.until(lambda: set(rig.broker.objects.get(PODS, ())) == {"default/c", "default/d"})
+        rig.broker.until(lambda: rig.stream()["refused"] == 1)
+        assert rig.stream()["error"] == "object refused: default/deep: nested too deep"
+
+
+def test_a_list_without_a_version_is_taken_and_watched_from_anywhere(
+    old_server, monkeypatch, api_server_factory
+):
+    monkeypatch.setattr("deltawire.reflector.machine.MARKER_SILENCE_S_MAX", 0.3)
+    handler, url = old_server
+    handler.list_meta = b'"metadata":{"resourceVersion":null,"continue":null}'
+    handler.events = b'{"type":"ADDED","object":' + pod(b"c", 3) + b"}\n"
+    with Rig(api_server_factory, url=url) as rig:
+        rig.broker.until(lambda: rig.broker.of("end"))
+        assert rig.broker.of("end")[0][-1] == ""
+        rig.broker.until(lambda: "default/c" in rig.broker.objects[PODS] and len(handler.requests) >= 3)
+        assert set(rig.broker.objects[PODS]) == {"default/a", "default/b", "default/c"}
+        assert "resourceVersion" not in handler.requests[-1]

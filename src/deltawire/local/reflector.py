@@ -67,6 +67,7 @@ class QueueReflector(Generic[T]):
         self._on_error = on_error
         self._error_log = ErrorLog(log, f"informer {name}", clock)
         self._listed: dict[str, T] = {}
+        self._is_listing = False
         self._is_open = False
         self._relist_at_s: float | None = None
         self._changed = threading.Condition()
@@ -150,12 +151,14 @@ class QueueReflector(Generic[T]):
         for action in actions:
             if isinstance(action, List | Watch):
                 self._is_open = False
+                self._is_listing = self._is_listing and isinstance(action, List)
                 self._reader.submit(action)
             elif isinstance(action, Cancel):
                 self._reader.cancel()
             elif isinstance(action, Begin):
-                self._listed = {}
+                self._listed, self._is_listing = {}, True
             elif isinstance(action, End):
+                self._is_listing = False
                 if not self._replace(action.version):
                     return
             elif isinstance(action, Deltas):
@@ -164,7 +167,7 @@ class QueueReflector(Generic[T]):
                 self.version = action.version
 
     def _take(self, action: Deltas) -> None:
-        if action.version:
+        if not self._is_listing:
             for delta in action.deltas:
                 self._enqueue(delta)
             self.version = action.version

@@ -3,7 +3,6 @@ import random
 
 import pytest
 
-from deltawire.client.rest import watch as module
 from deltawire.client.rest.watch import WatchFrames
 from deltawire.common.errors import TransportError
 
@@ -25,7 +24,7 @@ def test_events_are_the_same_however_the_bytes_are_cut(seed: int) -> None:
         size = chance.randint(1, 200)
         found += frames.feed(body[:size])
         body = body[size:]
-    assert names(found + frames.finish()) == [f"n{i}" for i in range(30)], f"seed {seed}"
+    assert names(found) == [f"n{i}" for i in range(30)], f"seed {seed}"
 
 
 def test_events_back_to_back_on_a_line_are_taken() -> None:
@@ -37,10 +36,8 @@ def test_events_back_to_back_on_a_line_are_taken() -> None:
 
 def test_a_whole_event_counts_without_its_newline_and_half_of_one_does_not() -> None:
     frames = WatchFrames()
-    assert list(frames.feed(event("a"))) == []
-    assert names(frames.finish()) == ["a"]
+    assert names(list(frames.feed(event("a")))) == ["a"]
     assert list(frames.feed(event("b")[:-3])) == []
-    assert frames.finish() == []
 
 
 @pytest.mark.parametrize(
@@ -52,9 +49,8 @@ def test_a_line_that_is_no_event_is_an_error(line: bytes) -> None:
     assert found.value.reason == "garbage"
 
 
-def test_an_event_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EVENT_BYTES_MAX", 1000)
-    frames = WatchFrames()
-    frames.feed(b"x" * 900)
+def test_an_event_without_an_end_is_given_up() -> None:
+    frames = WatchFrames(bytes_max=1000)
+    assert list(frames.feed(b'{"x":"' + b"x" * 900)) == []
     with pytest.raises(TransportError, match="more than 1000 bytes"):
-        frames.feed(b"x" * 200)
+        list(frames.feed(b"x" * 200))

@@ -492,3 +492,22 @@ def test_a_loser_that_has_left_is_not_called_back() -> None:
     desk.worker(b"w.2")
     desk.broker.gone(Side.WORKERS, b"w.1")
     assert desk.broker.gone(Side.WORKERS, b"w.2") == []
+
+
+def test_a_list_without_a_version_is_taken_and_the_next_start_lists_again() -> None:
+    desk = running()
+    desk.from_reflector("begin", PODS, "*", 2)
+    desk.from_reflector("deltas", PODS, "*", "", 1, [["R", "ns", "n", "u", "", b"{}"]])
+    desk.from_reflector("end", PODS, "*", 2, 1, "")
+    desk.from_reflector("deltas", PODS, "*", "", 1, [["U", "ns", "n", "u", "", b"{2}"]])
+    desk.pump()
+    assert [body[-1] for body in desk.of_kind("end")] == [""]
+    assert desk.of_kind("reset") == []
+    last = desk.of_kind("pop")[-1]
+    desk.from_worker("ack", PODS, 0, "b1", last[4])
+    # A worker that comes back has all that it acknowledged: nothing is listed for it.
+    desk.worker(b"w.2")
+    desk.shard(0, {"*": ["", "10", 2]}, identity=b"w.2", boot="b1", committed=last[4])
+    assert len(desk.of_kind("start")) == 1
+    desk.reflector(b"r.2")
+    assert desk.of_kind("start")[-1][2] == ""

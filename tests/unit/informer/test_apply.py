@@ -250,3 +250,29 @@ def test_a_stale_item_of_a_list_that_is_not_older_than_the_floor_stays_ignored(r
     rig.list("1000", ("a/k", "u1", "980"), generation=2)
     assert rig.stored() == {"a/k": ("u1", "990")}
     assert rig.shard.indexer.rows(b"aside") == []
+
+
+def test_an_object_without_a_version_is_never_old_and_moves_no_version(rig: ShardRig) -> None:
+    rig.list("10", ("a/k", "u1", "5"), ("a/n", "u2", ""))
+    assert rig.stored() == {"a/k": ("u1", "5"), "a/n": ("u2", "")}
+    handler = rig.join()
+    handler.work()
+    rig.pop(("U", "a/k", "u1", "11"), ("U", "a/n", "u2", ""), spec=2)
+    assert resume(rig) == "11"
+    assert [e[1] for e in handler.work()] == ["a/k", "a/n"]
+    rig.pop(("U", "a/k", "u1", ""))
+    assert rig.stored()["a/k"] == ("u1", "")
+    rig.pop(("D", "a/n", "u2", ""))
+    assert rig.stored() == {"a/k": ("u1", "")}
+    assert resume(rig) == "11"
+
+
+def test_a_list_without_a_version_is_complete_and_leaves_nothing_to_resume_at(rig: ShardRig) -> None:
+    rig.list("", ("a/k", "u1", ""), ("a/l", "u2", ""))
+    assert (rig.shard.is_listed, rig.shard.is_stored, resume(rig)) == (True, True, "")
+    rig.begin(2)
+    assert not rig.shard.is_stored
+    rig.pop(("R", "a/k", "u1", ""))
+    rig.end("", 2)
+    assert rig.stored() == {"a/k": ("u1", "")}
+    assert rig.shard.is_stored

@@ -9,6 +9,7 @@ from deltawire.common.errors import StateError, StatusError, TransportError
 from deltawire.reflector.action import Begin, Cancel, Deltas, List, Mark, Watch
 from deltawire.reflector.connection import IDLE_S
 from deltawire.reflector.machine import Machine, ServerTraits, State
+from deltawire.reflector.split import Batch
 from tests.support.reflector_bench import (
     EXPIRED,
     REFUSED,
@@ -18,6 +19,7 @@ from tests.support.reflector_bench import (
     failed_event,
     is_resume,
     marker,
+    page,
     row,
     versions_of,
 )
@@ -285,3 +287,41 @@ def test_no_series_of_failures_leads_to_a_list():
                 assert not request.is_list
                 assert request.params["resourceVersion"] == machine.version
         assert machine.lists == 0
+
+
+def test_an_object_without_a_version_is_told_and_moves_nothing(bench):
+    bench.watching("10")
+    bare = Batch(deltas=[row(name="norv", version="")])
+    assert bench.batch(bare) == [Deltas([row(name="norv", version="")], "10")]
+    both = Batch(deltas=[row(version="11"), row(name="norv", version="")], version="11")
+    assert bench.batch(both) == [Deltas(both.deltas, "11")]
+    assert is_resume(bench.closed(), "11")
+
+
+def test_a_list_without_a_version_is_followed_by_a_watch_from_anywhere_and_that_by_a_list(paging):
+    paging.start()
+    [*_, end, watch] = paging.page(page("a", version=""))
+    assert (end.version, end.count) == ("", 1)
+    assert isinstance(watch, Watch)
+    assert "resourceVersion" not in watch.params
+    paging.opened()
+    synthetic = Batch(deltas=[row(version="7"), row(version="3")], version="3")
+    assert paging.batch(synthetic) == [Deltas(synthetic.deltas, "")]
+    # Nothing says where a watch could go on: what was deleted meanwhile, only a list tells.
+    [request] = paging.closed()
+    assert isinstance(request, List)
+
+
+def test_a_streaming_list_without_a_version_ends_with_its_marker(bench):
+    bench.start()
+    actions = bench.batch(marker("", "a"))
+    assert actions[-1].version == ""
+    assert bench.machine.state is State.WATCHING
+
+
+def test_the_first_change_with_a_version_says_where_a_watch_without_one_goes_on(paging):
+    paging.start()
+    paging.page(page("a", version=""))
+    paging.opened()
+    paging.batch(Batch(deltas=[row("U", version="12")], version="12"))
+    assert is_resume(paging.closed(), "12")

@@ -121,7 +121,30 @@ def test_the_version_of_a_mark_is_not_said_before_all_deltas_are_out(outbox):
 def test_versions_that_do_not_rise_are_not_taken_from_the_deltas(outbox):
     outbox.open(1, 1000)
     outbox.put(Deltas(rows(12, 11), "0"), 0)
-    assert [m[1] for m in sent(outbox)] == ["0"]
+    outbox.put(Mark("14"), 0)
+    assert [m[1] for m in sent(outbox)] == [""]
+    outbox.grant(1, 0)
+    assert [m[1] for m in sent(outbox)] == ["14"]
+
+
+def test_a_bookmarks_version_is_not_said_before_all_deltas_in_front_of_it_are_out(outbox):
+    outbox.open(2, 1000)
+    outbox.put(Deltas(rows(6, 7, 8), "20"), 0)
+    assert sent(outbox) == [("deltas", "7", 0, rows(6, 7))]
+    outbox.grant(1, 0)
+    assert sent(outbox) == [("deltas", "20", 0, rows(8))]
+
+
+def test_an_object_without_a_version_does_not_say_how_far_the_stream_is(outbox):
+    outbox.open(2, 1000)
+    bare = [("A", "default", "norv", "u", "", b"x" * 10)]
+    outbox.put(Deltas([*rows(6), *bare, *bare, *rows(9)], "9"), 0)
+    outbox.put(Deltas(bare, "9"), 0)
+    assert sent(outbox) == [("deltas", "6", 0, [*rows(6), *bare])]
+    outbox.grant(1, 0)
+    assert sent(outbox) == [("deltas", "", 0, bare)]
+    outbox.grant(2, 0)
+    assert sent(outbox) == [("deltas", "9", 0, [*rows(9), *bare])]
 
 
 def test_there_is_room_until_one_messages_worth_waits(outbox):
