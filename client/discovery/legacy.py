@@ -3,7 +3,8 @@
 All functions raise TransportError (``garbage``) for an answer that cannot be read.
 """
 
-from typing import TypeVar
+from collections.abc import Callable, Hashable
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -93,8 +94,9 @@ def parse_resources(group: str, version: str, body: bytes) -> tuple[ApiResource,
 
 
 def _decoded(body: bytes, type: type[T]) -> T:
+    decode: Callable[[bytes], T] = decoder_of(cast(Hashable, type))
     try:
-        found: T = decoder_of(type)(body)
+        found = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TransportError(f"the server's discovery cannot be read: {error}", reason="garbage") from None
     return found
