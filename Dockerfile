@@ -31,6 +31,7 @@ WORKDIR /etc/deltawire
 # A role renews this file while its loop turns and its sessions are open (runtime.health in the config).
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
     CMD ["sh", "-c", "find /tmp/deltawire-health -newermt -10seconds | grep -q ."]
-# Exec form: the role itself is process 1 and deals with SIGTERM.
-ENTRYPOINT ["deltawire"]
+# Exec form: process 1 runs `deltawire ARG…` as its child, passes SIGTERM on and kills a role that hangs, so that the
+# restart policy brings it back (docs/containers.md).
+ENTRYPOINT ["deltawire-watch"]
 CMD ["--help"]

@@ -78,6 +78,11 @@ def with_options(
     return config
 
 
+def with_run(config: Config, run: str) -> Config:
+    """The config of one run of the supervisor."""
+    return msgspec.structs.replace(config, runtime=msgspec.structs.replace(config.runtime, run=run))
+
+
 def with_embedded(config: Config) -> Config:
     """The config with the embedded API server as its first cluster; its kubeconfig lies in the runtime folder."""
     kubeconfig = Plan(config).runtime_dir / "embedded.kubeconfig"

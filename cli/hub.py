@@ -9,6 +9,7 @@ from deltawire.cli.lone import effective
 from deltawire.cli.session import LOCK
 from deltawire.cli.supervisor.hub import Hub
 from deltawire.common import logs
+from deltawire.common.beats import of_process
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import dump
 from deltawire.common.config.plan import Plan
@@ -28,6 +29,7 @@ def run(config: Config, *, log_level: str) -> int:
         stack.enter_context(state_folder.hold(plan.store_dir, LOCK))
         runtime_folder.prepare(plan.runtime_dir)
         plan = Plan(effective(config))
+        of_process().terms(plan.hang_after_s, plan.drain_deadline_s)
         # For commands, which find it where they would find that of `up`.
         runtime_folder.write(plan.runtime_dir / config_source.EFFECTIVE, dump(plan.config))
         publish = None

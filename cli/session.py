@@ -1,6 +1,7 @@
 """One run of a pipeline from a command: folders and locks, the effective config, the supervisor, the summary."""
 
 import os
+import secrets
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from deltawire.cli import config_source, runtime_folder
+from deltawire.cli import config_source, orphans, runtime_folder
 from deltawire.cli.supervisor.launch import API_SERVER, pipeline, server_command
 from deltawire.cli.supervisor.processes import Command, Processes
 from deltawire.cli.supervisor.status_types import Snapshot
@@ -25,6 +26,8 @@ from deltawire.common.wire.identity import process_started
 
 # The lock file's name in the state folder.
 LOCK = "supervisor"
+# Of a run's id, which is written in hex.
+RUN_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,19 @@ def run(session: Session) -> int:
     """Run until it ends and return the exit code. Raises ConfigError, StateError, PluginError before anything runs."""
     clock = SystemClock()
     started_s = clock.now_s() - _age_s(clock.now_s())
-    config = session.config if session.server is None else config_source.with_embedded(session.config)
+    config = config_source.with_run(session.config, secrets.token_hex(RUN_BYTES))
+    if session.server is not None:
+        config = config_source.with_embedded(config)
     plan = Plan(config)
     with ExitStack() as stack:
         state_folder.prepare(plan.store_dir, plan.shards)
         stack.enter_context(state_folder.hold(plan.store_dir, LOCK))
         runtime_folder.prepare(plan.runtime_dir)
         view = stack.enter_context(_Closing(make_view(session)))
+        file = plan.runtime_dir / config_source.EFFECTIVE
+        # We hold the state folder, so whoever left them is dead.
+        for text in orphans.end(file, clock=clock):
+            view.note(text)
         processes = stack.enter_context(Processes())
         embedded, server = None, None
         if session.server is not None:
@@ -65,7 +74,6 @@ def run(session: Session) -> int:
             processes.add(API_SERVER, server)
             processes.start(API_SERVER)
         plan = Plan(config_source.effective(config))
-        file = plan.runtime_dir / config_source.EFFECTIVE
         runtime_folder.write(file, dump(plan.config))
         supervisor = Supervisor(
             plan,
@@ -125,7 +133,8 @@ def _embedded(plan: Plan, server: EmbeddedServer, view: View) -> tuple[Embedded,
             client.close()
 
     view.note(f"embedded API server: kubectl --kubeconfig {kubeconfig} get pods -A")
-    return Embedded(kubeconfig, stop_churn), server_command(arguments)
+    config = plan.runtime_dir / config_source.EFFECTIVE
+    return Embedded(kubeconfig, stop_churn), server_command(config, plan.run, arguments)
 
 
 def _metrics(plan: Plan, stack: ExitStack) -> Callable[[Snapshot], None] | None:

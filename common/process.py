@@ -4,7 +4,6 @@ A role is an object with ``run(stop)``; this module makes a process of it and of
 """
 
 import argparse
-import ctypes
 import gc
 import logging
 import os
@@ -16,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from deltawire.common import beats, logs
+from deltawire.common import beats, logs, parent
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
-from deltawire.common.errors import DeltawireError
+from deltawire.common.errors import ConfigError, DeltawireError
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,6 @@ SWITCH_INTERVAL_S = 0.0005
 # Caches and queues hold many long-lived small objects; scanning them every 700 allocations costs more than
 # it frees, since nothing here makes cycles in a hot path.
 _GC_THRESHOLD = (50_000, 20, 20)
-_PR_SET_PDEATHSIG = 1
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -54,14 +52,15 @@ class RoleArguments:
     """What a role's process is told: the config, and which of its kind it is.
 
     ``index`` counts reflectors and workers, and the replicas of handler ``handler``. ``replica`` names one that
-    nobody counts.
+    nobody counts. ``parent`` (`common.parent`) and ``run`` (`Runtime.run`) come from the supervisor, "" without one.
     """
 
     config: Path
     index: int = 0
     handler: str = ""
     replica: str = ""
-    supervised: bool = False
+    parent: str = ""
+    run: str = ""
     log_level: str = "info"
 
     def name_of(self, role: str) -> str:
@@ -78,7 +77,8 @@ def parse_arguments(role: str, argv: Sequence[str] | None = None) -> RoleArgumen
     parser.add_argument("--index", type=int, default=0, metavar="N")
     parser.add_argument("--handler", default="", metavar="NAME")
     parser.add_argument("--replica", default="", metavar="NAME")
-    parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--parent", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--run", default="", help=argparse.SUPPRESS)
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     return RoleArguments(**vars(parser.parse_args(argv)))
 
@@ -89,18 +89,22 @@ def run_role(role: str, make_role: Callable[[RoleArguments, Plan], Role], argume
     SIGTERM asks it to drain. SIGINT does so only where nobody supervises it: on a terminal Ctrl-C reaches
     every process of the group, and then the supervisor decides what it means.
     """
-    supervised = arguments.supervised
+    # First of all: whoever is born to a supervisor that is gone touches nothing.
+    started_by = arguments.parent or os.environ.pop(parent.VARIABLE, "")
+    if started_by:
+        parent.die_with_parent(started_by)
+    supervised = bool(arguments.parent)
     watched = beats.of_process()
     logs.set_up(arguments.name_of(role), level=arguments.log_level)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*_GC_THRESHOLD)
-    if supervised:
-        die_with_parent()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN if supervised else lambda *_: stop.set())
     try:
         plan = Plan(load(arguments.config))
+        if arguments.run and arguments.run != plan.run:
+            raise ConfigError(f"{arguments.config} is of another run")
         watched.terms(plan.hang_after_s, plan.drain_deadline_s)
         return make_role(arguments, plan).run(stop)
     except DeltawireError as error:
@@ -109,19 +113,6 @@ def run_role(role: str, make_role: Callable[[RoleArguments, Plan], Role], argume
     except Exception:
         log.exception("a bug: please report it with this traceback")
         return EXIT_FAILED
-
-
-def die_with_parent(sign: int = signal.SIGTERM) -> None:
-    """Ask the kernel for ``sign`` when the parent dies, so that a killed supervisor leaves nothing behind.
-
-    Linux only; elsewhere nothing happens and the role notices the lost control connection.
-    """
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, sign, 0, 0, 0)
-        if os.getppid() != parent:
-            # It died before the call: nobody will send the signal any more.
-            os.kill(os.getpid(), sign)
 
 
 def usage_of(pid: int) -> tuple[float, float]:

@@ -47,7 +47,7 @@ class Fifo:
     def __init__(self, plan: Plan, name: str, *, clock: Clock | None = None) -> None:
         self._plan = plan
         self._clock = clock or SystemClock()
-        identity = new_identity(ROLE, name)
+        identity = new_identity(ROLE, name, plan.run)
         self.broker = Broker(
             {informer.name: informer.streams for informer in plan.informers.values()},
             plan.shards,
@@ -64,7 +64,11 @@ class Fifo:
         try:
             for side in Side:
                 self._listeners[side] = Listener(
-                    self._context, plan.endpoint(side), clock=self._clock, silent_s=silent_s
+                    self._context,
+                    plan.endpoint(side),
+                    clock=self._clock,
+                    silent_s=silent_s,
+                    run=plan.run,
                 )
         except Exception:
             self._close_sockets()

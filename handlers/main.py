@@ -63,7 +63,7 @@ class HandlerRole:
         routes, executor = self._executor(settings, informers, caches, results, clock)
         dispatch = Dispatch(routes, settings.attempts_max)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        identity = new_identity("handler", self._arguments.name_of("handler"))
+        identity = new_identity("handler", self._arguments.name_of("handler"), plan.run)
         heartbeat = Heartbeat(context, plan.heartbeat_s)
         control = Control(context, plan, identity, heartbeat, clock=clock)
         link = partial(

@@ -52,7 +52,7 @@ class Worker:
         """Raises StateError if the state folder is not ours, in use, or of another number of shards."""
         self._plan = plan
         self._clock = clock or SystemClock()
-        identity = new_identity(ROLE, name)
+        identity = new_identity(ROLE, name, plan.run)
         folder.prepare(plan.store_dir, plan.shards)
         self._lock = folder.hold(plan.store_dir, f"worker-{index}")
         silent_s = SILENT_INTERVALS_MAX * plan.heartbeat_s
@@ -85,7 +85,11 @@ class Worker:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             self._listener = Listener(
-                self._context, plan.endpoint(f"worker-{index}"), clock=self._clock, silent_s=silent_s
+                self._context,
+                plan.endpoint(f"worker-{index}"),
+                clock=self._clock,
+                silent_s=silent_s,
+                run=plan.run,
             )
         except Exception:
             self._context.destroy(linger=0)

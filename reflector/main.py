@@ -67,7 +67,7 @@ class Reflector:
         self._connect = connect or connect_cluster
         self._waker: Waker[StreamName] = Waker()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        identity = new_identity(ROLE, name)
+        identity = new_identity(ROLE, name, plan.run)
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
         self._control = Control(self._context, plan, identity, self._heartbeat, clock=self._clock)
         self._link = Link(

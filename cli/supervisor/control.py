@@ -52,13 +52,16 @@ class ControlSocket:
         endpoint: str,
         *,
         heartbeat_s: float,
+        run: str = "",
         on_ready: Callable[[str, int], None],
         on_silent: Callable[[str, int], None],
         on_status: Callable[[str, int, dict[str, Any]], None],
         answer: Callable[[str, dict[str, Any]], Any],
         clock: Clock,
     ) -> None:
-        self._listener = Listener(context, endpoint, clock=clock, silent_s=SILENT_INTERVALS_MAX * heartbeat_s)
+        self._listener = Listener(
+            context, endpoint, clock=clock, silent_s=SILENT_INTERVALS_MAX * heartbeat_s, run=run
+        )
         self._on_ready = on_ready
         self._on_silent = on_silent
         self._on_status = on_status

@@ -16,6 +16,7 @@ from deltawire.cli.supervisor.durability import is_durable, read_mounts
 from deltawire.cli.supervisor.reporters import Reporters
 from deltawire.cli.supervisor.status_model import StatusModel
 from deltawire.cli.supervisor.status_types import Snapshot
+from deltawire.common.beats import of_process
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError
@@ -49,6 +50,7 @@ class Hub:
         health = plan.config.runtime.health
         self._health = HealthFile(Path(health), clock=clock) if health else None
         self._turns = 0
+        self._beats = of_process()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._control = ControlSocket(
             self._context,
@@ -68,6 +70,7 @@ class Hub:
                 self._control.socket.poll(TURN_MS)
                 self._control.turn()
                 self._turns += 1
+                self._beats.turn()
                 if self._health:
                     self._health.turn(self._turns, [])
                 now_s = self._clock.now_s()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deltawire.cli.supervisor.machine import Spec
 from deltawire.cli.supervisor.processes import Command
+from deltawire.common import parent
 from deltawire.common.config.plan import Plan
 
 API_SERVER = "apiserver"
@@ -14,19 +15,24 @@ HANDLERS = "handlers"
 _STAGES = {"reflector": 0, HANDLERS: 1, "informer": 2, "fifo": 2, API_SERVER: 3}
 
 
-def role_command(role: str, config: Path, index: int, *, handler: str = "", log_level: str) -> list[str]:
-    """The command line of one role under the supervisor."""
-    argv = [sys.executable, "-m", f"deltawire.{role}", "--config", str(config), "--index", str(index)]
+def role_command(
+    role: str, config: Path, index: int, *, run: str, handler: str = "", log_level: str
+) -> list[str]:
+    """The command line of one role under this supervisor. ``cli.orphans`` reads it in the process table."""
+    argv = [sys.executable, "-m", f"deltawire.{role}", *_marks(config, run), "--index", str(index)]
     if handler:
         argv += ["--handler", handler]
-    return [*argv, "--supervised", "--log-level", log_level]
+    return [*argv, "--log-level", log_level]
 
 
-def server_command(arguments: Sequence[str]) -> Command:
-    """The embedded API server. It can be started before anything else is known."""
-    return Command(
-        [sys.executable, "-m", "deltawire.cli.supervisor.child", "deltawire.apiserver", *arguments]
-    )
+def server_command(config: Path, run: str, arguments: Sequence[str]) -> Command:
+    """The embedded API server. It can be started before anything else is known; ``config`` need not be there yet."""
+    child = [sys.executable, "-m", "deltawire.cli.supervisor.child", *_marks(config, run)]
+    return Command([*child, "deltawire.apiserver", *arguments])
+
+
+def _marks(config: Path, run: str) -> list[str]:
+    return ["--config", str(config), "--run", run, "--parent", parent.this_process()]
 
 
 def pipeline(
@@ -41,7 +47,7 @@ def pipeline(
         # Without one handler the others go on.
         essential = role != HANDLERS
         is_held = server is not None and role == "reflector"
-        argv = role_command(role, config, index, handler=handler, log_level=log_level)
+        argv = role_command(role, config, index, run=plan.run, handler=handler, log_level=log_level)
         spec = Spec(name, role, _STAGES[role], essential=essential, is_held=is_held)
         found.append((spec, Command(argv, env or {})))
 

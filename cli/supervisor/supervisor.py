@@ -123,6 +123,7 @@ class Supervisor:
             context,
             plan.endpoint("control"),
             heartbeat_s=plan.heartbeat_s,
+            run=plan.run,
             on_ready=self._on_ready,
             on_silent=self._on_silent,
             on_status=self._on_status,

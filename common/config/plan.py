@@ -134,6 +134,11 @@ class Plan:
         return parse_duration_s(self.config.runtime.drain_deadline)
 
     @property
+    def run(self) -> str:
+        """The id of the run that this is the config of, "" for one without a supervisor."""
+        return self.config.runtime.run
+
+    @property
     def hang_after_s(self) -> float:
         """0: no silence of a main loop is too long."""
         return parse_hang_after_s(self.config.runtime.hang_after)

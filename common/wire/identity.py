@@ -8,7 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """``bytes`` is the ZeroMQ identity. ``started`` and ``host`` let a peer on the same host see a death."""
+    """``bytes`` is the ZeroMQ identity. ``started`` and ``host`` let a peer on the same host see a death.
+
+    ``run``: of which `deltawire up` it is, "" if of none.
+    """
 
     role: str
     name: str
@@ -16,15 +19,16 @@ class Identity:
     pid: int
     started: int
     host: str
+    run: str = ""
 
     @property
     def bytes(self) -> bytes:
         return f"{self.name}.{self.nonce}".encode()
 
 
-def new_identity(role: str, name: str) -> Identity:
+def new_identity(role: str, name: str, run: str = "") -> Identity:
     pid = os.getpid()
-    return Identity(role, name, secrets.token_hex(4), pid, process_started(pid), host_id())
+    return Identity(role, name, secrets.token_hex(4), pid, process_started(pid), host_id(), run)
 
 
 def process_started(pid: int) -> int:

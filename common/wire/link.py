@@ -125,9 +125,8 @@ class Link:
         # After a Lost the role drops what it holds first; its next tick says hello.
         elif self._session.hello_due(now_s):
             me = self.identity
-            self._transmit(
-                pack("hello", 0, 0, me.role, me.name, me.nonce, me.pid, me.started, me.host, self._hello())
-            )
+            body = {**self._hello(), "run": me.run} if me.run else self._hello()
+            self._transmit(pack("hello", 0, 0, me.role, me.name, me.nonce, me.pid, me.started, me.host, body))
             self._session.said_hello(now_s)
         return events
 

@@ -68,8 +68,16 @@ class Listener:
     """One bound socket with the session rules of docs/wire.md §3. Not thread-safe."""
 
     def __init__(
-        self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, *, clock: Clock, silent_s: float
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        endpoint: str,
+        *,
+        clock: Clock,
+        silent_s: float,
+        run: str = "",
     ) -> None:
+        """``run``: peers of another run are refused; where one side has none, nothing is compared."""
+        self._run = run
         self.endpoint = endpoint
         self.socket, self._lock = sockets.bind(context, endpoint)
         # Messages that broke the rules, and hellos that were refused.
@@ -178,6 +186,9 @@ class Listener:
             self._reject(identity, "a hello that breaks the rules")
             return None
         self._end(identity, "said hello again", Ending.AGAIN)
+        if self._run and peer.run and peer.run != self._run:
+            self.refuse(peer, "it belongs to another run of this pipeline")
+            return None
         return Hello(peer)
 
     def _void(self, identity: bytes, session: int) -> None:

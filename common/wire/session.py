@@ -96,6 +96,7 @@ class Peer:
     started: int
     host: str
     body: dict[str, Any]
+    run: str = ""
     heard_at_s: float = 0.0
     turns: int = 0
     counter: Counter | None = field(default=None, repr=False)
@@ -112,7 +113,10 @@ def parse_hello(identity: bytes, message: Message) -> Peer | None:
         return None
     if identity != f"{name}.{nonce}".encode():
         return None
-    return Peer(identity, role, name, nonce, pid, started, host, body)
+    run = body.pop("run", "")
+    if not isinstance(run, str):
+        return None
+    return Peer(identity, role, name, nonce, pid, started, host, body, run)
 
 
 @dataclass(slots=True)

@@ -34,15 +34,15 @@ def endpoint(tmp_path_factory):
 class Pair:
     """A listener and the links made to it; `until` runs both ends."""
 
-    def __init__(self, context, endpoint, silent_s=5.0):
+    def __init__(self, context, endpoint, silent_s=5.0, run=""):
         self.context, self.endpoint, self.silent_s = context, endpoint, silent_s
-        self.listener = listeners.Listener(context, endpoint, clock=SystemClock(), silent_s=silent_s)
+        self.listener = listeners.Listener(context, endpoint, clock=SystemClock(), silent_s=silent_s, run=run)
         self.links = []
         self.heard = []
         self.auto_welcome = True
 
-    def link(self, name="worker-0", nonce=None):
-        me = new_identity("informer", name)
+    def link(self, name="worker-0", nonce=None, run=""):
+        me = new_identity("informer", name, run)
         if nonce:
             me = Identity(me.role, name, nonce, me.pid, me.started, me.host)
         made = links.Link(
@@ -268,3 +268,23 @@ def skip_a_number(link):
 def say_hello_again(link):
     me = link.identity
     link.socket.send(pack("hello", 0, 0, me.role, me.name, me.nonce, me.pid, me.started, me.host, {}))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_welcome"),
+    [("0011", "0011", True), ("0011", "0022", False), ("0011", "", True), ("", "0011", True), ("", "", True)],
+)
+def test_a_peer_of_another_run_is_refused_and_where_one_side_has_no_run_nothing_is_compared(
+    context, endpoint, ours, theirs, is_welcome
+):
+    pair = Pair(context, endpoint, run=ours)
+    try:
+        pair.link(run=theirs)
+        events = pair.until(lambda events: has(links.Opened)(events) or has(links.Refused)(events))
+        assert has(links.Opened)(events) == is_welcome
+        hellos = [e.peer.body for e in pair.heard if isinstance(e, listeners.Hello)]
+        assert hellos == ([{"name": "worker-0"}] if is_welcome else []), (
+            "the run is no part of the role's own map"
+        )
+    finally:
+        pair.close()

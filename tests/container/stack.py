@@ -37,10 +37,11 @@ def free_port() -> int:
         return port
 
 
-def docker(*arguments: str) -> str:
+def docker(*arguments: str, with_errors: bool = False) -> str:
+    """What it printed; ``with_errors``: on stderr, too (a container's own, where it is asked for its log)."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
-    return done.stdout
+    return done.stdout + (done.stderr if with_errors else "")
 
 
 def compose_commands() -> list[list[str]]:
@@ -96,6 +97,12 @@ class Stack:
             return {}
         found = json.loads(docker("inspect", *ids))
         return {c["Config"]["Labels"]["com.docker.compose.service"]: c for c in found}
+
+    def role_in(self, container: dict[str, Any]) -> int:
+        """The role's process, as the host numbers it: the child of process 1."""
+        first = container["State"]["Pid"]
+        (role,) = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return int(role)
 
     def unhealthy(self) -> dict[str, str]:
         """Services that are not (yet) running and healthy."""
@@ -177,6 +184,7 @@ class Stack:
     def _prepare(self) -> None:
         """The config of the image with two handlers more; files that another user's containers may read and write."""
         config = yaml.safe_load((ROOT / "deploy" / "deltawire.yaml").read_text())
+        config["runtime"]["hang_after"] = 5
         config["handlers"] += [
             {
                 "name": name,

@@ -101,7 +101,7 @@ def test_nobody_is_root_nothing_can_be_changed_and_nothing_builds(stack: Stack) 
     for service, container in stack.containers().items():
         assert container["HostConfig"]["ReadonlyRootfs"], service
         assert container["Config"]["User"] not in ("", "0", "root"), service
-        assert container["Path"] == "deltawire", f"{service}: process 1 is not the role"
+        assert container["Path"] == "deltawire-watch", f"{service}: nobody watches the role"
     script = "id -u; touch /opt/x 2>/dev/null && echo changed; ls /opt/deltawire/bin; command -v gcc cc make"
     said = stack.try_compose("exec", "-T", "worker-0", "sh", "-c", script).stdout.split()
     assert said[0] != "0"
@@ -141,17 +141,20 @@ def test_a_crash_is_answered_by_the_restart_policy(stack: Stack) -> None:
     settle_and_judge(stack)
 
 
-def test_a_loop_that_hangs_is_seen_as_unhealthy_and_takes_up_its_work_again(stack: Stack) -> None:
-    worker = stack.containers()["worker-1"]["State"]["Pid"]
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        wait_until(
-            "the stopped worker to be unhealthy",
-            lambda: "unhealthy" in stack.unhealthy().get("worker-1", ""),
-            seconds=60,
-        )
-    finally:
-        os.kill(worker, signal.SIGCONT)
+@pytest.mark.parametrize("service", ["fifo", "worker-1", "reflector-0", "printer", "hub"])
+def test_a_role_that_is_stopped_inside_its_container_is_killed_and_brought_back_by_the_restart_policy(
+    stack: Stack, service: str
+) -> None:
+    before = stack.containers()[service]
+    role = stack.role_in(before)
+    os.kill(role, signal.SIGSTOP)
+    wait_until(
+        f"{service} to be started again",
+        lambda: stack.containers()[service]["State"]["StartedAt"] != before["State"]["StartedAt"],
+        seconds=60,
+    )
+    assert not Path(f"/proc/{role}").exists()
+    assert "hangs and is killed" in docker("logs", "--tail", "200", before["Id"], with_errors=True)
     stack.wait_synced()
     settle_and_judge(stack)
 

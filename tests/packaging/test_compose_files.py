@@ -111,9 +111,9 @@ def test_the_health_checks_look_at_the_file_that_the_config_names() -> None:
         assert path in found["healthcheck"]["test"][-1], service
 
 
-def test_the_image_runs_its_role_as_process_1_and_not_as_root() -> None:
+def test_the_image_runs_its_role_under_a_watching_parent_and_not_as_root() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     final = lines[max(i for i, line in enumerate(lines) if line.startswith("FROM")) :]
-    assert 'ENTRYPOINT ["deltawire"]' in final
+    assert 'ENTRYPOINT ["deltawire-watch"]' in final
     assert "USER deltawire" in final
     assert not [line for line in final if "apt-get" in line or "pip" in line]
