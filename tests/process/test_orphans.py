@@ -160,17 +160,3 @@ def test_nothing_is_ended_but_what_names_this_config_a_run_and_a_dead_parent(tmp
         for process in [*ours, *others]:
             process.kill()
             process.wait()
-
-
-@pytest.mark.parametrize("module", ["fifo", "informer", "reflector", "handlers", "cli.supervisor.child"])
-def test_a_process_that_is_born_to_a_dead_parent_ends_before_it_touches_anything(
-    module: str, tmp_path: Path
-) -> None:
-    marks = ["--config", str(tmp_path / "config.json"), "--run", "0011", "--parent", f"{os.getpid()}:1"]
-    done = subprocess.run(
-        [sys.executable, "-m", f"deltawire.{module}", *marks, *(["this"] if "child" in module else [])],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGTERM
-    assert not done.stderr
-    assert list(tmp_path.iterdir()) == []
