@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deltawire.cli.stores import Cache, cached_resources, clusters_of, open_cache, shards_of
+from deltawire.cli.view.units import format_age
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError, DeltawireError, StateError
 from deltawire.common.meta.keys import display_key
 from deltawire.common.meta.resources import ResourceType, find, parse_query
-from deltawire.common.meta.units import format_age
 
 LOCK_FILE = "supervisor.lock"
 FALLBACK_NAMESPACE = "default"

@@ -8,12 +8,12 @@ from deltawire.cli.clients import new_client
 from deltawire.cli.requests import NotRunning, Supervision, from_workers
 from deltawire.cli.stores import open_cache
 from deltawire.cli.supervisor.status_types import Snapshot
+from deltawire.cli.view.units import format_age
 from deltawire.common.config.load import canonical
 from deltawire.common.config.plan import ALL_NAMESPACES, Plan
 from deltawire.common.errors import ConfigError, DeltawireError
 from deltawire.common.meta.keys import display_key, key_of, shard_of, split_key
 from deltawire.common.meta.resources import find
-from deltawire.common.meta.units import format_age
 
 
 def parse_target(plan: Plan, text: str, namespace: str = "default") -> tuple[str, str]:

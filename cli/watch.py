@@ -7,6 +7,7 @@ the image: it passes signals on, reaps what the child leaves behind, and ends wi
 Small on purpose: it must not hang itself, and there is one for each role.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ TURN_S = 0.25
 DRAIN_GRACE_S = 5.0
 DRAIN_S = 20.0
 READ_BYTES = 64 * 1024
+_PR_SET_CHILD_SUBREAPER = 36
 _PASSED_ON = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
 _ENDING = {signal.SIGTERM, signal.SIGINT}
 
@@ -48,7 +50,7 @@ class Watch:
         """Until the child has ended; the exit code."""
         # Blocked, and taken one by one: no handler runs between two instructions of ours.
         signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON | {signal.SIGCHLD})
-        parent.adopt_orphans()
+        _adopt_orphans()
         self._start()
         while self._code is None:
             taken = signal.sigtimedwait(_PASSED_ON | {signal.SIGCHLD}, TURN_S)
@@ -125,6 +127,12 @@ class Watch:
     def _say(self, text: str) -> None:
         sys.stderr.write(f"deltawire-watch: {' '.join(self._argv[:3])} {text}\n")
         sys.stderr.flush()
+
+
+def _adopt_orphans() -> None:
+    # Of what our descendants leave behind process 1 becomes the parent anyway; elsewhere the kernel must be asked.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _state_of(pid: int) -> str:

@@ -14,7 +14,6 @@ from deltawire.common.wire.identity import process_started
 # The environment variable by which a role that is started as a command learns its parent.
 VARIABLE = "DELTAWIRE_PARENT"
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def this_process() -> str:
@@ -39,9 +38,3 @@ def die_with_parent(parent: str, sign: signal.Signals = signal.SIGTERM) -> None:
     if parent.partition(":")[0] != str(os.getppid()) or not is_alive(parent):
         signal.signal(sign, signal.SIG_DFL)
         os.kill(os.getpid(), sign)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of what our descendants leave behind, as process 1 is anyway."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

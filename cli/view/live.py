@@ -12,7 +12,7 @@ from deltawire.cli.supervisor.processes import Line
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.cli.supervisor.words import last_words
 from deltawire.cli.view.text import count, milliseconds
-from deltawire.common.meta.units import format_bytes
+from deltawire.cli.view.units import format_bytes
 
 EVERY_S = 0.5
 # Lines of plug-ins and notes that are shown above the tables; a terminal scrolls no faster than one can read.

@@ -8,7 +8,7 @@ from deltawire.cli.stores import cached_resources, clusters_of, open_cache, shar
 from deltawire.cli.supervisor.kills import describe
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.cli.view.text import milliseconds
-from deltawire.common.meta.units import format_age, format_bytes
+from deltawire.cli.view.units import format_age, format_bytes
 
 
 def render(snapshot: Snapshot) -> list[str]:

@@ -21,7 +21,6 @@ MARKER = "deltawire.json"
 # Of the folder; an environment in it has one of its own (layout.SCHEMA).
 SCHEMA = 1
 CLUSTERS = "clusters.json"
-_FIRST_GENERATION = 1
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _GENERATION = re.compile(r"[0-9]{8}")
 
@@ -121,11 +120,6 @@ def newest_generation(store_dir: Path, cluster_id: str, resource: str, shard: in
     return max(
         (int(path.parent.name) for path in _shard_folders(store_dir, cluster_id, resource, shard)), default=0
     )
-
-
-def next_generation(store_dir: Path, cluster_id: str, resource: str, shard: int) -> int:
-    """The number a new environment of this shard gets."""
-    return newest_generation(store_dir, cluster_id, resource, shard) + 1 or _FIRST_GENERATION
 
 
 def find_shards(store_dir: Path, cluster_id: str, resource: str) -> list[Path]:

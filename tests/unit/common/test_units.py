@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from deltawire.cli.view.units import format_age, format_bytes
 from deltawire.common.errors import ConfigError
-from deltawire.common.meta.units import format_age, format_bytes, parse_bytes, parse_duration_s, parse_rate
+from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_rate
 
 
 @pytest.mark.parametrize(
