@@ -12,8 +12,6 @@ Not here: what silence means (`cli.supervisor.hangs`).
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from deltawire.common.clock import Clock, SystemClock
 
@@ -33,8 +31,12 @@ class Beats:
         self._clock = clock or SystemClock()
         self._said_at_s = float("-inf")
         self._is_in_call = False
-        if fd is not None:
-            os.set_blocking(fd, False)
+        try:
+            if fd is not None:
+                os.set_inheritable(fd, False)
+                os.set_blocking(fd, False)
+        except OSError:
+            self._fd = None
 
     def terms(self, hang_after_s: float, drain_s: float) -> None:
         """Say how long silence may be; 0 = for ever. ``drain_s``: and how long leaving may take."""
@@ -49,17 +51,8 @@ class Beats:
         self._say_if_due(f"progress {what}")
 
     def enter_call(self, what: str) -> None:
-        """From now on the main loop is in something that is not ours to slice. The next line, of any kind, ends it."""
+        """From now on the main loop is in something that is not ours to slice. Whatever is said next ends it."""
         self._say(f"call {what}")
-
-    @contextmanager
-    def calling(self, what: str) -> Iterator[None]:
-        """The same for the length of a block."""
-        self.enter_call(what)
-        try:
-            yield
-        finally:
-            self._say("turn")
 
     def _say_if_due(self, line: str) -> None:
         if self._fd is None:
@@ -81,24 +74,12 @@ class Beats:
             self._fd = None
 
 
-def from_environment() -> Beats:
-    """The beats of this process. The variable is taken away: children must not beat in our place."""
-    text = os.environ.pop(VARIABLE, "")
-    if not text.isdecimal():
-        return Beats(None)
-    fd = int(text)
-    try:
-        os.set_inheritable(fd, False)
-    except OSError:
-        return Beats(None)
-    return Beats(fd)
-
-
 _of_process: list[Beats] = []
 
 
 def of_process() -> Beats:
-    """The one of this process: made at the first call."""
+    """The beats of this process. At the first call the variable is taken away: children must not beat for us."""
     if not _of_process:
-        _of_process.append(from_environment())
+        text = os.environ.pop(VARIABLE, "")
+        _of_process.append(Beats(int(text) if text.isdecimal() else None))
     return _of_process[0]

@@ -9,8 +9,7 @@
     ├── CredentialsError       retryable       a plug-in or an identity provider gave no credentials
     ├── WaitError              by caller       what was waited for did not come: time-out, or the watch ended
     ├── ProtocolError          fatal for the peer   a message that breaks docs/wire.md
-    ├── CapacityError          fatal for one informer   a stated bound was reached
-    └── RoleGaveUp             fatal, exit 3   a role was restarted too often
+    └── CapacityError          fatal for one informer   a stated bound was reached
 
 ``retryable`` says whether trying the same again later can help. ``hint`` says what to do.
 """
@@ -92,12 +91,6 @@ class ProtocolError(DeltawireError):
 
 class CapacityError(DeltawireError):
     """A stated bound was reached and nothing can be given up any more."""
-
-
-class RoleGaveUp(DeltawireError):
-    """A role could not be kept running."""
-
-    exit_code = 3
 
 
 class StatusError(DeltawireError):

@@ -43,13 +43,11 @@ def test_a_busy_loop_beats_as_rarely_as_an_idle_one(pipe: Pipe) -> None:
 
 def test_a_call_and_its_end_are_said_at_once(pipe: Pipe) -> None:
     said = Beats(pipe.fd, FakeClock())
-    with said.calling("reconcile of a/b\nand more"):
-        assert pipe.lines() == ["call reconcile of a/b and more"]
-    assert pipe.lines() == ["turn"]
-    said.enter_call("a commit")
+    said.turn()
+    said.enter_call("reconcile of a/b\nand more")
     said.turn()
     said.turn()
-    assert pipe.lines() == ["call a commit", "turn"]
+    assert pipe.lines() == ["turn", "call reconcile of a/b and more", "turn"]
 
 
 def test_a_watcher_that_does_not_read_or_is_gone_holds_nobody_up(pipe: Pipe) -> None:
@@ -68,18 +66,22 @@ def test_a_watcher_that_does_not_read_or_is_gone_holds_nobody_up(pipe: Pipe) -> 
 def test_a_process_takes_the_variable_away_so_that_its_children_do_not_beat_for_it(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(beats, "_of_process", [])
     monkeypatch.setenv(beats.VARIABLE, str(pipe.fd))
-    beats.from_environment().terms(30, 20)
+    os.set_inheritable(pipe.fd, True)
+    beats.of_process().terms(30, 20)
+    beats.of_process().terms(31, 20)
     assert beats.VARIABLE not in os.environ
     assert not os.get_inheritable(pipe.fd)
-    assert pipe.lines() == ["terms 30 20"]
+    assert pipe.lines() == ["terms 30 20", "terms 31 20"]
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "99999"])
 def test_without_a_watcher_nothing_is_said(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beats, "_of_process", [])
     monkeypatch.setenv(beats.VARIABLE, text)
-    said = beats.from_environment()
+    said = beats.of_process()
     said.terms(30, 20)
     said.turn()
-    with said.calling("something"):
-        said.progress("something")
+    said.enter_call("something")
+    said.progress("something")
