@@ -110,7 +110,8 @@ class ExecCredentials:
             raise CredentialsError(
                 f"getting credentials: the exec plug-in {plugin.command!r} failed with exit code "
                 f"{finished.exit_code}",
-                hint="what it wrote to stderr says why",
+                hint="run it by hand to see why: what it writes to stderr may hold secrets and is shown on a terminal "
+                f"only; it is named in {plugin.where or 'the configuration'}",
             )
         found = parse(finished.printed, plugin)
         if found.cert and not is_pair(found.cert, found.key):

@@ -26,7 +26,10 @@ class Finished:
 
 
 def run(argv: Sequence[str], env: Mapping[str, str], *, is_interactive: bool, clock: Clock) -> Finished:
-    """Run ``argv`` to its end. Its stderr is ours; its stdin is ours only if ``is_interactive``.
+    """Run ``argv`` to its end. Its stdin is ours only if ``is_interactive``.
+
+    Its stderr is ours only on a terminal. Elsewhere ours is a log, or the last words of a role in `status`, and what a
+    plug-in complains of may hold secrets: it is thrown away.
 
     Raises CredentialsError for a program that is not there, takes too long or prints too much; it is
     killed then, with its children unless it shares our terminal.
@@ -38,6 +41,7 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, is_interactive: bool, cl
             env=dict(env),
             stdin=None if is_interactive else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=None if _stderr_is_terminal() else subprocess.DEVNULL,
             # A program that reads the terminal must stay in the group that owns it.
             start_new_session=not is_interactive,
         )
@@ -63,6 +67,13 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, is_interactive: bool, cl
             if not is_done:
                 _kill(process, whole_group=not is_interactive)
     return finished
+
+
+def _stderr_is_terminal() -> bool:
+    try:
+        return os.isatty(2)
+    except OSError:
+        return False  # closed
 
 
 class _TooMuch(Exception):

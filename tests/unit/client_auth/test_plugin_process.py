@@ -1,6 +1,7 @@
 """Real programs: small scripts of the interpreter that runs the tests."""
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -93,3 +94,34 @@ def test_several_may_run_at_once():
     for thread in threads:
         thread.join(20)
     assert sorted(found) == [b"0\n", b"1\n", b"2\n"]
+
+
+COMPLAINS = "import sys; sys.stderr.write('s3cret\\n'); sys.exit(3)"
+
+
+def test_what_a_plugin_writes_to_stderr_is_shown_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    assert finish(script(COMPLAINS)).exit_code == 3
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(plugin_process, "_stderr_is_terminal", lambda: True)
+    assert finish(script(COMPLAINS)).exit_code == 3
+    assert capfd.readouterr().err == "s3cret\n"
+
+
+def test_a_plugins_complaint_never_becomes_the_last_words_of_a_role():
+    config = (
+        "ClientConfig('https://127.0.0.1:1', exec_plugin=ExecPlugin(sys.executable, "
+        f"('-c', {COMPLAINS!r}), where='/k/config: users[0].user.exec'))"
+    )
+    code = (
+        "import sys\n"
+        "from deltawire.client.config.client_config import ClientConfig\n"
+        "from deltawire.client.config.identity import ExecPlugin\n"
+        "from deltawire.client.rest.client import RESTClient\n"
+        f"RESTClient({config}).get().abs_path('/x').do()\n"
+    )
+    ended = subprocess.run(script(code), capture_output=True, text=True, timeout=50, check=False)
+    assert "failed with exit code 3 (run it by hand" in ended.stderr
+    assert "users[0].user.exec" in ended.stderr
+    assert "s3cret" not in ended.stdout + ended.stderr
