@@ -99,7 +99,8 @@ class Service:
         if options.rbac:
             make_first_roles(self.core)
         if options.uses_tls:
-            self._authority = Authority(options.host, "localhost", "127.0.0.1", "::1")
+            kept = options.data and options.data.with_name(f"{options.data.name}.ca")
+            self._authority = Authority(options.host, "localhost", "127.0.0.1", "::1", kept=kept)
         await self._listen()
         if options.kubeconfig is not None:
             self.write_kubeconfig(options.kubeconfig)

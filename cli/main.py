@@ -9,6 +9,7 @@ import typer
 
 from deltawire.cli.commands import dead_letters, faults, handlers
 from deltawire.cli.commands.apiserver import apiserver
+from deltawire.cli.commands.chaos import chaos
 from deltawire.cli.commands.check import check
 from deltawire.cli.commands.get import get
 from deltawire.cli.commands.hub import hub
@@ -65,7 +66,7 @@ _PANELS: dict[str, list[tuple[str, Callable[..., int]]]] = {
         ("status", status),
         ("check", check),
     ],
-    "Try": [("kill", kill)],
+    "Try": [("kill", kill), ("chaos", chaos)],
     "One role alone": [
         ("reflector", reflector),
         ("fifo", fifo),

@@ -1,11 +1,16 @@
-"""A certificate authority for one run of the server: what it listens with, and certificates for users."""
+"""A certificate authority of the server: what it listens with, and certificates for users."""
 
 import datetime
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deltawire.common.errors import ConfigError
+from deltawire.common.errors import ConfigError, StateError
+
+if TYPE_CHECKING:
+    import trustme
 
 CERTIFICATE_LIFETIME_S = 365 * 86_400.0
 # Certificates are good from a little earlier on, for clients whose clock is behind.
@@ -21,16 +26,18 @@ class ClientCertificate:
 
 
 class Authority:
-    """Makes a CA and a serving certificate for ``hosts`` (names and addresses); nothing is kept.
+    """Makes a CA and a serving certificate for ``hosts`` (names and addresses).
 
-    ``context`` asks clients for a certificate and takes those that this CA signed.
+    ``context`` asks clients for a certificate and takes those that this CA signed. With ``kept`` the CA is read
+    from that file, or written there for the next start, so that kubeconfigs and certificates outlive a restart.
+    Raises StateError for a file that cannot be used.
     """
 
-    def __init__(self, *hosts: str) -> None:
+    def __init__(self, *hosts: str, kept: Path | None = None) -> None:
         # Imported here: it costs 25 ms and 10 MB, which only a server with TLS should pay.
         import trustme
 
-        self._authority = trustme.CA()
+        self._authority = trustme.CA() if kept is None else _kept_authority(kept)
         self.ca_pem: bytes = self._authority.cert_pem.bytes()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(*dict.fromkeys(hosts)).configure_cert(self.context)
@@ -78,3 +85,24 @@ class Authority:
                 serialization.NoEncryption(),
             ),
         )
+
+
+def _kept_authority(path: Path) -> "trustme.CA":
+    """The CA of the file: its key, then its certificate, as PEM."""
+    import trustme
+
+    try:
+        if path.exists():
+            key, mark, certificate = path.read_bytes().partition(b"-----BEGIN CERTIFICATE-----")
+            return trustme.CA.from_pem(mark + certificate, key)
+        made = trustme.CA()
+        draft = path.with_name(f".{path.name}.new")
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
+        draft.write_bytes(made.private_key_pem.bytes() + made.cert_pem.bytes())
+        draft.replace(path)
+        return made
+    except (OSError, ValueError, TypeError) as error:
+        raise StateError(
+            f"the certificate authority {path} cannot be used: {error}", hint="remove it"
+        ) from None

@@ -1,0 +1,251 @@
+"""Carries out a schedule on a run's processes, one action after the other, and notes each."""
+
+import heapq
+import itertools
+import signal
+from collections.abc import Callable, Sequence
+
+from deltawire.cli.chaos import processes
+from deltawire.cli.chaos.action_log import ActionLog
+from deltawire.cli.chaos.actions import Action, Kind
+from deltawire.cli.chaos.pipeline import Pipeline
+from deltawire.cli.chaos.schedule import FAULT_S
+from deltawire.cli.chaos.server import Server
+from deltawire.cli.chaos.shape import Shape, changed
+from deltawire.common.clock import Clock
+from deltawire.common.errors import DeltawireError
+
+# What a killed supervisor left must have ended by itself after this: a drain's deadline and some.
+ORPHANS_S = 30.0
+# How long an action waits for a process of the kind that it is about.
+VICTIM_S = 20.0
+LOOK_S = 0.05
+# `up` that ends at once because what a killed one left holds the state is tried again for so long.
+REFUSED_S = 45.0
+# So many ends by itself that nobody expected, and the run is broken off.
+ENDS_MAX = 5
+
+
+class Driver:
+    """Owns what happens to server and pipeline; both were started before."""
+
+    def __init__(self, server: Server, pipeline: Pipeline, log: ActionLog, clock: Clock) -> None:
+        self._server, self._pipeline, self._log, self._clock = server, pipeline, log, clock
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._refused_since: float | None = None
+        self._orphaned: dict[int, float] = {}
+        self.complaints: list[tuple[str, str]] = []
+        self.done: dict[str, int] = {}
+        self._acts: dict[Kind, Callable[[Action], None]] = {
+            Kind.KILL: self._kill,
+            Kind.STOP: self._stop,
+            Kind.KILL_ALL: self._kill_all,
+            Kind.RESTART: self._restart,
+            Kind.SERVER_KILL: self._server_restart,
+            Kind.SERVER_RESTART: self._server_restart,
+            Kind.SERVER_STOP: self._server_stop,
+            Kind.COMPACT: self._admin,
+            Kind.COMPACT_BEHIND: self._compact_behind,
+            Kind.CUT: self._admin,
+            Kind.FAULT: self._fault,
+            Kind.FORBID: self._forbid,
+        }
+
+    def run(self, actions: Sequence[Action], *, until_s: float) -> None:
+        """All actions in turn, and the time until ``until_s`` after now."""
+        began = self._clock.now_s()
+        for action in actions:
+            self._wait(began + action.at_s)
+            self._acts[action.kind](action)
+            self.done[action.kind] = self.done.get(action.kind, 0) + 1
+        self._wait(began + until_s)
+
+    def finish(self) -> None:
+        """Take back all that still lies still or is forbidden."""
+        while self._later:
+            heapq.heappop(self._later)[2]()
+        self._server.admin("DELETE", "faults")
+
+    def look_after(self) -> None:
+        """Start again what has ended by itself, note orphans, do what is due."""
+        self._do_what_is_due()
+        now = self._clock.now_s()
+        if self._orphaned or self._refused_since is not None:
+            self._look_for_orphans(now)
+        code = self._pipeline.take_end()
+        if code is not None:
+            self._ended(code, now)
+        elif self._pipeline.victims("fifo"):
+            self._refused_since = None
+
+    def _do_what_is_due(self) -> None:
+        while self._later and self._later[0][0] <= self._clock.now_s():
+            heapq.heappop(self._later)[2]()
+
+    def _look_for_orphans(self, now: float) -> None:
+        """What a killed supervisor left must end by itself."""
+        left = self._pipeline.orphans()
+        self._orphaned = {pid: self._orphaned.get(pid, now) for pid in left}
+        for pid, since in self._orphaned.items():
+            if now > since + ORPHANS_S:
+                self.complaints.append(
+                    ("orphans", f"{left[pid]} ({pid}) outlived its supervisor by {now - since:.0f} s")
+                )
+                processes.send(pid, signal.SIGKILL)
+
+    def _ended(self, code: int, now: float) -> None:
+        words = self._pipeline.last_words()
+        self._log.add("up-ended", text=f"`up` ended by itself, exit code {code}", code=code, words=words)
+        may_be_refused = bool(self._orphaned) or self._refused_since is not None
+        if not may_be_refused or "in use" not in self._pipeline.log():
+            self.complaints.append(("ended", f"`up` ended by itself with exit code {code}: {words}"))
+            if sum(rule == "ended" for rule, _ in self.complaints) > ENDS_MAX:
+                raise DeltawireError(f"`up` ended by itself {ENDS_MAX + 1} times, at last with: {words}")
+        elif self._refused_since is None:
+            self._refused_since = now
+        elif now > self._refused_since + REFUSED_S:
+            self.complaints.append(("refused", f"`up` is refused for {REFUSED_S:.0f} s: {words}"))
+            self._refused_since = None
+        self._clock.sleep(0.5)
+        self._pipeline.up()
+
+    def _wait(self, until: float) -> None:
+        while True:
+            self.look_after()
+            left = until - self._clock.now_s()
+            if left <= 0:
+                return
+            self._clock.sleep(min(left, LOOK_S))
+
+    def _after(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._later, (self._clock.now_s() + seconds, next(self._numbers), act))
+
+    def _victim(self, action: Action) -> tuple[str, int]:
+        """(name, pid) of one process of the kind, ("", 0) where there is none for a while."""
+        deadline = self._clock.now_s() + VICTIM_S
+        while self._clock.now_s() < deadline:
+            self.look_after()
+            found = self._pipeline.victims(action.target)
+            if found:
+                return found[action.pick % len(found)]
+            self._clock.sleep(LOOK_S)
+        return "", 0
+
+    def _kill(self, action: Action) -> None:
+        name, pid = self._victim(action)
+        if name == "supervisor":
+            self._log.add(Kind.KILL, text=f"kill supervisor ({pid})", name=name, pid=pid)
+            self._pipeline.kill_supervisor()
+            self._orphaned = dict.fromkeys(self._pipeline.orphans(), self._clock.now_s())
+            self._pipeline.up()
+        elif processes.send(pid, signal.SIGKILL) if pid else False:
+            kind = "command of " if action.target == "command" else ""
+            self._log.add(
+                Kind.KILL, text=f"kill {kind}{name} ({pid})", name=name, pid=pid, target=action.target
+            )
+
+    def _stop(self, action: Action) -> None:
+        name, pid = self._victim(action)
+        if not pid or not processes.send(pid, signal.SIGSTOP):
+            return
+        entry = self._log.add(
+            Kind.STOP, text=f"stop {action.target} {name} ({pid}) for {action.amount} s",
+            name="command" if action.target == "command" else name, victim=name, pid=pid,
+        )  # fmt: skip
+        entry["until"] += action.amount  # `end` says when it really was
+
+        def go_on() -> None:
+            processes.send(pid, signal.SIGCONT)
+            self._log.end(entry)
+
+        self._after(action.amount, go_on)
+
+    def _kill_all(self, action: Action) -> None:
+        entry = self._log.add(Kind.KILL_ALL, text=f"kill everything, for {action.amount} s")
+        self._pipeline.kill_all()
+        self._wait(self._clock.now_s() + action.amount)
+        self._pipeline.up()
+        self._log.end(entry)
+
+    def _restart(self, action: Action) -> None:
+        shape = changed(self._pipeline.shape, action.target, action.pick)
+        entry = self._log.add(
+            Kind.RESTART, text=f"restart with another config: {action.target}", change=action.target
+        )
+        self._victim(
+            Action(at_s=0, kind=Kind.RESTART, target="fifo")
+        )  # its signals are in its own hands by then
+        code = self._pipeline.drain(self._do_what_is_due)
+        # 4: a process that lies still cannot drain, and is killed.
+        if code not in (0, 4):
+            self.complaints.append(
+                ("drain", f"a drain ended with exit code {code}: {self._pipeline.last_words()}")
+            )
+        self.use(shape)
+        self._pipeline.up()
+        self._log.end(entry)
+
+    def use(self, shape: Shape) -> None:
+        """Write the config of a shape, for the next start; the judges learn of its groups and its scope."""
+        before = self._pipeline.shape
+        self._pipeline.write_config(shape)
+        first = not self._log.of("shape")
+        self._log.add("shape", text="", groups={g.name: g.delivery for g in shape.groups})
+        if first or (before.namespaces, before.selector) != (shape.namespaces, shape.selector):
+            self._log.add("scope", text="", namespaces=shape.namespaces, selector=shape.selector)
+
+    def _server_restart(self, action: Action) -> None:
+        entry = self._log.add(action.kind, text=f"{action.kind}, away for {action.amount} s")
+        if action.kind is Kind.SERVER_KILL:
+            self._server.kill()
+        else:
+            self._server.stop()
+        self._wait(self._clock.now_s() + action.amount)
+        self._server.start()
+        self._log.end(entry)
+
+    def _server_stop(self, action: Action) -> None:
+        entry = self._log.add(action.kind, text=f"the API server lies still for {action.amount} s")
+        self._server.signal(signal.SIGSTOP)
+        self._wait(self._clock.now_s() + action.amount)
+        self._server.signal(signal.SIGCONT)
+        self._log.end(entry)
+
+    def _admin(self, action: Action) -> None:
+        self._log.add(action.kind)
+        self._server.admin("POST", action.kind)
+
+    def _compact_behind(self, action: Action) -> None:
+        """Reflectors are gone while the watches end, things change, and the history is lost: a 410 for each stream."""
+        entry = self._log.add(action.kind)
+        for _, pid in self._pipeline.victims("reflector"):
+            processes.send(pid, signal.SIGKILL)
+        self._clock.sleep(0.1)
+        self._server.admin("POST", "compact")
+        self._log.end(entry)
+
+    def _fault(self, action: Action) -> None:
+        query = {"kind": action.target, "verb": "watch", "count": action.count}
+        if action.target in ("error", "throttle", "cut", "latency"):
+            query["value"] = action.amount
+        entry = self._log.add(action.kind, text=str(action), fault=action.target)
+        self._server.admin("POST", "faults", query)
+        if action.target not in ("latency", "no-bookmarks"):
+            self._server.admin("POST", "cut")  # a fault of watches is met when one is opened
+
+        def clear() -> None:
+            self._server.admin("DELETE", "faults")
+            self._log.end(entry)
+
+        self._after(FAULT_S, clear)
+
+    def _forbid(self, action: Action) -> None:
+        entry = self._log.add(action.kind, text=f"no rights for {action.amount} s")
+        self._server.forbid()
+
+        def grant() -> None:
+            self._server.grant()
+            self._log.end(entry)
+
+        self._after(action.amount, grant)

@@ -1,0 +1,196 @@
+"""Judges every claim of readiness against what was so at its moment: P8, and the bounds of P5 that `status` shows.
+
+    python check_claims.py FOLDER
+
+Reads ``claims.jsonl`` and ``processes.jsonl`` of the prober, ``actions.jsonl``, and, for what a group had done, the
+calls and the record. Prints one JSON object like ``check_keys``. Uses the standard library only. Rules:
+
+ready-dead     ready, though a process of the pipeline was not there
+ready-stopped  ready, though a process lay still for longer than three beats
+pending        pending 0 as of a moment at which the group had not done what the server had a while before
+bound          more deltas in the broker than its bounds allow
+"""
+
+import argparse
+import bisect
+import itertools
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SHOWN_MAX = 10
+# A death withdraws readiness within 0.2 s. What a busy machine adds is measured: how late the prober itself was.
+DEATH_S = 0.2
+SLACK_S = 0.5
+# A change is on its way from the server to the reflector for so long at most, where nothing slows it.
+ON_ITS_WAY_S = 2.0
+# While these are at work a change may be on its way for longer.
+SLOWING = {"fault", "server-stop", "forbid"}
+STREAM_DELTAS_MAX = 4096
+SHARD_DELTAS_MAX = 1024
+Complaint = tuple[str, str]
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            yield json.loads(line)
+
+
+def lateness(claims: list[dict[str, Any]]) -> dict[int, float]:
+    """Second → how long the prober's question took, or its pause was overdrawn: the machine's share."""
+    late: dict[int, float] = defaultdict(float)
+    asked = [claim for claim in claims if claim["what"] == "readyz"]
+    for before, after in itertools.pairwise(asked):
+        took = after["at"] - before["at"] - 0.1
+        for second in range(int(before["at"]) - 1, int(after["at"]) + 2):
+            late[second] = max(late[second], took)
+    return late
+
+
+def absences(folder: Path) -> list[tuple[str, float, float]]:
+    """(name, since, until) for each process of a running supervisor that was not there."""
+    since: dict[str, float] = {}
+    found = []
+    running: dict[str, int] = {}
+    for entry in lines(folder / "processes.jsonl"):
+        name = entry["name"]
+        if entry["up"]:
+            running[name] = entry["pid"]
+            if name in since:
+                found.append((name, since.pop(name), entry["at"]))
+        elif running.get(name) == entry["pid"]:
+            del running[name]
+            since[name] = entry["at"]
+        if name == "supervisor" and not entry["up"]:
+            since.clear()  # without it nobody answers, and the next one may have another config
+    return found
+
+
+def stops(folder: Path) -> list[tuple[str, int, float, float]]:
+    """(name, pid, since, until) of processes that lay still; until it was replaced, at most."""
+    ended: dict[tuple[str, int], float] = {}
+    for entry in lines(folder / "processes.jsonl"):
+        if not entry["up"]:
+            ended.setdefault((entry["name"], entry["pid"]), entry["at"])
+    found = []
+    for action in lines(folder / "actions.jsonl"):
+        if action.get("kind") == "stop" and action["name"] not in ("supervisor", "command"):
+            until = min(action["until"], ended.get((action["name"], action["pid"]), action["until"]))
+            found.append((action["name"], action["pid"], action["at"], until))
+    return found
+
+
+def judge_ready(folder: Path, claims: list[dict[str, Any]], beats_s: float) -> Iterator[Complaint]:
+    late = lateness(claims)
+    gone, still = absences(folder), stops(folder)
+    for claim in claims:
+        if claim["what"] != "readyz" or claim["code"] != 200:
+            continue
+        at, slack = claim["at"], SLACK_S + 3 * late[int(claim["at"])]
+        for name, since, until in gone:
+            if since + DEATH_S + slack < at and at + claim["took_s"] < until:
+                yield (
+                    "ready-dead",
+                    f"/readyz 200 at {at:.3f}: {name} was gone from {since:.3f} to {until:.3f}",
+                )
+        for name, pid, since, until in still:
+            if since + 3 * beats_s + slack < at and at + claim["took_s"] < until:
+                yield (
+                    "ready-stopped",
+                    f"/readyz 200 at {at:.3f}: {name} ({pid}) lay still {since:.3f} to {until:.3f}",
+                )
+
+
+class Undone:
+    """For a group: until when each version of the server was not done."""
+
+    def __init__(self, folder: Path, group: str, record: list[dict[str, Any]]) -> None:
+        done: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
+        best: dict[tuple[str, str], int] = defaultdict(int)
+        for entry in lines(folder / f"{group}.calls"):
+            mark = (entry["resource"], entry["key"])
+            if entry["what"] == "end" and int(entry["version"] or 0) > best[mark]:
+                best[mark] = int(entry["version"])
+                done[mark].append((best[mark], entry["at"]))
+        self._seen = []
+        for entry in record:
+            mark, version = (entry["resource"], entry["key"]), int(entry["version"])
+            index = bisect.bisect_left(done[mark], (version, 0.0))
+            done_at = done[mark][index][1] if index < len(done[mark]) else float("inf")
+            self._seen.append((entry["at"], done_at, mark, version))
+
+    def at(self, moment: float) -> list[str]:
+        """What the server had, well before, and the group had not done at this moment, nor right after it."""
+        return [
+            f"{mark[0]} {mark[1]} {version} (done {done_at - moment:.1f} s later)"
+            for seen_at, done_at, mark, version in self._seen
+            if seen_at < moment - ON_ITS_WAY_S and done_at > moment + SLACK_S
+        ]
+
+
+def judge_status(folder: Path, run: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator[Complaint]:
+    record = [e for e in lines(folder / "seen.jsonl") if e["resource"] not in run["filtered"]]
+    slowed = [
+        (a["at"], a["until"] + ON_ITS_WAY_S)
+        for a in lines(folder / "actions.jsonl")
+        if a.get("kind") in SLOWING
+    ]
+    undone: dict[str, Undone] = {}
+    for claim in claims:
+        status = claim.get("status")
+        if not status or not status.get("running", True):
+            continue
+        for name, informer in status.get("informers", {}).items():
+            most = STREAM_DELTAS_MAX * 3 + SHARD_DELTAS_MAX * 4
+            if (informer.get("depth") or 0) + (informer.get("leased") or 0) > most:
+                yield (
+                    "bound",
+                    f"{name} at {claim['at']:.3f}: depth {informer['depth']}, leased {informer['leased']}",
+                )
+        for name, group in status.get("groups", {}).items():
+            as_of = group.get("as_of") or status.get("as_of")
+            # Without `as_of` a claim says nothing that could be judged; narrowed scopes hide changes rightly.
+            if not as_of or group.get("pending") != 0 or name not in run["groups"] or run["narrowed"]:
+                continue
+            moment = as_of - claim["wall"] + claim["at"]
+            if any(since <= moment <= until for since, until in slowed):
+                continue
+            if name not in undone:
+                undone[name] = Undone(folder, name, record)
+            missing = undone[name].at(moment)
+            if missing:
+                yield (
+                    "pending",
+                    f"{name}: pending 0 as of {moment:.3f}, but not done: {missing[:3]} ({len(missing)})",
+                )
+
+
+def judge(folder: Path) -> dict[str, Any]:
+    run = json.loads((folder / "run.json").read_bytes())
+    claims = list(lines(folder / "claims.jsonl"))
+    complaints = [*judge_ready(folder, claims, run["heartbeat_s"]), *judge_status(folder, run, claims)]
+    counts = Counter(rule for rule, _ in complaints)
+    shown: Counter[str] = Counter()
+    kept = []
+    for rule, text in complaints:
+        shown[rule] += 1
+        if shown[rule] <= SHOWN_MAX:
+            kept.append([rule, text])
+    codes = Counter(str(claim["code"]) for claim in claims if claim["what"] == "readyz")
+    return {"claims": len(claims), "readyz": codes, "violations": kept, "counts": dict(counts)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    verdict = judge(parser.parse_args().folder)
+    sys.stdout.write(json.dumps(verdict) + "\n")
+    return 1 if verdict["violations"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

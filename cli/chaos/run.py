@@ -1,0 +1,236 @@
+"""One chaos run from its seed to its verdict: the folder, the processes, the settling, the judges."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from deltawire.cli.chaos import processes
+from deltawire.cli.chaos.action_log import ActionLog
+from deltawire.cli.chaos.actions import Action
+from deltawire.cli.chaos.driver import Driver
+from deltawire.cli.chaos.pipeline import Pipeline
+from deltawire.cli.chaos.server import Server, free_port
+from deltawire.cli.chaos.shape import LISTER_GROUP, RESOURCES, Places, Shape
+from deltawire.common.clock import Clock
+
+OUTSIDE = Path(__file__).with_name("outside")
+WRITERS = 2
+# With nothing new for so long, what is missing does not come: the longest backoff (30 s, doubled by jitter) and some.
+STILL_S = 75.0
+LOOK_S = 1.0
+JUDGE_S = 300.0
+# Violations that are shown and kept.
+SHOWN_MAX = 40
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """``seed`` decides the schedule and what the writers do. ``hang_after_s`` None: the product's default."""
+
+    seed: int
+    for_s: float
+    actions: tuple[Action, ...]
+    writes_per_s: float = 30.0
+    hang_after_s: float | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a run. ``violations``: (rule, text), the first of each rule; ``counts``: all of them by rule."""
+
+    seed: int
+    for_s: float
+    took_s: float
+    settled_s: float
+    actions: dict[str, int]
+    calls: int
+    keys: int
+    versions: int
+    lists: int
+    watches: int
+    claims: int
+    violations: list[tuple[str, str]]
+    counts: dict[str, int]
+
+
+class Run:
+    """A run in ``folder``, which must be empty. Everything that it starts has ended when `run` returns or raises."""
+
+    def __init__(self, folder: Path, settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None:
+        self._folder, self._settings, self._clock, self._tell = folder, settings, clock, tell
+        self._server = Server(folder, clock)
+        self._places = Places(
+            folder=str(folder),
+            kubeconfig=str(self._server.kubeconfig),
+            state=str(folder / "state"),
+            listen=f"127.0.0.1:{free_port()}",
+            recorder=(sys.executable, str(OUTSIDE / "recorder.py")),
+            lister_plugin=str(Path(__file__).with_name("lister_plugin.py")),
+        )
+        self._pipeline = Pipeline(folder, self._places, clock, hang_after_s=settings.hang_after_s)
+        self._log = ActionLog(folder / "actions.jsonl", clock, tell)
+        self._driver = Driver(self._server, self._pipeline, self._log, clock)
+
+    def run(self) -> Verdict:
+        """Raises DeltawireError where the API server does not come up."""
+        began = self._clock.now_s()
+        with ExitStack() as stack:
+            stack.callback(self._server.stop)
+            self._server.start()
+            stack.callback(self._pipeline.kill_all)
+            self._driver.use(Shape())
+            self._pipeline.up()
+            outsiders = self._start_outsiders(stack)
+            self._driver.run(self._settings.actions, until_s=self._settings.for_s)
+            self._driver.finish()
+            for writer in outsiders[:WRITERS]:
+                processes.end_group(writer)
+            calmed = self._clock.now_s()
+            found = self._settle()
+            settled_s = self._clock.now_s() - calmed
+            code = self._pipeline.drain(lambda: None)
+            if code != 0:
+                self._driver.complaints.append(("drain", f"the last drain ended with {code}"))
+            for outsider in outsiders:
+                processes.end_group(outsider)
+        requests, claims = self._judge("check_requests"), self._judge("check_claims")
+        return self._verdict(found, requests, claims, self._clock.now_s() - began, settled_s)
+
+    def _start_outsiders(self, stack: ExitStack) -> list["subprocess.Popen[bytes]"]:
+        """Writers first, then observer and prober."""
+        server, folder = self._server, self._folder
+        where = ["--url", server.url, "--ca", str(server.ca), "--token", str(server.token)]
+        commands: list[tuple[str, Sequence[str]]] = [
+            ("writer", [*where, "--seed", f"{self._settings.seed}-{i}", "--out", str(folder / f"writer-{i}.jsonl"),
+                        "--rate", str(self._settings.writes_per_s)])
+            for i in range(WRITERS)
+        ]  # fmt: skip
+        files = ["--seen", str(folder / "seen.jsonl"), "--requests", str(folder / "requests.jsonl")]
+        commands.append(("observer", [*where, *files]))
+        cli = str(Path(sys.executable).with_name("deltawire"))
+        asked = ["--listen", self._places.listen, "--config", str(self._pipeline.config), "--cli", cli]
+        files = ["--claims", str(folder / "claims.jsonl"), "--processes", str(folder / "processes.jsonl")]
+        commands.append(("prober", [*asked, *files]))
+        started = []
+        for name, arguments in commands:
+            argv = [sys.executable, str(OUTSIDE / f"{name}.py"), *arguments]
+            process = processes.start(argv, folder / "outside.log")
+            stack.callback(processes.end_group, process)
+            started.append(process)
+        return started
+
+    def _settle(self) -> dict[str, Any]:
+        """Wait until each group has come to the server's state, or nothing has come for long; the last judgement."""
+        size, since = -1, self._clock.now_s()
+        while True:
+            self._driver.look_after()
+            found = self._judge("check_keys", "--final")
+            if "converge" not in found["counts"] and self._is_quiet():
+                return found
+            now, grown = (
+                self._clock.now_s(),
+                sum(path.stat().st_size for path in self._folder.glob("*.calls")),
+            )
+            if grown != size:
+                size, since = grown, now
+            if now > since + STILL_S:
+                if "converge" not in found["counts"]:
+                    self._driver.complaints.append(("unready", "all is done, and status never says so"))
+                return found
+            self._clock.sleep(LOOK_S)
+
+    def _is_quiet(self) -> bool:
+        cli = str(Path(sys.executable).with_name("deltawire"))
+        done = subprocess.run(
+            [cli, "status", "-c", str(self._pipeline.config), "--json"],
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        try:
+            status = msgspec.json.decode(done.stdout)
+        except msgspec.DecodeError:
+            return False
+        groups = status.get("groups", {})
+        return (
+            bool(groups)
+            and bool(status.get("synced"))
+            and all(g.get("pending") == 0 for g in groups.values())
+        )
+
+    def _judge(self, name: str, *arguments: str) -> dict[str, Any]:
+        """What one of the judges says; they are processes of their own."""
+        self._write_run_file()
+        done = subprocess.run(
+            [sys.executable, str(OUTSIDE / f"{name}.py"), str(self._folder), *arguments],
+            capture_output=True, timeout=JUDGE_S, check=False,
+        )  # fmt: skip
+        try:
+            found: dict[str, Any] = msgspec.json.decode(done.stdout)
+            return found
+        except msgspec.DecodeError:
+            words = done.stderr.decode(errors="replace").strip()[-1500:]
+            return {"violations": [["judge", f"{name} failed: {words}"]], "counts": {"judge": 1}}
+
+    def _write_run_file(self) -> None:
+        """``run.json``: what the judges must know that nobody else wrote down."""
+        groups: dict[str, dict[str, Any]] = {}
+        shapes, scopes = self._log.of("shape"), self._log.of("scope")
+        for shape in shapes:
+            for name, delivery in shape["groups"].items():
+                groups.setdefault(name, {"delivery": delivery, "born": shape["at"]})
+        now = shapes[-1]["groups"]
+        last = scopes[-1]
+        run = {
+            "seed": self._settings.seed,
+            "url": self._server.url, "ca": str(self._server.ca), "token": str(self._server.token),
+            "heartbeat_s": self._places.heartbeat_s,
+            "groups": {name: {**group, "is_present": name in now} for name, group in groups.items()},
+            "scope": {
+                resource: {
+                    "namespaces": last["namespaces"],
+                    "selector": last["selector"] if resource == "configmaps" else "",
+                }
+                for resource in RESOURCES
+            },
+            "filtered": ["configmaps"] if any(scope["selector"] for scope in scopes) else [],
+            "narrowed": any(scope["namespaces"] for scope in scopes),
+            "stops": [[entry["victim"], entry["at"], entry["until"]] for entry in self._log.of("stop")],
+            "lister": LISTER_GROUP,
+        }  # fmt: skip
+        (self._folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
+
+    def _verdict(
+        self,
+        keys: dict[str, Any],
+        requests: dict[str, Any],
+        claims: dict[str, Any],
+        took_s: float,
+        settled_s: float,
+    ) -> Verdict:
+        counts: dict[str, int] = {}
+        for found in (keys, requests, claims):
+            counts |= found["counts"]
+        for rule, _ in self._driver.complaints:
+            counts[rule] = counts.get(rule, 0) + 1
+        violations = [
+            (rule, text) for found in (keys, requests, claims) for rule, text in found["violations"]
+        ]
+        return Verdict(
+            seed=self._settings.seed,
+            for_s=self._settings.for_s,
+            took_s=round(took_s, 1),
+            settled_s=round(settled_s, 1),
+            actions=self._driver.done,
+            calls=sum(keys.get("calls", {}).values()),
+            keys=keys.get("keys", 0),
+            versions=keys.get("versions", 0),
+            lists=requests.get("lists", 0),
+            watches=requests.get("watches", 0),
+            claims=claims.get("claims", 0),
+            violations=[*self._driver.complaints, *violations][:SHOWN_MAX],
+            counts=counts,
+        )

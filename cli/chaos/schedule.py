@@ -1,0 +1,98 @@
+"""A seed's schedule: the same actions each time. Pure."""
+
+import random
+from collections.abc import Callable
+
+from deltawire.cli.chaos.actions import Action, Kind
+
+# Processes that are killed and stopped, by what the driver calls their kind, with their weights. `supervisor` alone
+# leaves its children, which must end by themselves; `command` is the executable that a handler runs.
+VICTIMS = {"reflector": 5, "fifo": 4, "worker": 6, "handler": 5, "command": 2, "supervisor": 2}
+# What a restart changes.
+CHANGES = (
+    "workers",
+    "reflectors",
+    "scope",
+    "indexes",
+    "add-group",
+    "remove-group",
+    "rename-group",
+    "replicas",
+)
+# Kind of a fault → (lowest, highest value, most requests).
+FAULTS: dict[str, tuple[float, float, int]] = {
+    "error": (500, 503, 4),
+    "throttle": (1, 1, 2),
+    "unauthorized": (0, 0, 2),
+    "drop": (0, 0, 3),
+    "cut": (1, 20, 4),
+    "latency": (0.1, 0.8, 6),
+    "no-bookmarks": (0, 0, 3),
+}
+FAULT_S = 4.0
+# Mean distance of two actions.
+EVERY_S = 1.2
+
+_WEIGHTS: dict[Kind, int] = {
+    Kind.KILL: 46,
+    Kind.STOP: 14,
+    Kind.KILL_ALL: 5,
+    Kind.RESTART: 8,
+    Kind.SERVER_KILL: 3,
+    Kind.SERVER_RESTART: 2,
+    Kind.SERVER_STOP: 3,
+    Kind.COMPACT: 4,
+    Kind.COMPACT_BEHIND: 4,
+    Kind.CUT: 5,
+    Kind.FAULT: 5,
+    Kind.FORBID: 1,
+}
+
+
+def schedule(seed: int, for_s: float, *, stop_s_max: float = 6.0) -> tuple[Action, ...]:
+    """The actions of ``for_s`` seconds. ``stop_s_max``: the longest SIGSTOP of a process, seconds."""
+    rng = random.Random(f"schedule {seed}")
+    kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
+    actions: list[Action] = []
+    at_s = rng.uniform(0.2, EVERY_S)
+    while at_s < for_s:
+        [kind] = rng.choices(kinds, weights)
+        actions.append(_of_kind(rng, round(at_s, 3), kind, stop_s_max))
+        at_s += min(rng.expovariate(1 / EVERY_S), 4 * EVERY_S)
+    return tuple(actions)
+
+
+def kills_and_stops(seed: int, kills: int, stops: int, *, stop_s_max: float = 6.0) -> tuple[Action, ...]:
+    """So many kills and stops of processes, in any order and as fast as they can be carried out."""
+    rng = random.Random(f"kills {seed}")
+    kinds = [Kind.KILL] * kills + [Kind.STOP] * stops
+    rng.shuffle(kinds)
+    return tuple(_of_kind(rng, round(0.4 * i, 3), kind, stop_s_max) for i, kind in enumerate(kinds))
+
+
+def _victim(rng: random.Random) -> str:
+    [name] = rng.choices(list(VICTIMS), list(VICTIMS.values()))
+    return name
+
+
+def _of_kind(rng: random.Random, at_s: float, kind: Kind, stop_s_max: float) -> Action:
+    seconds: Callable[[float, float], float] = lambda low, high: round(rng.uniform(low, high), 2)  # noqa: E731
+    pick = rng.randrange(1000)
+    match kind:
+        case Kind.KILL:
+            return Action(at_s=at_s, kind=kind, target=_victim(rng), pick=pick)
+        case Kind.STOP:
+            # Half of them are short: nobody is missed, and what waits arrives in a burst.
+            longest = 1.0 if rng.random() < 0.5 else stop_s_max
+            return Action(at_s=at_s, kind=kind, target=_victim(rng), pick=pick, amount=seconds(0.1, longest))
+        case Kind.RESTART:
+            return Action(at_s=at_s, kind=kind, target=rng.choice(CHANGES), pick=pick)
+        case Kind.FAULT:
+            name = rng.choice(list(FAULTS))
+            low, high, most = FAULTS[name]
+            value = seconds(low, high) if name == "latency" else float(rng.randint(int(low), int(high)))
+            return Action(at_s=at_s, kind=kind, target=name, amount=value, count=rng.randint(1, most))
+        case Kind.KILL_ALL | Kind.SERVER_KILL | Kind.SERVER_RESTART | Kind.SERVER_STOP | Kind.FORBID:
+            return Action(at_s=at_s, kind=kind, amount=seconds(0.0, 3.0))
+        case _:
+            return Action(at_s=at_s, kind=kind)

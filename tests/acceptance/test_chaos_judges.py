@@ -1,0 +1,209 @@
+"""The judges of `deltawire chaos` are judged: each rule's complaint is made when, and only when, it is due."""
+
+import ast
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import deltawire.cli.chaos
+
+OUTSIDE = Path(deltawire.cli.chaos.__file__).with_name("outside")
+KEY = ("pods", "a/x")
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"{name}_under_test", OUTSIDE / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+keys, requests, claims = load("check_keys"), load("check_requests"), load("check_claims")
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in OUTSIDE.glob("*.py")))
+def test_what_judges_from_outside_imports_nothing_of_ours(script):
+    for node in ast.walk(ast.parse((OUTSIDE / script).read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            assert name.partition(".")[0] in sys.stdlib_module_names, f"{script} imports {name}"
+
+
+def record(*versions, uid="u1", deleted_at=None):
+    made = keys.Record()
+    for version in versions:
+        made.add({"type": "", "uid": uid, "version": str(version), "tier": "", "at": 0.0})
+    if deleted_at is not None:
+        made.deleted_at[uid] = deleted_at
+    return made
+
+
+def call(kind, version, *, uid="u1", began=0.0, took=0.5, fence=1, attempt=1, flags=(), done=True):
+    entry = {
+        "type": kind, "version": str(version), "uid": uid, "resource": "pods", "key": "a/x", "fence": fence,
+        "attempt": attempt, "flags": list(flags), "pid": 1,
+    }  # fmt: skip
+    return keys.Call(entry, began, None if took is None else began + took, done)
+
+
+def rules(found):
+    return [rule for rule, _ in found]
+
+
+def pairs(*calls, stops=()):
+    return rules(keys.judge_pairs("g pods a/x", list(calls), list(stops)))
+
+
+def test_calls_in_order_are_not_complained_about():
+    assert pairs(call("added", 10), call("updated", 11, began=1), call("updated", 12, began=2)) == []
+    deleted = call("deleted", 11, began=1)
+    assert pairs(call("added", 10), deleted, call("added", 12, uid="u2", began=2)) == []
+
+
+@pytest.mark.parametrize(
+    ("calls", "rule"),
+    [
+        ([call("added", 11, took=2), call("updated", 12, began=1)], "overlap"),
+        ([call("added", 12), call("updated", 11, began=1)], "order"),
+        ([call("added", 9, uid="u0"), call("updated", 12, began=1)], "uid"),
+        ([call("added", 9, fence=3), call("updated", 12, began=1, fence=2)], "fence"),
+        ([call("added", 9, took=None, done=False), call("added", 9, began=1)], "attempt"),
+    ],
+)
+def test_each_fault_of_a_pair_of_calls_is_a_complaint(calls, rule):
+    assert pairs(*calls) == [rule]
+
+
+def test_a_second_attempt_that_says_so_is_no_complaint():
+    assert pairs(call("added", 9, took=None, done=False), call("added", 9, began=1, attempt=2)) == []
+
+
+def test_calls_may_overlap_only_where_the_older_replica_lay_still_and_has_the_lower_fence():
+    older, newer = call("added", 11, took=9), call("updated", 12, began=5, fence=2)
+    assert pairs(older, newer, stops=[(1, 8)]) == []
+    assert pairs(older, newer, stops=[(20, 30)]) == ["overlap"]
+    assert pairs(older, call("updated", 12, began=5, fence=1), stops=[(1, 8)]) == ["overlap"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "versions", "expected"),
+    [
+        ((), (10, 11, 12), ["flag"]),
+        (("gap",), (10, 11, 12), []),
+        (("coalesced",), (10, 11, 12), []),
+        ((), (10, 12), []),
+    ],
+)
+def test_a_version_that_was_missed_needs_a_flag(flags, versions, expected):
+    calls = [call("added", 10), call("updated", 12, began=1, flags=flags)]
+    assert rules(keys.judge_flags("g", calls, record(*versions))) == expected
+
+
+def births(*calls):
+    groups = {"old": {"born": 0.0}, "new": {"born": 10.0}}
+    deleted = {KEY: [call("added", 1), call("deleted", 2, began=1)]}
+    return rules(keys.judge_births(groups, {"old": deleted, "new": {KEY: list(calls)}}))
+
+
+def test_a_group_gets_nothing_that_ended_before_it_existed():
+    assert births(call("added", 1, began=11)) == ["unborn"]
+    assert births(call("added", 3, uid="u2", began=11)) == []
+
+
+@pytest.mark.parametrize(
+    ("calls", "server", "expected"),
+    [
+        ([call("added", 12)], ("u1", "12"), []),
+        ([call("added", 11)], ("u1", "12"), ["converge"]),
+        ([call("added", 12, done=False)], ("u1", "12"), ["converge"]),
+        ([call("added", 12), call("deleted", 13, began=1)], ("u1", "12"), ["converge"]),
+        ([call("added", 12), call("deleted", 13, began=1)], None, []),
+        ([call("added", 12)], None, ["converge"]),
+        ([], ("u1", "12"), ["converge"]),
+    ],
+)
+def test_in_the_end_each_group_has_come_to_the_servers_state(calls, server, expected):
+    of = {KEY: calls} if calls else {}
+    assert rules(keys.judge_final("g", of, {KEY: server} if server else {})) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "found", "deleted", "expected"),
+    [
+        ("updated", 11, ("u1", "11"), False, []),
+        ("updated", 11, ("u1", "12"), False, []),
+        ("updated", 11, ("u1", "10"), False, ["cache"]),
+        ("updated", 11, ("", ""), True, []),
+        ("updated", 11, ("", ""), False, ["cache"]),
+        ("deleted", 12, ("", ""), True, []),
+        ("deleted", 12, ("u2", "13"), True, []),
+        ("deleted", 12, ("u1", "12"), True, ["cache"]),
+    ],
+)
+def test_after_an_event_the_cache_holds_that_state_or_a_newer_one(
+    tmp_path, kind, version, found, deleted, expected
+):
+    line = {
+        "at": 1.0, "type": kind, "resource": "pods", "key": "a/x", "uid": "u1", "version": str(version),
+        "found_uid": found[0], "found_version": found[1],
+    }  # fmt: skip
+    (tmp_path / "lister.found").write_text(json.dumps(line) + "\n")
+    run = {"narrowed": False, "filtered": []}
+    assert rules(keys.judge_cache(tmp_path, record(11, deleted_at=2.0 if deleted else None), run)) == expected
+
+
+def listed(asked, *actions):
+    done = [{"kind": kind, "at": at, "until": at} for kind, at in actions]
+    return list(requests.unexplained(list(asked), done, [0.0]))
+
+
+def test_a_list_needs_an_explanation():
+    assert listed([1.0]) == []
+    assert listed([1.0, 50.0]) == [50.0]
+    assert listed([1.0, 50.0], ("kill", 49.0)) == [50.0]
+    assert listed([1.0, 50.0], ("compact", 45.0)) == []
+    assert listed([1.0, 2.5], ("kill", 2.0)) == []
+    assert listed([1.0, 46.0, 47.0], ("compact", 45.0)) == [47.0]
+    assert listed([1.0, 46.0, 47.0], ("compact", 45.0), ("kill", 46.5)) == []
+
+
+def claim_folder(tmp_path, *, code, at, gone=None, stopped=None):
+    def write(name, entries):
+        (tmp_path / name).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+
+    asked = [{"at": at + i / 10, "took_s": 0.01, "wall": 0, "what": "readyz", "code": code} for i in range(2)]
+    write("claims.jsonl", asked)
+    changes = [{"at": 0.0, "name": "worker-0", "pid": 1, "up": True}]
+    if gone:
+        changes.append({"at": gone[0], "name": "worker-0", "pid": 1, "up": False})
+        changes.append({"at": gone[1], "name": "worker-0", "pid": 2, "up": True})
+    write("processes.jsonl", changes)
+    stops = [] if stopped is None else [
+        {"kind": "stop", "name": "worker-0", "victim": "worker-0", "pid": 1, "at": stopped[0], "until": stopped[1]}
+    ]  # fmt: skip
+    write("actions.jsonl", stops)
+    write("run.json", [{"heartbeat_s": 0.5, "groups": {}, "narrowed": False, "filtered": []}])
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("code", "at", "gone", "stopped", "expected"),
+    [
+        (200, 5.0, (2.0, 9.0), None, {"ready-dead"}),
+        (503, 5.0, (2.0, 9.0), None, set()),
+        (200, 2.3, (2.0, 9.0), None, set()),
+        (200, 9.5, (2.0, 9.0), None, set()),
+        (200, 6.0, None, (2.0, 9.0), {"ready-stopped"}),
+        (200, 3.0, None, (2.0, 9.0), set()),
+        (200, 9.5, None, (2.0, 9.0), set()),
+    ],
+)
+def test_whoever_says_ready_while_a_part_is_away_is_found_out(tmp_path, code, at, gone, stopped, expected):
+    verdict = claims.judge(claim_folder(tmp_path, code=code, at=at, gone=gone, stopped=stopped))
+    assert set(verdict["counts"]) == expected
