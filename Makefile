@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 FOR ?=
 JOBS ?= 4
 
-.PHONY: setup setup-dev run test test-long soak check lint types layers lock clean links
+.PHONY: setup setup-dev run test test-long chaos-full check lint types layers lock clean links
 
 links:
 	@test -d src/deltawire/common || { \
@@ -41,9 +41,9 @@ test-long: setup-dev
 	$(BIN)/python -m pytest -m long -n 2 --dist loadgroup || test $$? -eq 5
 	deploy/container-test.sh
 
-# Kills at random under churn until SOAK_S seconds are over; SEED=N repeats a run.
-soak: setup-dev
-	SOAK_S=$${SOAK_S:-300} $(BIN)/python -m pytest -s -q tests/acceptance/test_soak.py
+# A thousand kills and 200 stops, and everything else at random: half an hour or more. Writes docs/chaos-full.json.
+chaos-full: setup-dev
+	$(BIN)/python tests/acceptance/chaos_full.py docs/chaos-full.json
 
 check: lint types layers
 lint: setup-dev

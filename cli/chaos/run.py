@@ -84,6 +84,8 @@ class Run:
             self._driver.use(Shape())
             self._pipeline.up()
             outsiders = self._start_outsiders(stack)
+            if self._settings.seed % 2 == 0:
+                self._wait_for_calls()
             self._driver.run(self._settings.actions, until_s=self._settings.for_s)
             self._driver.finish()
             for writer in outsiders[:WRITERS]:
@@ -98,6 +100,17 @@ class Run:
                 processes.end_group(outsider)
         requests, claims = self._judge("check_requests"), self._judge("check_claims")
         return self._verdict(found, requests, claims, self._clock.now_s() - began, settled_s)
+
+    def _wait_for_calls(self) -> None:
+        """Half of the runs begin with a pipeline at work, the others hit it while it starts."""
+        deadline = self._clock.now_s() + STILL_S
+        names = [group.name for group in self._pipeline.shape.groups]
+        while self._clock.now_s() < deadline:
+            self._driver.look_after()
+            files = [self._folder / f"{name}.calls" for name in names]
+            if all(path.exists() and path.stat().st_size for path in files):
+                return
+            self._clock.sleep(0.05)
 
     def _start_outsiders(self, stack: ExitStack) -> list["subprocess.Popen[bytes]"]:
         """Writers first, then observer and prober."""

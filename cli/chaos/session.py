@@ -16,8 +16,6 @@ from deltawire.common.errors import StateError
 
 # Beside the runs' folders: a line for each seed that failed.
 FAILING = "failing-seeds.jsonl"
-# Room for a SIGSTOP below `hang_after`, and beyond it.
-STOP_S_MAX = 6.0
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +26,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None
     kills: int | None
     stops: int | None
+    stop_s_max: float
     hang_after_s: float | None
     as_json: bool
     tell: Callable[[str], None]
@@ -81,9 +80,9 @@ def lines(verdict: Verdict, folder: Path) -> Iterator[str]:
 
 def _settings(wanted: Wanted, seed: int) -> Settings:
     if wanted.kills is None and wanted.stops is None:
-        actions = schedule(seed, wanted.for_s, stop_s_max=STOP_S_MAX)
+        actions = schedule(seed, wanted.for_s, stop_s_max=wanted.stop_s_max)
         return Settings(seed=seed, for_s=wanted.for_s, actions=actions, hang_after_s=wanted.hang_after_s)
-    actions = kills_and_stops(seed, wanted.kills or 0, wanted.stops or 0, stop_s_max=STOP_S_MAX)
+    actions = kills_and_stops(seed, wanted.kills or 0, wanted.stops or 0, stop_s_max=wanted.stop_s_max)
     return Settings(
         seed=seed,
         for_s=actions[-1].at_s if actions else 0.0,

@@ -33,6 +33,7 @@ def chaos(
     stops: Annotated[
         int | None, typer.Option(metavar="N", help="Instead of a time: so many SIGSTOPs of processes.")
     ] = None,
+    stop_max: Annotated[str, typer.Option(metavar="6s", help="The longest SIGSTOP of a process.")] = "6s",
     hang_after: Annotated[
         str | None, typer.Option(metavar="3s", help="runtime.hang_after of the pipeline.")
     ] = None,
@@ -57,6 +58,7 @@ def chaos(
             folder=folder,
             kills=kills,
             stops=stops,
+            stop_s_max=parse_duration_s(stop_max, "--stop-max"),
             hang_after_s=None if hang_after is None else parse_duration_s(hang_after, "--hang-after"),
             as_json=as_json,
             tell=(lambda _: None) if quiet else lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201

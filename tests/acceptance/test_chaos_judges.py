@@ -108,7 +108,7 @@ def test_a_version_that_was_missed_needs_a_flag(flags, versions, expected):
 def births(*calls):
     groups = {"old": {"born": 0.0}, "new": {"born": 10.0}}
     deleted = {KEY: [call("added", 1), call("deleted", 2, began=1)]}
-    return rules(keys.judge_births(groups, {"old": deleted, "new": {KEY: list(calls)}}))
+    return rules(keys.judge_births(groups, {"old": deleted, "new": {KEY: list(calls)}}, []))
 
 
 def test_a_group_gets_nothing_that_ended_before_it_existed():

@@ -25,6 +25,11 @@ COMMON_LINES_MAX = 3000
 # Who may read the clock without common/clock.py, with why.
 CLOCK_READERS: dict[str, str] = {
     "apiserver/core/api.py": "the default of an argument; the API server does without common/clock.py",
+    **{
+        f"cli/chaos/outside/{name}.py": "a script that imports nothing of the project"
+        for name in ("observer", "prober", "recorder", "writer")
+    },
+    "cli/chaos/lister_plugin.py": "a handler, as a user writes one; its times are compared with those scripts'",
     "cli/supervisor/metrics.py": "the HTTP server's own thread asks how old the snapshot is",
 }
 

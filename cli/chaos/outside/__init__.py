@@ -2,4 +2,6 @@
 
 ``writer`` changes objects, ``observer`` keeps the API server's own record, ``recorder`` is the handler, ``prober``
 asks for readiness; ``check_keys``, ``check_requests`` and ``check_claims`` judge the files that these leave.
+
+Not here: anything that starts or hits a process; the package above does.
 """

@@ -175,8 +175,13 @@ def judge_group(
                 yield "invented", f"{where}: {call} of uid {call.uid}, which the server never had"
 
 
-def judge_births(groups: dict[str, Any], all_calls: dict[str, dict[Key, list[Call]]]) -> Iterator[Complaint]:
-    """Objects that a group was told of though they had ended before it existed, as another group knew."""
+def judge_births(
+    groups: dict[str, Any], all_calls: dict[str, dict[Key, list[Call]]], filtered: list[str]
+) -> Iterator[Complaint]:
+    """Objects that a group was told of though they had ended before it existed, as another group knew.
+
+    What a selector filters is left out: its objects come and go without having ended.
+    """
     known: dict[str, tuple[float, str]] = {}
     for name, calls in all_calls.items():
         for call in (call for of_key in calls.values() for call in of_key):
@@ -187,6 +192,8 @@ def judge_births(groups: dict[str, Any], all_calls: dict[str, dict[Key, list[Cal
     for name, calls in all_calls.items():
         born = groups[name]["born"]
         for (resource, key), of_key in calls.items():
+            if resource in filtered:
+                continue
             at, other = known.get(of_key[0].uid, (born, ""))
             if at < born:
                 yield (
@@ -267,7 +274,7 @@ def judge(folder: Path, *, is_final: bool) -> dict[str, Any]:
         complaints += judge_group(name, group, all_calls[name], record, run)
         if is_final and group["is_present"]:
             complaints += judge_final(name, all_calls[name], server)
-    complaints += judge_births(groups, all_calls)
+    complaints += judge_births(groups, all_calls, run["filtered"])
     complaints += judge_cache(folder, record, run)
     counts = Counter(rule for rule, _ in complaints)
     shown: Counter[str] = Counter()
