@@ -35,6 +35,7 @@ class Driver:
         self._numbers = itertools.count()
         self._refused_since: float | None = None
         self._orphaned: dict[int, float] = {}
+        self._orphans_may_be_until = 0.0
         self.complaints: list[tuple[str, str]] = []
         self.done: dict[str, int] = {}
         self._acts: dict[Kind, Callable[[Action], None]] = {
@@ -67,11 +68,16 @@ class Driver:
             heapq.heappop(self._later)[2]()
         self._server.admin("DELETE", "faults")
 
+    def leave_nothing(self) -> None:
+        """End what still lives of the pipeline after it was ended; that is a complaint, too."""
+        for pid, name in self._pipeline.orphans().items():
+            self._end_orphan(pid, name, 0)
+
     def look_after(self) -> None:
         """Start again what has ended by itself, note orphans, do what is due."""
         self._do_what_is_due()
         now = self._clock.now_s()
-        if self._orphaned or self._refused_since is not None:
+        if now < self._orphans_may_be_until:
             self._look_for_orphans(now)
         code = self._pipeline.take_end()
         if code is not None:
@@ -89,16 +95,16 @@ class Driver:
         self._orphaned = {pid: self._orphaned.get(pid, now) for pid in left}
         for pid, since in self._orphaned.items():
             if now > since + ORPHANS_S:
-                self.complaints.append(
-                    ("orphans", f"{left[pid]} ({pid}) outlived its supervisor by {now - since:.0f} s")
-                )
-                processes.send(pid, signal.SIGKILL)
+                self._end_orphan(pid, left[pid], now - since)
+
+    def _end_orphan(self, pid: int, name: str, after_s: float) -> None:
+        self.complaints.append(("orphans", f"{name} ({pid}) outlived its supervisor by {after_s:.0f} s"))
+        processes.send(pid, signal.SIGKILL)
 
     def _ended(self, code: int, now: float) -> None:
         words = self._pipeline.last_words()
         self._log.add("up-ended", text=f"`up` ended by itself, exit code {code}", code=code, words=words)
-        may_be_refused = bool(self._orphaned) or self._refused_since is not None
-        if not may_be_refused or "in use" not in self._pipeline.log():
+        if now > self._orphans_may_be_until or "in use" not in self._pipeline.log():
             self.complaints.append(("ended", f"`up` ended by itself with exit code {code}: {words}"))
             if sum(rule == "ended" for rule, _ in self.complaints) > ENDS_MAX:
                 raise DeltawireError(f"`up` ended by itself {ENDS_MAX + 1} times, at last with: {words}")
@@ -137,7 +143,8 @@ class Driver:
         if name == "supervisor":
             self._log.add(Kind.KILL, text=f"kill supervisor ({pid})", name=name, pid=pid)
             self._pipeline.kill_supervisor()
-            self._orphaned = dict.fromkeys(self._pipeline.orphans(), self._clock.now_s())
+            # One that was being forked shows what it is only later.
+            self._orphans_may_be_until = self._clock.now_s() + 2 * ORPHANS_S
             self._pipeline.up()
         elif processes.send(pid, signal.SIGKILL) if pid else False:
             kind = "command of " if action.target == "command" else ""
@@ -164,6 +171,7 @@ class Driver:
     def _kill_all(self, action: Action) -> None:
         entry = self._log.add(Kind.KILL_ALL, text=f"kill everything, for {action.amount} s")
         self._pipeline.kill_all()
+        self._orphans_may_be_until = self._clock.now_s() + 2 * ORPHANS_S
         self._wait(self._clock.now_s() + action.amount)
         self._pipeline.up()
         self._log.end(entry)

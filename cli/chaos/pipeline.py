@@ -125,7 +125,8 @@ class Pipeline:
         pids = processes.descendants(process.pid)
         process.kill()
         process.wait()
-        for pid in pids:
+        # What it was just starting, too.
+        for pid in {*pids, *self.orphans()}:
             processes.send(pid, signal.SIGKILL)
         deadline = self._clock.now_s() + 10
         while any(map(processes.is_alive, pids)) and self._clock.now_s() < deadline:

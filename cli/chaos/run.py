@@ -80,6 +80,7 @@ class Run:
         with ExitStack() as stack:
             stack.callback(self._server.stop)
             self._server.start()
+            stack.callback(self._driver.leave_nothing)
             stack.callback(self._pipeline.kill_all)
             self._driver.use(Shape())
             self._pipeline.up()
