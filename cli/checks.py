@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from deltawire.cli.caches import is_running
 from deltawire.cli.clients import client_config, new_client
+from deltawire.cli.preflight import command_problem
 from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
 from deltawire.common.errors import DeltawireError
 from deltawire.common.store import folder as state_folder
@@ -30,8 +31,12 @@ def config_result(is_file: bool, plan: Plan) -> Result:
 
 
 def run(plan: Plan) -> Iterator[Result]:
-    """State folder, clusters, informers; one result after the other, as asking takes time."""
+    """State folder, commands of handlers, clusters, informers; one after the other, as asking takes time."""
     yield _state(plan)
+    for handler in plan.config.handlers:
+        if handler.command:
+            problem = command_problem(handler)
+            yield Result(f"handler {handler.name}", problem or " ".join(handler.command), not problem)
     for cluster in plan.clusters:
         yield from _cluster(plan, cluster)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 import deltawire
-from deltawire.cli.plugins import complete, describe
+from deltawire.cli.plugins import Target, complete, describe
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import (
@@ -114,11 +114,11 @@ def of_plugins(files: Sequence[Path], *, namespace: str | None = None, context: 
         if not file.exists():
             raise ConfigError(f"there is no file {file}")
     targets = [str(file.resolve()) for file in files]
-    described = describe(targets)
+    described = describe([Target(target) for target in targets])
     handlers = [
         HandlerProcess(name=_group_name(found.name), run=target, on=list(found.on))
         for target in targets
-        for found in described[target]
+        for found in described[Target(target)]
     ]
     names = [handler.name for handler in handlers]
     double = next((name for name in names if names.count(name) > 1), None)

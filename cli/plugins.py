@@ -1,5 +1,6 @@
 """What plug-in files watch: asked of a process that loads them and ends, so that user code never runs in ours."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from deltawire.common.config.schema import Config, Subscription
+from deltawire.common.config.schema import Config, HandlerProcess, Subscription
 from deltawire.common.errors import ConfigError, PluginError
 
 # A plug-in that has not been loaded after this long hangs.
@@ -26,13 +27,21 @@ class _Answer(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A file (or dotted module), and what is added to the environment that it is loaded in."""
+
+    name: str
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
-    target: str
+    target: Target
     process: "subprocess.Popen[bytes]"
 
 
-def describe(targets: Sequence[str]) -> dict[str, list[Described]]:
-    """The handlers of each file (or dotted module), all asked at once. Raises PluginError with one line."""
+def describe(targets: Sequence[Target]) -> dict[Target, list[Described]]:
+    """The handlers of each, all asked at once. Raises PluginError with one line."""
     asked = [_Asked(target, _ask(target)) for target in dict.fromkeys(targets)]
     try:
         return {each.target: _answer(each) for each in asked}
@@ -48,19 +57,25 @@ def describe(targets: Sequence[str]) -> dict[str, list[Described]]:
 
 def complete(config: Config) -> Config:
     """The config with ``on`` of each `run:` handler filled in from its file. Raises PluginError, ConfigError."""
-    described = describe([h.run for h in config.handlers if h.run and not h.on])
+    described = describe([target_of(h) for h in config.handlers if h.run and not h.on])
     handlers = []
     for handler in config.handlers:
         if handler.run and not handler.on:
-            chosen = _pick(described[handler.run], handler.name, handler.run)
+            chosen = _pick(described[target_of(handler)], handler.name, handler.run)
             handler = msgspec.structs.replace(handler, on=list(chosen.on))
         handlers.append(handler)
     return msgspec.structs.replace(config, handlers=handlers)
 
 
-def _ask(target: str) -> "subprocess.Popen[bytes]":
+def target_of(handler: HandlerProcess) -> Target:
+    """What a `run:` handler loads: the same file may watch something else in another environment."""
+    return Target(handler.run or "", tuple(sorted(handler.env.items())))
+
+
+def _ask(target: Target) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "deltawire.handlers", "--describe", target],
+        [sys.executable, "-m", "deltawire.handlers", "--describe", target.name],
+        env={**os.environ, **dict(target.env)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -72,16 +87,16 @@ def _answer(asked: _Asked) -> list[Described]:
         out, err = asked.process.communicate(timeout=DESCRIBE_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise PluginError(
-            f"{asked.target} was not loaded within {DESCRIBE_TIMEOUT_S:g} s",
+            f"{asked.target.name} was not loaded within {DESCRIBE_TIMEOUT_S:g} s",
             hint="a plug-in must not wait while it is imported",
         ) from None
     if asked.process.returncode != 0:
         words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
-        raise PluginError(words[-1] if words else f"{asked.target} ended the process that loads it")
+        raise PluginError(words[-1] if words else f"{asked.target.name} ended the process that loads it")
     try:
         return msgspec.json.decode(out, type=_Answer).handlers
     except msgspec.MsgspecError as error:
-        raise PluginError(f"{asked.target}: what it watches cannot be read: {error}") from None
+        raise PluginError(f"{asked.target.name}: what it watches cannot be read: {error}") from None
 
 
 def _pick(found: list[Described], name: str, target: str) -> Described:

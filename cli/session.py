@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from deltawire.cli import config_source, orphans, runtime_folder
+from deltawire.cli import config_source, orphans, preflight, runtime_folder
 from deltawire.cli.supervisor.launch import API_SERVER, pipeline, server_command
 from deltawire.cli.supervisor.processes import Command, Processes
 from deltawire.cli.supervisor.status_types import Snapshot
@@ -74,6 +74,7 @@ def run(session: Session) -> int:
             processes.add(API_SERVER, server)
             processes.start(API_SERVER)
         plan = Plan(config_source.effective(config))
+        preflight.require(plan, but=config_source.EMBEDDED if session.server else None)
         runtime_folder.write(file, dump(plan.config))
         supervisor = Supervisor(
             plan,

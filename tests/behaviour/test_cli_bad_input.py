@@ -34,6 +34,14 @@ CONFIGS = [
     ("version: 1\ninformers: [{resource: secrets}]\n", ["informers[0].secrets", "keep, hash or drop"]),
     ("version: 1\nhandlers: [{name: a}]\n", ["handlers[0]", "exactly one of `run`"]),
     ("version: 1\nhandlers: [{name: a, run: none.py}]\n", ["none.py"]),
+    (
+        "version: 1\nhandlers: [{name: a, command: [no-such-tool], on: [pods]}]\n",
+        ["no command 'no-such-tool'"],
+    ),
+    (
+        "version: 1\nclusters: {c: {kubeconfig: gone}}\ninformers: [{resource: pods}]\n",
+        ["no kubeconfig", "gone"],
+    ),
     ("version: 1\nmetrics: {listen: '0.0.0.0:80'}\n", ["metrics.listen", "not a loopback address"]),
 ]
 
@@ -65,6 +73,31 @@ def test_a_faulty_plugin_is_told_before_anything_runs(cli: Cli, source: str, sai
     assert said in refused(cli, "run", "plugin.py")
 
 
+KUBECONFIG = """
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u, user: {}}]
+current-context: c
+"""
+ENV_PLUGIN = "import os\nRESOURCE = os.environ['WHAT_TO_WATCH']\n" + PLUGIN.replace('"pods"', "RESOURCE")
+ENV_CONFIG = """
+version: 1
+handlers:
+  - {name: a, run: plugin.py, env: {WHAT_TO_WATCH: pods}}
+  - {name: b, run: plugin.py, env: {WHAT_TO_WATCH: nodes}}
+"""
+
+
+def test_a_handlers_env_is_there_when_its_file_is_described(cli: Cli) -> None:
+    """Each entry has an environment of its own, and may watch something else in it."""
+    (cli.folder / "plugin.py").write_text(ENV_PLUGIN)
+    (cli.folder / "deltawire.yaml").write_text(ENV_CONFIG)
+    ended = cli.run("check")
+    assert "2 informers, 2 handlers" in ended.out, ended
+    done = cli.run("up", "--embedded", "--objects", "pods=5", "--for", "1s", "--json")
+    assert done.code == 0, done
+
+
 def test_no_config_says_what_to_do(cli: Cli) -> None:
     assert "deltawire up --embedded" in refused(cli, "up")
 
@@ -82,6 +115,8 @@ def test_a_folder_of_somebody_else_is_not_touched(cli: Cli) -> None:
 
 def test_a_metrics_port_in_use_is_named(cli: Cli) -> None:
     (cli.folder / "plugin.py").write_text(PLUGIN)
+    (cli.folder / ".kube").mkdir()
+    (cli.folder / ".kube" / "config").write_text(KUBECONFIG)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         line = refused(cli, "run", "plugin.py", "--metrics", address)
