@@ -14,7 +14,7 @@ from deltawire.client.config.loading import load
 from deltawire.client.dynamic.dynamic_client import target_of
 from deltawire.client.dynamic.unstructured import ListMeta
 from deltawire.client.object_client import PartialClient
-from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.client import RESTClient, checked_rest
 from deltawire.client.rest.request import Request
 from deltawire.client.schema import GroupVersionResource
 from deltawire.common.errors import TransportError
@@ -93,7 +93,7 @@ class MetadataClient:
     """``metadata.resource(gvr).namespace("default").list()``: get, list, watch, patch and delete."""
 
     def __init__(self, rest: RESTClient) -> None:
-        self.rest = rest
+        self.rest = checked_rest(rest, "MetadataClient", "MetadataClient.from_config(config)")
 
     @classmethod
     def from_config(cls, config: ClientConfig | None = None) -> Self:

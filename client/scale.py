@@ -6,7 +6,7 @@ import msgspec
 
 from deltawire.client.object_client import name_of
 from deltawire.client.options import PatchOptions, WriteOptions, params_of
-from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.client import RESTClient, checked_rest
 from deltawire.client.rest.request import Request
 from deltawire.client.restmapper.mapper import Mapper
 from deltawire.client.schema import GroupVersionResource
@@ -50,7 +50,7 @@ class ScaleClient:
     """``scales.get(gvr, "web", "default").spec.replicas``: the mapper says which version is preferred."""
 
     def __init__(self, rest: RESTClient, mapper: Mapper) -> None:
-        self._rest = rest
+        self._rest = checked_rest(rest, "ScaleClient")
         self._mapper = mapper
 
     def get(self, resource: GroupVersionResource, name: str, namespace: str = "") -> Scale:

@@ -8,7 +8,7 @@ import msgspec
 from deltawire.client.discovery import aggregated, legacy
 from deltawire.client.discovery.model import ApiGroup, ApiResource, Discovered, api_version
 from deltawire.client.discovery.queries import preferred_resources
-from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.client import RESTClient, checked_rest
 from deltawire.client.rest.result import Result
 from deltawire.client.schema import GroupVersion
 from deltawire.common.errors import ConfigError, DeltawireError, StatusError, TransportError
@@ -46,7 +46,7 @@ class DiscoveryClient:
     """
 
     def __init__(self, client: RESTClient) -> None:
-        self._client = client
+        self._client = checked_rest(client, "DiscoveryClient")
 
     def server_version(self) -> ServerVersion:
         return self._get("/version").into(ServerVersion)

@@ -9,7 +9,7 @@ from deltawire.client.config.loading import load
 from deltawire.client.dynamic.unstructured import Unstructured, UnstructuredList
 from deltawire.client.object_client import ObjectClient, name_of
 from deltawire.client.options import ApplyOptions, GetOptions, WriteOptions, params_of
-from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.client import RESTClient, checked_rest
 from deltawire.client.schema import GroupVersionResource
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import ResourceType
@@ -66,7 +66,7 @@ class DynamicClient:
     """
 
     def __init__(self, rest: RESTClient) -> None:
-        self.rest = rest
+        self.rest = checked_rest(rest, "DynamicClient", "DynamicClient.from_config(config)")
 
     @classmethod
     def from_config(cls, config: ClientConfig | None = None) -> Self:

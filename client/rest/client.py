@@ -62,6 +62,11 @@ class RESTClient:
         stop: threading.Event | None = None,
         adapter: NewAdapter | None = None,
     ) -> None:
+        if not isinstance(config, ClientConfig):
+            raise TypeError(
+                f"RESTClient takes a ClientConfig, not a {type(config).__name__}: as in "
+                "RESTClient(ClientConfig('https://10.0.0.1:6443')), or what client.config.loading.load finds"
+            )
         parts = urlsplit(config.host)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(
@@ -329,6 +334,19 @@ class RESTClient:
         raise TypeError(
             "a RESTClient holds connections and cannot be pickled: pickle its config and make a new one"
         )
+
+
+def checked_rest(rest: RESTClient, taker: str, hint: str = "RESTClient(config)") -> RESTClient:
+    """``rest`` if it is one. The TypeError says what ``taker`` takes, and that ``hint`` makes it."""
+    if isinstance(rest, RESTClient):
+        return rest
+    if isinstance(rest, ClientConfig):
+        way = hint
+    elif isinstance(getattr(rest, "rest", None), RESTClient):
+        way = f"the .rest of the {type(rest).__name__}"
+    else:
+        way = f"{hint} with a ClientConfig"
+    raise TypeError(f"{taker} takes a RESTClient, not a {type(rest).__name__}: give {way}")
 
 
 def _api_root(group_version: str) -> str:

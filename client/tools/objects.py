@@ -15,6 +15,17 @@ def metadata(obj: Any, name: str) -> str:
 
 
 def key(obj: Any) -> str:
-    """``namespace/name``, or the name alone."""
+    """client-go's MetaNamespaceKeyFunc: ``namespace/name``, or the name alone."""
     namespace, name = metadata(obj, "namespace"), metadata(obj, "name")
     return f"{namespace}/{name}" if namespace else name
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """client-go's SplitMetaNamespaceKey, inverse of `key`: (namespace, name), ("", name) for a name alone.
+
+    Raises ValueError for a key with more parts than two.
+    """
+    parts = key.split("/")
+    if len(parts) > 2:
+        raise ValueError(f"{key!r} is no key: more parts than namespace/name")
+    return ("", key) if len(parts) == 1 else (parts[0], parts[1])

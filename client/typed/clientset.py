@@ -7,7 +7,7 @@ from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.loading import load
 from deltawire.client.discovery.discovery_client import DiscoveryClient
 from deltawire.client.object_client import ObjectClient
-from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.client import RESTClient, checked_rest
 from deltawire.client.rest.rate_limiter import RateLimiter
 from deltawire.client.rest.warnings import WarningHandler, log_warnings
 from deltawire.client.typed.groups import Groups
@@ -24,7 +24,7 @@ class Clientset(Groups):
     """
 
     def __init__(self, rest: RESTClient) -> None:
-        super().__init__(rest)
+        super().__init__(checked_rest(rest, "Clientset", "Clientset.from_config(config)"))
         self.rest = rest
 
     @classmethod

@@ -13,9 +13,9 @@ def key_of(namespace: str, name: str) -> str:
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """Inverse of `key_of`: (namespace, name)."""
-    namespace, _, name = key.partition("/")
-    return namespace, name
+    """Inverse of `key_of`, and of what people and client-go write: ("", name) for a name alone."""
+    namespace, slash, name = key.partition("/")
+    return (namespace, name) if slash else ("", key)
 
 
 def display_key(key: str) -> str:

@@ -14,8 +14,8 @@ from deltawire import ClientConfig, DeletedFinalStateUnknown, DynamicClient, Dyn
 from deltawire.apiserver.server import ApiServer
 from deltawire.client.schema import GroupVersionResource
 from deltawire.client.tools.objects import key as key_of
+from deltawire.client.tools.objects import split_key
 from deltawire.common.errors import StatusError
-from deltawire.common.meta.keys import split_key
 from deltawire.factory import GenericInformer
 from deltawire.handlers.workqueue import QueueShutDown, RateLimitingQueue
 

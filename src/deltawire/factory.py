@@ -124,7 +124,11 @@ class _Factory(Generic[K]):
         if resync_s < 0:
             raise ConfigError("resync_s must be 0 or more seconds")
         self._settings = _Settings(
-            client.rest, Scope(namespace, tweak_list_options), resync_s, transform, clock
+            _rest_of(client, type(self).__name__),
+            Scope(namespace, tweak_list_options),
+            resync_s,
+            transform,
+            clock,
         )
         self._set: InformerSet[K] = InformerSet(clock)
 
@@ -251,8 +255,19 @@ def new_informer(
     Raises ConfigError for a class that is no resource.
     """
     row = _row(object_type)
-    settings = _Settings(client.rest, Scope(namespace, tweak_list_options), resync_s, None, clock)
+    rest = _rest_of(client, "new_informer")
+    settings = _Settings(rest, Scope(namespace, tweak_list_options), resync_s, None, clock)
     return settings.informer(row.resource, row.object_type, indexers=indexers)
+
+
+def _rest_of(client: Connected, taker: str) -> RESTClient:
+    rest = getattr(client, "rest", None)
+    if not isinstance(rest, RESTClient):
+        raise TypeError(
+            f"{taker} takes a client, not a {type(client).__name__}: give Clientset.from_config(config), or "
+            "DynamicClient's or MetadataClient's"
+        )
+    return rest
 
 
 def _row(resource: AnyResource) -> Row:

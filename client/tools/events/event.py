@@ -1,7 +1,9 @@
 """A core/v1 Event in the making, and the object that it is about."""
 
 import datetime
-from collections.abc import Mapping
+import re
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,8 @@ from deltawire.common.errors import ConfigError
 NORMAL, WARNING = "Normal", "Warning"
 TYPES = (NORMAL, WARNING)
 NAME_CHARS_MAX = 253
+# What a server accepts as the name of an Event: a DNS subdomain.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +112,13 @@ def reference_of(obj: Any) -> Reference:
     )
 
 
-def event_name(name: str, wall_ns: int) -> str:
-    """The name of an event about ``name``: as long as a name may be, with the moment in nanoseconds."""
-    stamp = f".{wall_ns:x}"
-    return name[: NAME_CHARS_MAX - len(stamp)].rstrip(".-") + stamp
+def event_name(name: str, wall_ns: int, new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
+    """The name of an event about ``name``, as client-go makes it: the object's, and the moment in nanoseconds.
+
+    Where that is no name that a server accepts (``system:node:x`` is none, nor one that is too long), a new UUID.
+    """
+    found = f"{name}.{wall_ns:x}"
+    return found if len(found) <= NAME_CHARS_MAX and _NAME.fullmatch(found) else str(new_uuid())
 
 
 def _time(at_s: float) -> str:

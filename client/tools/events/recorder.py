@@ -3,6 +3,7 @@
 import logging
 import random as _random
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -33,9 +34,16 @@ class EventBroadcaster:
     Events that nobody could understand are counted in ``refused``. `shutdown` ends the threads.
     """
 
-    def __init__(self, *, clock: Clock | None = None, random: Callable[[], float] = _random.random) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        random: Callable[[], float] = _random.random,
+        new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
+    ) -> None:
         self._clock = clock or SystemClock()
         self._random = random
+        self._new_uuid = new_uuid
         self._stop = threading.Event()
         self._listeners: list[_Listener] = []
         self.refused = 0
@@ -84,7 +92,7 @@ class EventBroadcaster:
         """A name for an event about ``name`` that no other event of this broadcaster has."""
         with self._names_lock:
             self._last_name_ns = max(self._last_name_ns + 1, int(wall_s * 1e9))
-            return event_name(name, self._last_name_ns)
+            return event_name(name, self._last_name_ns, self._new_uuid)
 
     def broadcast(self, event: Event) -> None:
         for listener in self._listeners:

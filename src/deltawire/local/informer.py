@@ -62,9 +62,9 @@ class InformerStatus:
 class HandlerRegistration:
     """One handler on one informer."""
 
-    def __init__(self, listener: Listener[Any], remove: Callable[[Listener[Any]], None]) -> None:
+    def __init__(self, listener: Listener[Any], processor: Processor[Any]) -> None:
         self._listener = listener
-        self._remove = remove
+        self._processor = processor
 
     def has_synced(self) -> bool:
         """True once the cache is full and every call for its first objects has returned."""
@@ -72,7 +72,11 @@ class HandlerRegistration:
 
     def remove(self) -> None:
         """No further call begins; what waits is dropped. May be called again."""
-        self._remove(self._listener)
+        self._processor.remove(self._listener)
+
+    def is_of(self, processor: Processor[Any]) -> bool:
+        """True if the handler was added to the informer that has ``processor``."""
+        return self._processor is processor
 
     def shut_down(self, timeout_s: float | None = None) -> bool:
         """As `remove`, and wait until the call under way has returned. True if it has; False in the handler itself."""
@@ -179,12 +183,18 @@ class SharedIndexInformer(Generic[T]):
             self._processor.check_resyncs_every(self._check_s)
             if self._is_stopping:
                 listener.release()  # it came too late for stop's
-        return HandlerRegistration(listener, self._processor.remove)
+        return HandlerRegistration(listener, self._processor)
 
     def remove_event_handler(self, registration: HandlerRegistration) -> None:
-        """`HandlerRegistration.remove`; one that is removed already is fine. Raises TypeError for anything else."""
+        """`HandlerRegistration.remove`; one that is removed already is fine. Raises TypeError for anything else.
+
+        As in client-go nothing happens with the registration of another informer, but for a warning in the log.
+        """
         if not isinstance(registration, HandlerRegistration):
             raise TypeError(f"a {type(registration).__name__} is no registration of a handler")
+        if not registration.is_of(self._processor):
+            log.warning("informer %s removes no handler: the registration is another informer's", self.name)
+            return
         registration.remove()
 
     # -- the cache

@@ -38,7 +38,7 @@ class Processor(Generic[T]):
                 listener.start()
 
     def remove(self, listener: Listener[T]) -> None:
-        """Unknown or removed already: nothing happens."""
+        """Removed already: nothing happens."""
         listener.close()  # first: somebody may wait for its room
         with self._lock:
             if listener in self._listeners:

@@ -124,6 +124,29 @@ def test_the_controller_works_on_custom_resources_by_key() -> None:
             wait_for(f"default/{widget} is as it should be")
 
 
+def test_the_controller_finds_objects_that_are_in_no_namespace(
+    api_server_factory: ServerFactory, tmp_path: Path
+) -> None:
+    server = api_server_factory()
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+    }
+    names = {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"}
+    spec = {"group": "example.com", "scope": "Cluster", "names": names, "versions": [version]}
+    definition = {"metadata": {"name": "widgets.example.com"}, "spec": spec}
+    server.create("customresourcedefinitions.apiextensions.k8s.io", definition)
+    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "wide"}, "spec": {"size": 7}}
+    server.create("widgets.example.com", widget)
+    kubeconfig = server.write_kubeconfig(tmp_path / "config")
+    with followed("crd_controller.py", "--kubeconfig", str(kubeconfig)) as wait_for:
+        wait_for("wide has size 7")
+        wait_for("wide is as it should be")
+
+
 def test_a_program_that_follows_ends_after_its_time() -> None:
     lines = run("watch_deployments.py", "--embedded", "--for", "2s")
     assert {"add a deployment: app-0", "add a deployment: app-1", "1 -> app-0"} <= set(lines)

@@ -1,3 +1,4 @@
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -152,8 +153,12 @@ def test_what_does_not_say_what_it_is_cannot_have_events(obj: object):
         reference_of(obj)
 
 
-def test_the_name_of_an_event_fits_however_long_the_objects_name_is():
-    assert event_name("web-0", 255) == "web-0.ff"
-    found = event_name("a" * 252 + "-b", 1_700_000_000_000_000_000)
-    assert len(found) <= 253
-    assert "-." not in found
+@pytest.mark.parametrize("name", ["web-0", "web", "10.0.0.1", "a" * 249])
+def test_an_event_is_named_after_its_object_and_the_moment(name: str):
+    assert event_name(name, 255) == f"{name}.ff"
+
+
+@pytest.mark.parametrize("name", ["system:node:x", "Web", "a_b", "web-", ".web", "a..b", "a/b", "é", "a" * 251, ""])
+def test_an_event_whose_name_a_server_would_refuse_gets_a_uuid(name: str):
+    assert event_name(name, 255, lambda: uuid.UUID(int=7)) == "00000000-0000-0000-0000-000000000007"
+    assert event_name(name, 255) != event_name(name, 255)

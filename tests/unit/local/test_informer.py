@@ -520,3 +520,25 @@ def test_a_handler_is_an_object_or_functions_and_never_nothing(informer):
         informer.add_event_handler(Recorder(), on_add=print)
     with pytest.raises(ConfigError, match="notifications_max"):
         informer.add_event_handler(on_add=print, notifications_max=0)
+
+
+def test_the_registration_of_another_informer_removes_no_handler(server, informer, told, caplog):
+    served = PlayedServer()
+    other = SharedIndexInformer("others", served, random=lambda: 0.0)
+    heard = Recorder()
+    registration = other.add_event_handler(heard)
+    with running(informer), running(other):
+        server.add("a")
+        served.add("a")
+        until(lambda: heard.told and told.told)
+        informer.remove_event_handler(registration)
+        assert "the registration is another informer's" in caplog.text
+        server.add("b")
+        served.add("b")
+        until(lambda: len(heard.told) == 2 and len(told.told) == 2)
+        late = Recorder()
+        other.add_event_handler(late)
+        other.remove_event_handler(registration)
+        served.add("c")
+        until(lambda: len(late.told) == 3)
+    assert len(heard.told) == 2
