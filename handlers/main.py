@@ -61,7 +61,8 @@ class HandlerRole:
         queries = Queries(results.wake, clock=clock)
         caches = Caches(plan, informers, queries, clock=clock)
         routes, executor = self._executor(settings, informers, caches, results, clock)
-        dispatch = Dispatch(routes, settings.attempts_max)
+        # The workers count the failures, and decide: an attempt may be one more than those.
+        dispatch = Dispatch(routes, attempts_max=0)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         identity = new_identity("handler", self._arguments.name_of("handler"), plan.run)
         heartbeat = Heartbeat(context, plan.heartbeat_s)

@@ -15,6 +15,7 @@ from deltawire.common.store.layout import (
     seq_of,
     text_key,
     text_of,
+    unpack_past,
     unpack_row,
 )
 from deltawire.common.store.meta import ShardState, StreamState
@@ -143,9 +144,21 @@ class Batch:
                 self._beats.progress("a removal of what all have seen")
         return removed
 
-    def drop_history(self) -> None:
-        """The byte bound was reached: what `every` groups have not seen yet is given up."""
-        self.txn.drop(self._dbs[layout.HISTORY], delete=False)
+    def drop_history(self, kept: set[int]) -> Iterator[tuple[Row, int]]:
+        """The byte bound was reached: give up what `every` groups have not seen yet, but the versions in ``kept``.
+
+        Each that is gone, and what replaced it.
+        """
+        cursor = self.txn.cursor(db=self._dbs[layout.HISTORY])
+        found = cursor.first()
+        while found:
+            if seq_of(cursor.key()) in kept:
+                found = cursor.next()
+                continue
+            yield unpack_past(cursor.value())
+            cursor.delete()
+            # The key is empty where nothing is left.
+            found = bool(cursor.key())
 
     def shorten_gone(self, minimal: Any) -> None:
         """The byte bound was reached: replace the content of deletions by ``minimal(row)``."""

@@ -81,7 +81,8 @@ class _Sending:
                     if is_gone
                     else stored_version(self._changes, key, seq, every=group.is_every)
                 )
-                outcome = _SETTLED if row is None else self._offer(row, seq, is_gone)
+                # Done: a retry has delivered it, as the newest state, or set it aside.
+                outcome = _SETTLED if row is None or group.is_done(seq) else self._offer(row, seq, is_gone)
                 if outcome == _FULL:
                     return
                 waiting.popleft()
@@ -98,7 +99,8 @@ class _Sending:
         while group.cursor < changes.seq and self._may_scan() and self._has_room():
             found = changes.scan(group.cursor, SCAN_ROWS, every=group.is_every)
             for pending in found:
-                if not self._may_scan() or not self._meet(pending):
+                is_noted = group.sent.allows(pending.seq, found[-1].seq)
+                if not is_noted or not self._may_scan() or not self._meet(pending):
                     group.advance()
                     return
             if len(found) < SCAN_ROWS:
@@ -218,6 +220,8 @@ class _Sending:
                 # It was deleted since; the scan brings the deletion, and what came after.
                 group.lot.remove(parked.seq)
                 return True
+        if not group.sent.allows(row.seq, row.seq):
+            return False
         if kind in (ADD, UPDATE):
             # As it is now: what this one waited behind may have been the add.
             kind = self._kind(row)
@@ -256,8 +260,13 @@ class _Sending:
     def _emit(self, row: Row, kind: str, replica: Replica, parked: Parked | None = None) -> Flight:
         """Hand an event to a replica; ``parked`` is what it tries again or supersedes."""
         group = self._group
-        attempt = 1 if parked is None else parked.attempts + 1
-        flight = Flight(row, row.seq, kind, replica, group.next_fence(), attempt)
+        flight = Flight(row, row.seq, kind, replica, group.next_fence())
+        if parked is not None:
+            flight.failures = parked.attempts
+        if parked is not None and parked.seq == row.seq:
+            flight.again = parked.again
+        elif kind != RESYNC:
+            flight.again = row.seq <= group.sent.before
         if kind == UPDATE and replica.wants_old:
             flight.old = parked.old if parked is not None and parked.old else group.olds.get(row.key)
         if kind == DELETE or group.is_every:
@@ -277,7 +286,7 @@ class _Sending:
                 row.uid,
                 row.version,
                 row.at,
-                attempt,
+                flight.attempt,
                 flight.fence,
                 self._flags(row, kind),
                 row.object,

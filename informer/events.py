@@ -53,13 +53,15 @@ class Changes(Protocol):
 class Flight:
     """One event that a replica holds.
 
+    ``failures`` of before; ``again``: a handler may have been sent it before, failed or not.
     ``row`` is kept where the store may not keep the content; ``overwritten`` is what the replica was sent, once
     a newer version is stored: the ``old`` of the next event. ``parked_seq``: what it tries again or supersedes.
     """
 
     __slots__ = (
-        "attempt",
+        "again",
         "born",
+        "failures",
         "fence",
         "key",
         "kind",
@@ -74,7 +76,7 @@ class Flight:
         "uid",
     )
 
-    def __init__(self, row: Row, seq: int, kind: str, replica: Replica, fence: int, attempt: int) -> None:
+    def __init__(self, row: Row, seq: int, kind: str, replica: Replica, fence: int) -> None:
         self.key = row.key
         self.uid = row.uid
         self.born = row.born
@@ -82,13 +84,19 @@ class Flight:
         self.kind = kind
         self.replica = replica
         self.fence = fence
-        self.attempt = attempt
+        self.failures = 0
+        self.again = False
         self.row: Row | None = None
         self.old: bytes | None = None
         self.overwritten: bytes | None = None
         self.parked_seq = 0
         self.size_bytes = 0
         self.solo = False
+
+    @property
+    def attempt(self) -> int:
+        """1 only if no handler can have been sent it before (but where that handler wished to see it again)."""
+        return max(self.failures + 1, 2 if self.again else 1)
 
 
 class Counters:

@@ -27,6 +27,7 @@ from deltawire.informer.group_memory import LifeNotes, OldVersions
 from deltawire.informer.group_state import EVERY, GroupState, KnownReplica
 from deltawire.informer.parking import ParkingLot, parked_of
 from deltawire.informer.replica import Departure, Replica
+from deltawire.informer.sent_ahead import SentAhead
 
 AFTER_S_MAX = 7 * 86_400.0
 # What a key waits after its handler died on it: doubled each time.
@@ -49,7 +50,9 @@ class Group:
         now: float,
         lease_s: float,
         is_dead: Callable[[KnownReplica], bool],
+        newest: int = 0,
     ) -> None:
+        """``newest``: the newest change that the workers before us can have sent."""
         self.name = name
         self.state = state
         self.attempts_max = 0
@@ -65,6 +68,7 @@ class Group:
         # What was scanned above the position, in order; what of it (or beyond it) is acknowledged or parked.
         self.order: deque[int] = deque()
         self.done = group_state.from_ranges(state.done)
+        self.sent = SentAhead(state.sent_to, newest)
         # Changes (seq, is a deletion) of keys in flight; keys of these that are in flight no more.
         self.blocked: dict[str, deque[tuple[int, bool]]] = {}
         self.blocked_count = 0
@@ -99,7 +103,7 @@ class Group:
             raw = group_state.note_key(self.name, born)
             out.append((layout.OWED, raw, bytes([note]) if note else None))
         if self._dirty:
-            self.state.position = self.position
+            self.state.position, self.state.sent_to = self.position, self.sent.note
             self.state.done = group_state.to_ranges(self.done)
             out.append((layout.GROUPS, group_state.group_key(self.name), group_state.encode(self.state)))
         return out
@@ -108,6 +112,7 @@ class Group:
         """All of `writes` is committed."""
         self.lot.writes.clear()
         self.notes.writes.clear()
+        self.sent.was_committed()
         self._dirty = False
 
     @property
@@ -148,14 +153,17 @@ class Group:
         for flight in [f for f in self.in_flight.values() if f.replica is replica]:
             if how is not Departure.DIED:
                 wait_s = _HELLO_WAIT_S if how is Departure.SESSION else 0.0
-                self._park(flight, flight.attempt - 1, now + wait_s, "", dead=False, solo=flight.solo)
+                # Who left began no call of these. Of a session that ended, acks may have been lost.
+                again = flight.again or how is Departure.SESSION
+                self._park(flight, flight.failures, now + wait_s, "", solo=flight.solo, again=again)
                 continue
-            wait_s = min(_DEATH_WAIT_S_MAX, _DEATH_WAIT_S * 2 ** min(flight.attempt, 20))
+            failures = flight.failures + 1
+            wait_s = min(_DEATH_WAIT_S_MAX, _DEATH_WAIT_S * 2 ** min(failures, 20))
             self.counters.failed += 1
             # Keys that were merely held beside a deadly one must not die with it: only one sent alone does.
-            used_up = flight.solo and 0 < self.attempts_max <= flight.attempt
+            used_up = flight.solo and 0 < self.attempts_max <= failures
             error = f"the handler was lost while it held this key: {reason}"
-            self._park(flight, flight.attempt, now + wait_s, error, dead=used_up, solo=True)
+            self._park(flight, failures, now + wait_s, error, dead=used_up, solo=True)
         self._know_replicas(now)
 
     def is_waiting(self, now: float) -> bool:
@@ -193,6 +201,7 @@ class Group:
         if self.state.listed_at >= 0:
             self.state.listed_at = self.state.synced_at = seq
         self.position = self.cursor = 0
+        self.sent.start_over()
         self.done.clear()
         self.order.clear()
         self.blocked.clear()
@@ -231,11 +240,11 @@ class Group:
             self._complete(flight)
             return True
         # A retry without an error is the handler's wish to be called again: no failure.
-        attempts = 0 if verdict == RETRY and not error else flight.attempt
-        self.counters.failed += attempts > 0
-        dead = verdict == DEAD or 0 < self.attempts_max <= attempts
+        failures = 0 if verdict == RETRY and not error else flight.failures + 1
+        self.counters.failed += failures > 0
+        dead = verdict == DEAD or 0 < self.attempts_max <= failures
         wait_s = min(max(after_s, 0.0), AFTER_S_MAX)
-        self._park(flight, attempts, now + wait_s, error, dead=dead, solo=False)
+        self._park(flight, failures, now + wait_s, error, dead=dead)
         return True
 
     def finish(self, seq: int) -> None:
@@ -277,6 +286,17 @@ class Group:
         That is so for a first version, for all that was stored before the group came, and for what is owed.
         """
         return row.seq == row.born or row.seq <= self.state.birth or self.notes.is_owed(row.born)
+
+    def foresee(self, before: int, newest: int) -> None:
+        """A batch is about to be committed, after which ``newest`` is the newest change: reserve with it."""
+        if self.replicas and self.cursor >= before and not self.sent.allows(newest, newest):
+            self.reserve()
+
+    def reserve(self) -> bool:
+        """True if there was no room to send for want of a note, which is to be committed now."""
+        is_due = self.sent.reserve()
+        self._dirty = self._dirty or is_due
+        return is_due
 
     def next_fence(self) -> int:
         """A number above all that were given out for any key, also by workers before this one."""
@@ -332,11 +352,20 @@ class Group:
         self.finish(flight.seq)
 
     def _park(
-        self, flight: Flight, attempts: int, not_before: float, error: str, *, dead: bool, solo: bool
+        self,
+        flight: Flight,
+        failures: int,
+        not_before: float,
+        error: str,
+        *,
+        dead: bool = False,
+        solo: bool = False,
+        again: bool = False,
     ) -> None:
         if flight.parked_seq and flight.parked_seq != flight.seq:
             self.lot.remove(flight.parked_seq)
-        parked = parked_of(flight, attempts, not_before, error, solo=solo)
+        parked = parked_of(flight, failures, not_before, error, solo=solo)
+        parked.again = again
         self.notes.came_back(flight.born)
         if dead and flight.kind == DELETE:
             self.notes.forget(flight.born)

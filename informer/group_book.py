@@ -23,7 +23,7 @@ class GroupBook:
     def load(self, indexer: Indexer) -> None:
         """Bring back the groups that the store remembers, with what they have parked and are owed."""
         for raw, data in indexer.rows(layout.GROUPS):
-            self.add(layout.text_of(raw), group_state.decode_group(data))
+            self._add(layout.text_of(raw), group_state.decode_group(data), indexer.state.seq)
         for raw, data in indexer.rows(layout.PARKED):
             owner = self.groups.get(group_state.group_of(raw))
             if owner is not None:
@@ -36,10 +36,17 @@ class GroupBook:
             owner = self.groups.get(group_state.group_of(raw))
             if owner is not None:
                 owner.notes.load(group_state.born_of_note(raw), data[0])
+        for group in self.groups.values():
+            group.lot.may_have_been_sent(self._clock.wall_s())
 
-    def add(self, name: str, state: GroupState) -> Group:
+    def add(self, name: str, delivery: str, birth: int) -> Group:
+        """A group that is new; ``birth``: the newest change."""
+        state = GroupState(birth=birth, delivery=delivery, last_seen=self._clock.wall_s(), sent_to=0)
+        return self._add(name, state, 0)
+
+    def _add(self, name: str, state: GroupState, newest: int) -> Group:
         now = self._clock.wall_s()
-        group = Group(name, state, now=now, lease_s=self._lease_s, is_dead=self._is_dead)
+        group = Group(name, state, now=now, lease_s=self._lease_s, is_dead=self._is_dead, newest=newest)
         self.groups[name] = group
         return group
 

@@ -26,6 +26,7 @@ class GroupState(msgspec.Struct, omit_defaults=True):
     when it began to take every version; -1 = at its birth. ``listed_at``: the newest change when the
     shard was first complete, ``synced_at``: its position from which it is synced; -1 = not known yet.
     ``gap_to``, ``coalesced_to``: changes up to here are delivered with these flags. ``last_seen``: wall s.
+    ``sent_to``: nothing above it was sent for the first time; committed ahead (`SentAhead`). -1: not known.
     """
 
     position: int = 0
@@ -40,6 +41,7 @@ class GroupState(msgspec.Struct, omit_defaults=True):
     epoch: int = 0
     gap_to: int = 0
     coalesced_to: int = 0
+    sent_to: int = -1
     forgotten: bool = False
 
 
@@ -47,7 +49,8 @@ class Parked(msgspec.Struct, omit_defaults=True):
     """A change set aside: waiting to be tried again, or (``dead``) for a person.
 
     ``object`` is the content where the store may not keep it: deletions, and all of ``every``. ``solo``: it may
-    have killed its handler, so it is sent alone. ``not_before``: wall s. ``waiting``: behind another of its key.
+    have killed its handler, so it is sent alone. ``not_before``: wall s. ``sent``: a handler was sent it;
+    ``again``: its next delivery may repeat one, though ``attempts``, the failures, do not tell.
     """
 
     seq: int
@@ -63,6 +66,8 @@ class Parked(msgspec.Struct, omit_defaults=True):
     error: str = ""
     dead: bool = False
     solo: bool = False
+    sent: bool = False
+    again: bool = False
     fence: int = 0
     object: bytes | None = None
     old: bytes | None = None

@@ -17,7 +17,8 @@ def take_held(group: "Group", replica: Replica, key: str, seq: int, fence: int, 
     if found is None:
         return
     row, kind, parked = found
-    flight = Flight(row, seq, kind, replica, fence, max(1, parked.attempts if parked else 1))
+    flight = Flight(row, seq, kind, replica, fence)
+    flight.failures = parked.attempts if parked else 0
     if kind == DELETE or group.is_every:
         flight.row = row
     flight.parked_seq = seq if parked else 0

@@ -13,6 +13,8 @@ def overwritten(group: Group, old: Row, new_seq: int) -> bool:
     if flight is not None and is_sent:
         flight.overwritten = old.object
     if group.is_done(old.seq):
+        if _is_waiting(group, old, is_sent=is_sent):
+            _merge(group, old, new_seq)
         if group.wants_old and not is_sent and group.lot.get(old.seq) is None:
             group.olds.keep(old.key, old.object)
         return False
@@ -29,18 +31,19 @@ def overwritten(group: Group, old: Row, new_seq: int) -> bool:
 def removed(group: Group, old: Row, gone_seq: int) -> bool:
     """``old`` was deleted by change ``gone_seq``. True if it must go to history."""
     group.olds.drop(old.key)
-    if group.is_done(old.seq):
-        return False
     flight = group.in_flight.get(old.key)
-    return _passed_over(group, old, gone_seq, is_sent=flight is not None and flight.seq == old.seq)
+    is_sent = flight is not None and flight.seq == old.seq
+    if not group.is_done(old.seq):
+        return _passed_over(group, old, gone_seq, is_sent=is_sent)
+    if _is_waiting(group, old, is_sent=is_sent):
+        _merge(group, old, gone_seq)
+    return False
 
 
-def lose_versions(group: Group, seq: int) -> None:
-    """Versions up to ``seq`` that this group had still to see were given up (byte bound)."""
-    if group.position < seq:
-        group.state.coalesced_to = seq
-        group.counters.coalesced += 1
-        group.touch()
+def lose_version(group: Group, row: Row, replaced_by: int) -> None:
+    """A version was given up (byte bound) that an `every` group may have still to see."""
+    if not group.is_done(row.seq) and not group.is_past(replaced_by):
+        _merge(group, row, replaced_by)
 
 
 def _passed_over(group: Group, old: Row, new_seq: int, *, is_sent: bool) -> bool:
@@ -48,7 +51,22 @@ def _passed_over(group: Group, old: Row, new_seq: int, *, is_sent: bool) -> bool
     if group.is_every:
         return not group.state.forgotten
     if not is_sent:
-        group.counters.coalesced += 1
-        if not group.notes.mark(old.born, COALESCED):
-            group.state.coalesced_to = max(group.state.coalesced_to, new_seq)
+        _merge(group, old, new_seq)
     return False
+
+
+def _is_waiting(group: Group, old: Row, *, is_sent: bool) -> bool:
+    """True if ``old`` is settled since a parked event of its key is to bring the newest state, and was not sent yet."""
+    queue = () if group.is_every or is_sent else group.lot.queue(old.key)
+    if not queue or not queue[-1].uid:
+        # Without a uid: a dead letter that is tried again, long behind what the group has seen.
+        return False
+    return queue[-1].seq < old.seq or (queue[-1].seq == old.seq and not queue[-1].sent)
+
+
+def _merge(group: Group, old: Row, new_seq: int) -> None:
+    """The group will not see ``old``: counted, and its next event of this life says so."""
+    group.counters.coalesced += 1
+    if not group.notes.mark(old.born, COALESCED):
+        group.state.coalesced_to = max(group.state.coalesced_to, new_seq)
+        group.touch()

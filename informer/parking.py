@@ -105,6 +105,12 @@ class ParkingLot:
             self.remove(seq)
         self._due.clear()
 
+    def may_have_been_sent(self, now: float) -> None:
+        """The worker before us was killed: what was due may have been sent, and no row says so."""
+        for queue in self._by_key.values():
+            if queue[0].not_before <= now:
+                queue[0].again = True
+
     def forget_superseded(self, key: str, uid: str, seq: int) -> None:
         """A newer state of the object was handled: dead letters of its older states are of no more use."""
         for dead in [self.dead[s] for s in self._dead_by_key.get(key, ())]:
@@ -149,7 +155,7 @@ class ParkingLot:
 def parked_of(flight: Flight, attempts: int, not_before: float, error: str, *, solo: bool) -> Parked:
     """An event that a replica holds, as a row to be tried again."""
     parked = Parked(flight.seq, flight.key, flight.kind, flight.uid, born=flight.born, fence=flight.fence)
-    parked.attempts, parked.not_before, parked.solo = attempts, not_before, solo
+    parked.attempts, parked.not_before, parked.solo, parked.sent = attempts, not_before, solo, True
     parked.error = error[:_ERROR_CHARACTERS_MAX]
     if flight.row is not None:
         row = flight.row

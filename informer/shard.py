@@ -25,7 +25,7 @@ from deltawire.informer.changes import Change, Counters, Put, Remove, Settle
 from deltawire.informer.events import Event
 from deltawire.informer.group import Group
 from deltawire.informer.group_book import GroupBook
-from deltawire.informer.group_state import GroupState, KnownReplica
+from deltawire.informer.group_state import KnownReplica
 from deltawire.informer.indexer import Indexer
 from deltawire.informer.ledger import LedgerKeeper, LedgerState, Life, groups_of
 from deltawire.informer.lost import minimal_object
@@ -155,7 +155,7 @@ class Shard:
         now = self._clock.wall_s()
         group = self.groups.get(name)
         if group is None:
-            group = self._book.add(name, GroupState(birth=self.seq, delivery=options.delivery, last_seen=now))
+            group = self._book.add(name, options.delivery, self.seq)
             if self.is_listed:
                 group.listed(self.seq)
         group.follow(options.delivery, self.seq)
@@ -198,13 +198,16 @@ class Shard:
         now = self._clock.wall_s()
         seq = self.indexer.state.seq
         busy = [g for g in self.groups.values() if g.has_work(seq) or g.next_wake() <= now]
-        if not busy:
-            return
-        with self.indexer.view() as view:
-            for group in busy:
-                events = delivery.collect(group, view, now, self._clock)
-                if events:
-                    yield group.name, events
+        while busy:
+            with self.indexer.view() as view:
+                for group in busy:
+                    events = delivery.collect(group, view, now, self._clock)
+                    if events:
+                        yield group.name, events
+            # What is beyond what a group may send: that it may be sent is committed first.
+            busy = [group for group in busy if group.reserve()]
+            if busy:
+                self.flush()
 
     def look_after_readers(self) -> None:
         """Free the slots of dead readers and note who holds an old state for too long. Call once a second."""
@@ -226,11 +229,13 @@ class Shard:
 
     def give_up_history(self) -> None:
         """The byte bound: versions that `every` groups have still to see are dropped, and they are told so."""
-        for group in self.groups.values():
-            if group.is_every:
-                merging.lose_versions(group, self.seq)
+        groups = [group for group in self.groups.values() if group.is_every]
+        # What is in flight is in the store only: it would be lost with the worker.
+        in_flight = {flight.seq for group in groups for flight in group.in_flight.values()}
         with self._transaction() as batch:
-            batch.drop_history()
+            for row, replaced_by in batch.drop_history(in_flight):
+                for group in groups:
+                    merging.lose_version(group, row, replaced_by)
 
     def shorten_gone(self) -> None:
         """The byte bound: deletions keep only the object's metadata."""
@@ -309,6 +314,8 @@ class Shard:
                 if draft.touched and self._are_listed(draft):
                     for group in self.groups.values():
                         group.listed(draft.seq)
+            for group in self.groups.values():
+                group.foresee(self.progress.seq, now.seq)
             self._book.write(batch)
             gone_to, history_to = self._book.kept_from(now.seq)
             if gone_to > self._gone_to:

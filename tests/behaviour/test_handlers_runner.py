@@ -363,7 +363,7 @@ def added(pod):
         "ns/busy": [1, 2500, "busy"],
         "ns/hopeless": [2, 0, "no use"],
         "ns/fine": [1, 30_000, ""],
-        "ns2/bug": [2, 0, "KeyError: 'spec'"],
+        "ns2/bug": [1, 40, "KeyError: 'spec'"],  # the worker counts, and makes it a dead letter
     }
 
 

@@ -124,3 +124,16 @@ def test_a_handler_that_was_killed_in_a_call_has_acknowledged_nothing():
     child.close(1.0)
     child.results.close()
     assert acks == []
+
+
+@pytest.mark.parametrize("delivery", ["latest", "every"])
+def test_an_event_that_may_have_come_before_the_kill_says_so(tmp_path, delivery):
+    rig = ShardRig(tmp_path / "shard")
+    rig.list("100")
+    rig.pop(("A", "a/k", "u1", "101"))
+    (event,) = rig.join(delivery=delivery).take()
+    rig.dead.add("r0")
+    rig.reopen()
+    (again,) = rig.join(name="r1", delivery=delivery).work()
+    assert (again[:5], event[6], again[6] > 1) == (event[:5], 1, True)
+    rig.shard.close(clean=False)

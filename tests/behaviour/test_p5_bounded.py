@@ -85,3 +85,19 @@ def test_deletions_give_up_their_content_at_the_byte_bound_but_not_their_identit
     (gone,) = handler.take()
     assert len(gone[9]) < 200
     assert gone[9] == minimal_object(layout.Row("a/k", "u1", "102", 0, 0, 0, b""))
+
+
+def test_versions_given_up_at_the_byte_bound_are_counted_and_flagged_one_by_one(rig):
+    handler = rig.join(delivery="every", window=1)
+    rig.pop(("A", "a/k", "u1", "101"))
+    (first,) = handler.take()
+    rig.pop(*(("U", "a/k", "u1", str(v)) for v in range(102, 107)), ("A", "a/l", "u2", "107"))
+    rig.shard.give_up_history()
+    assert rig.shard.groups["g"].counters.coalesced == 4  # 102 to 105: 101 is in flight, 106 is there
+    handler.answer(first)
+    rig.shard.flush()
+    rig.dead.add("r0")
+    rig.reopen()
+    rest = rig.join(name="r1", delivery="every").work()
+    told = {(event[1], event[4]): bool(event[8] & COALESCED) for event in rest}
+    assert told == {("a/k", "106"): True, ("a/l", "107"): False}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deltawire.informer.delivery import OUTSTANDING_MAX
-from deltawire.informer.events import Event
+from deltawire.informer.events import COALESCED, Event
 from tests.support.shard_rig import Handler, ShardRig
 
 GROUPS_MAX = 4
@@ -29,17 +29,46 @@ class Seen:
     born: dict[str, tuple[str, int]]
     ended: set[str]
     before: dict[str, int]
+    stored: dict[str, list[int]]
     live: dict[str, tuple[str, int]] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     versions: dict[str, list[int]] = field(default_factory=dict)
     sent: dict[str, set[str]] = field(default_factory=dict)
+    # What was sent, how far each life is acknowledged (places in ``stored``), the newest change when a worker came.
+    changes: set[int] = field(default_factory=set)
+    sent_versions: set[tuple[str, int]] = field(default_factory=set)
+    reached: dict[str, int] = field(default_factory=dict)
+    worker_from: int = 0
 
     def send(self, event: Event) -> None:
-        self.sent.setdefault(event[3], set()).add(event[2])
+        seq, key, kind, uid, version, _, attempt, *_ = event
+        if seq in self.changes:
+            assert attempt > 1, f"{key}: change {seq} comes again as attempt {attempt}"
+        elif self.delivery == "every" and seq > self.worker_from:
+            assert attempt == 1, f"{key}: change {seq} comes for the first time as attempt {attempt}"
+        self.changes.add(seq)
+        self.sent.setdefault(uid, set()).add(kind)
+        if kind != "D":
+            self.sent_versions.add((uid, int(version)))
+
+    def merged(self, uid: str, version: int | None) -> tuple[bool, bool]:
+        """Between what is acknowledged and this version (None: the deletion): is one not sent? Is there one at all?"""
+        first = self.reached.get(uid, max(-1, self.before.get(uid, 0) - 2))
+        versions = self.stored.get(uid, [])
+        last = len(versions) if version is None else len(versions) - 1 - versions[::-1].index(version)
+        between = versions[first + 1 : last]
+        return any((uid, number) not in self.sent_versions for number in between), bool(between)
 
     def acknowledge(self, event: Event) -> None:
         _, key, kind, uid, version, *_ = event
         number = int(version)
+        left_out, is_one = self.merged(uid, None if kind == "D" else number)
+        is_marked = bool(event[8] & COALESCED)
+        assert is_marked or not left_out, f"{key}: {kind} {version} of {uid} hides a version"
+        assert is_one or not is_marked, f"{key}: {kind} {version} of {uid} hides nothing"
+        if kind != "D":
+            versions = self.stored[uid]
+            self.reached[uid] = len(versions) - 1 - versions[::-1].index(number)
         assert uid not in self.ended, f"{key}: {kind} of {uid}, which had ended before the group came"
         assert uid not in self.deleted or kind == "D", f"{key}: {kind} of {uid} after its deletion"
         held = self.live.get(key)
@@ -146,7 +175,7 @@ class World:
             born = {key: (uid, int(version)) for key, (uid, version) in self.rig.stored().items()}
             alive = {uid for uid, _ in born.values()}
             before = {uid: len(versions) for uid, versions in self.versions.items()}
-            self.seen[name] = Seen(delivery, born, set(self.versions) - alive, before)
+            self.seen[name] = Seen(delivery, born, set(self.versions) - alive, before, self.versions)
             self.handlers.setdefault(name, [])
         self.names += 1
         window = window or self.random.choice([1, 2, 100])
@@ -177,10 +206,11 @@ class World:
 
     def lose_handlers(self) -> None:
         """The worker is gone: its handlers' sessions too, and here the handlers themselves."""
-        for found in self.handlers.values():
+        for name, found in self.handlers.items():
             for handler, _ in found:
                 self.rig.dead.add(handler.nonce)
             found.clear()
+            self.seen[name].worker_from = self.rig.shard.seq
 
     def handle(self) -> None:
         for group, by_replica in self.rig.shard.deliver():
@@ -276,6 +306,23 @@ def test_whatever_happened_every_group_sees_the_store_at_rest(tmp_path: Path, se
         world.step()
     world.settle()
     world.check()
+    world.rig.shard.close(clean=False)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_versions_that_were_merged_are_counted_one_by_one_also_of_keys_that_failed(
+    tmp_path: Path, seed: int
+) -> None:
+    world = World(tmp_path / "shard", seed)
+    world.rig.list("100")
+    world.come("g", "latest", window=2)
+    for _ in range(200):
+        world.random.choice([world.change, world.change, world.handle])()
+        world.rig.clock.advance(0.05)
+    world.settle()
+    stored = {(uid, number) for uid, versions in world.versions.items() for number in versions}
+    counted = world.rig.shard.groups["g"].counters.coalesced
+    assert counted == len(stored - world.seen["g"].sent_versions)
     world.rig.shard.close(clean=False)
 
 
