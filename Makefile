@@ -8,14 +8,15 @@ JOBS ?= 4
 
 .PHONY: setup setup-dev run test test-long chaos-full check lint types layers lock clean links
 
+# The packages under src/deltawire are links to the folders here. Zip archives, and Windows checkouts without the right to make
+# links, have nothing or small text files there: pip does without them (setup.py), linters and tests want them.
+ROOMS := apiserver cli client common fifo handlers informer reflector
 links:
-	@test -d src/deltawire/common || { \
-	  echo "src/deltawire/common is not a link to a folder. This project's packages are symbolic links, which"; \
-	  echo "zip archives and Windows checkouts without symlink rights lose. Use 'git clone' (with"; \
-	  echo "'git config core.symlinks true' on Windows), or make them: for p in apiserver cli client common fifo \\"; \
-	  echo "handlers informer reflector; do rm -f src/deltawire/\$$p; ln -s ../../\$$p src/deltawire/\$$p; done"; exit 2; }
+	@for p in $(ROOMS); do l=src/deltawire/$$p; test -d $$l || { rm -f $$l && ln -s ../../$$p $$l && test -d $$l; } || { \
+	  echo "$$l is not a link to a folder and cannot be made one. Use 'git clone', on Windows with"; \
+	  echo "'git config core.symlinks true', or install without links: pip install ."; exit 2; }; done
 
-$(VENV)/.runtime: requirements/runtime.lock pyproject.toml
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml setup.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version)"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: on Debian 'apt-get install python3-venv'"; exit 2; }

@@ -2,10 +2,12 @@
 
 import ast
 import importlib
+import json
 import os
 import pkgutil
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tomllib
@@ -40,23 +42,39 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory) -> Path:
-    """The wheel of a copy of the project, so that no build folder appears in the checkout."""
-    copy, out = tmp_path_factory.mktemp("copy") / "project", tmp_path_factory.mktemp("wheel")
+def checkout(tmp_path_factory) -> Path:
+    """A copy of the project, so that no build folder appears in the checkout. It keeps its links."""
+    copy = tmp_path_factory.mktemp("copy") / "project"
     shutil.copytree(
         ROOT,
         copy,
         symlinks=True,
         ignore=shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "tests", "build"),
     )
+    return copy
+
+
+def wheel_of(source: Path, out: Path) -> Path:
+    """What pip makes of a folder or an archive."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     done = subprocess.run(
-        [*command, "--disable-pip-version-check", "-w", str(out), str(copy)],
-        capture_output=True, text=True, timeout=100, check=False,
+        [*command, "--disable-pip-version-check", "-w", str(out), str(source)],
+        env=environment(), capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     [built] = out.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="session")
+def wheel(checkout, tmp_path_factory) -> Path:
+    """The wheel of a checkout by git."""
+    return wheel_of(checkout, tmp_path_factory.mktemp("wheel"))
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/RECORD")}
 
 
 @pytest.fixture(scope="session")
@@ -116,26 +134,85 @@ class TestWheel:
         )  # fmt: skip
 
 
-def test_an_unpacked_zip_is_told_what_to_do(tmp_path):
-    """Zip archives make plain files of links; setup says so and does nothing."""
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    links = tmp_path / "src" / "deltawire"
+@pytest.mark.xdist_group("wheel")
+class TestOtherWaysToGetIt:
+    """Each gives the very wheel that a checkout gives, whose modules can all be imported."""
+
+    def test_a_zip_archive_in_which_links_are_small_text_files(self, checkout, wheel, tmp_path):
+        # pip unpacks a link as a file with the link's words, as most programs do.
+        archive = tmp_path / "project.zip"
+        with zipfile.ZipFile(archive, "w") as made:
+            for path in sorted(checkout.rglob("*")):
+                if "build" in path.parts or any(part.endswith(".egg-info") for part in path.parts):
+                    continue
+                name = f"deltawire-main/{path.relative_to(checkout)}"
+                if path.is_symlink():
+                    entry = zipfile.ZipInfo(name)
+                    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+                    made.writestr(entry, os.readlink(path))
+                elif path.is_file():
+                    made.write(path, name)
+        assert contents(wheel_of(archive, tmp_path / "out")) == contents(wheel)
+
+    @pytest.mark.long
+    def test_a_folder_that_lost_its_links(self, checkout, wheel, tmp_path):
+        folder = tmp_path / "project"
+        shutil.copytree(checkout, folder, symlinks=True, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+        for room in ROOMS:
+            (folder / "src" / "deltawire" / room).unlink()
+        assert contents(wheel_of(folder, tmp_path / "out")) == contents(wheel)
+
+    def test_a_source_distribution(self, checkout, wheel, tmp_path):
+        folder, out = tmp_path / "project", tmp_path / "sdist"
+        shutil.copytree(checkout, folder, symlinks=True, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+        script = "import sys, setuptools.build_meta as build; build.build_sdist(sys.argv[1])"
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(out)],
+            cwd=folder, env=environment(), capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        [sdist] = out.glob("*.tar.gz")
+        assert contents(wheel_of(sdist, tmp_path / "out")) == contents(wheel)
+
+
+def lost_links(folder: Path) -> Path:
+    """A folder as an unpacked zip leaves it: the Makefile, and words where the links were."""
+    shutil.copy(ROOT / "Makefile", folder)
+    links = folder / "src" / "deltawire"
     links.mkdir(parents=True)
     for room in ROOMS:
         (links / room).write_text(f"../../{room}")
-    done = subprocess.run(
-        ["make", "setup"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    return links
+
+
+def make_links(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "links"],
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def test_make_makes_the_links_that_a_zip_lost(tmp_path):
+    links = lost_links(tmp_path)
+    for room in ROOMS:
+        (tmp_path / room).mkdir()
+    done = make_links(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert {room: os.readlink(links / room) for room in ROOMS} == {room: f"../../{room}" for room in ROOMS}
+
+
+def test_links_that_cannot_be_made_are_told_with_what_to_do(tmp_path):
+    lost_links(tmp_path)
+    done = make_links(tmp_path)
     assert done.returncode == 2
+    assert "src/deltawire/apiserver is not a link" in done.stdout
     assert "git clone" in done.stdout
-    assert "ln -s ../../" in done.stdout
-    assert not (tmp_path / ".venv").exists()
+    assert "pip install ." in done.stdout
+
+
+def test_the_rooms_are_the_same_wherever_they_are_named():
+    assert f"ROOMS := {' '.join(ROOMS)}\n" in (ROOT / "Makefile").read_text()
+    assert f"ROOMS = {json.dumps(ROOMS)}".replace("[", "(").replace("]", ")") in (ROOT / "setup.py").read_text()
 
 
 def test_each_link_leads_to_its_folder():
