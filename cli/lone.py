@@ -13,6 +13,7 @@ from deltawire.common.config.load import dump
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
 from deltawire.common.store import folder as state_folder
+from deltawire.common.temporary import temporary_folder
 
 
 def effective(config: Config) -> Config:
@@ -28,7 +29,7 @@ def effective_file(config: Config) -> Iterator[Path]:
     """The effective config as a file, for as long as a role runs. Raises ConfigError, PluginError, StateError."""
     whole = effective(config)
     runtime_folder.prepare(Plan(whole).runtime_dir)
-    with NamedTemporaryFile(prefix="deltawire-", suffix=".json") as file:
+    with NamedTemporaryFile(prefix="deltawire-", suffix=".json", dir=temporary_folder()) as file:
         file.write(dump(whole))
         file.flush()
         yield Path(file.name)

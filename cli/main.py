@@ -1,5 +1,6 @@
 """Entry point of ``deltawire``: the commands, and what an error looks like."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -49,8 +50,8 @@ def _exits(command: Callable[..., int | None]) -> Callable[..., None]:
 
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
-            # `| head` has seen enough.
-            sys.stderr.close()
+            # `| head` has seen enough. What is still buffered has nowhere to go, now and when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         raise typer.Exit(code or 0)
 

@@ -12,7 +12,7 @@ from deltawire.cli.output.table import table_lines
 from deltawire.cli.stores import Cache
 from deltawire.common.clock import Clock
 from deltawire.common.errors import ConfigError
-from deltawire.common.meta.keys import key_of
+from deltawire.common.meta.keys import key_of, split_key
 from deltawire.common.meta.resources import ResourceType
 from deltawire.common.meta.selectors import parse_field_selector, parse_label_selector
 from deltawire.common.store.layout import Row
@@ -54,17 +54,25 @@ class Query:
         if self._names and (labels or fields or index):
             raise ConfigError("name cannot be provided when a selector is specified")
 
-    def run(self, cache: Cache) -> tuple[list[Tree], list[str]]:
-        """The matching objects by key, and the names that are not there."""
+    def run(self, cache: Cache, *, names_only: bool = False) -> tuple[Iterator[Tree], list[str]]:
+        """The matching objects by key, as they are read, and the names that are not there.
+
+        ``names_only``: what of an object is not asked for is not decoded either.
+        """
         if self._names:
             rows = {name: cache.get(key_of(self._namespace, name)) for name in self._names}
             return (
-                [self.object_of(row) for row in rows.values() if row is not None],
+                (self.object_of(row) for row in rows.values() if row is not None),
                 [name for name, row in rows.items() if row is None],
             )
-        objects = ((row.key, self.object_of(row)) for row in self._candidates(cache))
-        matching = [(key, obj) for key, obj in objects if self.matches(key, obj)]
-        return [obj for _, obj in sorted(matching, key=lambda pair: pair[0])], []
+        return self._matching(cache, names_only), []
+
+    def _matching(self, cache: Cache, names_only: bool) -> Iterator[Tree]:
+        is_decoded = not names_only or not (self._labels.is_everything and self._fields.is_everything)
+        for row in self._candidates(cache):
+            obj = self.object_of(row) if is_decoded else {"metadata": {"name": split_key(row.key)[1]}}
+            if self.matches(row.key, obj):
+                yield obj
 
     def object_of(self, row: Row) -> Tree:
         return formats.with_type(_decode(row.object), self.resource)
@@ -117,4 +125,6 @@ def _lines(
             now_s=now_s,
             with_header=False,
         )
-    return formats.lines([obj], resource, shape, is_one=True, show_namespace=show_namespace, now_s=now_s)
+    return list(
+        formats.lines([obj], resource, shape, is_one=True, show_namespace=show_namespace, now_s=now_s)
+    )

@@ -1,6 +1,7 @@
 """Reading the caches of a state folder from a command, over all shards of an informer."""
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,24 +32,23 @@ class Cache:
         return reader.get(key) if reader else None
 
     def rows(self, prefix: str = "") -> Iterator[Row]:
-        """All rows whose key begins so, shard by shard."""
-        for reader in self.readers.values():
-            after = ""
-            while True:
-                rows, after = reader.page(prefix, after)
-                yield from rows
-                if not after:
-                    break
+        """All rows whose key begins so, by key; one page of each shard is held at a time."""
+        return self._merged(lambda reader, after: reader.page(prefix, after))
 
     def indexed(self, name: str, value: str) -> Iterator[Row]:
-        """All rows with this value in an index."""
-        for reader in self.readers.values():
+        """All rows with this value in an index, as `rows`."""
+        return self._merged(lambda reader, after: reader.index_page(name, value, after))
+
+    def _merged(self, page: Callable[[ShardReader, str], tuple[list[Row], str]]) -> Iterator[Row]:
+        def of_shard(reader: ShardReader) -> Iterator[Row]:
             after = ""
             while True:
-                rows, after = reader.index_page(name, value, after)
+                rows, after = page(reader, after)
                 yield from rows
                 if not after:
-                    break
+                    return
+
+        return heapq.merge(*map(of_shard, self.readers.values()), key=lambda row: row.key)
 
     def count(self) -> int:
         return sum(reader.count() for reader in self.readers.values())

@@ -16,6 +16,7 @@ from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.metadata import timestamp
 from deltawire.apiserver.core.selection import Selection
 from deltawire.apiserver.simulate import templates
+from deltawire.apiserver.simulate.names import create_under_a_free_name
 from deltawire.common.errors import StatusError
 from deltawire.common.meta.selectors import LabelSelector, parse_label_selector
 
@@ -149,12 +150,16 @@ class SimulatedCluster:
             self._create(storage, templates.plain(number, namespace, resource.type.singular))
 
     def _make_pod(self, workload: Workload) -> str:
-        name = f"{workload.replica_set}-{self._letters(5)}"
-        node = self._random.choice(self._nodes) if self._nodes else ""
-        body = templates.pod(
-            workload.namespace, workload.name, workload.pod_hash, name, node, workload.owner_uid
+        def create(name: str) -> None:
+            node = self._random.choice(self._nodes) if self._nodes else ""
+            body = templates.pod(
+                workload.namespace, workload.name, workload.pod_hash, name, node, workload.owner_uid
+            )
+            self._create("pods", body)
+
+        name, _ = create_under_a_free_name(
+            lambda: f"{workload.replica_set}-{self._letters(5)}", workload.pods, create
         )
-        self._create("pods", body)
         workload.pods.add(name)
         return name
 

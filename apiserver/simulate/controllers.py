@@ -15,6 +15,7 @@ from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.window import EventWindow
 from deltawire.apiserver.simulate import workloads
 from deltawire.apiserver.simulate.cluster import MINE
+from deltawire.apiserver.simulate.names import create_under_a_free_name
 from deltawire.common.errors import StatusError
 
 DEPLOYMENTS, REPLICA_SETS, PODS = "deployments.apps", "replicasets.apps", "pods"
@@ -146,8 +147,12 @@ class Controllers:
         pods = self._owned(PODS, replica_set)
         if len(pods) < wanted:
             # One at a time: a million replicas asked for must not hold up the server.
-            suffix = "".join(self._random.choice(_SUFFIX) for _ in range(_SUFFIX_LENGTH))
-            pods.append(self._core.create(PODS, workloads.pod(replica_set, suffix), namespace).decode())
+            _, made = create_under_a_free_name(
+                lambda: "".join(self._random.choice(_SUFFIX) for _ in range(_SUFFIX_LENGTH)),
+                (),
+                lambda suffix: self._core.create(PODS, workloads.pod(replica_set, suffix), namespace),
+            )
+            pods.append(made.decode())
         elif len(pods) > wanted:
             pods.sort(key=workloads.is_ready)
             self._core.delete(PODS, pods.pop(0)["metadata"]["name"], namespace)

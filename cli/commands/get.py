@@ -1,6 +1,7 @@
 """``deltawire get``: objects from the caches, with kubectl's flags."""
 
 import sys
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -69,14 +70,14 @@ def get(
         )
         sys.stderr.write(freshness_line(found, plan.store_dir, clock.wall_s()) + "\n")
         sys.stderr.flush()
-        objects, missing = query.run(found.cache)
-        is_one = len(wanted) == 1
-        if objects or (shape[0] in ("json", "yaml", "jsonpath") and not missing):
+        objects, missing = query.run(found.cache, names_only=shape[0] == "name")
+        first = next(objects, None)
+        if first is not None or (shape[0] in ("json", "yaml", "jsonpath") and not missing):
             for line in formats.lines(
-                objects,
+                chain([] if first is None else [first], objects),
                 resource,
                 shape,
-                is_one=is_one,
+                is_one=len(wanted) == 1,
                 show_namespace=all_namespaces,
                 now_s=clock.wall_s(),
             ):

@@ -2,12 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import yaml
-
-from deltawire.cli.output.table import table_lines
+from deltawire.cli.output import documents
+from deltawire.cli.output.table import table_pages
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.jsonpath import Path
 from deltawire.common.meta.resources import ResourceType
@@ -35,32 +34,33 @@ def with_type(obj: Tree, resource: ResourceType) -> Tree:
 
 
 def lines(
-    objects: Sequence[Tree],
+    objects: Iterable[Tree],
     resource: ResourceType,
     output: tuple[str, str],
     *,
     is_one: bool,
     show_namespace: bool,
     now_s: float,
-) -> list[str]:
-    """What to print. ``is_one``: one object was asked for by name, so that it stands alone, not in a List."""
+) -> Iterator[str]:
+    """What to print, while ``objects`` are read: no more than a page of them is held.
+
+    ``is_one``: one object was asked for by name, so that it stands alone, not in a List.
+    """
     name, template = output
     if name in ("table", "wide"):
-        return table_lines(
-            objects, resource, is_wide=name == "wide", show_namespace=show_namespace, now_s=now_s
-        )
-    if name == "name":
-        return [f"{reference(resource)}/{obj['metadata']['name']}" for obj in objects]
-    whole: Tree = (
-        objects[0]
-        if is_one
-        else {"apiVersion": "v1", "items": list(objects), "kind": "List", "metadata": {"resourceVersion": ""}}
-    )
-    if name == "json":
-        return [json.dumps(whole, indent=4, ensure_ascii=False, sort_keys=True)]
-    if name == "yaml":
-        return [yaml.safe_dump(whole, sort_keys=True, default_flow_style=False, allow_unicode=True).rstrip()]
-    return [fill(template, whole)]
+        is_wide = name == "wide"
+        yield from table_pages(objects, resource, is_wide=is_wide, show_namespace=show_namespace, now_s=now_s)
+    elif name == "name":
+        prefix = reference(resource)
+        yield from (f"{prefix}/{obj['metadata']['name']}" for obj in objects)
+    elif name == "json":
+        yield from documents.json_lines(objects, is_one=is_one)
+    elif name == "yaml":
+        yield from documents.yaml_lines(objects, is_one=is_one)
+    elif is_one:
+        yield fill(template, next(iter(objects)))
+    else:
+        yield fill_list(template, objects)
 
 
 def reference(resource: ResourceType) -> str:
@@ -76,12 +76,30 @@ def fill(template: str, root: Tree) -> str:
         inner = match["path"].strip()
         if inner.startswith(("range", "end")):
             raise ConfigError("range is not supported", path="-o jsonpath", hint="use -o json with jq")
-        if len(inner) >= 2 and inner[0] == inner[-1] and inner[0] in "\"'":
+        if _is_text(inner):
             return inner[1:-1].encode().decode("unicode_escape")
         found = Path.parse(inner, "-o jsonpath").find(root)
         return " ".join(_plain(each) for each in found)
 
     return _EXPRESSION.sub(value, template)
+
+
+def fill_list(template: str, objects: Iterable[Tree]) -> str:
+    """As `fill`, of a List of ``objects``: where the template has one path and that goes through all items, each is
+    forgotten when it was read."""
+    paths = [match for match in _EXPRESSION.finditer(template) if not _is_text(match["path"].strip())]
+    inner = paths[0]["path"].strip() if len(paths) == 1 else ""
+    of_item = inner.removeprefix(".items[*]")
+    if of_item == inner or not of_item.startswith("."):
+        return fill(template, documents.list_of(objects))
+    path = Path.parse(of_item, "-o jsonpath")
+    found = " ".join(_plain(each) for obj in objects for each in path.find(obj))
+    start, end = paths[0].span()
+    return fill(template[:start], {}) + found + fill(template[end:], {})
+
+
+def _is_text(inner: str) -> bool:
+    return len(inner) >= 2 and inner[0] == inner[-1] and inner[0] in "\"'"
 
 
 def _plain(value: Any) -> str:

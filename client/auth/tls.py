@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.common.errors import ConfigError
+from deltawire.common.temporary import temporary_folder
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -99,9 +100,10 @@ def is_pair(cert: bytes, key: bytes) -> bool:
 def _load_pair(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
     """OpenSSL's binding takes files only: both go through private files that live for the call."""
     names: list[str] = []
+    folder = temporary_folder()
     try:
         for data in (cert, key):
-            handle, name = tempfile.mkstemp(prefix="deltawire-", suffix=".pem")  # mkstemp makes it 0600
+            handle, name = tempfile.mkstemp(prefix="deltawire-", suffix=".pem", dir=folder)  # 0600
             names.append(name)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)

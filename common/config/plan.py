@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
 from deltawire.common.meta.keys import rendezvous_rank
 from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_hang_after_s
+from deltawire.common.temporary import temporary_folder
 
 ALL_NAMESPACES = "*"
 DEFAULT_CLUSTER = "default"
@@ -121,7 +121,7 @@ class Plan:
         """The private folder of sockets: short, since a unix socket's path ends at 107 bytes."""
         if self.config.runtime.dir:
             return expanded(self.config.runtime.dir, where="runtime.dir").resolve()
-        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        base = os.environ.get("XDG_RUNTIME_DIR") or temporary_folder()
         digest = hashlib.sha256(os.fsencode(self.store_dir)).hexdigest()[:12]
         return Path(base) / f"deltawire-{os.getuid()}-{digest}"
 

@@ -9,9 +9,11 @@ from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.options import WatchOptions
 from deltawire.apiserver.core.selection import Selection, parse_selection
 from deltawire.apiserver.options import parse_flags, parse_objects, parse_rate
+from deltawire.apiserver.simulate import cluster as module
 from deltawire.apiserver.simulate.cluster import SimulatedCluster
+from deltawire.apiserver.simulate.names import TRIES_MAX, create_under_a_free_name
 from deltawire.apiserver.simulate.pacing import Pace, RateMeter
-from deltawire.common.errors import ConfigError
+from deltawire.common.errors import ConfigError, StatusError
 
 ALL = 1 << 30
 
@@ -78,6 +80,29 @@ def test_a_seed_makes_the_same_cluster_twice(seed: int) -> None:
         bodies = b"".join(record.body for record in core.list("pods").records)
         prints.append(hashlib.sha256(bodies).hexdigest())
     assert prints[0] == prints[1]
+
+
+def test_a_name_that_is_taken_is_not_given_again(core: ApiCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SUFFIX", "ab")
+    simulated = cluster(core, pods=28, **{"deployments.apps": 1})
+    assert core.counts()["pods"] == 28, "of the 32 names that there are"
+    for _ in range(300):
+        simulated.step()
+    assert core.counts()["pods"] >= 25
+
+
+def test_names_come_to_an_end_only_after_so_many_tries() -> None:
+    drawn: list[str] = []
+
+    def create(name: str) -> None:
+        drawn.append(name)
+        raise StatusError(409, "AlreadyExists", "it is there")
+
+    with pytest.raises(StatusError):
+        create_under_a_free_name(lambda: "b", {"a"}, create)
+    assert len(drawn) == TRIES_MAX
+    names = iter("abc")
+    assert create_under_a_free_name(lambda: next(names), {"a", "b"}, str.upper) == ("c", "C")
 
 
 def test_the_cluster_lives_on_when_others_delete_its_objects(core: ApiCore) -> None:

@@ -1,6 +1,7 @@
 """Objects are printed as kubectl prints them."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 
 from deltawire.cli.changes import field_diffs
 from deltawire.cli.output import formats
-from deltawire.cli.output.table import align, table_lines
+from deltawire.cli.output.table import PAGE_ROWS, align, table_lines
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import ResourceType, find
 
@@ -40,7 +41,7 @@ def lines(
     assert resource is not None
     typed = [formats.with_type(obj, resource) for obj in objects]
     shape = formats.parse_format(output)
-    return formats.lines(typed, resource, shape, is_one=is_one, show_namespace=False, now_s=NOW_S)
+    return list(formats.lines(typed, resource, shape, is_one=is_one, show_namespace=False, now_s=NOW_S))
 
 
 def test_a_table_has_the_api_servers_columns() -> None:
@@ -128,3 +129,46 @@ def test_a_long_diff_is_cut_and_says_so() -> None:
     found = field_diffs({}, {"data": {f"k{i:02d}": i for i in range(20)}})
     assert len(found) == 13
     assert found[-1] == "… and 8 more fields"
+
+
+def odd(number: int) -> dict[str, Any]:
+    texts = ["", "a: b", "é€😀", "x\ny\n", "[]", " ", "1.0", "y" * 200, '"q"', "#", "\u2028\x85"]
+    data = {text: texts[number % len(texts)] for text in texts} | {"n": [number, -1.5, True, None, {}, []]}
+    return pod(f"p{number}") | {"data": data, "big": 10**30}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 25])
+def test_a_list_that_is_written_item_by_item_is_the_text_of_the_whole(count: int) -> None:
+    objects = [formats.with_type(odd(number), PODS) for number in range(count)]
+    whole = {"apiVersion": "v1", "items": objects, "kind": "List", "metadata": {"resourceVersion": ""}}
+    found = "\n".join(lines(objects, "json"))
+    assert found == json.dumps(whole, indent=4, ensure_ascii=False, sort_keys=True)
+    text = "\n".join(lines(objects, "yaml"))
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    assert text.rstrip() == yaml.dump(whole, Dumper=dumper, sort_keys=True, allow_unicode=True).rstrip()
+    assert yaml.safe_load(text) == whole
+
+
+@pytest.mark.parametrize("output", ["table", "wide", "name", "json", "yaml"])
+def test_objects_leave_as_they_are_read(output: str) -> None:
+    """No more than a page of them is held at any time, however many there are."""
+    read = printed = most = 0
+
+    def objects() -> Iterator[dict[str, Any]]:
+        nonlocal read
+        for read in range(1, 3 * PAGE_ROWS + 1):
+            yield pod(f"pod-{read}")
+
+    shape = formats.parse_format(output)
+    for line in formats.lines(objects(), PODS, shape, is_one=False, show_namespace=False, now_s=NOW_S):
+        printed += line.count("pod-")
+        most = max(most, read - printed)
+    assert printed == 3 * PAGE_ROWS
+    assert most <= PAGE_ROWS
+
+
+def test_the_first_page_says_how_wide_the_columns_of_a_table_are() -> None:
+    found = lines([pod(f"p{number}") for number in range(PAGE_ROWS)] + [pod("x" * 40)], "table")
+    assert found[0] == "NAME   READY   STATUS    RESTARTS   AGE"
+    assert found[-1] == "x" * 40 + "   0/1     Running   0          65s"
+    assert len(found) == PAGE_ROWS + 2
