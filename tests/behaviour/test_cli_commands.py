@@ -158,6 +158,9 @@ def test_the_caches_are_read_when_everything_has_stopped() -> None:
             ended = cli.run("get", "pods", "-A", "-o", "name")
             assert ended.err.endswith("nothing runs, so it may be out of date\n")
             assert len(ended.out.splitlines()) == 5
+            # Nobody reads what it prints: `| head` that has seen enough.
+            ended = cli.run_unread("get", "pods", "-A", "-o", "yaml")
+            assert (ended.code, ended.err.count("\n")) == (0, 1), ended.err
             assert "embedded/pods" in cli.run("status").out
             assert cli.processes() == []
 

@@ -56,6 +56,25 @@ class Cli:
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 
+    def run_unread(self, *arguments: str) -> Ended:
+        """As `run`, with a standard output that is closed at its other end."""
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        try:
+            done = subprocess.run(
+                self._argv(arguments),
+                cwd=self.folder,
+                env=self.env,
+                stdout=write_end,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=DEADLINE_S,
+                check=False,
+            )
+        finally:
+            os.close(write_end)
+        return Ended(done.returncode, "", done.stderr)
+
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             self._argv(arguments),
