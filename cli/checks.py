@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from deltawire.cli.caches import is_running
 from deltawire.cli.clients import client_config, new_client
 from deltawire.cli.preflight import command_problem
+from deltawire.cli.runtime_folder import owner_only
 from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
 from deltawire.common.errors import DeltawireError
 from deltawire.common.store import folder as state_folder
@@ -46,7 +47,8 @@ def _state(plan: Plan) -> Result:
     if not plan.store_dir.exists():
         return Result(what, "not there yet, will be made")
     try:
-        state_folder.prepare(plan.store_dir, plan.shards)
+        with owner_only():
+            state_folder.prepare(plan.store_dir, plan.shards)
     except DeltawireError as error:
         return Result(what, str(error), False)
     return Result(what, "in use by a running `deltawire up`" if is_running(plan.store_dir) else "ours, free")

@@ -25,6 +25,7 @@ def run(config: Config, *, log_level: str) -> int:
         signal.signal(number, lambda *_: stop.set())
     plan = Plan(config)
     with ExitStack() as stack:
+        stack.enter_context(runtime_folder.owner_only())
         state_folder.prepare(plan.store_dir, plan.shards)
         stack.enter_context(state_folder.hold(plan.store_dir, LOCK))
         runtime_folder.prepare(plan.runtime_dir)

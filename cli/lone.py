@@ -28,8 +28,13 @@ def effective(config: Config) -> Config:
 def effective_file(config: Config) -> Iterator[Path]:
     """The effective config as a file, for as long as a role runs. Raises ConfigError, PluginError, StateError."""
     whole = effective(config)
-    runtime_folder.prepare(Plan(whole).runtime_dir)
-    with NamedTemporaryFile(prefix="deltawire-", suffix=".json", dir=temporary_folder()) as file:
+    with runtime_folder.owner_only():
+        runtime_folder.prepare(Plan(whole).runtime_dir)
+        # Closed by the next block.
+        opened = NamedTemporaryFile(  # noqa: SIM115
+            prefix="deltawire-", suffix=".json", dir=temporary_folder()
+        )
+    with opened as file:
         file.write(dump(whole))
         file.flush()
         yield Path(file.name)
@@ -38,7 +43,8 @@ def effective_file(config: Config) -> Iterator[Path]:
 def prepare_store(config: Config) -> None:
     """Make the state folder, or check that it fits. Raises StateError."""
     plan = Plan(config)
-    state_folder.prepare(plan.store_dir, plan.shards)
+    with runtime_folder.owner_only():
+        state_folder.prepare(plan.store_dir, plan.shards)
 
 
 def replica_name(handler: str) -> str:

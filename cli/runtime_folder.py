@@ -2,31 +2,29 @@
 
 import os
 import shutil
-import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from deltawire.common.errors import StateError
-from deltawire.common.store.folder import last_cluster_id
+from deltawire.common.store.folder import last_cluster_id, make_private
+
+
+@contextmanager
+def owner_only() -> Iterator[int]:
+    """For the length of the block what we make is ours alone, whatever the umask was; hands that one out."""
+    before = os.umask(0o077)
+    try:
+        yield before
+    finally:
+        os.umask(before)
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, or check that it is ours alone. Raises StateError."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-    except OSError as error:
-        raise StateError(
-            f"the runtime folder {folder} cannot be used: {error.strerror}",
-            hint="set another runtime.dir",
-        ) from None
-    if found.st_uid != os.getuid():
-        raise StateError(
-            f"the runtime folder {folder} belongs to user {found.st_uid}, not to you ({os.getuid()})",
-            hint="set another runtime.dir",
-        )
-    # Whoever may write here could take the sockets' places.
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        folder.chmod(0o700)
+    """Make the folder, or check that it is ours alone: whoever may write here could take the sockets' places.
+
+    Raises StateError.
+    """
+    make_private(folder, "runtime folder", "set another runtime.dir")
 
 
 def write(file: Path, data: bytes) -> None:

@@ -58,6 +58,8 @@ def run(session: Session) -> int:
         config = config_source.with_embedded(config)
     plan = Plan(config)
     with ExitStack() as stack:
+        # Handlers are user code: they run under the umask that we were started with.
+        umask = stack.enter_context(runtime_folder.owner_only())
         state_folder.prepare(plan.store_dir, plan.shards)
         stack.enter_context(state_folder.hold(plan.store_dir, LOCK))
         runtime_folder.prepare(plan.runtime_dir)
@@ -66,7 +68,7 @@ def run(session: Session) -> int:
         # We hold the state folder, so whoever left them is dead.
         for text in orphans.end(file, clock=clock):
             view.note(text)
-        processes = stack.enter_context(Processes())
+        processes = stack.enter_context(Processes(umask=umask))
         embedded, server = None, None
         if session.server is not None:
             embedded, server = _embedded(plan, session.server, view)

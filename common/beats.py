@@ -1,7 +1,6 @@
 """A process tells whoever started it that its main loop turns, or what long work it is in.
 
-The way is a pipe whose writing end is inherited, so that it is there before any socket, survives every session and
-says nothing of the network. A line is a word and, after a blank, its rest:
+By a pipe whose writing end is inherited: it is there before any socket and does not depend on one. Its lines:
 
 - ``terms HANG_S DRAIN_S``: watch me from now on; 0 for ``HANG_S``: never call me hung.
 - ``turn``: the main loop has turned.

@@ -93,6 +93,9 @@ def run_role(role: str, make_role: Callable[[RoleArguments, Plan], Role], argume
     started_by = arguments.parent or os.environ.pop(parent.VARIABLE, "")
     if started_by:
         parent.die_with_parent(started_by)
+    if role != "handlers":
+        # What a role makes is ours alone, whatever it inherited; a handler is user code, whose files are its own.
+        os.umask(0o077)
     supervised = bool(arguments.parent)
     watched = beats.of_process()
     logs.set_up(arguments.name_of(role), level=arguments.log_level)

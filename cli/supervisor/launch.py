@@ -49,7 +49,7 @@ def pipeline(
         is_held = server is not None and role == "reflector"
         argv = role_command(role, config, index, run=plan.run, handler=handler, log_level=log_level)
         spec = Spec(name, role, _STAGES[role], essential=essential, is_held=is_held)
-        found.append((spec, Command(argv, env or {})))
+        found.append((spec, Command(argv, env or {}, is_user_code=role == HANDLERS)))
 
     if server is not None:
         found.append((Spec(API_SERVER, API_SERVER, _STAGES[API_SERVER]), server))

@@ -24,10 +24,11 @@ _STATES = {"R": "running", "S": "sleeping", "D": "waiting for a disk", "T": "sto
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How a process is started. ``env`` is added to ours."""
+    """How a process is started. ``env`` is added to ours; ``is_user_code``: the files it makes are the user's own."""
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
+    is_user_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ class _Running:
 class Processes:
     """The running processes by name. One thread owns it: who forks is the parent that children die with."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, umask: int = -1) -> None:
+        """``umask``: what user code is started with; -1: ours."""
+        self._umask = umask
         self._commands: dict[str, Command] = {}
         self._running: dict[str, _Running] = {}
         self._pipes: dict[int, tuple[str, _Pipe, bool]] = {}
@@ -99,6 +102,7 @@ class Processes:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                umask=self._umask if command.is_user_code else -1,
                 pass_fds=(beat,),
             )
         except BaseException:

@@ -120,7 +120,9 @@ class Plan:
     def runtime_dir(self) -> Path:
         """The private folder of sockets: short, since a unix socket's path ends at 107 bytes."""
         if self.config.runtime.dir:
-            return expanded(self.config.runtime.dir, where="runtime.dir").resolve()
+            # A link in its own place stays one, to be refused (`store.folder.make_private`).
+            named = expanded(self.config.runtime.dir, where="runtime.dir")
+            return named.parent.resolve() / named.name
         base = os.environ.get("XDG_RUNTIME_DIR") or temporary_folder()
         digest = hashlib.sha256(os.fsencode(self.store_dir)).hexdigest()[:12]
         return Path(base) / f"deltawire-{os.getuid()}-{digest}"

@@ -1,4 +1,4 @@
-"""Durations, sizes and rates as people write them. How they are shown: `cli.view.units`."""
+"""Durations and sizes as people write them. How they are shown: `cli.view.units`."""
 
 import math
 import re
@@ -21,7 +21,6 @@ _BYTE_UNITS = {
 _NUMBER = r"[0-9]{1,18}(?:\.[0-9]{1,9})?"
 _DURATION = re.compile(rf"({_NUMBER})(ms|[smhdw])")
 _BYTES = re.compile(rf"({_NUMBER})\s*([kmgt]i?)?b?", re.IGNORECASE)
-_RATE = re.compile(rf"({_NUMBER})\s*/\s*(s|m|h)")
 
 
 def parse_duration_s(value: object, path: str = "") -> float:
@@ -69,22 +68,6 @@ def parse_bytes(value: object, path: str = "") -> int:
                 else int(amount)
             )
     raise ConfigError(f"{value!r} is not a size", path=path, hint="write it like 500k, 64MiB or 1Gi")
-
-
-def parse_rate(value: object, path: str = "") -> float:
-    """Events a second of ``200/s``, ``30/m``, ``5/h``; a bare number is per second.
-
-    Raises ConfigError with ``path`` for anything else.
-    """
-    number = _plain_number(value)
-    if number is not None:
-        return number
-    if isinstance(value, str):
-        found = _RATE.fullmatch(value.strip())
-        if found:
-            amount, unit = found.groups()
-            return float(amount) / _DURATION_UNITS_S[unit]
-    raise ConfigError(f"{value!r} is not a rate", path=path, hint="write it like 200/s or 30/m")
 
 
 def _plain_number(value: object) -> float | None:

@@ -24,6 +24,8 @@ CLUSTERS = "clusters.json"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _GENERATION = re.compile(r"[0-9]{8}")
 
+_NAME_ANOTHER = "name a folder that you may make, or one of your own, in store.dir"
+
 
 class Marker(msgspec.Struct):
     """The content of deltawire.json."""
@@ -33,9 +35,9 @@ class Marker(msgspec.Struct):
 
 
 def prepare(store_dir: Path, shards: int) -> None:
-    """Make the folder ours, or check that it is, with this many shards. Raises StateError."""
+    """Make the folder ours alone, or check that it is, with this many shards. Raises StateError."""
+    make_private(store_dir, "state folder", _NAME_ANOTHER)
     try:
-        store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         marker = store_dir / MARKER
         # Workers that nobody supervises may start on a new folder at the same moment.
         with (store_dir / "prepare.lock").open("a") as lock:
@@ -51,8 +53,7 @@ def prepare(store_dir: Path, shards: int) -> None:
         found = msgspec.json.decode(marker.read_bytes(), type=Marker)
     except OSError as error:
         raise StateError(
-            f"the state folder {store_dir} cannot be used: {error.strerror}",
-            hint="name a folder that you may write in store.dir",
+            f"the state folder {store_dir} cannot be used: {error.strerror}", hint=_NAME_ANOTHER
         ) from None
     except msgspec.MsgspecError as error:
         raise StateError(
@@ -70,6 +71,27 @@ def prepare(store_dir: Path, shards: int) -> None:
         )
 
 
+def make_private(folder: Path, what: str, hint: str) -> None:
+    """Make a folder that only we may enter, or close ours to others. Raises StateError for a link or another's."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # By a handle: whoever may write beside it could put a link in its place between two looks at its name.
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            owner = os.fstat(handle).st_uid
+            if owner == os.getuid():
+                os.fchmod(handle, 0o700)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        reason = "it is a symbolic link" if folder.is_symlink() else error.strerror
+        raise StateError(f"the {what} {folder} cannot be used: {reason}", hint=hint) from None
+    if owner != os.getuid():
+        raise StateError(
+            f"the {what} {folder} belongs to user {owner}, not to you ({os.getuid()})", hint=hint
+        )
+
+
 def hold(folder: Path, name: str = "folder") -> IO[str]:
     """Hold the folder's lock ``<name>.lock`` for as long as the returned file is open.
 
@@ -81,8 +103,7 @@ def hold(folder: Path, name: str = "folder") -> IO[str]:
         file = path.open("a+")
     except OSError as error:
         raise StateError(
-            f"the state folder {folder} cannot be used: {error.strerror}",
-            hint="name a folder that you may write in store.dir",
+            f"the state folder {folder} cannot be used: {error.strerror}", hint=_NAME_ANOTHER
         ) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Durations, sizes, rates: as written, and as shown."""
+"""Durations and sizes: as written, and as shown."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from deltawire.cli.view.units import format_age, format_bytes
 from deltawire.common.errors import ConfigError
-from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_rate
+from deltawire.common.meta.units import parse_bytes, parse_duration_s
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,6 @@ def test_a_size_is_read_as_bytes(text: str | int, size: int) -> None:
 def test_what_is_no_size_is_refused_with_its_field(bad: Any) -> None:
     with pytest.raises(ConfigError, match=r"^store\.max_bytes: .* is not a size"):
         parse_bytes(bad, "store.max_bytes")
-
-
-@pytest.mark.parametrize(
-    ("text", "rate"), [("200/s", 200), ("30/m", 0.5), ("7200 / h", 2), ("50", 50), (12.5, 12.5)]
-)
-def test_a_rate_is_read_per_second(text: str | float, rate: float) -> None:
-    assert parse_rate(text) == pytest.approx(rate)
-
-
-@pytest.mark.parametrize("bad", ["", "/s", "200/x", "200 per s", "-1/s", -1, False, None])
-def test_what_is_no_rate_is_refused(bad: Any) -> None:
-    with pytest.raises(ConfigError, match="is not a rate"):
-        parse_rate(bad)
 
 
 @pytest.mark.parametrize(
