@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 
 from deltawire.client.rest.client import RESTClient
-from deltawire.common.backoff import Backoff
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, StateError
+from deltawire.reflector.backoff import Backoff
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from deltawire.client.discovery.cluster_id import cluster_id
 from deltawire.client.rest.client import RESTClient
-from deltawire.common.backoff import Backoff
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError
+from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.cluster import Cluster, IdentityProbe
 
 # How long a cluster may leave us without an answer before the broker is told to take the last id it knows.

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from deltawire.common.backoff import Backoff
 from deltawire.common.errors import CapacityError, DeltawireError, StatusError, TransportError
 from deltawire.common.meta.versions import highest
 from deltawire.reflector.action import Action, Cancel, Deltas, List, Mark, Params, Watch
+from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.connection import Connection
 from deltawire.reflector.open_list import OpenList
 from deltawire.reflector.split import Batch, Page

@@ -13,7 +13,6 @@ from deltawire.client.config.loading import load as load_client_config
 from deltawire.client.discovery.discovery_client import DiscoveryClient
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.retry import NO_RETRIES
-from deltawire.common.backoff import Backoff
 from deltawire.common.beats import of_process
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import InformerPlan, Plan
@@ -27,6 +26,7 @@ from deltawire.common.version import __version__
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
+from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.cluster import ClusterChangedError
 from deltawire.reflector.clusters import Clusters
 from deltawire.reflector.driver import StreamDriver

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from deltawire.common.backoff import Backoff
 from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_GAVE_UP, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from deltawire.reflector.backoff import Backoff
 
 QUICK_FAILURES_MAX = 6
 QUICK_S = 5.0

@@ -1,8 +1,8 @@
 """A reflector's machine with a clock that the test moves by hand and no jitter, and events to feed it."""
 
-from deltawire.common.backoff import Backoff
 from deltawire.common.errors import StatusError, TransportError
 from deltawire.reflector.action import Watch
+from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.machine import Machine, ServerTraits
 from deltawire.reflector.split import Batch, Page
 

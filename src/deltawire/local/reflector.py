@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from deltawire.client.tools.objects import key as key_of_object
-from deltawire.common.backoff import Backoff
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError
 from deltawire.fifo.delta_fifo import DeltaFIFO
 from deltawire.fifo.deltas import Tombstone
 from deltawire.local.error_log import ErrorLog
 from deltawire.reflector.action import Action, Begin, Cancel, Deltas, End, List, Watch
+from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.listwatch import ListerWatcher
 from deltawire.reflector.machine import Machine, ServerTraits, State
 from deltawire.reflector.objects import Counters, Delta

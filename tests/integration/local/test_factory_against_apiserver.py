@@ -17,8 +17,8 @@ from deltawire import (
     SharedInformerFactory,
 )
 from deltawire.client.schema import GroupVersionResource
-from deltawire.common.backoff import Backoff
 from deltawire.common.errors import StatusError
+from deltawire.reflector.backoff import Backoff
 from tests.support.informer_rig import Recorder, name_of, stored, until
 
 CONFIG_MAPS = GroupVersionResource("", "v1", "configmaps")

@@ -2,7 +2,7 @@ import functools
 
 import pytest
 
-from deltawire.common.backoff import Backoff
+from deltawire.reflector.backoff import Backoff
 
 
 @pytest.fixture(autouse=True)

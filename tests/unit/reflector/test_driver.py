@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from deltawire.common.backoff import Backoff
 from deltawire.common.clock import FakeClock
 from deltawire.common.errors import ConfigError, StateError, StatusError, TransportError
 from deltawire.common.limits import BATCH_DELTAS_MAX
 from deltawire.reflector.action import Watch
+from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.cluster import LOG_EVERY_S, ClusterChangedError
 from deltawire.reflector.driver import StreamDriver, code_of
 from deltawire.reflector.machine import Machine, ServerTraits

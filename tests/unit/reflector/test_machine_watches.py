@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from deltawire.common.backoff import Backoff
 from deltawire.common.errors import StateError, StatusError, TransportError
 from deltawire.reflector.action import Begin, Cancel, Deltas, List, Mark, Watch
+from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.connection import IDLE_S
 from deltawire.reflector.machine import Machine, ServerTraits, State
 from deltawire.reflector.split import Batch

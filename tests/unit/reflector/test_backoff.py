@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from deltawire.common.backoff import Backoff
+from deltawire.reflector.backoff import Backoff
 
 
 def test_the_sequence_doubles_from_0_8_s_up_to_30_s() -> None:
