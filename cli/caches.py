@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deltawire.cli.stores import Cache, cached_resources, clusters_of, open_cache, shards_of
-from deltawire.cli.view.units import format_age
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError, DeltawireError, StateError
 from deltawire.common.meta.keys import display_key
@@ -22,6 +21,7 @@ class Found:
     cluster: str
     resource: ResourceType
     cache: Cache
+    informer: str
 
 
 def find_cache(plan: Plan, text: str, cluster: str | None = None) -> Found:
@@ -42,7 +42,7 @@ def find_cache(plan: Plan, text: str, cluster: str | None = None) -> Found:
             f"{text!r} is not cached in cluster {chosen!r}; cached: {known}",
             hint="add an informer, or a handler that watches it",
         )
-    return Found(chosen, _type(name), cache)
+    return Found(chosen, _type(name), cache, f"{chosen}/{name}")
 
 
 def default_namespace(plan: Plan, cluster: str) -> str:
@@ -70,25 +70,9 @@ def is_running(store_dir: Path) -> bool:
     return False
 
 
-def freshness_line(found: Found, store_dir: Path, wall_s: float) -> str:
-    """``cache of dev/pods: 212 objects, last change stored 3s ago, kept up to date``."""
-    shards = found.cache.freshness()
-    committed_s = max((shard.committed_at for shard in shards), default=0) / 1e6
-    age = f"{format_age(wall_s - committed_s)} ago" if committed_s else "never"
-    is_listed = all(stream.synced for shard in shards for stream in shard.streams.values())
-    is_current = all(stream.is_complete for shard in shards for stream in shard.streams.values())
-    if not is_running(store_dir):
-        state = "nothing runs, so it may be out of date"
-    elif not is_listed:
-        state = "still being filled for the first time"
-    elif not is_current:
-        state = "being listed again"
-    else:
-        state = "kept up to date"
-    return (
-        f"cache of {found.cluster}/{found.resource.name}: {found.cache.count()} objects, "
-        f"last stored {age}, {state}"
-    )
+def cache_line(found: Found, freshness: str) -> str:
+    """``cache of dev/pods: 212 objects, as of 14:02:11, fresh``; ``freshness``: `freshness.words`."""
+    return f"cache of {found.informer}: {found.cache.count()} objects, {freshness}"
 
 
 def key_words(resource: ResourceType, key: str) -> str:

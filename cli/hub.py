@@ -33,9 +33,9 @@ def run(config: Config, *, log_level: str) -> int:
         of_process().terms(plan.hang_after_s, plan.drain_deadline_s)
         # For commands, which find it where they would find that of `up`.
         runtime_folder.write(plan.runtime_dir / config_source.EFFECTIVE, dump(plan.config))
-        publish = None
+        serve = None
         if plan.config.metrics.listen != "off":
             from deltawire.cli.supervisor.metrics import MetricsServer
 
-            publish = stack.enter_context(MetricsServer(plan.config.metrics.listen, is_public=True)).publish
-        return Hub(plan, clock=SystemClock(), publish=publish).run(stop)
+            serve = stack.enter_context(MetricsServer(plan.config.metrics.listen, is_public=True)).serve
+        return Hub(plan, clock=SystemClock(), serve=serve).run(stop)

@@ -1,7 +1,7 @@
 """What ``get`` asks of a cache: by name, namespace, labels, fields, index; once, or as it changes."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -92,11 +92,23 @@ class Query:
         return cache.rows(f"{self._namespace}/" if self._namespace else "")
 
 
-def follow(cache: Cache, query: Query, shape: tuple[str, str], *, show_namespace: bool, clock: Clock) -> None:
-    """Print each change from now on, until interrupted: kubectl's -w prints a deleted object once more."""
+def follow(
+    cache: Cache,
+    query: Query,
+    shape: tuple[str, str],
+    *,
+    show_namespace: bool,
+    clock: Clock,
+    each_turn: Callable[[float], None],
+) -> None:
+    """Print each change from now on, until interrupted: kubectl's -w prints a deleted object once more.
+
+    ``each_turn`` is called with the monotonic instant before each look.
+    """
     feed = ChangeFeed(cache)
     try:
         while True:
+            each_turn(clock.now_s())
             for change in feed.poll():
                 row = change.new or change.old
                 if row is None:

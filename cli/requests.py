@@ -17,7 +17,9 @@ ANSWER_TIMEOUT_S = 10.0
 
 
 class NotRunning(DeltawireError):
-    """No supervisor answers for this state folder."""
+    """No supervisor answers for this state folder. ``is_free``: nobody holds the folder either."""
+
+    is_free = False
 
 
 class Supervision:
@@ -36,12 +38,17 @@ class Supervision:
             silent_s=ANSWER_TIMEOUT_S,
         )
         # Nobody holds the state folder: there is no use in waiting for an answer.
-        if not is_running(plan.store_dir) or not self._wait(Opened, CONNECT_TIMEOUT_S):
+        is_held = is_running(plan.store_dir)
+        if not is_held or not self._wait(Opened, CONNECT_TIMEOUT_S):
             self.close()
-            raise NotRunning(
-                f"no `deltawire up` runs on the state folder {plan.store_dir}",
-                hint="start it, or name the config with -c",
+            error = NotRunning(
+                f"no `deltawire up` runs on the state folder {plan.store_dir}"
+                if not is_held
+                else f"who runs on the state folder {plan.store_dir} does not answer",
+                hint="start it, or name the config with -c" if not is_held else "see its log",
             )
+            error.is_free = not is_held
+            raise error
 
     def ask(self, verb: str, arguments: dict[str, Any] | None = None) -> Any:
         """The answer's body. Raises DeltawireError with the supervisor's own words when it refuses."""

@@ -13,8 +13,8 @@ import msgspec
 from deltawire.cli import config_source, orphans, preflight, runtime_folder
 from deltawire.cli.supervisor.launch import API_SERVER, pipeline, server_command
 from deltawire.cli.supervisor.processes import Command, Processes
-from deltawire.cli.supervisor.status_types import Snapshot
-from deltawire.cli.supervisor.supervisor import Embedded, Outcome, Supervisor, View
+from deltawire.cli.supervisor.run_types import Embedded, Outcome, SnapshotSource, View
+from deltawire.cli.supervisor.supervisor import Supervisor
 from deltawire.cli.view import summary
 from deltawire.cli.view.lines import LineView
 from deltawire.common.clock import SystemClock
@@ -87,7 +87,7 @@ def run(session: Session) -> int:
             started_s=started_s,
             for_s=session.for_s,
             embedded=embedded,
-            publish=_metrics(plan, stack),
+            serve=_metrics(plan, stack),
         )
         outcome = supervisor.run()
     _finish(session, outcome)
@@ -140,13 +140,13 @@ def _embedded(plan: Plan, server: EmbeddedServer, view: View) -> tuple[Embedded,
     return Embedded(kubeconfig, stop_churn), server_command(config, plan.run, arguments)
 
 
-def _metrics(plan: Plan, stack: ExitStack) -> Callable[[Snapshot], None] | None:
+def _metrics(plan: Plan, stack: ExitStack) -> Callable[[SnapshotSource], None] | None:
     listen = plan.config.metrics.listen
     if listen == "off":
         return None
     from deltawire.cli.supervisor.metrics import MetricsServer
 
-    return stack.enter_context(MetricsServer(listen)).publish
+    return stack.enter_context(MetricsServer(listen)).serve
 
 
 def _finish(session: Session, outcome: Outcome) -> None:

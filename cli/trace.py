@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import msgspec
-
 from deltawire.cli.clients import new_client
-from deltawire.cli.requests import NotRunning, Supervision, from_workers
+from deltawire.cli.freshness import ask, words
+from deltawire.cli.requests import Supervision, from_workers
 from deltawire.cli.stores import open_cache
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.cli.view.units import format_age
@@ -35,9 +34,10 @@ def parse_target(plan: Plan, text: str, namespace: str = "default") -> tuple[str
 
 def trace(plan: Plan, informer: str, key: str, wall_s: float) -> list[str]:
     """A line for each stage, with the version it has and its age."""
-    lines = [f"{informer} {display_key(key)}, shard {shard_of(key, plan.shards)}"]
+    status = ask(plan)
+    lines = [f"{informer} {display_key(key)}, shard {shard_of(key, plan.shards)}, {words(status, informer)}"]
     lines.append(f"API server   {_served(plan, informer, key)}")
-    stages = _running(plan, informer, key)
+    stages = _running(plan, status, informer, key)
     lines += stages[:2]
     lines.append(f"cache        {_stored(plan, informer, key, wall_s)}")
     return lines + stages[2:]
@@ -78,22 +78,24 @@ def _stored(plan: Plan, informer: str, key: str, wall_s: float) -> str:
     )
 
 
-def _running(plan: Plan, informer: str, key: str) -> list[str]:
+def _running(plan: Plan, status: Snapshot | str, informer: str, key: str) -> list[str]:
     """The lines of the stages that only running processes know: stream, queue, then the groups."""
+    if isinstance(status, str):
+        return [f"reflector    {status}", f"queue        {status}", f"handlers     {status}"]
+    queue = status.informers.get(informer)
+    depth = "an unknown number of" if queue is None or queue.depth is None else queue.depth
+    lines = [
+        f"reflector    {_stream(status, informer, key)}",
+        f"queue        {depth} changes wait before the cache",
+    ]
     try:
         with Supervision(plan) as supervision:
-            snapshot = msgspec.convert(supervision.ask("status"), Snapshot)
             answers = from_workers(supervision.ask("key", {"informer": informer, "key": key}))
-    except NotRunning:
-        return ["reflector    not running", "queue        not running", "handlers     not running"]
     except DeltawireError as error:
-        return ["reflector    unknown", "queue        unknown", f"handlers     {error}"]
-    lines = [f"reflector    {_stream(snapshot, informer, key)}"]
-    queue = snapshot.informers.get(informer)
-    lines.append(f"queue        {queue.depth if queue else 0} changes wait before the cache")
+        return [*lines, f"handlers     unknown: {error}"]
     for answer in answers.values():
         lines += [f"handler      {group}: {_place(place)}" for group, place in sorted(answer.items())]
-    return lines
+    return lines if len(lines) > 2 else [*lines, "handlers     unknown: no worker that runs has its shard"]
 
 
 def _stream(snapshot: Snapshot, informer: str, key: str) -> str:

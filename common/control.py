@@ -23,6 +23,8 @@ from deltawire.common.wire.link import Arrived, Link
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 1.0
+# What cannot wait for that is reported so soon, once for all that changes meanwhile.
+HURRY_S = 0.05
 # An `ask` handler: (verb, arguments) → the answer's body. Raises DeltawireError to refuse.
 Answerer = Callable[[str, dict[str, Any]], Any]
 
@@ -49,6 +51,7 @@ class Control:
         self._answer = answer
         self._identity = identity
         self._heartbeat = heartbeat
+        self._every_s = min(STATUS_EVERY_S, plan.heartbeat_s)
         self._reported_at_s = float("-inf")
         self._link: Link | None = None
         if plan.config.runtime.control:
@@ -82,9 +85,13 @@ class Control:
                 drain = drain or event.kind == "drain"
                 if event.kind == "ask":
                     self._reply(event.body)
-        if self._link.is_open and self._clock.now_s() - self._reported_at_s >= STATUS_EVERY_S:
+        if self._link.is_open and self._clock.now_s() - self._reported_at_s >= self._every_s:
             self.report(status())
         return drain
+
+    def hurry(self) -> None:
+        """Report with the next turn: something changed that nobody should go on believing."""
+        self._reported_at_s = min(self._reported_at_s, self._clock.now_s() - self._every_s + HURRY_S)
 
     def report(self, status: dict[str, Any]) -> None:
         """Send the status now; a role does so once more at its very end."""
@@ -99,6 +106,7 @@ class Control:
             "pid": me.pid,
             "nonce": me.nonce,
             "turns": self._heartbeat.turns,
+            "at": int(self._clock.wall_s() * 1e6),
             "rss_mb": rss_mb,
             "cpu_s": cpu_s,
         }

@@ -14,8 +14,9 @@ from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
 from deltawire.fifo import messages
 from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
-from deltawire.fifo.engine import Batch, Begin, Engine, Freed, Pop
-from deltawire.fifo.limits import MARK_EVERY_S, SLICE_BYTES, STRIKES_MAX
+from deltawire.fifo.engine import Engine, Freed, Pop
+from deltawire.fifo.limits import MARK_EVERY_S, SLICE_BYTES, STRIKERS_MAX, STRIKES_MAX
+from deltawire.fifo.sends import send_batch, send_proofs
 from deltawire.fifo.sessions import Members
 from deltawire.fifo.shards import Informer, Shard
 
@@ -65,7 +66,7 @@ class Broker:
         self._said: dict[bytes, dict[str, str]] = {}
         self._strikes: dict[bytes, int] = {}
         self._turns: deque[Informer] = deque()
-        self._marks_wait = False
+        self._marks_wait = self._proofs_wait = False
         self._marks_at_s = float("-inf")
 
     # Peers come, go and speak.
@@ -105,7 +106,7 @@ class Broker:
             self.counters.malformed += 1
             # Bounded: entries of peers that have gone are dropped with the oldest.
             self._strikes[identity] = self._strikes.pop(identity, 0) + 1
-            if len(self._strikes) > _STRIKERS_MAX:
+            if len(self._strikes) > STRIKERS_MAX:
                 del self._strikes[next(iter(self._strikes))]
             return [*self._drop(side, identity), Reset(side, identity, str(error))]
 
@@ -129,7 +130,7 @@ class Broker:
                     batch = shard.queue.pop(BATCH_DELTAS_MAX, BATCH_BYTES_MAX)
                     if batch is not None:
                         size += batch.bytes if isinstance(batch, Pop) else 0
-                        actions.append(self._send_batch(informer, shard, batch))
+                        actions.append(send_batch(informer.name, shard, self.boot, batch))
                         # A begin or an end leaves the marks behind it where they are.
                         self._marks_wait = self._marks_wait or shard.queue.has_only_marks
             if informer.is_ready:
@@ -137,16 +138,21 @@ class Broker:
         return actions
 
     def tick(self, now_s: float) -> list[Action]:
-        """Marks of shards that have nothing else to send, at most each MARK_EVERY_S per shard."""
-        if not self._marks_wait or now_s < self._marks_at_s or self.is_draining:
+        """Marks of shards that have nothing else to send, and proofs, at most each MARK_EVERY_S."""
+        if now_s < self._marks_at_s or self.is_draining or not (self._marks_wait or self._proofs_wait):
             return []
-        self._marks_wait = False
         self._marks_at_s = now_s + MARK_EVERY_S
         actions: list[Action] = []
+        if self._proofs_wait:
+            actions += send_proofs(self.informers.values())
+            self._proofs_wait = any(s.proofs.are_there for i in self.informers.values() for s in i.shards)
+        if not self._marks_wait:
+            return actions
+        self._marks_wait = False
         for informer in self.informers.values():
             for shard in informer.shards:
                 if shard.is_open and (marks := shard.queue.pop_marks()):
-                    actions.append(self._send_batch(informer, shard, marks))
+                    actions.append(send_batch(informer.name, shard, self.boot, marks))
         return actions
 
     def wait_s(self, now_s: float) -> float | None:
@@ -155,7 +161,7 @@ class Broker:
             return None
         if self._turns:
             return 0.0
-        return max(0.0, self._marks_at_s - now_s) if self._marks_wait else None
+        return max(0.0, self._marks_at_s - now_s) if self._marks_wait or self._proofs_wait else None
 
     @property
     def leased(self) -> int:
@@ -186,6 +192,8 @@ class Broker:
     def _from_reflector(self, identity: bytes, message: messages.FromReflector) -> list[Action]:
         if isinstance(message, messages.Cluster):
             return self._cluster_said(identity, message)
+        if isinstance(message, messages.Proofs):
+            return self._proved(identity, message)
         informer = self._stream_of(message.informer, message.stream)
         if self.is_draining or informer.streams[message.stream].owner != identity:
             self.counters.late += 1
@@ -204,6 +212,15 @@ class Broker:
         self._marks_wait = True
         self._enqueue(informer)
         return self._steer(informer) if isinstance(message, messages.Begin | messages.End) else []
+
+    def _proved(self, identity: bytes, message: messages.Proofs) -> list[Action]:
+        """Each proof goes behind what was taken of its stream so far."""
+        informers = [self._stream_of(row.informer, row.stream) for row in message.rows]
+        for informer, row in zip(informers, message.rows, strict=True):
+            if not self.is_draining and informer.streams[row.stream].owner == identity:
+                informer.prove(row.stream, row.proof)
+                self._proofs_wait = True
+        return []
 
     def _cluster_said(self, identity: bytes, message: messages.Cluster) -> list[Action]:
         mine = [i for i in self.informers.values() if i.cluster == message.cluster]
@@ -378,19 +395,3 @@ class Broker:
     def _enqueue(self, informer: Informer) -> None:
         if informer not in self._turns and informer.is_ready:
             self._turns.append(informer)
-
-    def _send_batch(self, informer: Informer, shard: Shard, batch: Batch) -> Send:
-        head = (informer.name, shard.number, self.boot)
-        if isinstance(batch, Pop):
-            kind = "pop"
-            body: tuple[Any, ...] = (*head, batch.first, batch.last, batch.groups, list(batch.marks.items()))
-        elif isinstance(batch, Begin):
-            kind = "begin"
-            body = (*head, batch.number, batch.stream, batch.generation)
-        else:
-            kind = "end"
-            body = (*head, batch.number, batch.stream, batch.generation, batch.count, batch.version)
-        return Send(Side.WORKERS, shard.owner or b"", kind, body)
-
-
-_STRIKERS_MAX = 1000

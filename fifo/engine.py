@@ -88,6 +88,15 @@ class ShardQueue(Protocol):
         ...
 
     @property
+    def last(self) -> int:
+        """The number of the newest delta or barrier; 0 if there was none."""
+        ...
+
+    def has_popped(self, number: int) -> bool:
+        """True if nothing up to ``number`` waits to be popped."""
+        ...
+
+    @property
     def depth(self) -> int:
         """Deltas and barriers that wait to be popped."""
         ...

@@ -67,6 +67,13 @@ class InOrderQueue:
         self._marks: deque[tuple[int, dict[str, str]]] = deque()
 
     @property
+    def last(self) -> int:
+        return self._last
+
+    def has_popped(self, number: int) -> bool:
+        return not self._entries or _number(self._entries[0]) > number
+
+    @property
     def depth(self) -> int:
         return len(self._entries)
 

@@ -22,3 +22,5 @@ CREDIT_STEP_BYTES = STREAM_BYTES_MAX // 16
 
 # A peer that sent so many malformed messages is refused at its next hello, which makes it wait.
 STRIKES_MAX = 3
+# So many of them are remembered; the oldest is forgotten.
+STRIKERS_MAX = 1000

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from deltawire.common.errors import ProtocolError
+from deltawire.common.wire.messages.proofs import StreamProof
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # type, namespace, name, uid, version, object
@@ -50,6 +51,10 @@ class End(NamedTuple):
     version: str
 
 
+class Proofs(NamedTuple):
+    rows: list[StreamProof]
+
+
 class StreamState(NamedTuple):
     """A stream as a shard committed it. ``resume`` "" = must list; ``floor``: the highest version seen."""
 
@@ -80,7 +85,7 @@ class Ack(NamedTuple):
     number: Count
 
 
-FromReflector = Cluster | Begin | Deltas | Mark | End
+FromReflector = Cluster | Begin | Deltas | Mark | End | Proofs
 FromWorker = Shard | Failed | Ack
 
 _FROM_REFLECTOR: dict[str, type[FromReflector]] = {
@@ -89,6 +94,7 @@ _FROM_REFLECTOR: dict[str, type[FromReflector]] = {
     "deltas": Deltas,
     "mark": Mark,
     "end": End,
+    "proof": Proofs,
 }
 _FROM_WORKER: dict[str, type[FromWorker]] = {"shard": Shard, "failed": Failed, "ack": Ack}
 

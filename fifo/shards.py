@@ -6,9 +6,11 @@ from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import SHARD_BYTES_MAX, SHARD_DELTAS_MAX
 from deltawire.common.meta.keys import key_of, shard_of
 from deltawire.common.meta.versions import highest, is_at_or_below, lowest
+from deltawire.common.wire.messages.proofs import Proof
 from deltawire.fifo import messages
 from deltawire.fifo.engine import Begin, Engine, Freed, ShardQueue
 from deltawire.fifo.limits import BARRIERS_MAX
+from deltawire.fifo.proofs import ProofTrail
 from deltawire.fifo.streams import Stream
 
 
@@ -28,6 +30,7 @@ class Shard:
     is_foreign: bool = False  # the report is of another cluster's objects
     failed: str = ""
     holds: dict[str, bool] = field(default_factory=dict)
+    proofs: ProofTrail = field(default_factory=ProofTrail)
 
     @property
     def is_open(self) -> bool:
@@ -108,6 +111,12 @@ class Informer:
         for shard in self.shards:
             shard.queue.end(stream.name, message.generation, message.items, message.version)
         return True
+
+    def prove(self, name: str, proof: Proof) -> None:
+        """A proof that counts only where all that came before it was taken."""
+        if self.streams[name].is_followed:
+            for shard in self.shards:
+                shard.proofs.put(shard.queue, name, proof)
 
     # From workers.
 

@@ -38,5 +38,6 @@ def _informer(informer: Informer, wall_s: float) -> dict[str, Any]:
         **{name: sum(getattr(queue.counters, name) for queue in queues) for name in _COUNTERS},
         "blocked_streams": sorted(s.name for s in informer.streams.values() if s.is_blocked),
         "stopped_streams": {s.name: s.stopped_for for s in informer.streams.values() if s.stopped_for},
+        "shards_open": sum(shard.is_open for shard in informer.shards),
         "oldest_s": round(max(0.0, wall_s - min(oldest) / 1e6), 3) if oldest else 0.0,
     }

@@ -47,6 +47,11 @@ class Stream:
             self.held_bytes + self.owed_bytes >= STREAM_BYTES_MAX
         )
 
+    @property
+    def is_followed(self) -> bool:
+        """True if what its reflector sends is taken, and no list is open."""
+        return self.state == "started" and not self.awaits_list and not self.listing
+
     def taken_by(self, owner: bytes | None) -> None:
         """A new session owns the stream, or nobody does. What was held stays held; a cut list is void."""
         self.owner = owner

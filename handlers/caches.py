@@ -14,8 +14,10 @@ from typing import TypeVar
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import ALL_NAMESPACES, Plan
 from deltawire.common.errors import DeltawireError, StateError, TransportError
+from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.store.folder import MARKER, find_shards, last_cluster_id
 from deltawire.common.store.reader import ReaderUnavailable, ShardReader
+from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.lister import Lister, ShardSource, StoredRow
 from deltawire.handlers.queries import Queries, RemoteShard
 from deltawire.handlers.worker_link import Folder
@@ -37,6 +39,9 @@ class Caches:
 
     def __init__(self, plan: Plan, watched: Iterable[str], queries: Queries, *, clock: Clock) -> None:
         """``watched``: informers of this group that the plan may not know, as a lone role's config."""
+        self.freshness = FreshnessBook(
+            plan.shard_owners, silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s, clock=clock
+        )
         self._plan = plan
         self._informers = {*watched, *plan.informers}
         self._complete: set[str] = set()
@@ -78,7 +83,7 @@ class Caches:
                 raise TransportError(f"the cache of {informer} is not complete yet", reason="timeout")
             else:
                 self._clock.sleep(LOOK_EVERY_S)
-        return Lister(_InformerShards(self, informer))
+        return Lister(_InformerShards(self, informer), freshness=lambda: self.freshness.of(informer))
 
     def source(self, informer: str, shard: int) -> ShardSource:
         """How to read a shard now."""

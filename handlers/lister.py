@@ -6,7 +6,7 @@ stays open between two calls, so a handler cannot hold up a worker by keeping wh
 Not here: where shards are (``caches``), writing (the informer's workers only).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ import msgspec
 from deltawire.client.rest.decode import decoder_of
 from deltawire.common.meta.keys import display_key, key_of, shard_of, split_key
 from deltawire.common.meta.selectors import parse_label_selector
+from deltawire.handlers.freshness import Freshness
 
 PAGE_OBJECTS = 256
 
@@ -104,8 +105,13 @@ Keys = list[str]
 class Lister:
     """The cache of one informer. Safe to use from several threads."""
 
-    def __init__(self, sources: ShardSources) -> None:
+    def __init__(self, sources: ShardSources, *, freshness: Callable[[], Freshness]) -> None:
         self._sources = sources
+        self._freshness = freshness
+
+    def freshness(self) -> Freshness:
+        """How old what the cache shows may be; not known while a worker is not heard."""
+        return self._freshness()
 
     def get(self, namespace: str, name: str) -> CachedObject | None:
         """The object as it is stored now, or None. Cluster-scoped objects have the namespace ""."""

@@ -88,6 +88,7 @@ class HandlerRole:
             control,
             heartbeat,
             opened=caches.opened,
+            freshness=caches.freshness,
             clock=clock,
             drain_deadline_s=plan.drain_deadline_s,
         )

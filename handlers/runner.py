@@ -18,10 +18,11 @@ from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.handlers.dispatch import Ack, Dispatch
 from deltawire.handlers.executor import Executor
+from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.queries import Queries
 from deltawire.handlers.settings import Settings
 from deltawire.handlers.statistics import Statistics
-from deltawire.handlers.worker_link import Answer, Dropped, Folder, Received, Synced, WorkerLink
+from deltawire.handlers.worker_link import Answer, Dropped, Folder, Proven, Received, Synced, WorkerLink
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Runner:
         heartbeat: Heartbeat,
         *,
         opened: Callable[[Folder], None],
+        freshness: FreshnessBook,
         clock: Clock,
         drain_deadline_s: float,
     ) -> None:
@@ -69,6 +71,7 @@ class Runner:
         self._control = control
         self._heartbeat = heartbeat
         self._opened = opened
+        self._freshness = freshness
         self._clock = clock
         self._drain_deadline_s = drain_deadline_s
         self._statistics = Statistics()
@@ -135,6 +138,9 @@ class Runner:
                 elif isinstance(news, Dropped):
                     self._statistics.dropped += self._dispatch.drop(link.number)
                     self._queries.lost(link.number)
+                    self._freshness.lost(link.number)
+                elif isinstance(news, Proven):
+                    self._freshness.said(link.number, news.rows)
                 elif isinstance(news, Folder):
                     self._opened(news)
                 elif isinstance(news, Synced):

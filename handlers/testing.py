@@ -29,6 +29,7 @@ from deltawire.handlers.api import Handler
 from deltawire.handlers.calls import Program
 from deltawire.handlers.dispatch import Ack, Dispatch
 from deltawire.handlers.events import Delivery
+from deltawire.handlers.freshness import Freshness
 from deltawire.handlers.lister import Lister, ShardSource
 
 
@@ -116,7 +117,8 @@ class Harness:
             raise StateError(f"the harness has one cluster, {self._cluster!r}, and no {cluster!r}")
         known = resources.find(resource)
         name = known.name if known else resource
-        return Lister(_OneShard(self._stored.setdefault(name, {}), self._handler.indexes.get(name, {})))
+        shard = _OneShard(self._stored.setdefault(name, {}), self._handler.indexes.get(name, {}))
+        return Lister(shard, freshness=lambda: Freshness(True, self._clock.wall_s(), 0.0))
 
     def client(self, cluster: str) -> Any:
         if self._client is None:

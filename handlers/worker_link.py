@@ -11,8 +11,10 @@ import msgspec
 import zmq
 
 from deltawire.common.clock import Clock
+from deltawire.common.errors import ProtocolError
 from deltawire.common.wire.identity import Identity
 from deltawire.common.wire.link import Arrived, Link, Lost, Opened, Refused
+from deltawire.common.wire.messages.proofs import InformerProof, parse
 from deltawire.handlers.dispatch import Ack
 from deltawire.handlers.events import Delivery
 from deltawire.handlers.settings import Settings
@@ -73,7 +75,13 @@ class Answer(NamedTuple):
     problem: str
 
 
-LinkNews = Received | Dropped | Folder | Synced | Answer
+class Proven(NamedTuple):
+    """How fresh the worker's part of each informer is; one that is not named is not known."""
+
+    rows: list[InformerProof]
+
+
+LinkNews = Received | Dropped | Folder | Synced | Answer | Proven
 
 
 class WorkerLink:
@@ -122,7 +130,7 @@ class WorkerLink:
             if isinstance(event, Arrived):
                 try:
                     self._take(event.kind, event.body, news)
-                except (msgspec.ValidationError, TypeError, ValueError) as error:
+                except (ProtocolError, msgspec.ValidationError, TypeError, ValueError) as error:
                     self.problems += 1
                     log.warning(
                         "a malformed %r from worker %d was ignored: %s", event.kind, self.number, error
@@ -182,6 +190,8 @@ class WorkerLink:
             news.append(msgspec.convert(body, Folder))
         elif kind == "synced":
             news.append(msgspec.convert(body, Synced))
+        elif kind == "proof":
+            news.append(Proven(parse(kind, body, InformerProof)))
         elif kind == "rows":
             number, rows, after = body
             news.append(msgspec.convert([number, rows, after, ""], Answer))

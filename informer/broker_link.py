@@ -10,6 +10,7 @@ from typing import Any
 
 from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
+from deltawire.common.wire.messages.proofs import Proof, ShardProof, parse
 from deltawire.informer.shard import Shard, Work
 from deltawire.informer.shared_informer import SharedInformer
 
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 # Batches of one shard that are committed together: fewer commits when the worker lags.
 BATCHES_PER_COMMIT = 4
+# Proofs wait among the batches of their shard: ("proof", [{stream: proof}]).
+PROOF = "proof"
 _BODY_LENGTHS = {"pop": 7, "begin": 6, "end": 8}
 
 
@@ -57,8 +60,8 @@ class BrokerLink:
             self._keep(event.kind, event.body)
         return []
 
-    def next_work(self) -> list[tuple[SharedInformer, Shard, list[Work]]]:
-        """What each shard is to commit now: some batches of each, so that shards take turns."""
+    def next_work(self) -> list[tuple[SharedInformer, Shard, list[Work], dict[str, Proof]]]:
+        """What each shard is to commit now: some batches of each, in turns; and what is proven then."""
         found = []
         for (name, number), queue in list(self._work.items()):
             informer = self._informers[name]
@@ -66,10 +69,17 @@ class BrokerLink:
             if shard is None or informer.error:
                 del self._work[name, number]
                 continue
-            work = [queue.popleft() for _ in range(min(BATCHES_PER_COMMIT, len(queue)))]
+            work: list[Work] = []
+            proofs: dict[str, Proof] = {}
+            while queue and (len(work) < BATCHES_PER_COMMIT or queue[0][0] == PROOF):
+                kind, body = queue.popleft()
+                if kind == PROOF:
+                    proofs |= body[0]
+                else:
+                    work.append((kind, body))
             if not queue:
                 del self._work[name, number]
-            found.append((informer, shard, work))
+            found.append((informer, shard, work, proofs))
         return found
 
     @property
@@ -129,7 +139,25 @@ class BrokerLink:
             for number in informer.numbers:
                 self.link.send("failed", informer.name, number, reason[:1000])
 
+    def _keep_proofs(self, body: list[Any]) -> None:
+        """Behind the batches of their shards that wait."""
+        for row in parse(PROOF, body, ShardProof):
+            informer = self._informers.get(row.informer)
+            if informer is None or not set(row.shards) <= set(informer.numbers):
+                raise ProtocolError(
+                    f"the broker sent a proof of {row.informer[:80]!r} for shards that are not ours"
+                )
+            for number in row.shards:
+                queue = self._work.setdefault((row.informer, number), deque())
+                if queue and queue[-1][0] == PROOF:
+                    queue[-1][1][0][row.stream] = row.proof
+                else:
+                    queue.append((PROOF, [{row.stream: row.proof}]))
+
     def _keep(self, kind: str, body: list[Any]) -> None:
+        if kind == PROOF:
+            self._keep_proofs(body)
+            return
         if _BODY_LENGTHS.get(kind) != len(body):
             raise ProtocolError(f"the broker sent a {kind[:40]!r} of {len(body)} parts")
         name, number = body[0], body[1]

@@ -9,6 +9,7 @@ from msgspec import Meta
 from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
 from deltawire.common.wire.listener import Arrived, Ending, Gone, Hello, Listener, ListenerEvent
+from deltawire.common.wire.messages.proofs import InformerProof, plain
 from deltawire.common.wire.session import Peer
 from deltawire.informer.events import Event
 from deltawire.informer.group_state import EVERY, LATEST, KnownReplica
@@ -107,6 +108,14 @@ class HandlersLink:
                 self._send_events(identity, shard, events)
         self._tell_synced(shard)
         return count
+
+    def prove(self, rows: list[InformerProof]) -> None:
+        """Tell each replica how fresh this worker's part of each informer is."""
+        if self.listener is None or not self._here:
+            return
+        body = plain(rows)
+        for identity in self._here:
+            self.listener.send(identity, "proof", body)
 
     def _hello(self, peer: Peer) -> None:
         assert self.listener is not None  # noqa: S101  # attached before the first event

@@ -24,6 +24,7 @@ from deltawire.common.wire.listener import Listener
 from deltawire.informer import generation
 from deltawire.informer.asks import Asks
 from deltawire.informer.broker_link import BrokerLink
+from deltawire.informer.claims import Claims
 from deltawire.informer.group_state import KnownReplica
 from deltawire.informer.handlers_link import HandlersLink
 from deltawire.informer.indexer import OwnerLost
@@ -80,6 +81,7 @@ class Worker:
             for informer, owned in numbers.items()
         }
         self._broker = BrokerLink(self.informers)
+        self._claims = Claims(self.informers)
         self._handlers = HandlersLink(self.informers)
         plan.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -110,7 +112,7 @@ class Worker:
         self._control = Control(
             self._context, plan, identity, self._heartbeat, clock=self._clock, answer=asks.answer
         )
-        self._ticked_at_s = self._housekept_at_s = float("-inf")
+        self._ticked_at_s = self._housekept_at_s = self._proved_at_s = float("-inf")
         self._is_draining = False
 
     def run(self, stop: threading.Event) -> int:
@@ -136,7 +138,7 @@ class Worker:
 
     def status(self) -> dict[str, Any]:
         return {
-            **status_of(self.informers),
+            **status_of(self.informers, self._claims),
             "broker": {
                 "open": self._link.is_open,
                 "lost": self._broker.lost,
@@ -161,21 +163,28 @@ class Worker:
             self._handlers.take(news)
         self._store()
         self._deliver()
+        if now_s - self._proved_at_s >= self._plan.heartbeat_s:
+            self._proved_at_s = now_s
+            self._handlers.prove(self._claims.rows())
         if now_s - self._housekept_at_s >= HOUSEKEEPING_S:
             self._housekept_at_s = now_s
             self._keep_house()
 
     def _store(self) -> None:
-        for informer, shard, work in self._broker.next_work():
+        for informer, shard, work, proofs in self._broker.next_work():
             self._beats.progress(informer.name)
             try:
-                shard.apply(work)
+                if work:
+                    shard.apply(work)
             except OwnerLost:
                 raise
             except DeltawireError as error:
                 self._fail(informer, error)
                 continue
-            self._broker.acknowledge(shard, work)
+            if work:
+                self._broker.acknowledge(shard, work)
+            if proofs:
+                self._claims.take(shard, proofs)
 
     def _deliver(self) -> None:
         turn = self._heartbeat.turns
@@ -201,6 +210,7 @@ class Worker:
         """An error that stops one informer leaves the others running."""
         informer.fail(error)
         self._broker.fail(informer)
+        self._control.hurry()
 
     def _keep_house(self) -> None:
         for informer in self.informers.values():

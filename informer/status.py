@@ -6,6 +6,7 @@ import msgspec
 
 from deltawire.common.errors import DeltawireError
 from deltawire.informer import synctrack
+from deltawire.informer.claims import Claims
 from deltawire.informer.group import Group
 from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
@@ -13,17 +14,21 @@ from deltawire.informer.shared_informer import SharedInformer
 _COUNTED = ("delivered", "acknowledged", "failed", "late", "coalesced", "gaps")
 
 
-def status_of(informers: dict[str, SharedInformer]) -> dict[str, Any]:
+def status_of(informers: dict[str, SharedInformer], claims: Claims) -> dict[str, Any]:
     """``informers`` and ``groups`` of a worker's status."""
     return {
-        "informers": {name: _informer(informer) for name, informer in informers.items()},
-        "groups": _groups(informers),
+        "informers": {name: _informer(informer, claims) for name, informer in informers.items()},
+        "groups": _groups(informers, claims),
     }
 
 
-def _informer(informer: SharedInformer) -> dict[str, Any]:
+def _informer(informer: SharedInformer, claims: Claims) -> dict[str, Any]:
     shards = list(informer.shards.values())
+    proof = claims.of(informer)
     return {
+        "as_of": proof.as_of_us if proof else 0,
+        "proof_at": proof.proof_us if proof else 0,
+        "stale_at": proof.stale_us if proof else 0,
         "shards": {str(shard.number): _shard(informer, shard) for shard in shards},
         "cluster_id": informer.cluster_id,
         "applied": sum(shard.counters.applied for shard in shards),
@@ -61,12 +66,13 @@ def _sizes(shard: Shard) -> dict[str, int]:
         return {"objects": 0, "bytes": 0}
 
 
-def _groups(informers: dict[str, SharedInformer]) -> dict[str, Any]:
+def _groups(informers: dict[str, SharedInformer], claims: Claims) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     for name, informer in informers.items():
         shards = list(informer.shards.values())
         for group in sorted({group for shard in shards for group in shard.groups}):
-            found.setdefault(group, {})[name] = _group(shards, group)
+            as_of = claims.handled_us(informer, group)
+            found.setdefault(group, {})[name] = _group(shards, group) | {"as_of": as_of}
     return found
 
 

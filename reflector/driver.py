@@ -9,10 +9,12 @@ from typing import Any
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, StatusError, TransportError
-from deltawire.reflector.action import Action, Cancel, List, Watch
+from deltawire.common.wire.messages.proofs import Proof
+from deltawire.reflector.action import Action, Cancel, End, List, Watch
 from deltawire.reflector.cluster import LOG_EVERY_S, ClusterChangedError
 from deltawire.reflector.machine import Machine, State
 from deltawire.reflector.objects import Counters
+from deltawire.reflector.proof import StreamProver
 from deltawire.reflector.publish import Outbox
 from deltawire.reflector.reader import Closed, Failed, News, Opened, Read, Reader
 from deltawire.reflector.split import Batch
@@ -51,6 +53,7 @@ class StreamDriver:
         self._send = send
         self._before_publishing = before_publishing
         self._progress_at_us = 0
+        self._prover = StreamProver()
         self._logged: tuple[str, float] = ("", 0.0)
 
     @property
@@ -70,6 +73,7 @@ class StreamDriver:
 
     def stop(self, error: DeltawireError | None) -> None:
         """With ``error`` until the next start; without, the session is lost: everything held is dropped."""
+        self._prover.lost()
         self._do(self.machine.stop(error))
         self.outbox.clear()
         self._log_error()
@@ -90,8 +94,24 @@ class StreamDriver:
                 break
             self._on(news, now_s)
         self._flush()
+        self._prover.turn(now_s, self._wall_us(), self._reader.reading())
         self._log_error()
         return is_more_ready and self.outbox.has_room
+
+    @property
+    def is_watching(self) -> bool:
+        """True while the API server has accepted the watch, or is just asked to do so again."""
+        return self.machine.state is State.WATCHING and self._prover.is_watching(self._clock.now_s())
+
+    def proof(self) -> Proof | None:
+        """What holds of the stream once all that was sent so far is stored; None where nothing can be said."""
+        if not self.is_watching:
+            return None
+        held = [at for at in (self.outbox.oldest_us, self._reader.oldest_us()) if at is not None]
+        held_us = min(held, default=None)
+        if held_us == 0:
+            return None
+        return self._prover.proof(self.machine.version, self.machine.bookmark_interval_s, held_us)
 
     def close(self) -> None:
         self._reader.close()
@@ -108,6 +128,7 @@ class StreamDriver:
             retry_in_s = round(max(0.0, machine.retry_at_s - self._clock.now_s()), 1)
         return {
             "state": machine.state.value,
+            "watching": self.is_watching,
             "version": machine.version,
             "error": str(error) if error else counters.refusal,
             "error_code": code_of(error) if error else "",
@@ -136,26 +157,40 @@ class StreamDriver:
             at_us = self._progress_at_us = news.at_us
             part = news.part
             actions = machine.batch(now_s, part) if isinstance(part, Batch) else machine.page(now_s, part)
+            self._prover.read(machine.version)
         elif isinstance(news, Opened):
-            self._progress_at_us = int(self._clock.wall_s() * 1_000_000)
+            self._progress_at_us = self._wall_us()
+            self._prover.opened(now_s, self._progress_at_us)
             actions = machine.opened()
         elif isinstance(news, Closed):
+            self._prover.ended(now_s)
             actions = machine.closed(now_s)
         elif isinstance(news, Failed) and isinstance(news.error, ClusterChangedError):
+            self._prover.lost()
             self.outbox.clear()
             actions = machine.stop(news.error)
         else:
             actions = machine.failed(now_s, news.error)
+            if any(isinstance(action, Watch) and not action.is_list for action in actions):
+                self._prover.ended(now_s)  # cut after it worked, and opened again at once
+            else:
+                self._prover.lost()
         self._do(actions, at_us)
 
     def _do(self, actions: list[Action], at_us: int = 0) -> None:
         for action in actions:
             if isinstance(action, List | Watch):
+                self._prover.asked(self._clock.now_s(), is_list=isinstance(action, List) or action.is_list)
                 self._reader.submit(action)
             elif isinstance(action, Cancel):
                 self._reader.cancel()
             else:
+                if isinstance(action, End):
+                    self._prover.listed(action.version)
                 self.outbox.put(action, at_us)
+
+    def _wall_us(self) -> int:
+        return int(self._clock.wall_s() * 1_000_000)
 
     def _flush(self) -> None:
         first = True

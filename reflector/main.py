@@ -26,6 +26,7 @@ from deltawire.common.version import __version__
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
+from deltawire.common.wire.messages.proofs import StreamProof, plain
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.cluster import ClusterChangedError
 from deltawire.reflector.clusters import Clusters
@@ -93,6 +94,9 @@ class Reflector:
             self._streams[informer, stream] = self._stream(plan.informers[informer], stream, shared)
         self._ready: set[StreamName] = set()
         self._ticked_at_s = 0.0
+        self._watching: set[StreamName] = set()
+        self._owed: dict[StreamName, int] = {}
+        self._proved_at_s = float("-inf")
 
     def run(self, stop: threading.Event) -> int:
         """Mirror until ``stop`` is set. What was not published is read again by whoever resumes."""
@@ -149,6 +153,34 @@ class Reflector:
             if driver.turn():
                 self._ready.add(name)
             self._stop_cluster_if_changed(driver)
+        if is_tick:
+            self._prove(now_s)
+
+    def _prove(self, now_s: float) -> None:
+        """Each beat, and soon after streams begin to watch: how far each is, behind all that was sent of it."""
+        watching = {name for name, driver in self._streams.items() if driver.is_watching}
+        if watching != self._watching:
+            # Who watches no more is told at once; who begins to is when it can prove something new.
+            wall_us = int(self._clock.wall_s() * 1_000_000)
+            self._owed = {
+                n: self._owed.get(n, wall_us) for n in watching if n in self._owed or n not in self._watching
+            }
+            self._watching = watching
+            self._control.hurry()
+        is_due = now_s - self._proved_at_s >= self._plan.heartbeat_s
+        if not self._link.is_open or not (is_due or self._owed):
+            return
+        rows = []
+        for name in watching if is_due else list(self._owed):
+            proof = self._streams[name].proof()
+            if proof is not None and (is_due or proof.as_of_us > self._owed[name]):
+                rows.append(StreamProof(*name, proof))
+                if proof.as_of_us > self._owed.get(name, 0):
+                    self._owed.pop(name, None)
+        if rows:
+            self._link.send("proof", plain(rows))
+        if is_due:
+            self._proved_at_s = now_s
 
     def _on(self, event: LinkEvent) -> None:
         if isinstance(event, Opened):

@@ -72,6 +72,13 @@ class Outbox:
         """True if more may be put in: less than one message's worth waits."""
         return self.waiting_deltas < BATCH_DELTAS_MAX and self.waiting_bytes < BATCH_BYTES_MAX
 
+    @property
+    def oldest_us(self) -> int | None:
+        """When the oldest waiting part was read, as far as parts say so; 0 where none does, None if none waits."""
+        if not self._waiting:
+            return None
+        return next((w.at_us for w in self._waiting if isinstance(w, _Waiting)), 0)
+
     def put(self, publication: Publication, at_us: int) -> None:
         """``at_us``: when it was read from the API server, µs since the epoch."""
         if isinstance(publication, Deltas):

@@ -12,6 +12,7 @@ from deltawire.common.limits import MIB
 from deltawire.reflector.action import List, Request, Watch
 from deltawire.reflector.listwatch import ByteStream, ListerWatcher
 from deltawire.reflector.objects import Counters, ObjectReader, Trim
+from deltawire.reflector.proof import Reading
 from deltawire.reflector.split import Batch, Page, WatchSplitter, split_list
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 # Objects that were read and not taken yet. At the bound the thread stops reading, so that TCP slows the
 # server down; what is held beside it is one chunk of a watch or one page of a list.
 INBOX_BYTES_MAX = 1 * MIB
+# A read that had to wait so long found nothing before: all that the server had sent until then was read.
+WAITED_S = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Reader:
         self._inbox_bytes = 0
         self._stream: ByteStream | None = None
         self._reading_since_s: float | None = None
+        self._drained_us = self._heard_us = 0
+        self._is_whole = True  # what was read ends with an event's end
         self._thread = threading.Thread(target=self._run, name=f"reader {name}", daemon=True)
         self._thread.start()
 
@@ -88,6 +93,17 @@ class Reader:
     @property
     def inbox_bytes(self) -> int:
         return self._inbox_bytes
+
+    def reading(self) -> Reading:
+        """How far the open watch is known to be read."""
+        since_s = self._reading_since_s
+        has_waited = since_s is not None and self._clock.now_s() - since_s >= WAITED_S
+        return Reading(self._drained_us, has_waited and self._is_whole, self._heard_us)
+
+    def oldest_us(self) -> int | None:
+        """When the oldest part was read that was not taken yet; None where all was taken."""
+        with self._changed:
+            return next((news.at_us for news, _ in self._inbox if isinstance(news, Read)), None)
 
     def submit(self, request: Request) -> None:
         with self._changed:
@@ -174,12 +190,13 @@ class Reader:
                 self._stream = stream
             self._put(number, Opened())
             while True:
-                self._reading_since_s = self._clock.now_s()
+                self._reading_since_s = since_s = self._clock.now_s()
                 try:
                     chunk = stream.read()
                 finally:
                     self._reading_since_s = None
                 at_us = self._now_us()
+                self._note_chunk(chunk, since_s, at_us)
                 batches = splitter.feed(chunk) if chunk else splitter.finish()
                 for batch in batches:
                     size = sum(len(delta[5]) for delta in batch.deltas)
@@ -193,6 +210,13 @@ class Reader:
                 if self._stream is stream:
                     self._stream = None
             stream.close()
+
+    def _note_chunk(self, chunk: bytes, since_s: float, at_us: int) -> None:
+        if self._is_whole and self._clock.now_s() - since_s >= WAITED_S:
+            self._drained_us = at_us
+        if chunk:
+            self._heard_us = at_us
+            self._is_whole = chunk[-1:] in (b"\n", b"}")
 
     def _object_reader(self) -> ObjectReader:
         resource = self._source.resource()

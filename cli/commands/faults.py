@@ -13,7 +13,9 @@ app = typer.Typer(help="Make the embedded API server fail on purpose.", no_args_
 KubeconfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--kubeconfig", metavar="FILE", help="The server's kubeconfig. Default: the first cluster of the config."
+        "--kubeconfig",
+        metavar="FILE",
+        help="The server's kubeconfig. Default: the first cluster of the config.",
     ),
 ]
 _PATH = "/_deltawire/faults"
@@ -35,12 +37,16 @@ def set_(
     ],
     value: Annotated[
         float | None,
-        typer.Argument(metavar="VALUE", help="Seconds, HTTP code, events or bytes a second, as the kind has it."),
+        typer.Argument(
+            metavar="VALUE", help="Seconds, HTTP code, events or bytes a second, as the kind has it."
+        ),
     ] = None,
     resource: Annotated[
         str, typer.Option(metavar="NAME", help="Only requests for this resource: pods, deployments.apps.")
     ] = "",
-    verb: Annotated[str, typer.Option(metavar="VERB", help="Only this verb: get, list, watch, create, …")] = "",
+    verb: Annotated[
+        str, typer.Option(metavar="VERB", help="Only this verb: get, list, watch, create, …")
+    ] = "",
     count: Annotated[
         int | None, typer.Option(metavar="N", help="Only the next N requests; default: until it is cleared.")
     ] = None,
@@ -72,7 +78,9 @@ def list_(
     for fault in _ask("GET", {}, kubeconfig, config, store)["faults"]:
         left = "-" if fault["left"] is None else str(fault["left"])
         narrowed = [fault[name] or "*" for name in ("resource", "verb", "path", "user")]
-        rows.append([str(fault["id"]), fault["kind"], f"{fault['value']:g}", *narrowed, str(fault["met"]), left])
+        rows.append(
+            [str(fault["id"]), fault["kind"], f"{fault['value']:g}", *narrowed, str(fault["met"]), left]
+        )
     if len(rows) == 1:
         sys.stderr.write("No faults.\n")
     else:

@@ -46,8 +46,9 @@ def get(
 
     The first line, on stderr, says how fresh the cache is.
     """
-    from deltawire.cli.caches import default_namespace, find_cache, freshness_line
+    from deltawire.cli.caches import cache_line, default_namespace, find_cache
     from deltawire.cli.config_source import plan_of
+    from deltawire.cli.freshness import FreshnessWatch, ask, words
     from deltawire.cli.output import formats
     from deltawire.cli.query import Query, follow
     from deltawire.common.clock import SystemClock
@@ -68,7 +69,8 @@ def get(
             fields=field_selector,
             index=index,
         )
-        sys.stderr.write(freshness_line(found, plan.store_dir, clock.wall_s()) + "\n")
+        said = words(ask(plan), found.informer)
+        sys.stderr.write(cache_line(found, said) + "\n")
         sys.stderr.flush()
         objects, missing = query.run(found.cache, names_only=shape[0] == "name")
         first = next(objects, None)
@@ -89,5 +91,19 @@ def get(
         for name in missing:
             sys.stderr.write(f'Error from the cache (NotFound): {resource.name} "{name}" not found\n')
         if watch and not missing:
-            follow(found.cache, query, shape, show_namespace=all_namespaces, clock=clock)
+            watch_freshness = FreshnessWatch(plan, found.informer, said, say)
+            follow(
+                found.cache,
+                query,
+                shape,
+                show_namespace=all_namespaces,
+                clock=clock,
+                each_turn=watch_freshness.turn,
+            )
     return 1 if missing else 0
+
+
+def say(line: str) -> None:
+    """A line beside what is printed."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

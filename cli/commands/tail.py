@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deltawire.cli.commands import options
-from deltawire.cli.commands.get import ClusterOption
+from deltawire.cli.commands.get import ClusterOption, say
 
 
 def tail(
@@ -25,9 +25,10 @@ def tail(
     """
     import msgspec
 
-    from deltawire.cli.caches import find_cache, freshness_line
+    from deltawire.cli.caches import cache_line, find_cache
     from deltawire.cli.changes import POLL_S, ChangeFeed, field_diffs
     from deltawire.cli.config_source import plan_of
+    from deltawire.cli.freshness import FreshnessWatch, ask, words
     from deltawire.common.clock import SystemClock
     from deltawire.common.meta.keys import display_key
 
@@ -37,11 +38,13 @@ def tail(
     plan = plan_of(config, store)
     found = find_cache(plan, type_, cluster)
     with found.cache:
-        sys.stderr.write(freshness_line(found, plan.store_dir, clock.wall_s()) + "\n")
-        sys.stderr.flush()
+        said = words(ask(plan), found.informer)
+        say(cache_line(found, said))
+        watch_freshness = FreshnessWatch(plan, found.informer, said, say)
         feed = ChangeFeed(found.cache)
         try:
             while deadline_s is None or clock.now_s() < deadline_s:
+                watch_freshness.turn(clock.now_s())
                 for change in feed.poll():
                     row = change.new or change.old
                     if row is None or (namespace and not row.key.startswith(f"{namespace}/")):

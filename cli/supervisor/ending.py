@@ -52,7 +52,10 @@ class Ending:
         is_late = now_s >= self._deadline_s
         # The cache is complete since then; a report that is older does not know of the last changes.
         since_s = self._settling.ended_at_s or now_s
-        if not is_late and not (model.have_all_reported_since(since_s) and model.are_queues_empty()):
+        is_done = (
+            model.have_all_reported_since(since_s) and model.are_queues_empty() and not model.not_synced()
+        )
+        if not is_done and not is_late:
             return False
         self._judge(model, self._settling)
         return True
@@ -73,6 +76,8 @@ class Ending:
             more = f"; and {len(differences) - NAMED_MAX} more" if len(differences) > NAMED_MAX else ""
             self.failures.append(f"{len(differences)} keys differ: {named}{more}")
         for name, pending, dead in model.unfinished():
+            if pending is None or dead is None:
+                self.failures.append(f"{name}: it is not known what is pending")
             if pending:
                 self.failures.append(f"{name}: {pending} events are still pending")
             if dead:

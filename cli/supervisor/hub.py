@@ -14,6 +14,8 @@ import zmq
 from deltawire.cli.supervisor.control import FOR_WORKERS, ControlSocket, ToWorkers
 from deltawire.cli.supervisor.durability import is_durable, read_mounts
 from deltawire.cli.supervisor.reporters import Reporters
+from deltawire.cli.supervisor.run_types import SnapshotSource
+from deltawire.cli.supervisor.shape import shape_of
 from deltawire.cli.supervisor.status_model import StatusModel
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.common.beats import of_process
@@ -24,27 +26,27 @@ from deltawire.common.health import HealthFile
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_OK
 
-TURN_MS = 250
-PUBLISH_EVERY_S = 1.0
+TURN_MS = 100
+# A snapshot waits so long for a turn of the loop to end; a loop that takes longer answers nobody.
+LOCK_TIMEOUT_S = 2.0
 
 
 class Hub:
-    """Listens at the control socket of ``plan``. ``publish`` gets a snapshot each second."""
+    """Listens at the control socket of ``plan``. ``serve`` gets the source of snapshots."""
 
     def __init__(
-        self, plan: Plan, *, clock: Clock, publish: Callable[[Snapshot], None] | None = None
+        self, plan: Plan, *, clock: Clock, serve: Callable[[SnapshotSource], None] | None = None
     ) -> None:
         self._plan = plan
         self._durable = is_durable(plan.store_dir, read_mounts())
         self._clock = clock
-        self._publish = publish
-        self._published_at_s = float("-inf")
+        # Whoever asks over HTTP is answered from the model as it is then, by another thread.
+        self._lock = threading.Lock()
         self._started_s = clock.now_s()
         self._reporters = Reporters(expected_of(plan), silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s)
         self._model = StatusModel(
-            list(plan.informers),
-            {name: handler.informers for name, handler in plan.handlers.items()},
-            plan.shards,
+            shape_of(plan),
+            silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
             started_us=int(clock.wall_s() * 1e6),
         )
         health = plan.config.runtime.health
@@ -57,26 +59,36 @@ class Hub:
             plan.endpoint("control"),
             heartbeat_s=plan.heartbeat_s,
             on_ready=lambda name, pid: None,
-            on_silent=lambda name, pid: None,
+            on_silent=lambda name, pid: self._model.on_gone(name, self._wall_us()),
             on_status=self._on_status,
             answer=self._answer,
             clock=clock,
         )
+        if serve is not None:
+            serve(self.snapshot_now)
+
+    def snapshot_now(self) -> Snapshot | None:
+        """As things are now, for another thread; None if the loop does not let go of them in time."""
+        if not self._lock.acquire(timeout=LOCK_TIMEOUT_S):
+            return None
+        try:
+            self._model.tick(self._clock.now_s(), self._wall_us())
+            return self.snapshot()
+        finally:
+            self._lock.release()
 
     def run(self, stop: threading.Event) -> int:
         """Until ``stop`` is set. The exit code."""
         try:
             while not stop.is_set():
                 self._control.socket.poll(TURN_MS)
-                self._control.turn()
+                with self._lock:
+                    self._model.tick(self._clock.now_s(), self._wall_us())
+                    self._control.turn()
                 self._turns += 1
                 self._beats.turn()
                 if self._health:
                     self._health.turn(self._turns, [])
-                now_s = self._clock.now_s()
-                if self._publish and now_s - self._published_at_s >= PUBLISH_EVERY_S:
-                    self._published_at_s = now_s
-                    self._publish(self.snapshot())
             return EXIT_OK
         finally:
             if self._health:
@@ -88,9 +100,8 @@ class Hub:
         """Everything now."""
         now_s = self._clock.now_s()
         return self._model.snapshot(
-            state="starting" if self._model.not_synced() else "running",
             up_s=now_s - self._started_s,
-            wall_us=int(self._clock.wall_s() * 1e6),
+            wall_us=self._wall_us(),
             processes=self._reporters.statuses(now_s),
             kills={},
             rejected=self._control.rejected,
@@ -98,12 +109,15 @@ class Hub:
             durable=self._durable,
         )
 
+    def _wall_us(self) -> int:
+        return int(self._clock.wall_s() * 1e6)
+
     def _on_status(self, name: str, _pid: int, report: dict[str, Any]) -> None:
         now_s = self._clock.now_s()
         life = self._reporters.on_status(name, report, now_s)
         if life:
             # The model carries a name's counters over from pid to pid; here the life stands for the pid.
-            self._model.on_status(name, {**report, "pid": life}, now_s)
+            self._model.on_status(name, {**report, "pid": life}, now_s, self._wall_us())
 
     def _answer(self, verb: str, _arguments: dict[str, Any]) -> Any:
         if verb == "status":

@@ -2,15 +2,14 @@
 
 On another address only for the hub: a container's own loopback can be reached by nobody outside of it.
 
-A thread of its own answers from the latest `Snapshot`; it never asks a role, so that a scrape costs the
-pipeline nothing. A snapshot older than `STALE_S` means that the supervisor's loop hangs: not live.
+A thread of its own answers from what is known at that moment; it never asks a role, so that a scrape costs the
+pipeline nothing. No snapshot in time means that the supervisor's loop hangs: neither live nor ready.
 """
 
 import ipaddress
 import socket
 import socketserver
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -22,10 +21,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from deltawire.cli.supervisor.readyz import core, readyz
+from deltawire.cli.supervisor.run_types import SnapshotSource
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.common.errors import ConfigError
 
-STALE_S = 10.0
+PATHS = ("/livez", "/metrics", "/readyz", "/readyz/core")
+TEXT = "text/plain; charset=utf-8"
 REQUEST_TIMEOUT_S = 5.0
 CONNECTIONS_WAITING_MAX = 16
 
@@ -37,6 +39,9 @@ class PipelineCollector(Collector):
         self._snapshot = snapshot
 
     def collect(self) -> Iterable[Metric]:
+        ready = GaugeMetricFamily("deltawire_ready", "1 if everything is synced and fresh.")
+        ready.add_metric([], float(self._snapshot.ready))
+        yield ready
         yield from self._processes()
         yield from self._streams()
         yield from self._informers()
@@ -72,7 +77,7 @@ class PipelineCollector(Collector):
         for name, s in self._snapshot.streams.items():
             informer, _, stream = name.rpartition("@")
             key = [*_labels(informer), stream]
-            watching.add_metric(key, float(s.state == "watching"))
+            watching.add_metric(key, float(s.watching))
             lists.add_metric(key, s.lists)
             watches.add_metric(key, s.watches)
             events.add_metric(key, s.events)
@@ -81,7 +86,16 @@ class PipelineCollector(Collector):
 
     def _informers(self) -> Iterator[Metric]:
         labels = ["cluster", "resource"]
-        synced = GaugeMetricFamily("deltawire_informer_synced", "1 if everything was listed.", labels=labels)
+        ready = GaugeMetricFamily("deltawire_informer_ready", "1 if it is synced and fresh.", labels=labels)
+        synced = GaugeMetricFamily(
+            "deltawire_informer_synced", "1 if all was stored that was read until as_of.", labels=labels
+        )
+        fresh = GaugeMetricFamily(
+            "deltawire_informer_fresh", "1 if the API server was heard of late.", labels=labels
+        )
+        as_of = GaugeMetricFamily(
+            "deltawire_informer_as_of_seconds", "Until when all that was read is stored.", labels=labels
+        )
         objects = GaugeMetricFamily("deltawire_informer_objects", "Objects in the cache.", labels=labels)
         size = GaugeMetricFamily("deltawire_informer_object_bytes", "Bytes of the objects.", labels=labels)
         published = CounterMetricFamily("deltawire_informer_published", "Deltas queued.", labels=labels)
@@ -92,14 +106,19 @@ class PipelineCollector(Collector):
         )
         for name, i in self._snapshot.informers.items():
             key = _labels(name)
+            ready.add_metric(key, float(i.synced and i.fresh))
             synced.add_metric(key, float(i.synced))
+            fresh.add_metric(key, float(i.fresh))
+            if i.as_of is not None:
+                as_of.add_metric(key, i.as_of / 1e6)
             objects.add_metric(key, i.objects)
             size.add_metric(key, i.bytes)
             published.add_metric(key, i.published)
             applied.add_metric(key, i.applied)
-            depth.add_metric(key, i.depth)
+            if i.depth is not None:
+                depth.add_metric(key, i.depth)
             blocked.add_metric(key, i.blocked_streams)
-        yield from (synced, objects, size, published, applied, depth, blocked)
+        yield from (ready, synced, fresh, as_of, objects, size, published, applied, depth, blocked)
 
     def _groups(self) -> Iterator[Metric]:
         labels = ["handler"]
@@ -115,7 +134,6 @@ class PipelineCollector(Collector):
             "in_flight": "Events at the group now.",
             "retry": "Keys that wait for a retry.",
             "dead": "Dead letters.",
-            "synced": "1 if it has seen everything.",
         }
         for field, text in counters.items():
             family = CounterMetricFamily(f"deltawire_handler_{field}", text, labels=labels)
@@ -123,6 +141,23 @@ class PipelineCollector(Collector):
         for field, text in gauges.items():
             gauge = GaugeMetricFamily(f"deltawire_handler_{field}", text, labels=labels)
             yield self._filled(gauge, field)
+        ready = GaugeMetricFamily(
+            "deltawire_handler_ready", "1 if it is synced, and its informers are fresh.", labels=labels
+        )
+        synced = GaugeMetricFamily(
+            "deltawire_handler_synced", "1 if it has handled all that was read until as_of.", labels=labels
+        )
+        as_of = GaugeMetricFamily(
+            "deltawire_handler_as_of_seconds", "Until when all that was read is handled.", labels=labels
+        )
+        for name, group in self._snapshot.groups.items():
+            if group.off:
+                continue
+            ready.add_metric([name], float(group.ready))
+            synced.add_metric([name], float(group.synced))
+            if group.as_of is not None:
+                as_of.add_metric([name], group.as_of / 1e6)
+        yield from (ready, synced, as_of)
         lag = GaugeMetricFamily(
             "deltawire_handler_lag_seconds",
             "From the reflector's read to the end of the call, over the last calls.",
@@ -136,7 +171,9 @@ class PipelineCollector(Collector):
 
     def _filled(self, family: Any, field: str) -> Metric:
         for name, group in self._snapshot.groups.items():
-            family.add_metric([name], float(getattr(group, field)))
+            value = getattr(group, field)
+            if value is not None:
+                family.add_metric([name], float(value))
         metric: Metric = family
         return metric
 
@@ -154,34 +191,14 @@ def exposition(snapshot: Snapshot) -> bytes:
     return generate_latest(registry)
 
 
-def readiness(snapshot: Snapshot) -> tuple[bool, str]:
-    """Whether everything is ready, and a line per informer and group that says why or why not."""
-    lines = []
-    for name, i in snapshot.informers.items():
-        streams = [s for key, s in snapshot.streams.items() if key.rpartition("@")[0] == name]
-        error = i.error or next((s.error for s in streams if s.error), "")
-        progress = "never" if i.progress_s_ago is None else f"{i.progress_s_ago:.1f} s ago"
-        lag = "unknown" if i.lag_ms is None else f"{i.lag_ms:.1f} ms"
-        lines.append(
-            f"[{'+' if i.synced else '-'}] informer {name}: synced {'yes' if i.synced else 'no'}, "
-            f"last progress {progress}, lag {lag}, last error {error or 'none'}"
-        )
-    for name, g in snapshot.groups.items():
-        lines.append(
-            f"[{'+' if g.synced else '-'}] handler {name}: synced {'yes' if g.synced else 'no'}, "
-            f"pending {g.pending}, dead {g.dead}"
-        )
-    return snapshot.synced, "\n".join(lines) + "\n"
-
-
 class MetricsServer:
-    """Serves while it is entered; `publish` hands it the newest snapshot. Raises ConfigError for a bad address."""
+    """Serves while it is entered; `serve` says where snapshots come from. Raises ConfigError for a bad address."""
 
     def __init__(self, listen: str, *, is_public: bool = False) -> None:
         """``is_public``: an address that others can reach is allowed."""
         self._listen = listen
         self._is_public = is_public
-        self._latest: tuple[float, Snapshot] | None = None
+        self._source: SnapshotSource | None = None
         self._server = self._bind(listen)
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
 
@@ -194,24 +211,29 @@ class MetricsServer:
         host, port = self._server.socket.getsockname()[:2]
         return f"{host}:{port}"
 
-    def publish(self, snapshot: Snapshot) -> None:
-        self._latest = (time.monotonic(), snapshot)
+    def serve(self, source: SnapshotSource) -> None:
+        """From now on answers are made of ``source``'s snapshots, one for each request."""
+        self._source = source
 
-    def respond(self, path: str) -> tuple[int, str, bytes]:
+    def respond(self, path: str, query: str = "") -> tuple[int, str, bytes]:
         """(HTTP code, content type, body) for a path."""
-        text = "text/plain; charset=utf-8"
-        latest = self._latest
+        source = self._source
+        if path not in PATHS:
+            return 404, TEXT, f"{', '.join(PATHS)}\n".encode()
+        if source is None:
+            # Before there is a supervisor: it lives, and nothing is ready.
+            return (
+                (200, TEXT, b"starting\n") if path in ("/livez", "/metrics") else (503, TEXT, b"starting\n")
+            )
+        snapshot = source()
+        if snapshot is None:
+            return 503, TEXT, b"the supervisor's loop hangs\n"
         if path == "/livez":
-            is_live = latest is None or time.monotonic() - latest[0] < STALE_S
-            return (200, text, b"ok\n") if is_live else (503, text, b"the supervisor's loop hangs\n")
-        if path == "/readyz":
-            if latest is None:
-                return 503, text, b"starting\n"
-            is_ready, body = readiness(latest[1])
-            return 200 if is_ready else 503, text, body.encode()
+            return 200, TEXT, b"ok\n"
         if path == "/metrics":
-            return 200, CONTENT_TYPE_LATEST, exposition(latest[1]) if latest else b""
-        return 404, text, b"/metrics, /livez, /readyz\n"
+            return 200, CONTENT_TYPE_LATEST, exposition(snapshot)
+        code, body = core(snapshot) if path == "/readyz/core" else readyz(snapshot, query)
+        return code, TEXT, body.encode()
 
     def __enter__(self) -> "MetricsServer":
         self._thread.start()
@@ -231,7 +253,8 @@ class MetricsServer:
             timeout = REQUEST_TIMEOUT_S
 
             def do_GET(self) -> None:
-                code, content_type, body = respond(self.path.partition("?")[0])
+                path, _, query = self.path.partition("?")
+                code, content_type, body = respond(path, query)
                 self.send_response(code)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))

@@ -154,6 +154,13 @@ class Processes:
             del self._running[name]
         return exited
 
+    def has_ended(self, name: str) -> bool:
+        """True if the process was started and runs no more, whether or not `take_exited` has told of it."""
+        running = self._running.get(name)
+        if running is None:
+            return True
+        return os.waitid(os.P_PID, running.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
     def filenos(self) -> list[int]:
         """The pipes to poll for reading."""
         return list(self._pipes)

@@ -16,6 +16,7 @@ class StreamReport(msgspec.Struct):
     """A stream, from its reflector."""
 
     state: str = ""
+    watching: bool = False
     version: str = ""
     error: str = ""
     error_code: str = ""
@@ -42,6 +43,10 @@ class InformerReport(msgspec.Struct):
     """An informer, as broker, workers and handlers each know a part of it."""
 
     shards: dict[str, ShardReport] = {}
+    shards_open: Count = 0
+    as_of: Count = 0
+    proof_at: Count = 0
+    stale_at: Count = 0
     published: Count = 0
     popped: Count = 0
     depth: Count = 0
@@ -68,6 +73,7 @@ class GroupReport(msgspec.Struct):
     coalesced: Count = 0
     gaps: Count = 0
     synced: bool = False
+    as_of: Count = 0
     replicas: list[str] = []
 
 
@@ -79,6 +85,12 @@ class LagReport(msgspec.Struct):
     count: Count = 0
 
 
+class BrokerReport(msgspec.Struct):
+    """A worker's line to the broker."""
+
+    open: bool = False
+
+
 class RoleReport(msgspec.Struct):
     """All that is read of a report."""
 
@@ -88,6 +100,7 @@ class RoleReport(msgspec.Struct):
     group: str = ""
     pid: Count = 0
     turns: Count = 0
+    at: Count = 0
     rss_mb: float = 0.0
     cpu_s: float = 0.0
     malformed: Count = 0
@@ -97,6 +110,7 @@ class RoleReport(msgspec.Struct):
     failed: Count = 0
     first_ended_at: Count = 0
     lag_ms: LagReport = msgspec.field(default_factory=LagReport)
+    broker: BrokerReport | str = ""
     streams: dict[str, StreamReport] = {}
     informers: dict[str, InformerReport] = {}
     groups: dict[str, dict[str, GroupReport]] = {}

@@ -26,10 +26,11 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One list+watch. Counters are totals over all lives of its reflector."""
+    """One list+watch. Counters are totals over all lives of its reflector. ``state``: unknown if that is not heard."""
 
     reflector: str
     state: str
+    watching: bool = False
     version: str = ""
     error: str = ""
     error_code: str = ""
@@ -43,16 +44,23 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InformerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One cache with the queue before it."""
+    """One cache with the queue before it.
+
+    ``synced``, ``fresh``: as of ``as_of`` (µs since 1970); ``why`` it is not synced. None: not known.
+    """
 
     synced: bool = False
+    fresh: bool = False
+    as_of: int | None = None
+    proof_s_ago: float | None = None
+    why: str = ""
     objects: int = 0
     bytes: int = 0
     published: int = 0
     applied: int = 0
     events_per_s: float = 0.0
-    depth: int = 0
-    leased: int = 0
+    depth: int | None = 0
+    leased: int | None = 0
     blocked_streams: int = 0
     lag_ms: float | None = None
     warning: str = ""
@@ -61,16 +69,26 @@ class InformerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One handler group over all workers and informers."""
+    """One handler group over all workers and informers.
 
+    ``synced``: it has handled all that was read until ``as_of`` (µs since 1970); ``why`` it is not. ``ready``: and its
+    ``informers`` are fresh. ``off``: it has no
+    replicas, by the config. ``pending`` counts from the broker on. None: not known.
+    """
+
+    informers: list[str] = []
+    off: bool = False
+    ready: bool = False
     synced: bool = False
+    as_of: int | None = None
+    why: str = ""
     replicas: int = 0
     delivered: int = 0
     acknowledged: int = 0
-    pending: int = 0
-    in_flight: int = 0
-    retry: int = 0
-    dead: int = 0
+    pending: int | None = 0
+    in_flight: int | None = 0
+    retry: int | None = 0
+    dead: int | None = 0
     coalesced: int = 0
     gaps: int = 0
     failed: int = 0
@@ -103,6 +121,8 @@ class KillStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything at one moment. ``state`` is starting, running or draining.
 
+    ``ready``: all is synced and fresh, as of ``as_of`` (µs since 1970, of the slowest part; None: not known); else
+    ``unready`` says why. ``core_faults``: processes that are not heard, caches that cannot be used.
     ``rejected``: what reached the control socket and broke the rules. ``durable``: the state folder is not on
     a file system that goes with the machine's or the container's restart.
     """
@@ -111,6 +131,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     up_s: float
     first_event_s: float | None
     synced: bool
+    ready: bool = False
+    fresh: bool = False
+    as_of: int | None = None
+    unready: list[str] = []
+    core_faults: list[str] = []
     totals: Totals
     lag_p50_ms: float | None
     lag_p99_ms: float | None
@@ -140,3 +165,37 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         """Maps, lists, numbers and strings only."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
+
+
+def with_claims_of(snapshot: Snapshot, earlier: Snapshot) -> Snapshot:
+    """The figures of ``snapshot``, with the processes and the claims of an ``earlier`` one."""
+    kept = {
+        name: getattr(earlier, name)
+        for name in ("processes", "up_s", "state", "synced", "ready", "fresh", "as_of", "unready")
+    }
+    informers = {
+        name: msgspec.structs.replace(
+            now,
+            synced=then.synced,
+            fresh=then.fresh,
+            as_of=then.as_of,
+            proof_s_ago=then.proof_s_ago,
+            why=then.why,
+        )
+        for (name, now), then in zip(snapshot.informers.items(), earlier.informers.values(), strict=True)
+    }
+    groups = {
+        name: msgspec.structs.replace(
+            now,
+            synced=then.synced,
+            ready=then.ready,
+            as_of=then.as_of,
+            why=then.why,
+            pending=then.pending,
+            in_flight=then.in_flight,
+            retry=then.retry,
+            dead=then.dead,
+        )
+        for (name, now), then in zip(snapshot.groups.items(), earlier.groups.values(), strict=True)
+    }
+    return msgspec.structs.replace(snapshot, informers=informers, groups=groups, **kept)

@@ -1,14 +1,12 @@
 """The loop that joins the parts: processes, control socket, status, view, signals."""
 
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from random import random
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
 import zmq
 
 from deltawire.cli.supervisor.comparison import Settling, compare
@@ -20,48 +18,21 @@ from deltawire.cli.supervisor.kills import Kills
 from deltawire.cli.supervisor.launch import API_SERVER, HANDLERS
 from deltawire.cli.supervisor.machine import Action, Machine, Phase, Signal, Spec, Start
 from deltawire.cli.supervisor.pins import Pin, PinJudge
-from deltawire.cli.supervisor.processes import Command, Line, Processes
+from deltawire.cli.supervisor.processes import Command, Processes
+from deltawire.cli.supervisor.run_types import Embedded, Outcome, SnapshotSource, View
+from deltawire.cli.supervisor.shape import shape_of
 from deltawire.cli.supervisor.status_model import StatusModel
-from deltawire.cli.supervisor.status_types import ProcessStatus, Snapshot
+from deltawire.cli.supervisor.status_types import ProcessStatus, Snapshot, with_claims_of
 from deltawire.cli.supervisor.words import last_words
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError
+from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_FAILED, EXIT_OK
 
 TURN_MS = 100
-
-
-class View(Protocol):
-    """Who shows what happens. ``every_s``: how often `show` is wanted."""
-
-    every_s: float
-
-    def process_line(self, line: Line) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def show(self, snapshot: Snapshot) -> None: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """The API server that we start: ready when ``kubeconfig`` exists; ``stop_churn`` ends its writes."""
-
-    kubeconfig: Path
-    stop_churn: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. ``failures``: a line for each thing that is wrong."""
-
-    exit_code: int
-    snapshot: Snapshot
-    failures: list[str]
-    is_checked: bool
+# A snapshot waits so long for a turn of the loop to end; a loop that takes longer answers nobody.
+LOCK_TIMEOUT_S = 2.0
 
 
 class Supervisor:
@@ -78,11 +49,11 @@ class Supervisor:
         started_s: float,
         for_s: float | None = None,
         embedded: Embedded | None = None,
-        publish: Callable[[Snapshot], None] | None = None,
+        serve: Callable[[SnapshotSource], None] | None = None,
     ) -> None:
         """``processes`` may have some of the pipeline running already.
 
-        ``started_s``: the monotonic instant that the figures count from; ``publish`` gets each snapshot.
+        ``started_s``: the monotonic instant that the figures count from; ``serve`` gets the source of snapshots.
         """
         self._plan = plan
         self._durable = is_durable(plan.store_dir, read_mounts())
@@ -92,18 +63,20 @@ class Supervisor:
         self._started_s = started_s
         self._for_s = for_s
         self._embedded = embedded
-        self._publish = publish
         self._machine = Machine([spec for spec, _ in pipeline], plan.drain_deadline_s, random)
         self._processes = processes
         for spec, command in pipeline:
             processes.add(spec.name, command)
             if processes.pid(spec.name):
                 self._machine.adopt(spec.name)
-        groups = {name: handler.informers for name, handler in plan.handlers.items()}
         up_s = clock.now_s() - started_s
         self._model = StatusModel(
-            list(plan.informers), groups, plan.shards, started_us=int((clock.wall_s() - up_s) * 1e6)
+            shape_of(plan),
+            silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
+            started_us=int((clock.wall_s() - up_s) * 1e6),
         )
+        # Whoever asks over HTTP is answered from the model as it is then, by another thread.
+        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compare")
         self._kills = Kills(self._make_settling)
         self._ending = Ending(embedded.stop_churn if embedded else None, self._submit, self._make_settling)
@@ -130,6 +103,18 @@ class Supervisor:
             answer=self._answer,
             clock=clock,
         )
+        if serve is not None:
+            serve(self.snapshot_now)
+
+    def snapshot_now(self) -> Snapshot | None:
+        """As things are now, for another thread; None if the loop does not let go of them in time."""
+        if not self._lock.acquire(timeout=LOCK_TIMEOUT_S):
+            return None
+        try:
+            self._note_ended()
+            return self._snapshot()
+        finally:
+            self._lock.release()
 
     def run(self) -> Outcome:
         """Until the time is up, a signal comes, or a process is given up; everything has ended afterwards."""
@@ -157,6 +142,11 @@ class Supervisor:
         for number in self._processes.filenos():
             poller.register(number, zmq.POLLIN)
         ready = [number for number, _ in poller.poll(TURN_MS) if isinstance(number, int)]
+        with self._lock:
+            self._work(ready)
+
+    def _work(self, ready: list[int]) -> None:
+        self._note_ended()
         for line in self._processes.take_lines(ready):
             self._view.process_line(line)
         self._control.turn()
@@ -166,7 +156,8 @@ class Supervisor:
         self._find_hangs(now_s)
         self._on_signals(now_s)
         self._await_server()
-        self._do(self._machine.tick(now_s, are_queues_empty=self._model.are_queues_empty()))
+        are_queues_empty = self._machine.is_draining and self._model.are_queues_empty()
+        self._do(self._machine.tick(now_s, are_queues_empty=are_queues_empty))
         self._end_in_time(now_s)
         if self._machine.is_draining and self._last is None:
             # The figures of the run, while the processes are still there to be measured.
@@ -234,6 +225,17 @@ class Supervisor:
 
     # -- what happens
 
+    def _note_ended(self) -> None:
+        """Before anything else is believed: who has ended, who fell silent while we did not look."""
+        wall_us = self._wall_us()
+        for name in self._specs:
+            if self._processes.has_ended(name):
+                self._model.on_gone(name, wall_us)
+        self._model.tick(self._clock.now_s(), wall_us)
+
+    def _wall_us(self) -> int:
+        return int(self._clock.wall_s() * 1e6)
+
     def _on_signal(self, *_: object) -> None:
         self._signals += 1
 
@@ -243,6 +245,7 @@ class Supervisor:
         _, cpu_s = self._usage.pop(name, (0.0, 0.0))
         self._cpu_before[name] = self._cpu_before.get(name, 0.0) + cpu_s
         self._hangs.forget(name)
+        self._model.on_gone(name, self._wall_us())
         was_given_up = self._machine.phase(name) is Phase.GAVE_UP
         self._do(self._machine.on_exit(name, code, now_s))
         if self._machine.phase(name) is Phase.GAVE_UP and not was_given_up:
@@ -260,10 +263,11 @@ class Supervisor:
     def _on_silent(self, name: str, pid: int) -> None:
         if self._is_present(name, pid):
             self._machine.on_silent(name)
+            self._model.on_gone(name, self._wall_us())
 
     def _on_status(self, name: str, pid: int, report: dict[str, Any]) -> None:
         if self._is_present(name, pid):
-            self._model.on_status(name, report, self._clock.now_s())
+            self._model.on_status(name, report, self._clock.now_s(), self._wall_us())
             handlers = {self._processes.pid(n): n for n, spec in self._specs.items() if spec.role == HANDLERS}
             for pin in self._pins.judge(report, handlers):
                 self._unpin(pin)
@@ -319,21 +323,16 @@ class Supervisor:
         if is_measured or now_s - self._measured_at_s >= 1.0:
             self._measured_at_s = now_s
             self._usage = {name: self._processes.usage(name) for name in self._specs}
-        is_up = not self._model.not_synced()
-        state = "draining" if self._machine.is_draining else "running" if is_up else "starting"
-        snapshot = self._model.snapshot(
-            state=state,
+        return self._model.snapshot(
+            state="draining" if self._machine.is_draining else "",
             up_s=self._uptime_s(),
-            wall_us=int(self._clock.wall_s() * 1e6),
+            wall_us=self._wall_us(),
             processes={name: self._process_status(name) for name in self._specs},
             kills=self._kills.statuses,
             rejected=self._control.rejected,
             store=str(self._plan.store_dir),
             durable=self._durable,
         )
-        if self._publish is not None:
-            self._publish(snapshot)
-        return snapshot
 
     def _process_status(self, name: str) -> ProcessStatus:
         rss_mb, cpu_s = self._usage.get(name, (0.0, 0.0))
@@ -352,12 +351,9 @@ class Supervisor:
         )
 
     def _final(self) -> Snapshot:
-        """The last word of each role; processes as they were before the drain, when there was something to measure."""
+        """The last word of each role; processes, and what was claimed, as before the drain: then all were there."""
         now = self._snapshot()
-        before = self._last
-        if before is None:
-            return now
-        return msgspec.structs.replace(now, processes=before.processes, up_s=before.up_s, state=before.state)
+        return now if self._last is None else with_claims_of(now, self._last)
 
     def _outcome(self) -> Outcome:
         snapshot = self._final()

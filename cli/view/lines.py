@@ -5,26 +5,28 @@ from typing import TextIO
 
 from deltawire.cli.supervisor.processes import Line
 from deltawire.cli.supervisor.status_types import Snapshot
-from deltawire.cli.view.text import count, milliseconds
+from deltawire.cli.view.text import count, known, milliseconds, readiness
 
 EVERY_S = 1.0
 
 
 def render(snapshot: Snapshot) -> str:
-    """``12s running · synced 2/2 · 1.2k objects · 201 ev/s · lag 2.1 ms · printer 400/400 …``."""
+    """``12s running · ready as of 14:02:11 · synced 2/2 · 1.2k objects · 201 ev/s · printer 400/400 …``."""
     synced = sum(i.synced for i in snapshot.informers.values())
     parts = [
         f"{snapshot.up_s:.0f}s {snapshot.state}",
+        readiness(snapshot),
         f"synced {synced}/{len(snapshot.informers)}",
         f"{count(snapshot.totals.objects)} objects",
         f"{snapshot.totals.events_per_s:.0f} ev/s",
         f"lag {milliseconds(snapshot.lag_p50_ms)}",
     ]
     parts += [
-        f"{name} {g.acknowledged}/{g.delivered} pending {g.pending} dead {g.dead}"
+        f"{name} {g.acknowledged}/{g.delivered} pending {known(g.pending)} dead {known(g.dead)}"
         for name, g in snapshot.groups.items()
     ]
     parts.append(f"restarts {snapshot.totals.restarts}")
+    parts += [f"not ready {line}" for line in snapshot.unready]
     parts += [f"error {line}" for line in snapshot.errors]
     return " · ".join(parts)
 

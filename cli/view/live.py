@@ -11,7 +11,7 @@ from rich.text import Text
 from deltawire.cli.supervisor.processes import Line
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.cli.supervisor.words import last_words
-from deltawire.cli.view.text import count, milliseconds
+from deltawire.cli.view.text import count, known, milliseconds, readiness
 from deltawire.cli.view.units import format_bytes
 
 EVERY_S = 0.5
@@ -68,11 +68,12 @@ def render(snapshot: Snapshot, notes: Sequence[str]) -> Group:
     totals = snapshot.totals
     head = Text.assemble(
         ("deltawire ", "bold"),
-        f"{snapshot.up_s:.0f}s {snapshot.state} · {count(totals.objects)} objects · "
+        f"{snapshot.up_s:.0f}s {snapshot.state} · {readiness(snapshot)} · {count(totals.objects)} objects · "
         f"{totals.events_per_s:.0f} events/s · lag p50 {milliseconds(snapshot.lag_p50_ms)} "
         f"p99 {milliseconds(snapshot.lag_p99_ms)} · restarts {totals.restarts}",
     )
     parts: list[Text | Table] = [head, _processes(snapshot), _informers(snapshot), _groups(snapshot)]
+    parts += [Text(f"not ready: {line}", style="yellow") for line in snapshot.unready]
     parts += [Text(error, style="red") for error in snapshot.errors]
     parts += [Text(note, style="cyan") for note in notes]
     victim = next((name for name, p in snapshot.processes.items() if p.role == "reflector"), "")
@@ -81,6 +82,10 @@ def render(snapshot: Snapshot, notes: Sequence[str]) -> Group:
             Text(f"try in another terminal: deltawire kill {victim} · deltawire get pods -A", style="dim")
         )
     return Group(*parts)
+
+
+def _yes(value: bool) -> Text:
+    return Text("yes", style="green") if value else Text("no", style="yellow")
 
 
 def _table(*columns: str) -> Table:
@@ -105,15 +110,16 @@ def _processes(snapshot: Snapshot) -> Table:
 
 
 def _informers(snapshot: Snapshot) -> Table:
-    table = _table("INFORMER", "SYNCED", "OBJECTS", "SIZE", "EVENTS/S", "QUEUED", "LAG")
+    table = _table("INFORMER", "SYNCED", "FRESH", "OBJECTS", "SIZE", "EVENTS/S", "QUEUED", "LAG")
     for name, i in snapshot.informers.items():
         table.add_row(
             name,
-            Text("yes", style="green") if i.synced else Text("no", style="yellow"),
+            _yes(i.synced),
+            _yes(i.fresh),
             count(i.objects),
             format_bytes(i.bytes),
             f"{i.events_per_s:.0f}",
-            str(i.depth),
+            known(i.depth),
             milliseconds(i.lag_ms),
         )
     return table
@@ -124,11 +130,11 @@ def _groups(snapshot: Snapshot) -> Table:
     for name, g in snapshot.groups.items():
         table.add_row(
             name,
-            Text("yes", style="green") if g.synced else Text("no", style="yellow"),
+            Text("off", style="dim") if g.off else _yes(g.synced),
             count(g.delivered),
             count(g.acknowledged),
-            str(g.pending),
-            Text(str(g.dead), style="red" if g.dead else ""),
+            known(g.pending),
+            Text(known(g.dead), style="red" if g.dead else ""),
             milliseconds(g.lag_p99_ms),
         )
     return table

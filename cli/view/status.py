@@ -7,7 +7,7 @@ from deltawire.cli.output.table import align
 from deltawire.cli.stores import cached_resources, clusters_of, open_cache, shards_of
 from deltawire.cli.supervisor.kills import describe
 from deltawire.cli.supervisor.status_types import Snapshot
-from deltawire.cli.view.text import milliseconds
+from deltawire.cli.view.text import clock_time, known, milliseconds, readiness
 from deltawire.cli.view.units import format_age, format_bytes
 
 
@@ -15,7 +15,7 @@ def render(snapshot: Snapshot) -> list[str]:
     """The whole status, and at its end a line for each thing that is wrong."""
     totals = snapshot.totals
     lines = [
-        f"{snapshot.state} for {format_age(snapshot.up_s)}, {'synced' if snapshot.synced else 'not synced'}, "
+        f"{snapshot.state} for {format_age(snapshot.up_s)}, {readiness(snapshot)}, "
         f"{totals.objects} objects, {totals.events_per_s:.0f} events/s, "
         f"lag p50 {milliseconds(snapshot.lag_p50_ms)} p99 {milliseconds(snapshot.lag_p99_ms)}, "
         f"state in {snapshot.store} (durable: {'yes' if snapshot.durable else 'no'})",
@@ -24,6 +24,8 @@ def render(snapshot: Snapshot) -> list[str]:
         lines += ["", *align(table)]
     if snapshot.kills:
         lines += ["", *(describe(name, kill) for name, kill in snapshot.kills.items())]
+    if snapshot.unready:
+        lines += ["", *(f"NOT READY {line}" for line in snapshot.unready)]
     if snapshot.errors:
         lines += ["", *(f"ERROR {error}" for error in snapshot.errors)]
     return lines
@@ -70,16 +72,18 @@ def _streams(snapshot: Snapshot) -> list[list[str]]:
 
 def _informers(snapshot: Snapshot) -> list[list[str]]:
     return [
-        ["INFORMER", "SYNCED", "OBJECTS", "SIZE", "PUBLISHED", "APPLIED", "QUEUED", "LAG"],
+        ["INFORMER", "SYNCED", "FRESH", "AS OF", "OBJECTS", "SIZE", "PUBLISHED", "APPLIED", "QUEUED", "LAG"],
         *(
             [
                 name,
                 "yes" if i.synced else "no",
+                "yes" if i.fresh else "no",
+                clock_time(i.as_of),
                 str(i.objects),
                 format_bytes(i.bytes),
                 str(i.published),
                 str(i.applied),
-                str(i.depth),
+                known(i.depth),
                 milliseconds(i.lag_ms),
             ]
             for name, i in snapshot.informers.items()
@@ -89,17 +93,21 @@ def _informers(snapshot: Snapshot) -> list[list[str]]:
 
 def _groups(snapshot: Snapshot) -> list[list[str]]:
     return [
-        ["HANDLER", "SYNCED", "REPLICAS", "DELIVERED", "ACKNOWLEDGED", "PENDING", "RETRY", "DEAD", "LAG P99"],
+        [
+            *("HANDLER", "SYNCED", "AS OF", "REPLICAS", "DELIVERED", "ACKNOWLEDGED", "PENDING", "RETRY"),
+            *("DEAD", "LAG P99"),
+        ],
         *(
             [
                 name,
-                "yes" if g.synced else "no",
+                "off" if g.off else "yes" if g.synced else "no",
+                clock_time(g.as_of),
                 str(g.replicas),
                 str(g.delivered),
                 str(g.acknowledged),
-                str(g.pending),
-                str(g.retry),
-                str(g.dead),
+                known(g.pending),
+                known(g.retry),
+                known(g.dead),
                 milliseconds(g.lag_p99_ms),
             ]
             for name, g in snapshot.groups.items()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from deltawire.cli.supervisor.status_types import Snapshot
-from deltawire.cli.view.text import count, milliseconds, plural
+from deltawire.cli.view.text import count, known, milliseconds, plural
 
 
 def as_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -21,12 +21,16 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
         "lag_ms": {"p50": snapshot.lag_p50_ms, "p99": snapshot.lag_p99_ms},
         "restarts": totals.restarts,
         "synced": snapshot.synced,
+        "ready": snapshot.ready,
+        "fresh": snapshot.fresh,
+        "as_of": snapshot.as_of,
         "handlers": {
             name: {
                 "delivered": g.delivered,
                 "acknowledged": g.acknowledged,
                 "pending": g.pending,
                 "dead": g.dead,
+                "as_of": g.as_of,
             }
             for name, g in snapshot.groups.items()
         },
@@ -52,7 +56,8 @@ def as_lines(snapshot: Snapshot, failures: list[str], *, is_checked: bool) -> li
         f"p99 {milliseconds(snapshot.lag_p99_ms)}; {plural(totals.restarts, 'restart')}",
     ]
     lines += [
-        f"  {name}: {g.acknowledged} of {g.delivered} events acknowledged, {g.pending} pending, {g.dead} dead"
+        f"  {name}: {g.acknowledged} of {g.delivered} events acknowledged, "
+        f"{known(g.pending)} pending, {known(g.dead)} dead"
         for name, g in snapshot.groups.items()
     ]
     if failures:

@@ -90,7 +90,7 @@ class HandlerProcess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     run: str | None = None
     command: list[str] = []
     on: list[str | Subscription] = []
-    replicas: Count = 1
+    replicas: Annotated[int, Meta(ge=0, le=64)] = 1
     workers: Annotated[int, Meta(ge=1, le=256)] | None = None
     delivery: Literal["latest", "every"] | None = None
     resync: Duration | None = None

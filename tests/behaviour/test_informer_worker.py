@@ -15,7 +15,7 @@ import zmq
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
-from deltawire.common.errors import StateError
+from deltawire.common.errors import ProtocolError, StateError
 from deltawire.common.store.reader import ShardReader
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
@@ -396,3 +396,77 @@ def test_a_replica_that_must_say_hello_again_lives_and_what_it_held_has_not_fail
     rig.until(lambda: worker.status()["groups"]["g"][PODS]["failed"] == 0, "no failure")
     rig.until(lambda: len(replica.events()) > 1, "the event to come again")
     assert worker.status()["groups"]["g"][PODS]["failed"] == 0
+
+
+def informer_of(worker: Worker) -> dict[str, Any]:
+    return dict(worker.status()["informers"][PODS])
+
+
+def test_what_is_proven_is_claimed_once_all_before_it_is_stored_and_handlers_hear_of_it(rig: Rig) -> None:
+    worker = rig.start()
+    broker, replica = rig.broker(), rig.replica()
+    broker.open()
+    assert informer_of(worker)["as_of"] == 0, "not known after a start"
+    broker.list("100", ("a/k", "u1", "50"))
+    rig.until(replica.events, "the event")
+    now_us = int(time.time() * 1e6)
+    broker.send("proof", [[PODS, "*", [now_us, now_us - 5, 150_000_000], [0]]])
+    rig.until(lambda: informer_of(worker)["as_of"] == now_us, "the claim")
+    assert broker.acked() >= 2
+    assert informer_of(worker)["stale_at"] == now_us - 5 + 150_000_000
+    rig.until(
+        lambda: any([PODS, [now_us, now_us - 5, 150_000_000]] in rows for (rows,) in replica.said("proof")),
+        "the handler's message",
+    )
+    group = worker.status()["groups"]["g"][PODS]
+    assert (group["as_of"], group["pending"]) == (0, 1), "stored, and not handled yet"
+    replica.acknowledge(*replica.events())
+    rig.until(
+        lambda: worker.status()["groups"]["g"][PODS]["as_of"] == now_us, "what was stored then is handled"
+    )
+
+
+def test_a_group_that_lags_is_known_to_be_done_up_to_an_earlier_time(rig: Rig) -> None:
+    worker = rig.start()
+    broker, replica = rig.broker(), rig.replica()
+    broker.open()
+    broker.list("100", ("a/k", "u1", "50"))
+    rig.until(replica.events, "the first event")
+    times = [1_000_000, 2_000_000, 3_000_000]
+    for i, at_us in enumerate(times):
+        broker.send("proof", [[PODS, "*", [at_us, at_us, 150_000_000], [0]]])
+        rig.until(lambda: informer_of(worker)["as_of"] == at_us, "stored up to here")  # noqa: B023  # at once
+        broker.pop(("A", f"a/n{i}", f"n{i}", f"10{i + 1}"))
+    rig.until(lambda: len(replica.events()) == 4, "the events")
+    replica.acknowledge(*[e for e in replica.events() if e[1] == "a/k"])
+    rig.until(lambda: worker.status()["groups"]["g"][PODS]["as_of"] == times[0], "done up to the first")
+    replica.acknowledge(*[e for e in replica.events() if e[1] != "a/k"])
+    broker.send("proof", [[PODS, "*", [4_000_000, 4_000_000, 150_000_000], [0]]])
+    rig.until(lambda: worker.status()["groups"]["g"][PODS]["as_of"] == 4_000_000, "done up to now")
+
+
+def test_an_informer_that_stands_still_claims_nothing(rig: Rig) -> None:
+    worker = rig.start()
+    broker, _ = rig.broker(), rig.replica()
+    broker.open()
+    broker.list("100")
+    broker.send("proof", [[PODS, "*", [1_000_000, 1_000_000, 150_000_000], [0]]])
+    rig.until(lambda: informer_of(worker)["as_of"] == 1_000_000, "the claim")
+    # Numbers that cannot follow: the store may be another one, so the informer stops.
+    broker.send("pop", PODS, 0, "b1", 900, 900, [["a", "x", [[900, "A", "*", "u", "x", 1, b"{"]]]], [])
+    broker.send("begin", PODS, 0, "b1", 902, "nowhere", 7)
+    rig.until(lambda: informer_of(worker)["error"], "the error")
+    assert (informer_of(worker)["as_of"], worker.status()["groups"]["g"][PODS]["as_of"]) == (0, 0)
+
+
+def test_a_proof_for_what_is_not_ours_stops_the_worker_as_any_such_message(rig: Rig) -> None:
+    rig.start()
+    broker = rig.broker()
+    broker.open()
+    rig.until(lambda: rig.worker is not None, "the worker")
+    assert rig.worker is not None
+    link = rig.worker._broker
+    with pytest.raises(ProtocolError):
+        link._keep("proof", [[[PODS, "*", [1, 1, 1], [7]]]])
+    with pytest.raises(ProtocolError):
+        link._keep("proof", [[[PODS, "*", [1, 1], [0]]]])

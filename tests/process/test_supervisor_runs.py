@@ -12,8 +12,9 @@ import pytest
 
 from deltawire.cli.supervisor.machine import Spec
 from deltawire.cli.supervisor.processes import Command, Line, Processes
+from deltawire.cli.supervisor.run_types import Embedded
 from deltawire.cli.supervisor.status_types import Snapshot
-from deltawire.cli.supervisor.supervisor import Embedded, Supervisor
+from deltawire.cli.supervisor.supervisor import Supervisor
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan

@@ -41,6 +41,7 @@ class PlayedBroker:
         self._listener = listeners.Listener(context, endpoint, clock=SystemClock(), silent_s=10.0)
         self.peer: Any = None
         self.clusters: list[list[str]] = []
+        self.proofs: list[Any] = []  # informer, stream, [as of, proof at, bound]
         self.messages: list[list[Any]] = []  # kind, informer, stream, …
         self.objects: dict[str, dict[str, bytes]] = {}
         self.accepted: dict[tuple[str, str], str] = {}
@@ -103,6 +104,9 @@ class PlayedBroker:
                 for name in self._to_start if self.starts else []:
                     self.start(*name)
                 self._to_start = []
+                return
+            if event.kind == "proof":
+                self.proofs += event.body[0]
                 return
             self.messages.append([event.kind, *event.body])
             self._take(event.kind, *event.body)

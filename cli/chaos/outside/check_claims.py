@@ -156,7 +156,7 @@ def judge_status(folder: Path, run: dict[str, Any], claims: list[dict[str, Any]]
             # Without `as_of` a claim says nothing that could be judged; narrowed scopes hide changes rightly.
             if not as_of or group.get("pending") != 0 or name not in run["groups"] or run["narrowed"]:
                 continue
-            moment = as_of - claim["wall"] + claim["at"]
+            moment = as_of / 1e6 - claim["wall"] + claim["at"]
             if any(since <= moment <= until for since, until in slowed):
                 continue
             if name not in undone:

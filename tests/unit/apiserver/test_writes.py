@@ -193,7 +193,9 @@ def test_the_first_version_in_a_body_is_the_objects_own(core: ApiCore) -> None:
         ({"finalizers": ["no name"]}, "metadata.finalizers"),
     ],
 )
-def test_marks_are_well_formed_on_create_and_update(core: ApiCore, metadata: dict[str, Any], field: str) -> None:
+def test_marks_are_well_formed_on_create_and_update(
+    core: ApiCore, metadata: dict[str, Any], field: str
+) -> None:
     core.create("configmaps", {"metadata": {"name": "a"}}, "default")
     for write in (
         lambda: core.create("configmaps", {"metadata": {"name": "b", **metadata}}, "default"),
@@ -208,7 +210,10 @@ def test_marks_as_tools_write_them_pass(core: ApiCore) -> None:
     metadata = {
         "name": "a",
         "labels": {"app.kubernetes.io/name": "A.b_c-1", "empty": "", "x" * 63: "y" * 63},
-        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "Mixed.Example/Case": "any thing"},
+        "annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": "{}",
+            "Mixed.Example/Case": "any thing",
+        },
         "finalizers": ["kubernetes", "example.net/hold"],
     }
     assert core.create("configmaps", {"metadata": metadata}, "default").labels == metadata["labels"]

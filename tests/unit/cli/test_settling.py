@@ -8,9 +8,12 @@ from deltawire.cli.supervisor.comparison import NONE, Difference, Settling
 from deltawire.cli.supervisor.ending import Ending
 from deltawire.cli.supervisor.kills import Kills, describe
 from deltawire.cli.supervisor.machine import Machine, Spec
+from deltawire.cli.supervisor.shape import GroupShape, Shape
 from deltawire.cli.supervisor.status_model import StatusModel
 from deltawire.cli.supervisor.status_types import KillStatus
 from deltawire.common.errors import TransportError
+from tests.support import reports
+from tests.support.reports import us
 
 NAME = "dev/pods"
 
@@ -88,24 +91,25 @@ def test_a_difference_says_who_has_what() -> None:
     assert "at 6 in the cache, at 99 in the API server" in str(behind("6"))
 
 
+SHAPE = Shape({NAME: {"*": "reflector-0"}}, ["worker-0"], {"printer": GroupShape([NAME])})
+
+
 def synced_model(*, pending: int = 0, dead: int = 0, at_s: float = 50.0) -> StatusModel:
-    model = StatusModel([NAME], {"printer": [NAME]}, shards=1)
-    report(model, at_s, pending=pending, dead=dead)
+    model = StatusModel(SHAPE, silent_s=1e9, started_us=us(-100.0))
+    for second in (at_s - 1, at_s):
+        report(model, second, pending=pending, dead=dead)
     return model
 
 
 def report(model: StatusModel, at_s: float, *, pending: int = 0, dead: int = 0) -> None:
-    for role in ("reflector", "fifo", "handler"):
-        model.on_status(role, {"role": role}, at_s)
-    model.on_status(
-        "worker-0",
-        {
-            "role": "informer",
-            "informers": {NAME: {"shards": {"0": {"listed": True, "stored": True}}}},
-            "groups": {"printer": {NAME: {"synced": True, "pending": pending, "dead": dead}}},
-        },
-        at_s,
-    )
+    said = {
+        "reflector-0": reports.reflector(at_s),
+        "fifo": reports.fifo(at_s, shards_open=1),
+        "printer-0": reports.handler(at_s),
+        "worker-0": reports.worker(0, at_s, pending=pending, dead=dead),
+    }
+    for name, body in said.items():
+        model.on_status(name, body, at_s, us(at_s))
 
 
 def ending(looks: list[list[Difference]], stopped: list[str]) -> Ending:
@@ -148,6 +152,16 @@ def test_an_ending_names_what_is_pending_dead_and_different() -> None:
     assert "and 2 more" in text
     assert "printer: 3 events are still pending" in text
     assert "printer: 2 dead letters" in text
+
+
+def test_an_ending_does_not_call_done_what_nobody_can_say() -> None:
+    model = synced_model()
+    model.on_gone("worker-0", us(60.0))
+    made = ending([[]], [])
+    run(made, model)
+    text = "\n".join(made.failures)
+    assert "printer: it is not known what is pending" in text
+    assert f"{NAME}: worker-0 is not heard" in text
 
 
 def test_a_kill_is_told_when_the_successor_is_ready_and_nothing_differs() -> None:

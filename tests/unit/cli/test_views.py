@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from deltawire.cli.supervisor.metrics import exposition, readiness
+from deltawire.cli.supervisor.metrics import exposition
 from deltawire.cli.supervisor.processes import Line
+from deltawire.cli.supervisor.readyz import readyz
 from deltawire.cli.supervisor.status_types import (
     GroupStatus,
     InformerStatus,
@@ -20,13 +21,19 @@ from deltawire.cli.supervisor.status_types import (
 from deltawire.cli.supervisor.words import last_words
 from deltawire.cli.view import live, status, summary
 from deltawire.cli.view.lines import LineView, render
-from deltawire.cli.view.text import count, milliseconds
+from deltawire.cli.view.text import clock_time, count, milliseconds
+
+AS_OF_US = 1_763_884_931_000_000
+AT = clock_time(AS_OF_US)
 
 SNAPSHOT = Snapshot(
     state="running",
     up_s=12.3,
     first_event_s=0.91,
     synced=True,
+    ready=True,
+    fresh=True,
+    as_of=AS_OF_US,
     totals=Totals(
         published=400,
         delivered=400,
@@ -53,8 +60,28 @@ SNAPSHOT = Snapshot(
             reflector="reflector-0", state="backoff", error="wrong CA", retry_in_s=1.6
         ),
     },
-    informers={"dev/pods": InformerStatus(synced=True, objects=1234, lag_ms=2.1, progress_s_ago=0.4)},
-    groups={"printer": GroupStatus(synced=True, delivered=400, acknowledged=399, pending=1, lag_p99_ms=8.0)},
+    informers={
+        "dev/pods": InformerStatus(
+            synced=True,
+            fresh=True,
+            as_of=AS_OF_US,
+            objects=1234,
+            lag_ms=2.1,
+            progress_s_ago=0.4,
+            proof_s_ago=0.3,
+        )
+    },
+    groups={
+        "printer": GroupStatus(
+            ready=True,
+            synced=True,
+            as_of=AS_OF_US,
+            delivered=400,
+            acknowledged=399,
+            pending=1,
+            lag_p99_ms=8.0,
+        )
+    },
     kills={"reflector-0": KillStatus(restarts=1, took_s=0.4, lost=0)},
     store="/s",
 )
@@ -62,7 +89,7 @@ SNAPSHOT = Snapshot(
 
 def test_a_line_holds_what_matters() -> None:
     assert render(SNAPSHOT).startswith(
-        "12s running · synced 1/1 · 1.2k objects · 201 ev/s · lag 2.1 ms · "
+        f"12s running · ready as of {AT} · synced 1/1 · 1.2k objects · 201 ev/s · lag 2.1 ms · "
         "printer 399/400 pending 1 dead 0 · restarts 1"
     )
 
@@ -82,6 +109,9 @@ def test_the_summary_has_the_promised_keys() -> None:
         "lag_ms",
         "restarts",
         "synced",
+        "ready",
+        "fresh",
+        "as_of",
         "handlers",
         "processes",
         "lists",
@@ -89,7 +119,13 @@ def test_the_summary_has_the_promised_keys() -> None:
     ]
     assert list(found["events"]) == ["published", "delivered", "acknowledged"]
     assert list(found["lag_ms"]) == ["p50", "p99"]
-    assert found["handlers"]["printer"] == {"delivered": 400, "acknowledged": 399, "pending": 1, "dead": 0}
+    assert found["handlers"]["printer"] == {
+        "delivered": 400,
+        "acknowledged": 399,
+        "pending": 1,
+        "dead": 0,
+        "as_of": AS_OF_US,
+    }
     assert found["processes"]["reflector-0"] == {"pid": 7, "restarts": 1, "rss_mb": 31.0, "cpu_s": 0.5}
 
 
@@ -146,9 +182,35 @@ def test_metrics_name_cluster_resource_and_handler() -> None:
 
 
 def test_ready_says_for_each_informer_why_or_why_not() -> None:
-    is_ready, text = readiness(SNAPSHOT)
-    assert is_ready
-    assert "[+] informer dev/pods: synced yes, last progress 0.4 s ago, lag 2.1 ms, last error none" in text
+    code, text = readyz(SNAPSHOT, "verbose")
+    assert code == 200
+    assert (
+        "[+] informer dev/pods: synced yes, fresh yes, last proof 0.3 s ago, last progress 0.4 s ago, lag 2.1 ms, "
+        "last error none"
+    ) in text
+
+
+def test_what_is_not_known_is_a_question_mark_and_never_zero() -> None:
+    unknown = msgspec.structs.replace(
+        SNAPSHOT,
+        ready=False,
+        unready=["dev/pods: worker-0 is not heard"],
+        groups={"printer": GroupStatus(pending=None, dead=None, retry=None, in_flight=None)},
+        informers={"dev/pods": InformerStatus(depth=None, leased=None)},
+    )
+    assert "pending ? dead ?" in render(unknown)
+    assert "0 of 0 events acknowledged, ? pending, ? dead" in "\n".join(
+        summary.as_lines(unknown, [], is_checked=False)
+    )
+    page = "\n".join(status.render(unknown))
+    assert "NOT READY dev/pods: worker-0 is not heard" in page
+    assert (
+        " 0 "
+        not in next(line for line in page.splitlines() if line.startswith("printer  ")).rpartition("0  ")[2]
+    )
+    with io.StringIO() as screen:
+        Console(file=screen, width=120).print(live.render(unknown, []))
+        assert "not ready: dev/pods: worker-0 is not heard" in screen.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,10 @@ def test_no_home_folder_is_needed_where_nothing_lies_in_it(
         ({"env": {}, "kubeconfig": "~/config"}, "'~/config': no home folder is known"),
         ({"env": {"KUBECONFIG": "~/a:/b"}}, r"\$KUBECONFIG: '~/a': no home folder is known"),
         ({"env": {"HOME": ""}, "context": "a"}, "no home folder is known"),
-        ({"env": {}, "kubeconfig": "~nobody-of-that-name/config"}, "'~nobody-of-that-name/config' is not known"),
+        (
+            {"env": {}, "kubeconfig": "~nobody-of-that-name/config"},
+            "'~nobody-of-that-name/config' is not known",
+        ),
     ],
 )
 def test_a_home_folder_that_is_needed_and_not_known_is_one_clear_error(
@@ -184,7 +187,17 @@ def test_a_home_folder_that_is_needed_and_not_known_is_one_clear_error(
 
 def test_every_path_of_the_project_asks_for_a_home_folder_in_one_place():
     root = Path(__file__).parents[3]
-    rooms = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "reflector", "src/deltawire")
+    rooms = (
+        "apiserver",
+        "cli",
+        "client",
+        "common",
+        "fifo",
+        "handlers",
+        "informer",
+        "reflector",
+        "src/deltawire",
+    )
     asking = {
         str(path.relative_to(root))
         for room in rooms

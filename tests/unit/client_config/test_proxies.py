@@ -48,7 +48,17 @@ def test_a_proxy_gets_its_scheme_and_port(written: str, used: str):
 
 @pytest.mark.parametrize(
     "written",
-    ["http://", "://", "//p:1", "http://[::1", "http://p:port", " ", "http://p:1\n", "ftp://p", "http://p:99999"],
+    [
+        "http://",
+        "://",
+        "//p:1",
+        "http://[::1",
+        "http://p:port",
+        " ",
+        "http://p:1\n",
+        "ftp://p",
+        "http://p:99999",
+    ],
 )
 def test_what_is_no_proxy_is_named_with_its_variable(written: str):
     with pytest.raises(ConfigError, match=r"\$https_proxy: ") as found:

@@ -448,7 +448,7 @@ def test_a_draining_broker_takes_nothing_and_sends_nothing_but_counts_acks() -> 
 
 
 def test_the_list_of_those_with_strikes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_module, "_STRIKERS_MAX", 2)
+    monkeypatch.setattr(broker_module, "STRIKERS_MAX", 2)
     desk = Desk()
     for number in range(5):
         identity = f"r.{number}".encode()

@@ -9,6 +9,7 @@ from deltawire.common.clock import FakeClock, SystemClock
 from deltawire.common.errors import CapacityError, TransportError
 from deltawire.common.meta.keys import shard_of
 from deltawire.handlers import queries as queries_module
+from deltawire.handlers.freshness import Freshness
 from deltawire.handlers.lister import CachedObject, Lister
 from deltawire.handlers.queries import Queries, RemoteShard
 from deltawire.handlers.worker_link import Answer
@@ -53,7 +54,7 @@ class _Shard:
 @pytest.fixture
 def lister():
     rows = [row(f"ns{n % 3}/pod-{n}", {"app": "web" if n % 2 else "db"}) for n in range(30)]
-    return Lister(Shards(*rows, row("/node-1")))
+    return Lister(Shards(*rows, row("/node-1")), freshness=Freshness)
 
 
 def test_get_asks_the_shard_of_the_key(lister):
@@ -76,7 +77,7 @@ def test_lists_follow_all_pages_of_all_shards(lister):
 
 
 def test_a_namespace_is_not_a_prefix_of_another():
-    lister = Lister(Shards(row("ns/a"), row("ns-2/a")))
+    lister = Lister(Shards(row("ns/a"), row("ns-2/a")), freshness=Freshness)
     assert lister.keys("ns") == ["ns/a"]
 
 

@@ -12,6 +12,7 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.errors import CapacityError, DeltawireError, StateError
 from deltawire.informer import generation
 from deltawire.informer.asks import Asks
+from deltawire.informer.claims import Claims
 from deltawire.informer.group_state import KnownReplica
 from deltawire.informer.replica import Departure, Replica
 from deltawire.informer.shard import GroupOptions
@@ -178,7 +179,7 @@ def test_status_counts_objects_and_groups(make: Make) -> None:
     informer.open("c1")
     join(informer)
     fill(informer, 3)
-    status = status_of({"dev/pods": informer})
+    status = status_of({"dev/pods": informer}, Claims({"dev/pods": informer}))
     assert status["informers"]["dev/pods"]["shards"]["0"]["objects"] == 3
     assert status["informers"]["dev/pods"]["listed"] is False
     group = status["groups"]["g"]["dev/pods"]

@@ -13,6 +13,7 @@ from deltawire.reflector.cluster import LOG_EVERY_S, ClusterChangedError
 from deltawire.reflector.driver import StreamDriver, code_of
 from deltawire.reflector.machine import Machine, ServerTraits
 from deltawire.reflector.objects import Counters
+from deltawire.reflector.proof import Reading
 from deltawire.reflector.reader import Closed, Failed, Opened, Read
 from tests.support.reflector_bench import EXPIRED, REFUSED, added, bookmark, marker
 
@@ -27,6 +28,7 @@ class PlayedReader:
         self.news = []
         self.requests = []
         self.cancels = 0
+        self.read = Reading()
 
     def submit(self, request):
         self.requests.append(request)
@@ -37,6 +39,12 @@ class PlayedReader:
 
     def take(self):
         return self.news.pop(0) if self.news else None
+
+    def reading(self):
+        return self.read
+
+    def oldest_us(self):
+        return next((news.at_us for news in self.news if isinstance(news, Read)), None)
 
 
 class Stage:

@@ -1,0 +1,251 @@
+"""What may be claimed of informers and groups now, as of when, and why not (guarantees P8). Pure.
+
+A claim holds only of the slowest part: each stream watches, the broker and the owner of each shard are heard, a
+replica of the group is. A part that is not well withdraws the claim at once; afterwards it comes back only with
+proofs of a time after the last moment at which some part was not well. So nothing that happened unseen is skipped.
+
+Instants in s are monotonic, µs are since the epoch.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deltawire.cli.supervisor.shape import BROKER, Shape
+
+NOT_HEARD = "is not heard"
+
+
+@dataclass(slots=True)
+class Part:
+    """Something that a claim needs. ``why`` is "" while it is well; ``bad_us``: when it last was not."""
+
+    why: str
+    bad_us: int
+
+    def set(self, why: str, wall_us: int) -> None:
+        if why:
+            self.bad_us = max(self.bad_us, wall_us)
+        self.why = why
+
+
+@dataclass(slots=True)
+class _Life:
+    """One process as it was last heard. ``at_us``: when its report was made."""
+
+    life: int = 0
+    at_us: int = 0
+    received_s: float = float("-inf")
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """``is_synced``: all parts are well and complete as of ``as_of_us`` (None: not known), which lies after the last
+    trouble. ``stale_us``: from then on it is not fresh. ``why``: why it is not synced, "" if it is."""
+
+    is_synced: bool = False
+    as_of_us: int | None = None
+    proof_us: int | None = None
+    stale_us: int = 0
+    why: str = ""
+
+
+class Readiness:
+    """``silent_s``: a process whose last report is older is not heard. ``wall_us``: when watching began."""
+
+    def __init__(self, shape: Shape, *, silent_s: float, wall_us: int) -> None:
+        self._shape = shape
+        self._silent_s = silent_s
+        self._began_us = wall_us
+        self._lives: dict[str, _Life] = {}
+        self._parts: dict[tuple[str, ...], Part] = {}
+        self._groups_of: dict[str, str] = {}  # handler's process → group
+
+    # -- events
+
+    def on_report(self, name: str, life: int, report: Mapping[str, Any], now_s: float, wall_us: int) -> None:
+        """A report of the present life of a process."""
+        known = self._lives.setdefault(name, _Life())
+        if known.life and known.life != life:
+            self._part("process", name).set(f"{name} {NOT_HEARD}", wall_us)
+        at_us = min(int(report.get("at") or 0) or wall_us, wall_us)
+        known.life, known.at_us, known.received_s, known.report = life, at_us, now_s, report
+        self._hear(name, known, now_s, wall_us)
+        role = str(report.get("role") or "")
+        if role == "reflector":
+            self._take_streams(name, report, wall_us)
+        elif role == "fifo":
+            self._take_queues(report, wall_us)
+        elif role == "informer":
+            self._take_shards(name, report, wall_us)
+        elif role == "handler":
+            self._groups_of[name] = str(report.get("group") or "")
+        if role in ("informer", "handler"):
+            self._take_replicas(wall_us)
+
+    def on_gone(self, name: str, wall_us: int) -> None:
+        """The process has ended, or its connection has: nothing that it said holds any more."""
+        known = self._lives.setdefault(name, _Life())
+        known.received_s = float("-inf")
+        self._part("process", name).set(f"{name} {NOT_HEARD}", wall_us)
+        if name in self._groups_of:
+            self._take_replicas(wall_us)
+
+    def tick(self, now_s: float, wall_us: int) -> None:
+        """Find who fell silent. Call before reports that waited are taken, and before claims are read."""
+        for part in self._parts.values():
+            # The wall clock was set back: from now on its new time counts.
+            part.bad_us = min(part.bad_us, wall_us)
+        is_handler_silent = False
+        for name, known in self._lives.items():
+            was_heard = not self._part("process", name).why
+            self._hear(name, known, now_s, wall_us)
+            is_handler_silent |= (
+                was_heard and name in self._groups_of and bool(self._part("process", name).why)
+            )
+        if is_handler_silent:
+            self._take_replicas(wall_us)
+
+    # -- claims
+
+    def is_heard(self, name: str) -> bool:
+        return not self._part("process", name).why
+
+    def report_of(self, name: str) -> Mapping[str, Any]:
+        """The last report of a process that is heard; an empty one of any other."""
+        return self._lives[name].report if self.is_heard(name) and name in self._lives else {}
+
+    def informer(self, name: str) -> Claim:
+        """All that was read of the informer until ``as_of_us`` is stored."""
+        proofs = [_at(self.report_of(worker), "informers", name) for worker in self._workers]
+        as_ofs = [int(p.get("as_of") or 0) for p in proofs]
+        claim = self._claim(name, self._parts_of_informer(name), as_ofs)
+        if claim.as_of_us is None:
+            return claim
+        slowest = min(proofs, key=lambda p: int(p.get("stale_at") or 0))
+        proof_us, stale_us = int(slowest.get("proof_at") or 0), int(slowest.get("stale_at") or 0)
+        return Claim(claim.is_synced, claim.as_of_us, proof_us, stale_us, claim.why)
+
+    def group(self, name: str) -> Claim:
+        """All that was read of the group's informers until ``as_of_us`` was acknowledged by it, or parked."""
+        informers = self._shape.groups[name].informers
+        keys: list[tuple[str, ...]] = [("replicas", name)]
+        as_ofs = []
+        for informer in informers:
+            keys += self._parts_of_informer(informer)
+            for worker in self._workers:
+                keys.append(("group", name, informer, worker))
+                as_ofs.append(int(_at(self.report_of(worker), "groups", name, informer).get("as_of") or 0))
+        if not informers:
+            # It gets no events: being there is all.
+            why = self._part("replicas", name).why
+            return Claim(not why, self._began_us, why=why)
+        return self._claim(name, keys, as_ofs)
+
+    def is_pending_known(self, name: str) -> bool:
+        """True if all are heard who know what waits for a group, and none of its caches stands still."""
+        keys: list[tuple[str, ...]] = [("process", BROKER)]
+        keys += [("process", worker) for worker in self._workers]
+        for informer in self._shape.groups[name].informers:
+            keys += [("queue", informer), *(("open", informer, worker) for worker in self._workers)]
+        return not any(self._part(*key).why for key in keys)
+
+    # -- inside
+
+    @property
+    def _workers(self) -> list[str]:
+        return list(dict.fromkeys(self._shape.workers))
+
+    def _claim(self, name: str, keys: Iterable[tuple[str, ...]], as_ofs: list[int]) -> Claim:
+        parts = [self._part(*key) for key in keys]
+        as_of_us = min(as_ofs, default=0) or None
+        why = next((part.why for part in parts if part.why), "")
+        bad_us = max(part.bad_us for part in parts)
+        if not why and as_of_us is None:
+            why = "nothing was proven of it yet"
+        elif not why and as_of_us is not None and as_of_us <= bad_us:
+            why = "nothing was proven of it since all parts are well"
+        return Claim(not why, as_of_us, why=why)
+
+    def _parts_of_informer(self, name: str) -> list[tuple[str, ...]]:
+        keys: list[tuple[str, ...]] = [("process", BROKER), ("queue", name)]
+        for stream, reflector in self._shape.informers[name].items():
+            keys += [("process", reflector), ("stream", name, stream)]
+        for worker in self._workers:
+            keys += [("process", worker), ("open", name, worker), ("stored", name, worker)]
+        return keys
+
+    def _part(self, *key: str) -> Part:
+        part = self._parts.get(key)
+        if part is None:
+            why = f"{key[-1]} {NOT_HEARD}" if key[0] == "process" else "not known yet"
+            part = self._parts[key] = Part(why, self._began_us)
+        return part
+
+    def _hear(self, name: str, known: _Life, now_s: float, wall_us: int) -> None:
+        age_s = max(now_s - known.received_s, (wall_us - known.at_us) / 1e6)
+        self._part("process", name).set(f"{name} {NOT_HEARD}" if age_s > self._silent_s else "", wall_us)
+
+    def _take_streams(self, name: str, report: Mapping[str, Any], wall_us: int) -> None:
+        streams = _at(report, "streams")
+        for informer, owners in self._shape.informers.items():
+            for stream, reflector in owners.items():
+                if reflector != name:
+                    continue
+                said = _at(streams, f"{informer}@{stream}")
+                state = said.get("error") or said.get("state") or "unknown"
+                why = "" if said.get("watching") else f"stream {stream} is not watched ({state})"
+                self._part("stream", informer, stream).set(why, wall_us)
+
+    def _take_queues(self, report: Mapping[str, Any], wall_us: int) -> None:
+        for informer in self._shape.informers:
+            missing = len(self._shape.workers) - int(
+                _at(report, "informers", informer).get("shards_open") or 0
+            )
+            why = f"{missing} of its shards are not connected to the broker" if missing > 0 else ""
+            self._part("queue", informer).set(why, wall_us)
+
+    def _take_shards(self, name: str, report: Mapping[str, Any], wall_us: int) -> None:
+        is_connected = bool(_at(report, "broker").get("open"))
+        wanted = [str(shard) for shard in self._shape.shards_of(name)]
+        for informer in self._shape.informers:
+            said = _at(report, "informers", informer)
+            shards = [_at(said, "shards", shard) for shard in wanted]
+            why = str(said.get("error") or "")
+            if not why and not all(shards):
+                why = "its cache is not open"
+            elif not why and not is_connected:
+                why = f"{name} has no connection to the broker"
+            self._part("open", informer, name).set(why, wall_us)
+            if not all(shard.get("listed") for shard in shards):
+                why = "it was not listed yet"
+            elif not all(shard.get("stored", True) for shard in shards):
+                why = "it is being listed again"
+            else:
+                why = ""
+            self._part("stored", informer, name).set(why, wall_us)
+        for group, shape in self._shape.groups.items():
+            for informer in shape.informers:
+                is_synced = bool(_at(report, "groups", group, informer).get("synced"))
+                why = "" if is_synced else f"it has not seen all of {informer}"
+                self._part("group", group, informer, name).set(why, wall_us)
+
+    def _take_replicas(self, wall_us: int) -> None:
+        """A replica counts that is heard and that each worker has a session with."""
+        for group, shape in self._shape.groups.items():
+            here = {name for name, of in self._groups_of.items() if of == group and self.is_heard(name)}
+            for worker in self._workers:
+                for informer in shape.informers:
+                    here &= set(_at(self.report_of(worker), "groups", group, informer).get("replicas") or ())
+            self._part("replicas", group).set("" if here else "no replica of it is heard", wall_us)
+
+
+def _at(tree: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """The map at ``path``; an empty one where there is none."""
+    for step in path:
+        inner = tree.get(step)
+        if not isinstance(inner, dict):
+            return {}
+        tree = inner
+    return tree

@@ -1,0 +1,41 @@
+"""Who has to be heard before anything may be claimed of an informer or a group: the parts of a pipeline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deltawire.common.config.plan import Plan
+
+BROKER = "fifo"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupShape:
+    """The informers that a group gets events of. ``is_off``: it has no replicas, by the config."""
+
+    informers: Sequence[str]
+    is_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """``informers``: name → stream → the reflector's process. ``workers``: the worker's process of each shard."""
+
+    informers: Mapping[str, Mapping[str, str]]
+    workers: Sequence[str]
+    groups: Mapping[str, GroupShape]
+
+    def shards_of(self, worker: str) -> list[int]:
+        return [shard for shard, owner in enumerate(self.workers) if owner == worker]
+
+
+def shape_of(plan: Plan) -> Shape:
+    """As the roles themselves derive it from the config."""
+    informers: dict[str, dict[str, str]] = {name: {} for name in plan.informers}
+    for index in range(plan.config.runtime.reflectors):
+        for informer, stream in plan.streams_of_reflector(index):
+            informers[informer][stream] = f"reflector-{index}"
+    groups = {
+        name: GroupShape(handler.informers, is_off=not handler.options.replicas)
+        for name, handler in plan.handlers.items()
+    }
+    return Shape(informers, [f"worker-{owner}" for owner in plan.shard_owners], groups)
