@@ -15,7 +15,10 @@ from deltawire.common.errors import CredentialsError
 
 
 class ExecCluster(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):
-    """The cluster, for plug-ins that ask for it. ``certificate_authority_data`` is base64 of PEM."""
+    """The cluster, for plug-ins that ask for it. ``certificate_authority_data`` is base64 of PEM.
+
+    ``config`` is JSON, ``null`` where the cluster has nothing for plug-ins.
+    """
 
     server: str
     tls_server_name: str = ""

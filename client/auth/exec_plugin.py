@@ -97,7 +97,9 @@ class ExecCredentials:
         plugin = self._plugin
         is_interactive = self._may_ask_a_person()
         told = request_of(plugin, self._cluster(), is_interactive=is_interactive)
-        env = {**self._env, **dict(plugin.env), "KUBERNETES_EXEC_INFO": told}
+        # As in Go, the first = ends a name, wherever it stands.
+        pairs = (f"{name}={value}".partition("=") for name, value in plugin.env)
+        env = {**self._env, **{name: value for name, _, value in pairs}, "KUBERNETES_EXEC_INFO": told}
         try:
             finished = self._run(
                 [plugin.command, *plugin.args], env, is_interactive=is_interactive, clock=self._clock
@@ -144,7 +146,7 @@ class ExecCredentials:
             certificate_authority_data=base64_of(ca) if ca else "",
             proxy_url=config.proxy_url,
             disable_compression=config.disable_compression,
-            config=msgspec.Raw(self._plugin.cluster_config) if self._plugin.cluster_config else None,
+            config=msgspec.Raw(self._plugin.cluster_config or b"null"),
         )
 
 

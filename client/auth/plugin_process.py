@@ -49,6 +49,10 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, is_interactive: bool, cl
         raise CredentialsError(f"the exec plug-in {argv[0]!r} is not installed: not found") from None
     except OSError as error:
         raise CredentialsError(f"the exec plug-in {argv[0]!r} cannot be run: {error.strerror}") from None
+    except ValueError:
+        raise CredentialsError(
+            f"the exec plug-in {argv[0]!r} cannot be run: a zero byte in its arguments or variables"
+        ) from None
     is_done = False
     with process:
         try:

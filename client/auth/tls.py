@@ -1,8 +1,10 @@
 """TLS contexts: whom we trust, and the certificate that we show."""
 
+import contextlib
 import os
 import ssl
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,19 +101,27 @@ def is_pair(cert: bytes, key: bytes) -> bool:
 
 def _load_pair(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
     """OpenSSL's binding takes files only: both go through private files that live for the call."""
-    names: list[str] = []
-    folder = temporary_folder()
-    try:
-        for data in (cert, key):
-            handle, name = tempfile.mkstemp(prefix="deltawire-", suffix=".pem", dir=folder)  # 0600
-            names.append(name)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
+    with _file_of(cert) as cert_file, _file_of(key) as key_file:
         # A password prompt on the terminal would hang a daemon: an encrypted key is refused instead.
-        context.load_cert_chain(names[0], names[1], password=lambda: "")
+        context.load_cert_chain(cert_file, key_file, password=lambda: "")
+
+
+@contextlib.contextmanager
+def _file_of(data: bytes) -> Iterator[str]:
+    """The path of a file that nobody else may read: in memory where that is possible, so that a key meets no disk."""
+    if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
+        with os.fdopen(os.memfd_create("deltawire"), "wb") as memory:
+            memory.write(data)
+            memory.flush()
+            yield f"/proc/self/fd/{memory.fileno()}"
+        return
+    handle, name = tempfile.mkstemp(prefix="deltawire-", suffix=".pem", dir=temporary_folder())  # 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        yield name
     finally:
-        for name in names:
-            Path(name).unlink()
+        Path(name).unlink()
 
 
 def _read(path: str, what: str) -> bytes:

@@ -49,5 +49,5 @@ def in_cluster(
 def _namespace(folder: Path) -> str:
     try:
         return (folder / "namespace").read_text(encoding="utf-8").strip()
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return ""  # the file is a convenience, not a credential

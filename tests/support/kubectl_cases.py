@@ -288,3 +288,62 @@ def with_plugin(version: str = V1) -> str:
     """A kubeconfig whose plug-in prints ``@OUT@``."""
     plugin = {"apiVersion": version, "command": "/bin/cat", "args": ["@OUT@"], "interactiveMode": "Never"}
     return user(exec=plugin)
+
+
+# A plug-in that gives as its token what it was told: KUBERNETES_EXEC_INFO, arguments, three variables, whose stdin.
+ECHO = """#!@PYTHON@ -SE
+import base64, json, os, sys
+told = json.loads(os.environ["KUBERNETES_EXEC_INFO"])
+said = {"told": told, "args": sys.argv[1:], "env": [os.environ.get(name) for name in "ABC"], "stdin": os.isatty(0)}
+token = base64.b64encode(json.dumps(said, sort_keys=True).encode()).decode()
+print(json.dumps({"apiVersion": told["apiVersion"], "kind": "ExecCredential", "status": {"token": token}}))
+"""
+
+
+def echo(cluster: dict[str, Any] | None = None, **fields: Any) -> str:
+    """A kubeconfig that has `ECHO`, as the program ``sub/echo``, with ``fields`` of its stanza."""
+    plugin = {"apiVersion": V1, "command": "sub/echo", "interactiveMode": "Never", **fields}
+    return config(
+        clusters=[{"name": "c", "cluster": {**CLUSTER, **(cluster or {})}}],
+        users=[{"name": "u", "user": {"exec": plugin}}],
+    )
+
+
+def for_plugins(extension: Any) -> dict[str, Any]:
+    return {"extensions": [{"name": "client.authentication.k8s.io/exec", "extension": extension}]}
+
+
+# Both sides are compared with each other; True: the plug-in is run.
+STANZAS = {
+    "as it is": (echo(), True),
+    "null arguments": (echo(args=None), True),
+    "null among the arguments": (echo(args=["a", None, "b"]), True),
+    "a number among the arguments": (echo(args=[1]), False),
+    "variables": (echo(env=[{"name": "A", "value": "1"}, {"name": "B", "value": None}, {"name": "C"}]), True),
+    "a variable twice": (echo(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]), True),
+    "a name with =": (echo(env=[{"name": "A=B", "value": "1"}]), True),
+    "null variables": (echo(env=None), True),
+    "null among the variables": (echo(env=[None]), False),
+    "a zero byte": (echo(env=[{"name": "A", "value": "x\0y"}]), False),
+    "no mode in v1": (echo(interactiveMode=None), False),
+    "no mode in v1beta1": (echo(interactiveMode=None, apiVersion=V1BETA1), True),
+    "asks if it may": (echo(interactiveMode="IfAvailable"), True),
+    "must ask": (echo(interactiveMode="Always"), False),
+    "a mode that is none": (echo(interactiveMode="never"), False),
+    "an older version": (echo(apiVersion="client.authentication.k8s.io/v1alpha1"), False),
+    "no command": (echo(command=None), False),
+    "a command that is no program": (echo(command="./tok"), False),
+    "told of the cluster": (echo(provideClusterInfo=True), True),
+    "told null": (echo(provideClusterInfo=None), True),
+    "told what the cluster has for plug-ins": (
+        echo(for_plugins({"z": None, "a": [None, 1, 1.5, "x"], "b": {}}), provideClusterInfo=True),
+        True,
+    ),
+    "told a text": (echo(for_plugins("x"), provideClusterInfo=True), True),
+    "told nothing for plug-ins": (echo(for_plugins(None), provideClusterInfo=True), True),
+    "told of names and compression": (
+        echo({"tls-server-name": "127.0.0.1", "disable-compression": True}, provideClusterInfo=True),
+        True,
+    ),
+    "an empty hint": (echo(installHint=None), True),
+}

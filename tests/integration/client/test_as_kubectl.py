@@ -10,6 +10,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
@@ -25,9 +26,11 @@ from deltawire.client.rest.client import RESTClient
 from deltawire.common.errors import DeltawireError
 from tests.support.kubectl_cases import (
     ANSWERS,
+    ECHO,
     KUBECONFIGS,
     MERGED,
     REFUSED,
+    STANZAS,
     TOK,
     V1BETA1,
     Case,
@@ -230,6 +233,15 @@ class TestTheTableIsTrue:
     def test_for_kubeconfigs(self, rig: Rig, kubeconfigs: Callable[[Case, str], str]) -> None:
         found = verdicts(rig, with_kubectl, KUBECONFIGS, kubeconfigs)
         assert found == {case.name: case.kubectl or case.verdict for case in KUBECONFIGS}
+
+    def test_for_what_plugins_are_told(self, rig: Rig) -> None:
+        program = rig.file("sub/echo", ECHO.replace("@PYTHON@", sys.executable))
+        program.chmod(0o755)
+        for name, (text, is_run) in STANZAS.items():
+            file = str(rig.file("stanza", text))
+            ours, theirs = (rig.verdict(read, file, read.__name__) for read in (with_ours, with_kubectl))
+            assert ours == theirs, name
+            assert (ours != REFUSED) == is_run, name
 
     def test_for_answers_of_plugins(self, rig: Rig, plugins: Callable[[Case, str], str]) -> None:
         found = verdicts(rig, with_kubectl, ANSWERS, plugins)

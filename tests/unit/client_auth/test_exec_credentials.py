@@ -95,6 +95,18 @@ def test_a_plugin_that_asks_for_it_is_told_about_the_cluster():
     }
 
 
+def test_a_cluster_with_nothing_for_plugins_is_told_with_a_null():
+    run = Runs(printed(token="t"))
+    credentials(run, ExecPlugin("p", provide_cluster_info=True)).headers()
+    assert run.told["spec"]["cluster"]["config"] is None
+
+
+def test_a_name_of_a_variable_ends_at_its_first_equals_sign():
+    run = Runs(printed(token="t"))
+    credentials(run, ExecPlugin("p", env=(("A=B", "1"), ("C", "2=3")))).headers()
+    assert {name: run.seen[0][1].get(name) for name in ("A", "A=B", "C")} == {"A": "B=1", "A=B": None, "C": "2=3"}
+
+
 def test_a_token_is_renewed_when_it_has_expired():
     clock = FakeClock(wall_s=1_700_000_000.0)
     run = Runs(printed(token="one", expirationTimestamp="2023-11-14T22:14:20Z"), printed(token="two"))

@@ -50,6 +50,12 @@ def test_a_file_that_is_no_program_is_named(tmp_path: Path):
         finish([str(tmp_path / "plain")])
 
 
+@pytest.mark.parametrize(("argument", "value"), [("a\0b", "x"), ("a", "x\0y")])
+def test_a_zero_byte_is_refused_in_our_words(argument: str, value: str):
+    with pytest.raises(CredentialsError, match="cannot be run: a zero byte"):
+        finish([sys.executable, "-c", "pass", argument], A=value)
+
+
 @pytest.mark.parametrize("last", ["time.sleep(60)", "pass"])
 def test_a_slow_plugin_is_stopped_with_its_children(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last: str
