@@ -1,3 +1,8 @@
 """Fixtures for every test come from ``tests/support``; each module there is one topic."""
 
-pytest_plugins = ["deltawire.apiserver.pytest_plugin", "tests.support.servers"]
+pytest_plugins = [
+    "deltawire.apiserver.pytest_plugin",
+    "tests.support.watchdog",
+    "tests.support.leftovers",
+    "tests.support.servers",
+]

@@ -18,6 +18,7 @@ from deltawire.handlers.dispatch import Dispatch, Route
 from deltawire.handlers.events import COALESCED, GAP, Delivery
 from deltawire.handlers.executor import Results
 from deltawire.handlers.jsonlines import ANSWER_BYTES_MAX, ChildProcess, line_of
+from tests.support.patience import Patience, wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WAIT_S = 15.0
@@ -49,11 +50,11 @@ class Child:
             self.process.submit(call)
 
     def until(self, condition):
-        deadline = time.monotonic() + WAIT_S
-        while not condition():
-            assert time.monotonic() < deadline, f"acks so far: {self.acks}"
+        def turn():
             self.turn()
             time.sleep(0.005)
+
+        wait_until(condition, lambda: f"acks so far: {self.acks}", seconds=WAIT_S, turn=turn)
 
     def close(self, grace_s=5.0):
         if not self.closed:
@@ -262,9 +263,9 @@ def test_a_child_dies_with_its_parent(tmp_path):
         pid = int(parent.stdout.readline())
         assert Path(f"/proc/{pid}").exists()
         parent.kill()
-    deadline = time.monotonic() + WAIT_S
+    patience = Patience(WAIT_S)
     while _is_alive(pid):
-        assert time.monotonic() < deadline
+        assert not patience.is_over()
         time.sleep(0.01)
 
 

@@ -26,6 +26,7 @@ from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener
 from deltawire.common.wire.session import Peer
 from deltawire.handlers.main import HandlerRole
 from deltawire.handlers.runner import HandlerFailed
+from tests.support.patience import wait_until
 
 WAIT_S = 15.0
 
@@ -60,11 +61,11 @@ class Worker:
                 self.queries.append(event.body)
 
     def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
-        deadline = time.monotonic() + WAIT_S
-        while not condition():
-            assert time.monotonic() < deadline, f"{what} did not come true; acks so far: {self.acks}"
+        def turn() -> None:
             self.listener.socket.poll(20)
             self.turn()
+
+        wait_until(condition, lambda: f"{what}; acks so far: {self.acks}", seconds=WAIT_S, turn=turn)
 
     def until_connected(self) -> None:
         self.until(lambda: self.peer is not None, "a hello")

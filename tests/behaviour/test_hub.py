@@ -20,6 +20,7 @@ from deltawire.common.errors import DeltawireError
 from deltawire.common.store import folder as state_folder
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
+from tests.support.patience import Patience
 
 CLOCK = SystemClock()
 
@@ -89,8 +90,8 @@ def start_broker(plan: Plan) -> Iterator[Callable[[], Broker]]:
 
 
 def turn_until(broker: Broker, done: Callable[[], Any], seconds: float = 10.0) -> Any:
-    deadline_s = time.monotonic() + seconds
-    while time.monotonic() < deadline_s:
+    patience = Patience(seconds)
+    while not patience.is_over():
         broker.turn()
         if value := done():
             return value
@@ -136,8 +137,8 @@ def test_the_health_file_stands_while_the_hub_runs(plan: Plan, tmp_path: Path) -
     stop = threading.Event()
     thread = threading.Thread(target=Hub(plan, clock=CLOCK).run, args=(stop,))
     thread.start()
-    deadline_s = time.monotonic() + 5
-    while not (tmp_path / "health").exists() and time.monotonic() < deadline_s:
+    patience = Patience(5)
+    while not (tmp_path / "health").exists() and not patience.is_over():
         time.sleep(0.01)
     stood = (tmp_path / "health").exists()
     stop.set()

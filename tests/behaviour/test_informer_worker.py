@@ -23,6 +23,7 @@ from deltawire.common.wire.link import Arrived, Link
 from deltawire.common.wire.listener import Arrived as FromWorker
 from deltawire.common.wire.listener import Gone, Hello, Listener
 from deltawire.informer.main import Worker
+from tests.support.patience import Patience, wait_until
 from tests.support.shard_rig import body_of
 
 PODS = "dev/pods"
@@ -165,8 +166,8 @@ class Rig:
     def stop(self) -> None:
         if self._thread is not None:
             self._stop.set()
-            deadline = time.monotonic() + 10
-            while self._thread.is_alive() and time.monotonic() < deadline:
+            patience = Patience(10)
+            while self._thread.is_alive() and not patience.is_over():
                 self.turn()
             self._thread.join(5)
             assert not self._thread.is_alive()
@@ -188,10 +189,7 @@ class Rig:
         time.sleep(0.002)
 
     def until(self, done: Callable[[], Any], what: str, seconds: float = 10.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-            self.turn()
+        wait_until(done, what, seconds=seconds, turn=self.turn)
 
     def close(self) -> None:
         self.stop()

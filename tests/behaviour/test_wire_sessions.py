@@ -14,6 +14,7 @@ from deltawire.common.wire.codec import pack, unpack
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import Identity, is_known_dead, new_identity
 from deltawire.common.wire.sockets import connect
+from tests.support.patience import Patience
 
 
 @pytest.fixture
@@ -65,8 +66,8 @@ class Pair:
 
     def until(self, wanted, *, seconds=5.0):
         got = []
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        patience = Patience(seconds)
+        while not patience.is_over():
             self.turn()
             for one in self.links:
                 got += [*one.tick(), *one.receive()]
@@ -144,9 +145,9 @@ def test_a_peer_that_vanished_is_reported_and_not_sent_to_in_silence(pair):
     identity = link.identity.bytes
     pair.links.remove(link)
     link.close()
-    deadline = time.monotonic() + 5
+    patience = Patience(5)
     while pair.listener.send(identity, "pop", 1):
-        assert time.monotonic() < deadline
+        assert not patience.is_over()
         time.sleep(0.01)
     assert any(isinstance(e, listeners.Gone) for e in pair.listener.receive())
 
@@ -166,9 +167,9 @@ def test_of_two_hellos_that_wait_the_newest_is_welcomed_and_it_alone(pair, conte
     for number in (1, 2):
         about = (me.role, me.name, me.nonce, me.pid, me.started, me.host, {"number": number})
         socket.send(pack("hello", 0, 0, *about))
-    deadline = time.monotonic() + 5
+    patience = Patience(5)
     while len(pair.heard) < 1:
-        assert time.monotonic() < deadline
+        assert not patience.is_over()
         time.sleep(0.1)  # for both to have arrived
         pair.turn()
     assert [event.peer.body["number"] for event in pair.heard if isinstance(event, listeners.Hello)] == [2]
@@ -182,9 +183,9 @@ def test_a_silent_peer_is_gone_and_hears_that_its_session_is_void(context, endpo
     with contextlib.closing(Pair(context, endpoint, silent_s=0.3)) as pair:
         link = pair.link()
         pair.until(has(links.Opened))
-        deadline = time.monotonic() + 5
+        patience = Patience(5)
         while not any(isinstance(e, listeners.Gone) for e in pair.heard):
-            assert time.monotonic() < deadline
+            assert not patience.is_over()
             pair.turn()
             time.sleep(0.01)
         link.send("ack", 1)

@@ -6,12 +6,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.support import patience
 
 ROOT = Path(__file__).parents[2]
 ACCEPTANCE = ROOT / "tests" / "acceptance"
@@ -23,11 +24,7 @@ RESOURCES = ("pods", "deployments.apps")
 
 def wait_until(what: str, done: Callable[[], Any], *, seconds: float, every_s: float = 0.5) -> Any:
     """The first true value of ``done``; AssertionError that says ``what`` was waited for."""
-    deadline_s = time.monotonic() + seconds
-    while not (value := done()):
-        assert time.monotonic() < deadline_s, f"not within {seconds} s: {what}"
-        time.sleep(every_s)
-    return value
+    return patience.wait_until(done, what, seconds=seconds, every_s=every_s)
 
 
 def free_port() -> int:

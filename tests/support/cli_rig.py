@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.patience import wait_until
 
 DEADLINE_S = 40.0
 
@@ -122,10 +123,7 @@ class Cli:
 
 
 def eventually(condition: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
-        time.sleep(0.05)
+    wait_until(condition, what, seconds=timeout_s, every_s=0.05)
 
 
 def cli_in(folder: Path) -> Iterator[Cli]:

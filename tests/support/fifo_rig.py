@@ -24,6 +24,7 @@ from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
 from deltawire.fifo.main import Fifo
+from tests.support.patience import wait_until
 
 INFORMER = "dev/pods"
 CLUSTER_ID = "c1"
@@ -107,11 +108,12 @@ class Rig:
 
     def wait(self, condition: Callable[[], Any], what: str = "") -> None:
         """Move all fakes until the condition holds."""
-        deadline_s = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline_s, f"{what or condition} did not come true"
+
+        def turn() -> None:
             self.turn()
             time.sleep(0.005)
+
+        wait_until(condition, what or repr(condition), seconds=DEADLINE_S, turn=turn)
 
     def settle(self, seconds: float = 0.3) -> None:
         """Move all fakes for a while: long enough for what must not arrive to have arrived."""

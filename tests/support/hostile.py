@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ import msgpack
 import zmq
 
 from deltawire.common.wire.identity import host_id, process_started
+from tests.support.patience import Patience
 
 
 class Attacker:
@@ -55,9 +55,9 @@ class Attacker:
     def wait_for(self, *kinds: str, seconds: float = 10.0) -> list[Any]:
         """The first answer of one of these kinds, as the whole message."""
         seen = []
-        deadline = time.monotonic() + seconds
-        while (left_s := deadline - time.monotonic()) > 0:
-            if self._socket.poll(int(left_s * 1000)):
+        patience = Patience(seconds)
+        while not patience.is_over():
+            if self._socket.poll(100):
                 answer = msgpack.unpackb(self._socket.recv())
                 if answer[1] in kinds:
                     return answer

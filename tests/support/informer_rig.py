@@ -3,7 +3,6 @@
 import json
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,16 +15,13 @@ from deltawire.common.meta.resources import ResourceType, find
 from deltawire.fifo.deltas import Tombstone
 from deltawire.local.informer import SharedIndexInformer
 from deltawire.reflector.action import Params
+from tests.support.patience import wait_until
 
 PATIENCE_S = 30.0
 
 
 def until(done: Callable[[], Any], what: str = "it", patience_s: float = PATIENCE_S) -> Any:
-    deadline = time.monotonic() + patience_s
-    while not (found := done()):
-        assert time.monotonic() < deadline, f"waited {patience_s} s for {what}"
-        time.sleep(0.002)
-    return found
+    return wait_until(done, what, seconds=patience_s, every_s=0.002)
 
 
 class PlayedStream:

@@ -17,6 +17,8 @@ from typing import Any
 import requests
 import yaml
 
+from tests.support import patience
+
 DELTAWIRE = Path(sys.executable).with_name("deltawire")
 ACCEPTANCE = Path(__file__).parents[1] / "acceptance"
 TWO_RESOURCES = ("pods", "deployments.apps")
@@ -24,14 +26,7 @@ TWO_RESOURCES = ("pods", "deployments.apps")
 
 def wait_until(what: str, done: Callable[[], Any], *, seconds: float = 20.0, every_s: float = 0.05) -> Any:
     """The first true value of ``done``; AssertionError that says ``what`` was waited for."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = done()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(every_s)
+    return patience.wait_until(done, what, seconds=seconds, every_s=every_s)
 
 
 def is_alive(pid: int) -> bool:

@@ -18,6 +18,7 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
 from deltawire.common.wire import listener as listeners
 from deltawire.reflector.main import Reflector
+from tests.support.patience import wait_until
 from tests.support.servers import ServerFactory
 
 PODS = "default/pods"
@@ -61,11 +62,7 @@ class PlayedBroker:
     def until(
         self, done: Callable[[], Any], what: str = "the broker to see it", seconds: float = 15.0
     ) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (value := done()):
-            assert time.monotonic() < deadline, f"waited {seconds} s for {what}; saw {self.kinds()[-20:]}"
-            self.pump()
-        return value
+        return wait_until(done, lambda: f"{what}; saw {self.kinds()[-20:]}", seconds=seconds, turn=self.pump)
 
     def pump_for(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

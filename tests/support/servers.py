@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ import pytest
 import requests
 
 from deltawire.apiserver.server import ApiServer
+from tests.support.leftovers import inherited
+from tests.support.patience import wait_until
 
 ServerFactory = Callable[..., ApiServer]
 
@@ -56,6 +57,7 @@ class Kubectl:
             "HOME": str(self.home),
             "KUBECONFIG": str(self.kubeconfig),
             "KUBECACHEDIR": str(self.home / "cache"),
+            **inherited(),
         }
 
     def run(
@@ -153,8 +155,4 @@ class WatchLines:
 
 def eventually(holds: Callable[[], bool], what: str, deadline_s: float = 10.0) -> None:
     """Poll until ``holds()``; fail with ``what`` at the deadline."""
-    end = time.monotonic() + deadline_s
-    while not holds():
-        if time.monotonic() > end:
-            pytest.fail(f"not within {deadline_s} s: {what}")
-        time.sleep(0.01)
+    wait_until(holds, what, seconds=deadline_s)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from deltawire import ClientConfig, Clientset
+from tests.support.leftovers import inherited
 from tests.support.servers import ServerFactory
 
 FOLDER = Path(__file__).parents[3] / "examples" / "seeds"
@@ -22,7 +23,7 @@ OBJECT = re.compile(r"NAME:[a-z0-9-]+ \t NAME:[a-z0-9-]+ \t STATUS: (PodStatus|D
 
 
 def run(program: str, *args: str) -> list[str]:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", **inherited()}
     done = subprocess.run(
         [sys.executable, str(FOLDER / program), *args],
         capture_output=True,
@@ -74,7 +75,7 @@ def test_pods_and_deployments_are_listed_by_a_kubeconfig(
 def followed(program: str, *args: str) -> Iterator[Callable[[str], None]]:
     """A program that goes on: waits for a line. In the end it is interrupted, and must leave well."""
     command = [sys.executable, str(FOLDER / program), *args]
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", **inherited()}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:

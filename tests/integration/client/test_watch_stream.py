@@ -10,6 +10,7 @@ from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.watch_stream import READ_BYTES_MAX, WatchStream
 from deltawire.common.errors import StatusError, TransportError
 from deltawire.common.meta.resources import find
+from tests.support.patience import Patience
 
 PODS = find("pods")
 assert PODS is not None
@@ -87,8 +88,8 @@ def test_a_close_from_another_thread_ends_a_waiting_read(
     outcome: list[Any] = []
     reader = threading.Thread(target=lambda: outcome.append(stream.read()))
     reader.start()
-    deadline = time.monotonic() + 5
-    while not stream._is_reading and time.monotonic() < deadline:
+    patience = Patience(5)
+    while not stream._is_reading and not patience.is_over():
         time.sleep(0.001)
     stream.close()
     stream.close()
@@ -197,8 +198,8 @@ def test_ready_says_that_bytes_wait_in_the_socket(server: Any, client: RESTClien
         assert stream.read() == EVENT
         assert not stream.is_ready()
         go_on.set()
-        deadline = time.monotonic() + 5
-        while not stream.is_ready() and time.monotonic() < deadline:
+        patience = Patience(5)
+        while not stream.is_ready() and not patience.is_over():
             time.sleep(0.001)
         assert stream.is_ready()
     assert not stream.is_ready()

@@ -1,7 +1,6 @@
 """DeltaFIFO keeps client-go's contract (semantics §2; the comments name client-go's own tests)."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -10,6 +9,7 @@ import pytest
 from deltawire.common.clock import FakeClock
 from deltawire.fifo.delta_fifo import DeltaFIFO
 from deltawire.fifo.deltas import Delta, Deltas, DeltaType, FIFOClosed, ObjectKeyError, Tombstone
+from tests.support.patience import comes_true as eventually
 
 ADDED, UPDATED, DELETED = DeltaType.ADDED, DeltaType.UPDATED, DeltaType.DELETED
 REPLACED, SYNC = DeltaType.REPLACED, DeltaType.SYNC
@@ -58,13 +58,6 @@ def drain(fifo: DeltaFIFO[Thing]) -> dict[str, list[tuple[DeltaType, object]]]:
         deltas = pop(fifo)
         found[fifo.key_of(deltas)] = [(delta.type, delta.obj) for delta in deltas]
     return found
-
-
-def eventually(statement: Callable[[], bool]) -> bool:
-    deadline_s = time.monotonic() + 5
-    while not statement() and time.monotonic() < deadline_s:
-        time.sleep(0.001)
-    return statement()
 
 
 # --- rules 1-4: what is queued, where, and what is not -------------------------------------------------

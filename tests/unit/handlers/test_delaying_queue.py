@@ -1,7 +1,6 @@
 """Delayed and rate limited adds (semantics PART B, rules 6-7; delaying_queue_test.go)."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -12,13 +11,7 @@ from deltawire.common.clock import FakeClock
 from deltawire.common.errors import CapacityError
 from deltawire.handlers.rate_limiters import ItemExponential
 from deltawire.handlers.workqueue import DelayingQueue, NoMetrics, QueueShutDown, RateLimitingQueue
-
-
-def eventually(statement: Callable[[], bool]) -> bool:
-    deadline_s = time.monotonic() + 5
-    while not statement() and time.monotonic() < deadline_s:
-        time.sleep(0.001)
-    return statement()
+from tests.support.patience import comes_true as eventually
 
 
 class Tally(NoMetrics):

@@ -11,13 +11,7 @@ import pytest
 from deltawire.common.clock import FakeClock
 from deltawire.common.errors import CapacityError
 from deltawire.handlers.workqueue import QueueShutDown, WorkQueue
-
-
-def eventually(statement: Callable[[], bool]) -> bool:
-    deadline_s = time.monotonic() + 5
-    while not statement() and time.monotonic() < deadline_s:
-        time.sleep(0.001)
-    return statement()
+from tests.support.patience import comes_true as eventually
 
 
 def in_thread(call: Callable[[], object]) -> threading.Thread:

@@ -14,6 +14,7 @@ from deltawire.reflector.action import List, Watch
 from deltawire.reflector.cluster import ClusterChangedError
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.reader import INBOX_BYTES_MAX, Closed, Failed, Opened, Read, Reader
+from tests.support.patience import Patience, wait_until
 
 WATCH = Watch({"resourceVersion": "1"}, is_list=False, check_cluster=False)
 
@@ -91,18 +92,15 @@ def reader(source):
 
 
 def news(reader, seconds=5.0):
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while (found := reader.take()) is None:
-        assert time.monotonic() < deadline, "no news"
+        assert not patience.is_over(), "no news"
         time.sleep(0.001)
     return found
 
 
 def until(done, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_until(done, "the reader", seconds=seconds, every_s=0.001)
 
 
 def test_a_watch_is_opened_read_and_closed(reader, source):
