@@ -8,7 +8,6 @@ while things go on: then the patience begins anew with each growth.
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 # `make test` runs four workers, for two cores: so many processes that want to run, for each core, are no load.
@@ -17,13 +16,19 @@ STRETCH_MAX = 8.0
 # However long a look takes, so many are made before the patience is over.
 LOOKS_MIN = 10
 _CORES = os.cpu_count() or 1
+# As they are now: a test may put its own in their places.
+_open, _read, _close, _monotonic = os.open, os.read, os.close, time.monotonic
 
 
 def stretch() -> float:
     """How many seconds of the clock a second of patience takes now; 1 where /proc does not say."""
     try:
-        average, _, _, running, _ = Path("/proc/loadavg").read_text().split()
-        wanting = max(float(average), float(running.partition("/")[0]))
+        descriptor = _open("/proc/loadavg", os.O_RDONLY)
+        try:
+            average, _, _, running, _ = _read(descriptor, 200).split()
+        finally:
+            _close(descriptor)
+        wanting = max(float(average), float(running.partition(b"/")[0]))
     except (OSError, ValueError):
         return 1.0
     return min(max(1.0, wanting / (USUAL_PER_CORE * _CORES)), STRETCH_MAX)
@@ -41,12 +46,12 @@ class Patience:
         self._progress = progress
         self._reached = progress() if progress else None
         self._looks = 0
-        self._last_s = time.monotonic()
+        self._last_s = _monotonic()
 
     def left_s(self) -> float:
         """Seconds of the clock that are left, as the machine is now; below 0 when the patience is over."""
         factor = stretch()
-        now_s = time.monotonic()
+        now_s = _monotonic()
         self._left_s -= (now_s - self._last_s) / factor
         self._last_s = now_s
         if self._progress and (reached := self._progress()) != self._reached:
