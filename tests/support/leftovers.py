@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,16 @@ class Guard:
     def leftovers(self) -> list[str]:
         """What has not ended after a while, as lines."""
         patience = Patience(ENDING_S)
-        while (left := list(reaper.marked(self.mark))) and not patience.is_over():
+        while (left := list(self._left())) and not patience.is_over():
             time.sleep(0.05)
-        return [f"{_command(pid)} (process {pid}), started by {env.get(TEST, 'no test')}" for pid, env in left]
+        return [f"{command} (process {pid}), started by {test}" for pid, command, test in left]
+
+    def _left(self) -> Iterator[tuple[int, str, str]]:
+        for pid, environment in reaper.marked(self.mark):
+            command = _command(pid)
+            # Python's own, which ends with us.
+            if "multiprocessing.resource_tracker" not in command:
+                yield pid, command, environment.get(TEST, "no test")
 
     def close(self) -> None:
         """Kill what is left."""
