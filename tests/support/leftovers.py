@@ -22,6 +22,7 @@ from tests.support.patience import Patience
 TEST = "PYTEST_CURRENT_TEST"
 # What is just ending is given so long, seconds.
 ENDING_S = 3.0
+STARTING_S = 0.2
 _KEY = "leftovers"
 
 
@@ -46,6 +47,8 @@ class Guard:
 
     def leftovers(self) -> list[str]:
         """What has not ended after a while, as lines."""
+        # What was started just now has an environment only when the kernel has made it.
+        time.sleep(STARTING_S)
         patience = Patience(ENDING_S)
         while (left := list(self._left())) and not patience.is_over():
             time.sleep(0.05)
