@@ -95,8 +95,8 @@ def _cluster(plan: Plan, wanted: str | None) -> str:
 def _match(text: str, cached: list[str]) -> str:
     """The cached resource's name that ``text`` means, "" if none."""
     builtin = find(text)
-    if builtin is not None:
-        return builtin.name if builtin.name in cached else ""
+    if builtin is not None and builtin.name in cached:
+        return builtin.name
     for query in parse_query(text):
         for name in cached:
             plural, _, group = name.partition(".")

@@ -1,12 +1,13 @@
 """Where a command's config comes from: ``-c``, ``./deltawire.yaml``, what runs, plug-in files, or the demo."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 import deltawire
+from deltawire.cli import resource_names
 from deltawire.cli.plugins import Target, complete, describe
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
@@ -22,7 +23,7 @@ from deltawire.common.config.schema import (
 )
 from deltawire.common.errors import ConfigError, DeltawireError
 from deltawire.common.home import expanded
-from deltawire.common.meta.resources import find
+from deltawire.common.meta.resources import find, learn
 
 DEFAULT_FILE = Path("deltawire.yaml")
 EMBEDDED = "embedded"
@@ -59,7 +60,8 @@ def plan_of(path: Path | None, store: Path | None = None) -> Plan:
     try:
         return Plan(load(effective))
     except DeltawireError:
-        # Nothing runs, or something of another version did: the user's own words are all there is.
+        # Nothing runs, or something of another version did: there are the user's own words, and what was learnt.
+        learn(list(dict.fromkeys([*config.resources, *resource_names.known(plan)])))
         return plan
 
 
@@ -140,10 +142,15 @@ def of_plugins(files: Sequence[Path], *, namespace: str | None = None, context: 
     )
 
 
-def effective(config: Config) -> Config:
-    """What the roles read: absolute paths, every informer written out, each handler with what it watches."""
+def effective(config: Config, resolve: Callable[[Config], Config] | None = None) -> Config:
+    """What the roles read: absolute paths, every informer written out, each handler with what it watches.
+
+    ``resolve`` finds out what custom resources are called (resource_names.with_resources), where that can be done.
+    """
     replace = msgspec.structs.replace
     config = complete(replace(config, handlers=[_absolute(h) for h in config.handlers]))
+    if resolve is not None:
+        config = resolve(config)
     plan = Plan(config)
     return replace(
         config,

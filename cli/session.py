@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from deltawire.cli import config_source, orphans, preflight, runtime_folder
+from deltawire.cli import config_source, orphans, preflight, resource_names, runtime_folder
 from deltawire.cli.supervisor.launch import API_SERVER, pipeline, server_command
 from deltawire.cli.supervisor.processes import Command, Processes
 from deltawire.cli.supervisor.run_types import Embedded, Outcome, SnapshotSource, View
@@ -75,7 +75,13 @@ def run(session: Session) -> int:
             # It needs nothing of what follows, and half a second to listen.
             processes.add(API_SERVER, server)
             processes.start(API_SERVER)
-        plan = Plan(config_source.effective(config))
+        embedded_name = config_source.EMBEDDED if session.server else ""
+
+        def resolve(config: Config) -> Config:
+            return resource_names.with_resources(config, but=embedded_name, note=view.note)
+
+        plan = Plan(config_source.effective(config, resolve))
+        resource_names.remember(plan)
         preflight.require(plan, but=config_source.EMBEDDED if session.server else None)
         runtime_folder.write(file, dump(plan.config))
         supervisor = Supervisor(

@@ -1,10 +1,11 @@
 """The ListerWatcher: the two requests that a reflector needs, for one resource, namespace and selection."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from deltawire.client.rest.client import RESTClient
 from deltawire.common.errors import ConfigError, StatusError
-from deltawire.common.meta.resources import ResourceType, find
+from deltawire.common.meta.resources import BUILTIN, ResourceType, find, parse_query
 from deltawire.reflector.action import Params
 from deltawire.reflector.cluster import Cluster
 from deltawire.reflector.connection import IDLE_S
@@ -50,7 +51,8 @@ class Resolver(Protocol):
 
 
 class ClusterListerWatcher:
-    """``stream`` is a namespace or ``*``; the selectors are sent as they are."""
+    """``stream`` is a namespace or ``*``; the selectors are sent as they are. ``before``: the resources of the
+    cluster's other informers that come first, by their names in the config."""
 
     def __init__(
         self,
@@ -61,8 +63,10 @@ class ClusterListerWatcher:
         *,
         label_selector: str = "",
         field_selector: str = "",
+        before: Sequence[str] = (),
     ) -> None:
         self._cluster = cluster
+        self._before = before
         self._word = resource
         self._namespace = "" if stream == ALL_NAMESPACES else stream
         self._resolve = resolve
@@ -75,7 +79,8 @@ class ClusterListerWatcher:
 
     def resource(self) -> ResourceType:
         if self._resource is None:
-            found = find(self._word) or self._resolve(self._cluster.client, self._word)
+            found = find(self._word, BUILTIN) or self._resolve(self._cluster.client, self._word)
+            self._refuse_a_twin(found)
             if self._namespace and not found.namespaced:
                 raise ConfigError(
                     f"{found.name} belong to no namespace, but namespace {self._namespace!r} was asked for",
@@ -83,6 +88,16 @@ class ClusterListerWatcher:
                 )
             self._resource = found
         return self._resource
+
+    def _refuse_a_twin(self, found: ResourceType) -> None:
+        """Raises ConfigError where an informer before this one watches the same resource under another name."""
+        for word in self._before:
+            may_be = any(query.matches(found) for query in parse_query(word))
+            if may_be and self._resolve(self._cluster.client, word).name == found.name:
+                raise ConfigError(
+                    f"{self._word!r} and {word!r} are one resource, and one informer serves it",
+                    hint=f"name it {found.name} everywhere",
+                )
 
     def check_cluster(self) -> None:
         self._cluster.check()

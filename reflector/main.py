@@ -20,7 +20,7 @@ from deltawire.common.config.schema import Cluster as ClusterOptions
 from deltawire.common.control import Control
 from deltawire.common.errors import ProtocolError, StateError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
-from deltawire.common.meta.resources import ResourceType
+from deltawire.common.meta.resources import BUILTIN, ResourceType, find
 from deltawire.common.process import RoleArguments, parse_arguments, run_role
 from deltawire.common.version import __version__
 from deltawire.common.wire.heartbeat import Heartbeat
@@ -238,6 +238,16 @@ class Reflector:
     def _drivers(self) -> list[StreamDriver]:
         return list(self._streams.values())
 
+    def _before(self, informer: InformerPlan) -> list[str]:
+        """The custom resources of its cluster whose informers come first: one of them may be the same one."""
+        found: list[str] = []
+        for other in self._plan.informers.values():
+            if other.name == informer.name:
+                break
+            if other.cluster == informer.cluster and find(other.resource, BUILTIN) is None:
+                found.append(other.resource)
+        return found if find(informer.resource, BUILTIN) is None else []
+
     def _stream(self, informer: InformerPlan, stream: str, traits: ServerTraits) -> StreamDriver:
         options = informer.options
         where = self._plan.clusters[informer.cluster]
@@ -251,6 +261,7 @@ class Reflector:
             resolve,
             label_selector=options.label_selector,
             field_selector=options.field_selector,
+            before=self._before(informer),
         )
         reader = Reader(
             f"{informer.name}@{stream}",

@@ -12,7 +12,7 @@ from deltawire.client.rest.client import RESTClient, checked_rest
 from deltawire.client.rest.result import Result
 from deltawire.client.schema import GroupVersion
 from deltawire.common.errors import ConfigError, DeltawireError, StatusError, TransportError
-from deltawire.common.meta.resources import ResourceType, find, parse_query
+from deltawire.common.meta.resources import BUILTIN, ResourceType, find, parse_query
 
 DISCOVERY_TIMEOUT_S = 32.0  # semantics §17.1
 # Legacy discovery asks for every group and version; this many requests at once.
@@ -101,7 +101,7 @@ class DiscoveryClient:
         Built-in names cost no request. Raises ConfigError for a name that the server does not know, and
         StatusError or TransportError where it cannot be asked.
         """
-        builtin = find(text)
+        builtin = find(text, BUILTIN)
         if builtin is not None:
             return builtin
         if not parse_query(text):

@@ -11,7 +11,7 @@ import yaml
 from deltawire.common.config.schema import Config, HandlerProcess, Informer
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.jsonpath import Path as FieldPath
-from deltawire.common.meta.resources import find
+from deltawire.common.meta.resources import find, learn
 from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_hang_after_s
 
 CONFIG_BYTES_MAX = 1024 * 1024
@@ -53,7 +53,8 @@ def load(path: Path) -> Config:
 
 
 def parse(raw: Any) -> Config:
-    """The config from plain data. Raises ConfigError with the field's path."""
+    """The config from plain data; this process knows its custom resources then. Raises ConfigError with the field's
+    path."""
     if not isinstance(raw, dict):
         raise ConfigError("a config is a map that begins with `version: 1`")
     if raw.get("version", 1) != 1:
@@ -64,7 +65,8 @@ def parse(raw: Any) -> Config:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
         raise _explain(str(error), raw) from None
-    _check(config)
+    learn(config.resources)
+    check(config)
     return config
 
 
@@ -95,8 +97,8 @@ def _known_keys() -> list[str]:
     return sorted(keys)
 
 
-def _check(config: Config) -> None:
-    """What the schema's types cannot say."""
+def check(config: Config) -> None:
+    """What the schema's types cannot say. Raises ConfigError with the field's path."""
     for field, value in (
         ("store.forget_after", config.store.forget_after),
         ("runtime.heartbeat", config.runtime.heartbeat),
@@ -104,16 +106,17 @@ def _check(config: Config) -> None:
     ):
         _value(field, parse_duration_s, value)
     _value("runtime.hang_after", parse_hang_after_s, config.runtime.hang_after)
-    names = set()
+    names: dict[tuple[str | None, str], str] = {}
     for i, informer in enumerate(config.informers):
         _check_informer(config, informer, f"informers[{i}]")
         identity = (informer.cluster, canonical(informer.resource))
         if identity in names:
             raise ConfigError(
-                "this resource has an informer already; one informer serves all its handlers",
+                f"{informer.resource!r} has an informer already, as {names[identity]!r}; one informer serves all "
+                "its handlers",
                 path=f"informers[{i}].resource",
             )
-        names.add(identity)
+        names[identity] = informer.resource
     seen = set()
     for i, handler in enumerate(config.handlers):
         _check_handler(config, handler, f"handlers[{i}]")

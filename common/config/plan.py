@@ -101,10 +101,11 @@ class Plan:
     def handlers(self) -> dict[str, HandlerPlan]:
         plans = {}
         for handler in self.config.handlers:
-            by_informer = {}
+            by_informer: dict[str, Subscription] = {}
             for subscription in self._subscriptions(handler):
                 cluster = subscription.cluster or self.first_cluster
-                by_informer[f"{cluster}/{canonical(subscription.resource)}"] = subscription
+                informer = f"{cluster}/{canonical(subscription.resource)}"
+                by_informer[informer] = _both(by_informer.get(informer), subscription)
             plans[handler.name] = HandlerPlan(handler, by_informer)
         return plans
 
@@ -200,6 +201,18 @@ class Plan:
         if missing:
             options = msgspec.structs.replace(known.options, indexes={**known.options.indexes, **missing})
             found[informer.name] = InformerPlan(known.cluster, known.resource, options)
+
+
+def _both(one: Subscription | None, other: Subscription) -> Subscription:
+    """What a handler watches of one resource that it names twice."""
+    if one is None:
+        return other
+    return msgspec.structs.replace(
+        other,
+        owner=one.owner or other.owner,
+        verbs=list(dict.fromkeys([*one.verbs, *other.verbs])),
+        indexes={**one.indexes, **other.indexes},
+    )
 
 
 def deal(items: list[str], owners: int) -> list[int]:

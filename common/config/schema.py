@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from deltawire.common.meta.resources import ResourceType
+
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Count = Annotated[int, Meta(ge=1, le=64)]
 # "60s", "5m", "1h30m" or a number of seconds; checked by `load`, which gives the field's path.
@@ -111,3 +113,4 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     metrics: Metrics = Metrics()
     informers: list[Informer] = []
     handlers: list[HandlerProcess] = []
+    resources: list[ResourceType] = []

@@ -1,5 +1,6 @@
 """Naming resources as kubectl does: plural, singular, short name, kind, with group and version or without."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -98,6 +99,15 @@ BUILTIN: tuple[ResourceType, ...] = (
 )
 
 
+# Custom resources that a config names, as its API servers said (`Config.resources`); of this process.
+_LEARNT: list[ResourceType] = []
+
+
+def learn(types: Sequence[ResourceType]) -> None:
+    """From now on `find` knows these, too, in place of those that it learnt before."""
+    _LEARNT[:] = types
+
+
 @dataclass(frozen=True, slots=True)
 class ResourceQuery:
     """A resource as a person wrote it, taken apart: ``deployments.v1.apps`` → (deployments, v1, apps)."""
@@ -139,10 +149,13 @@ def parse_query(text: str) -> list[ResourceQuery]:
     return readings
 
 
-def find(text: str, known: tuple[ResourceType, ...] = BUILTIN) -> ResourceType | None:
-    """The first of ``known`` that ``text`` names, or None."""
+def find(text: str, known: Sequence[ResourceType] | None = None) -> ResourceType | None:
+    """The first of ``known`` that ``text`` names, or None. Without it: of those that are built in and those learnt.
+
+    Of a learnt one only its names are sure: which versions are served now, the API server says.
+    """
     for query in parse_query(text):
-        for candidate in known:
+        for candidate in (*BUILTIN, *_LEARNT) if known is None else known:
             if query.matches(candidate):
                 return candidate
     return None

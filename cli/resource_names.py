@@ -1,0 +1,94 @@
+"""What custom resources are called, so that each has one informer under all its names.
+
+Built-in resources are known. A custom one answers to a short name, its kind, its plural, with its group and a version
+or without; which of these mean the same only the API server can say. What it said is kept in the state folder.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from deltawire.cli.clients import new_client
+from deltawire.cli.stores import cached_resources
+from deltawire.common.config.load import check
+from deltawire.common.config.plan import Plan
+from deltawire.common.config.schema import Config
+from deltawire.common.errors import DeltawireError
+from deltawire.common.meta.resources import ResourceType, find, learn
+
+log = logging.getLogger(__name__)
+
+FILE = "resources.json"
+
+# What a cluster serves: every resource in each of its versions. Raises DeltawireError.
+Discover = Callable[[Plan, str], Iterable[ResourceType]]
+
+
+def discover(plan: Plan, cluster: str) -> Iterable[ResourceType]:
+    from deltawire.client.discovery.discovery_client import DiscoveryClient
+
+    client = new_client(plan, cluster)
+    try:
+        return DiscoveryClient(client).server_groups_and_resources().types
+    finally:
+        client.close()
+
+
+def known(plan: Plan) -> list[ResourceType]:
+    """What was learnt in earlier runs on the state folder."""
+    try:
+        return msgspec.json.decode((plan.store_dir / FILE).read_bytes(), type=list[ResourceType])
+    except (OSError, msgspec.MsgspecError):
+        return []
+
+
+def with_resources(
+    config: Config,
+    *,
+    but: str = "",
+    discover: Discover = discover,
+    note: Callable[[str], object] = log.warning,
+) -> Config:
+    """The config with the custom resources that it names, and this process knowing them.
+
+    A cluster is asked only for names that are not known yet, the cluster ``but`` never. Where it does not answer, names
+    stay as they are written; so does a name under which objects are stored already. Raises ConfigError where two
+    informers turn out to be one.
+    """
+    plan = Plan(config)
+    types = list(dict.fromkeys([*config.resources, *known(plan)]))
+    learn(types)
+    for cluster, words in _unknown(plan).items():
+        words -= set(cached_resources(plan.store_dir, cluster))
+        if cluster == but or not words:
+            continue
+        try:
+            served = tuple(discover(plan, cluster))
+        except DeltawireError as error:
+            note(f"cluster {cluster}: cannot find out yet what {', '.join(sorted(words))} is: {error}")
+            continue
+        for word in words:
+            found = find(word, served)
+            if found is not None:
+                types += [one for one in served if one.name == found.name]
+    types = list(dict.fromkeys(types))
+    learn(types)
+    config = msgspec.structs.replace(config, resources=types)
+    check(config)
+    return config
+
+
+def remember(plan: Plan) -> None:
+    """Keep what was learnt for the next run, which may find no API server. The state folder is ours."""
+    if plan.config.resources:
+        (plan.store_dir / FILE).write_bytes(msgspec.json.encode(plan.config.resources))
+
+
+def _unknown(plan: Plan) -> dict[str, set[str]]:
+    """The names of each cluster that this process does not know."""
+    unknown: dict[str, set[str]] = {}
+    for informer in plan.informers.values():
+        if find(informer.resource) is None:
+            unknown.setdefault(informer.cluster, set()).add(informer.resource)
+    return unknown

@@ -1,0 +1,135 @@
+"""One custom resource under two names is one informer (P6)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deltawire.cli import resource_names
+from deltawire.cli.config_source import plan_of
+from deltawire.common.config.load import check, dump, parse
+from deltawire.common.config.plan import Plan
+from deltawire.common.config.schema import Config
+from deltawire.common.errors import ConfigError, TransportError
+from deltawire.common.meta.resources import ResourceType, find, learn
+
+WIDGETS = ResourceType("ex.io", "v1", "widgets", "Widget", True, "widget", ("wd",))
+OLDER = ResourceType("ex.io", "v1beta1", "widgets", "Widget", True, "widget", ("wd",))
+NAMES = [
+    "wd",
+    "Widget",
+    "widget",
+    "widgets",
+    "widgets.ex.io",
+    "widgets.v1.ex.io",
+    "wd.v1beta1.ex.io",
+    "WIDGETS",
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_learnt():
+    learn([])
+    yield
+    learn([])
+
+
+class Served:
+    def __init__(self, *types: ResourceType) -> None:
+        self.types = types
+        self.asked = 0
+
+    def __call__(self, plan: Plan, cluster: str) -> tuple[ResourceType, ...]:
+        self.asked += 1
+        return self.types
+
+
+def away(plan: Plan, cluster: str) -> tuple[ResourceType, ...]:
+    raise TransportError("connection refused by http://here", reason="refused")
+
+
+def config(tmp_path: Path, **more: Any) -> Config:
+    return parse({"version": 1, "store": {"dir": str(tmp_path)}, **more})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_resource_has_one_informer_whoever_names_it_how(tmp_path: Path, name: str) -> None:
+    found = config(
+        tmp_path,
+        informers=[{"resource": "widgets.ex.io"}],
+        handlers=[
+            {"name": "a", "command": ["x"], "on": [name]},
+            {"name": "b", "command": ["x"], "on": [{"resource": name, "verbs": ["add"]}, {"resource": "wd"}]},
+        ],
+    )
+    plan = Plan(resource_names.with_resources(found, discover=Served(OLDER, WIDGETS)))
+    assert list(plan.informers) == ["default/widgets.ex.io"]
+    assert list(plan.handlers["a"].subscriptions) == ["default/widgets.ex.io"]
+    assert plan.handlers["b"].subscriptions["default/widgets.ex.io"].verbs == ["add", "update", "delete"]
+
+
+def test_the_roles_learn_the_names_from_their_config(tmp_path: Path) -> None:
+    found = config(tmp_path, informers=[{"resource": "wd"}])
+    effective = dump(resource_names.with_resources(found, discover=Served(WIDGETS)))
+    learn([])
+    (tmp_path / "config.json").write_bytes(effective)
+    assert list(plan_of(tmp_path / "config.json").informers) == ["default/widgets.ex.io"]
+    assert find("Widget") == WIDGETS
+
+
+def test_two_informers_that_are_one_are_refused_by_both_names(tmp_path: Path) -> None:
+    found = config(tmp_path, informers=[{"resource": "widgets.ex.io"}, {"resource": "wd"}])
+    with pytest.raises(ConfigError, match=r"informers\[1\].resource: 'wd' has .* as 'widgets\.ex\.io'"):
+        resource_names.with_resources(found, discover=Served(WIDGETS))
+
+
+def test_what_was_learnt_is_not_asked_for_again_and_needs_no_server(tmp_path: Path) -> None:
+    served = Served(WIDGETS)
+    found = config(tmp_path, informers=[{"resource": "wd"}])
+    plan = Plan(resource_names.with_resources(found, discover=served))
+    resource_names.remember(plan)
+    again = resource_names.with_resources(found, discover=away)
+    assert list(Plan(again).informers) == ["default/widgets.ex.io"]
+    assert served.asked == 1
+    learn([])
+    assert list(plan_of(None, store=tmp_path).informers) == []
+    assert find("wd") == WIDGETS, "get, tail and trace know it, too"
+
+
+def test_built_in_resources_are_never_asked_for(tmp_path: Path) -> None:
+    found = config(tmp_path, informers=[{"resource": "deployments.v1.apps"}, {"resource": "po"}])
+    assert list(Plan(resource_names.with_resources(found, discover=away)).informers) == [
+        "default/deployments.apps",
+        "default/pods",
+    ]
+
+
+def test_where_the_server_does_not_answer_names_stay_and_it_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    found = config(tmp_path, informers=[{"resource": "wd"}])
+    plan = Plan(resource_names.with_resources(found, discover=away, note=said.append))
+    assert list(plan.informers) == ["default/wd"]
+    assert said == ["cluster default: cannot find out yet what wd is: connection refused by http://here"]
+
+
+def test_a_name_that_objects_are_stored_under_stays(tmp_path: Path) -> None:
+    (tmp_path / "clusters.json").write_text('{"default":"c1"}')
+    shard = tmp_path / "c1" / "wd" / "00000001" / "shard-0"
+    shard.mkdir(parents=True)
+    (shard / "data.mdb").touch()
+    found = config(tmp_path, informers=[{"resource": "wd"}])
+    plan = Plan(resource_names.with_resources(found, discover=Served(WIDGETS)))
+    assert list(plan.informers) == ["default/wd"]
+
+
+def test_a_config_that_says_what_resources_are_called_needs_no_discovery() -> None:
+    raw = {
+        "version": 1,
+        "resources": [
+            {"group": "ex.io", "version": "v1", "plural": "widgets", "kind": "Widget", "namespaced": True}
+        ],
+        "informers": [{"resource": "Widget"}],
+    }
+    found = parse(raw)
+    check(found)
+    assert list(Plan(found).informers) == ["default/widgets.ex.io"]
