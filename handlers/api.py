@@ -20,6 +20,7 @@ from deltawire.common.meta import resources
 from deltawire.handlers.context import Context as Context
 from deltawire.handlers.events import Dead as Dead
 from deltawire.handlers.events import Event as Event
+from deltawire.handlers.events import Gap as Gap
 from deltawire.handlers.events import Requeue as Requeue
 from deltawire.handlers.events import Retry as Retry
 from deltawire.handlers.signatures import Signature, check, place_of
@@ -34,7 +35,7 @@ _RESOURCE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One decorator on one function. ``verb`` is ``on_add``, ``on_update``, ``on_delete`` or ``reconcile``.
+    """One decorator on one function. ``verb`` is ``on_add``, ``on_update``, ``on_delete``, ``on_gap`` or ``reconcile``.
 
     ``resource`` and ``owner`` are canonical (``pods``, ``deployments.apps``); ``owner`` is "" without one. ``old``: the
     function looks at the object as it was before.
@@ -119,6 +120,14 @@ class Handler:
     def on_delete(self, resource: str, *, raw: bool = False) -> Callable[[F], F]:
         """Calls ``f(obj, event)`` with the object's last known state: never None, at least its metadata."""
         return self._decorator("on_delete", resource, "", raw)
+
+    def on_gap(self, resource: str) -> Callable[[F], F]:
+        """Calls ``f(gap)`` where changes of the resource were lost for ever (`Gap`).
+
+        ``delivery="every"`` is told of each list that the API server's lost history made necessary; both deliveries
+        are told when they were away for so long that they begin anew. It is logged in any case.
+        """
+        return self._decorator("on_gap", resource, "", False)
 
     def reconcile(self, resource: str, owner: str | None = None) -> Callable[[F], F]:
         """Calls ``f(key, ctx)`` after any change of the object, changes meanwhile merged into one call.

@@ -16,13 +16,23 @@ from deltawire.common.meta.keys import display_key, split_key
 from deltawire.handlers.api import Handler, Subscription
 from deltawire.handlers.context import Context, Surroundings
 from deltawire.handlers.dispatch import DONE, Call, Outcome, Reconcile, Route, Verdict
-from deltawire.handlers.events import Dead, Delivery, Event, Object, Requeue, Retry, event_of
+from deltawire.handlers.events import (
+    GAP_NOTICE,
+    Dead,
+    Delivery,
+    Event,
+    Object,
+    Requeue,
+    Retry,
+    event_of,
+    gap_of,
+)
 from deltawire.handlers.owners import OwnerKeys, own_key
 
 if TYPE_CHECKING:
     import asyncio
 
-_VERBS = {"A": "on_add", "U": "on_update", "D": "on_delete", "S": "on_update"}
+_VERBS = {"A": "on_add", "U": "on_update", "D": "on_delete", "S": "on_update", GAP_NOTICE: "on_gap"}
 
 _decode = msgspec.json.Decoder().decode
 
@@ -153,6 +163,8 @@ class Program:
 
 def arguments_of(subscription: Subscription, delivery: Delivery, event: Event) -> list[Any]:
     """What an ``on_…`` function is called with, without the event."""
+    if delivery.kind == GAP_NOTICE:
+        return [gap_of(delivery)]
     read: Callable[[bytes], Object] = bytes if subscription.raw else _decode
     body = delivery.object if delivery.object is not None else metadata_only(delivery, event.resource)
     new = read(body)

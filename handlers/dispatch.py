@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
-from deltawire.handlers.events import Delivery
+from deltawire.handlers.events import GAP_NOTICE, Delivery
 
 # The rate limiter's delay of a failed event: client-go's 5 ms · 2^n up to 1000 s (semantics PART B, rule 8). It is
 # reckoned from the attempt that the informer worker counts, so that it survives the handler's crash.
@@ -75,7 +75,7 @@ class Reconcile:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a handler wants of one informer: the kinds (A U D S) with functions, and its reconciles."""
+    """What a handler wants of one informer: the kinds (A U D S G) with functions, and its reconciles."""
 
     kinds: frozenset[str]
     reconciles: tuple[Reconcile, ...] = ()
@@ -281,6 +281,8 @@ class Dispatch:
             lane = self._lane(delivery.informer, delivery.key)
             lane.events.append(ticket)
             ticket.waiting += 1
+        if delivery.kind == GAP_NOTICE:
+            return
         for reconcile in route.reconciles:
             for key in reconcile.keys(delivery):
                 lane = self._lane(reconcile.target, key)

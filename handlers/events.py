@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 
 from deltawire.common.meta.keys import display_key, split_key
+from deltawire.common.wire.messages.gap import GapNotice
 
-KINDS = {"A": "added", "U": "updated", "D": "deleted", "S": "resync"}
+KINDS = {"A": "added", "U": "updated", "D": "deleted", "S": "resync", "G": "gap"}
+# A notice of lost changes, which travels as an event of a key that no object has: its stream.
+GAP_NOTICE = "G"
 
 FINAL_STATE_UNKNOWN = 1
 GAP = 2
@@ -35,7 +38,7 @@ def flag_names(flags: int) -> list[str]:
 class Delivery(msgspec.Struct, gc=False):
     """One row of an ``events`` message (docs/wire.md §7) and where it came from.
 
-    ``link`` is the number of the worker's link, ``at_us`` µs since the epoch, ``kind`` one of A U D S.
+    ``link`` is the number of the worker's link, ``at_us`` µs since the epoch, ``kind`` one of A U D S G.
     """
 
     link: int
@@ -64,7 +67,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     fence                   rises each time the key is handed to another replica
     lag_s                   seconds since the reflector read the change
     final_state_unknown     a deletion whose object may be stale, or only its metadata
-    gap                     the group was away too long: changes before this one may be missing
+    gap                     `every` only: changes of the object before this one were lost
     coalesced               older changes of this object were merged into this one
     initial                 the object was there before the group was
     out_of_scope            a deletion only for us: the informer's selection no longer covers the object
@@ -94,6 +97,50 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def resync(self) -> bool:
         """The object did not change; the handler asked to see it again from time to time."""
         return self.kind == "resync"
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """What an ``on_gap`` function is called with: changes that nobody can tell any more.
+
+    informer                ``cluster/resource``; ``cluster`` and ``resource`` are its parts
+    namespace               of the objects it is about; "" = all that the handler gets of the informer
+    reason                  ``relist``: the API server's history was lost, and a list was made; what was born and died
+                            in between is seen by nobody, and the events of what changed say ``gap``.
+                            ``forgotten``: the handler was away for too long, and gets all objects anew
+    lost_from, version      of a relist: what changed after the one up to the other; "?" = not known
+    """
+
+    informer: str
+    cluster: str
+    resource: str
+    namespace: str
+    reason: str
+    lost_from: str
+    version: str
+
+
+def gap_of(delivery: Delivery) -> Gap:
+    """The `Gap` of a notice."""
+    cluster, _, resource = delivery.informer.partition("/")
+    reason, lost_from = msgspec.json.decode(delivery.object or b"", type=tuple[str, str])
+    return Gap(
+        informer=delivery.informer,
+        cluster=cluster,
+        resource=resource,
+        namespace="" if delivery.key == "*" else delivery.key,
+        reason=reason,
+        lost_from=lost_from,
+        version=delivery.version,
+    )
+
+
+def delivery_of_gap(link: int, notice: GapNotice) -> Delivery:
+    """A notice as what `Dispatch` hands out: at its turn, never beside another of its stream."""
+    details = msgspec.json.encode((notice.reason, notice.lost_from))
+    return Delivery(
+        link, notice.informer, notice.shard, notice.number, notice.stream, GAP_NOTICE, "",
+        notice.version, notice.at, 1, 0, 0, details, None,
+    )  # fmt: skip
 
 
 def event_of(delivery: Delivery, wall_us: int) -> Event:

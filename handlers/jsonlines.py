@@ -5,6 +5,11 @@ To the child, one object a line::
     {"id": 7, "type": "added", "resource": "pods", "cluster": "dev", "key": "default/web", "namespace": …,
      "name": …, "uid": …, "version": …, "attempt": 1, "fence": 0, "flags": [], "object": {…}, "old": null}
 
+or, where changes were lost (`deltawire.handlers.events.Gap`)::
+
+    {"id": 8, "type": "gap", "resource": "pods", "cluster": "dev", "namespace": "", "reason": "relist", "lost_from":
+     "812", "version": "977", "object": {"metadata": {}}, …}
+
 From the child, one object a line: ``{"id": 7, "ok": true}``, ``{"id": 7, "retry_after_s": 5, "error": …}``,
 ``{"id": 7, "error": …}`` (the rate limiter's delay) or ``{"id": 7, "dead": "why"}``. ``retry_after_s``
 without an error asks to see the key again and is no failure. Objects are passed on as bytes.
@@ -32,7 +37,7 @@ from deltawire.common.limits import KIB
 from deltawire.common.meta.keys import display_key, split_key
 from deltawire.handlers.calls import metadata_only
 from deltawire.handlers.dispatch import DONE, Call, Outcome, Verdict
-from deltawire.handlers.events import KINDS, Delivery, flag_names
+from deltawire.handlers.events import GAP_NOTICE, KINDS, Delivery, Gap, flag_names, gap_of
 from deltawire.handlers.executor import Results
 
 log = logging.getLogger(__name__)
@@ -89,6 +94,8 @@ _decode_reply = msgspec.json.Decoder(Reply).decode
 
 def line_of(number: int, delivery: Delivery) -> bytes:
     """The line of an event, with its end."""
+    if delivery.kind == GAP_NOTICE:
+        return _line_of_gap(number, gap_of(delivery))
     namespace, name = split_key(delivery.key)
     cluster, _, resource = delivery.informer.partition("/")
     head = Head(
@@ -98,6 +105,15 @@ def line_of(number: int, delivery: Delivery) -> bytes:
     body = metadata_only(delivery, resource) if delivery.object is None else delivery.object
     old = b"null" if delivery.old is None else _one_line(delivery.old)
     return b'%b,"object":%b,"old":%b}\n' % (msgspec.json.encode(head)[:-1], _one_line(body), old)
+
+
+def _line_of_gap(number: int, gap: Gap) -> bytes:
+    """All that other lines have, empty, so that a program which knows nothing of gaps meets no missing field."""
+    head = Head(
+        number, KINDS[GAP_NOTICE], gap.resource, gap.cluster, "", gap.namespace, "", "", gap.version, 1, 0, ["gap"]
+    )  # fmt: skip
+    more = {"reason": gap.reason, "lost_from": gap.lost_from, "object": {"metadata": {}}, "old": None}
+    return msgspec.json.encode({**msgspec.structs.asdict(head), **more}) + b"\n"
 
 
 def _one_line(body: bytes) -> bytes:

@@ -52,7 +52,7 @@ def describe(handlers: list[Handler]) -> dict[str, Any]:
 
     ``{"handlers": [{"name", "delivery", "workers", "resync_s", "deadline_s", "attempts_max", "on": […]}]}``.
     ``on`` has one entry for each resource: ``resource``, ``owner`` (null without one), ``verbs`` (``add``,
-    ``update``, ``delete``, ``reconcile``; none where only the cache is read) and ``indexes``.
+    ``update``, ``delete``, ``gap``, ``reconcile``; none where only the cache is read) and ``indexes``.
     """
     return {"handlers": [_describe(handler) for handler in handlers]}
 

@@ -34,7 +34,7 @@ from deltawire.handlers.runner import Runner
 from deltawire.handlers.settings import Settings, settle
 from deltawire.handlers.worker_link import WorkerLink
 
-ALL_KINDS = frozenset("AUDS")
+ALL_KINDS = frozenset("AUDSG")
 
 
 class HandlerRole:

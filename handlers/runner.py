@@ -16,9 +16,12 @@ from deltawire.common.control import Control
 from deltawire.common.errors import DeltawireError
 from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK
 from deltawire.common.wire.heartbeat import Heartbeat
+from deltawire.common.wire.messages.gap import GapNotice
 from deltawire.handlers.dispatch import Ack, Dispatch
+from deltawire.handlers.events import delivery_of_gap
 from deltawire.handlers.executor import Executor
 from deltawire.handlers.freshness import FreshnessBook
+from deltawire.handlers.gaps import GapFilter, text_of
 from deltawire.handlers.queries import Queries
 from deltawire.handlers.settings import Settings
 from deltawire.handlers.statistics import Statistics
@@ -75,6 +78,7 @@ class Runner:
         self._clock = clock
         self._drain_deadline_s = drain_deadline_s
         self._statistics = Statistics()
+        self._gaps = GapFilter()
         self._checked_at_s = clock.now_s()
         self._poller = zmq.Poller()
         self._poller.register(executor.results.fileno(), zmq.POLLIN)
@@ -141,12 +145,22 @@ class Runner:
                     self._freshness.lost(link.number)
                 elif isinstance(news, Proven):
                     self._freshness.said(link.number, news.rows)
+                elif isinstance(news, GapNotice):
+                    self._tell_gap(link, news)
                 elif isinstance(news, Folder):
                     self._opened(news)
                 elif isinstance(news, Synced):
                     self._statistics.synced.setdefault(news.informer, set()).add(news.shard)
                 elif isinstance(news, Answer):
                     self._queries.answered(news)
+
+    def _tell_gap(self, link: WorkerLink, notice: GapNotice) -> None:
+        """Log it, and call who asked for it; what another shard has told of the same list is seen already."""
+        if self._gaps.is_news(notice):
+            log.warning("%s", text_of(notice))
+            link.acknowledge(self._dispatch.arrive([delivery_of_gap(link.number, notice)]))
+        else:
+            link.gap_seen(notice)
 
     def _finish(self) -> None:
         """Acknowledge what has ended, at once and in one message a shard."""

@@ -15,6 +15,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], str]] = {
     "on_add": (("obj",), "event"),
     "on_update": (("old", "new"), "event"),
     "on_delete": (("obj",), "event"),
+    "on_gap": (("gap",), "event"),
     "reconcile": (("key",), "ctx"),
 }
 

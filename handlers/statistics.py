@@ -36,7 +36,7 @@ class Statistics:
         for ticket in call.tickets:
             delivery = ticket.delivery
             # Of an object that was there before us, or that failed before, the age says nothing.
-            if delivery.attempt <= 1 and not delivery.flags & INITIAL and delivery.kind != "S":
+            if delivery.attempt <= 1 and not delivery.flags & INITIAL and delivery.kind not in ("S", "G"):
                 self._lags_us.append(max(0, wall_us - delivery.at_us))
                 self._lags += 1
 

@@ -14,8 +14,9 @@ from deltawire.common.clock import Clock
 from deltawire.common.errors import ProtocolError
 from deltawire.common.wire.identity import Identity
 from deltawire.common.wire.link import Arrived, Link, Lost, Opened, Refused
+from deltawire.common.wire.messages.gap import GapNotice
 from deltawire.common.wire.messages.proofs import InformerProof, parse
-from deltawire.handlers.dispatch import Ack
+from deltawire.handlers.dispatch import Ack, Verdict
 from deltawire.handlers.events import Delivery
 from deltawire.handlers.settings import Settings
 
@@ -81,7 +82,7 @@ class Proven(NamedTuple):
     rows: list[InformerProof]
 
 
-LinkNews = Received | Dropped | Folder | Synced | Answer | Proven
+LinkNews = Received | Dropped | Folder | Synced | Answer | Proven | GapNotice
 
 
 class WorkerLink:
@@ -148,11 +149,24 @@ class WorkerLink:
         """Sends acks, one message a shard; kept for the next session where none is open."""
         shards: dict[tuple[str, int], list[Ack]] = {}
         for ack in acks:
+            if "/" not in ack.key:
+                self._gap_seen(ack)
+                continue
             shards.setdefault((ack.informer, ack.shard), []).append(ack)
         for (informer, shard), mine in shards.items():
             rows = [[a.key, a.seq, a.fence, a.verdict, a.after_ms, a.error] for a in mine]
             if not self.link.send("acks", informer, shard, rows):
                 self._unsent += mine
+
+    def gap_seen(self, notice: GapNotice) -> None:
+        """The notice need not be told again. Where no session is open it is told again."""
+        self.link.send("gap-seen", notice.informer, notice.shard, notice.number)
+
+    def _gap_seen(self, ack: Ack) -> None:
+        """A notice, whose key is a stream: told, however the call ended, unless it was given back."""
+        was_given_back = ack.verdict == Verdict.REQUEUE and not ack.error
+        if not was_given_back:
+            self.link.send("gap-seen", ack.informer, ack.shard, ack.seq)
 
     def query(self, number: int, informer: str, shard: int, verb: str, *arguments: Any) -> bool:
         """Asks for stored objects; the `Answer` bears ``number``. False if no session is open."""
@@ -168,7 +182,7 @@ class WorkerLink:
 
     def _hello(self) -> dict[str, Any]:
         s = self._settings
-        held = [[d.informer, d.shard, d.key, d.seq, d.fence] for d in self._held(self.number)]
+        held = [[d.informer, d.shard, d.key, d.seq, d.fence] for d in self._held(self.number) if "/" in d.key]
         held += [[a.informer, a.shard, a.key, a.seq, a.fence] for a in self._unsent]
         return {
             "group": s.name,
@@ -188,6 +202,8 @@ class WorkerLink:
             news.append(Received(self._deliveries(informer, shard, rows)))
         elif kind == "opened":
             news.append(msgspec.convert(body, Folder))
+        elif kind == "gap":
+            news.append(msgspec.convert(body, GapNotice))
         elif kind == "synced":
             news.append(msgspec.convert(body, Synced))
         elif kind == "proof":

@@ -22,12 +22,13 @@ import msgspec
 
 from deltawire.common.errors import ProtocolError
 from deltawire.common.meta.versions import as_number, highest, is_below
-from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, OUT_OF_SCOPE, Row
+from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, HISTORY_LOST, OUT_OF_SCOPE, Row
 from deltawire.common.store.meta import StreamState
 from deltawire.informer.changes import (
     Change,
     Counters,
     ForgetMarks,
+    Hole,
     Mark,
     Put,
     Reads,
@@ -134,7 +135,7 @@ def begin_list(
         return
     stream = progress.change(stream_name)
     stream.open = generation
-    stream.resume, stream.unversioned = "", False
+    stream.give_up_resume()
     stream.generation = max(stream.generation, generation)
 
 
@@ -170,13 +171,16 @@ def end_list(
         for row in reads.set_aside(prefix):
             held = reads.held(row.key)
             if held is not None:
-                yield from _replace(progress, counters, held, row)
-    flags = FINAL_STATE_UNKNOWN
+                yield from _replace(progress, counters, held, row, HISTORY_LOST)
+    flags = FINAL_STATE_UNKNOWN | HISTORY_LOST
     if stream.scope and stream.scope != scope:
         flags |= OUT_OF_SCOPE
     yield from sweep(progress, counters, reads, reads.unmarked(prefix, generation), flags, at)
     yield from end_lost(progress, counters, reads.lost_under(prefix), flags, at)
+    if stream.lost_from and stream.lost_from != version:
+        yield Hole(stream_name, generation, stream.lost_from, version, at)
     stream.open = 0
+    stream.lost_from = ""
     stream.resume, stream.unversioned = version, not version
     stream.floor = highest(stream.floor, version)
     stream.scope = scope
@@ -238,35 +242,52 @@ def _apply_key(
         if not looked_up:
             held, looked_up = reads.held(key), True
             lost = reads.lost(key) if held is None else ()
+        stream = progress.streams[stream_name]
+        hole = _hole_before(stream, reads, key, held, is_item=is_item)
         if lost:
-            changes.extend(_settle(progress, lost, uid, version, at, obj, is_deletion=kind == "D"))
+            changes.extend(_settle(progress, lost, uid, version, at, obj, hole, is_deletion=kind == "D"))
             lost = ()
             if kind == "D":
                 counters.applied += 1
                 continue
         if kind == "D":
-            removal = _deletion(progress, counters, held, uid, version, at, obj)
+            removal = _deletion(progress, counters, held, uid, version, at, obj, hole)
             if removal is not None:
                 changes.append(removal)
                 held = None
             continue
-        new = Row(key, uid, version, 0, 0, at, obj)
+        new = Row(key, uid, version, 0, 0, at, obj, hole)
         if held is None:
             new.seq = new.born = progress.next_seq()
             counters.applied += 1
             changes.append(Put(new, None))
             held = new
-        elif version == held.version and uid == held.uid and ((version and not is_item) or obj == held.object):
+        elif (
+            version == held.version and uid == held.uid and ((version and not is_item) or obj == held.object)
+        ):
             counters.unchanged += 1
         elif is_below(version, held.version):
             counters.stale += 1
             if is_item:
                 changes.append(SetAside(new))
         else:
-            changes.extend(_replace(progress, counters, held, new))
+            changes.extend(_replace(progress, counters, held, new, hole))
             held = new
-        if progress.streams[stream_name].open:
-            changes.append(Mark(key, progress.streams[stream_name].open))
+        if stream.open:
+            changes.append(Mark(key, stream.open))
+
+
+def _hole_before(stream: StreamState, reads: Reads, key: str, held: Row | None, *, is_item: bool) -> int:
+    """HISTORY_LOST if versions of the key may have been there that no list and no watch has brought, else 0.
+
+    What a list names first, or a watch while a list is open and has not named it, comes behind the hole that the list
+    closes. Before the first list has ended only what is stored has a history to lose.
+    """
+    if not stream.open or (held is None and not stream.lost_from):
+        return 0
+    if not is_item and reads.is_marked(key, stream.open):
+        return 0
+    return HISTORY_LOST
 
 
 @lru_cache(maxsize=256)
@@ -286,14 +307,21 @@ def _is_seen(version: str, resume: str) -> bool:
 def _note_item(progress: Progress, name: str, stream: StreamState, version: str) -> None:
     """An item of a list: from now on the stream has no version to resume at, but a floor for the next list."""
     if stream.resume:
-        progress.change(name).resume = ""
+        progress.change(name).give_up_resume()
     number, floor = as_number(version), as_number(stream.floor)
     if number is not None and (floor is None or number > floor):
         progress.change(name).floor = version
 
 
 def _deletion(
-    progress: Progress, counters: Counters, held: Row | None, uid: str, version: str, at: int, obj: bytes
+    progress: Progress,
+    counters: Counters,
+    held: Row | None,
+    uid: str,
+    version: str,
+    at: int,
+    obj: bytes,
+    hole: int,
 ) -> Remove | None:
     if held is None:
         counters.unknown_deletions += 1
@@ -304,30 +332,42 @@ def _deletion(
     counters.applied += 1
     if uid != held.uid:
         # The deletion of a later life of this name, of which we never saw the start: ours ended before it.
-        return _removal(progress, held, held.version, held.object, FINAL_STATE_UNKNOWN, at)
-    return _removal(progress, held, version, obj or held.object, 0, at)
+        return _removal(progress, held, held.version, held.object, FINAL_STATE_UNKNOWN | HISTORY_LOST, at)
+    return _removal(progress, held, version, obj or held.object, hole, at)
 
 
 def _settle(
-    progress: Progress, lost: Sequence[Row], uid: str, version: str, at: int, obj: bytes, *, is_deletion: bool
+    progress: Progress,
+    lost: Sequence[Row],
+    uid: str,
+    version: str,
+    at: int,
+    obj: bytes,
+    hole: int,
+    *,
+    is_deletion: bool,
 ) -> Iterator[Change]:
     """What a delta of a key tells of the key's lost lives: this uid goes on, or ends here; others have ended."""
     for row in lost:
         if row.uid != uid:
-            yield _removal(progress, row, row.version, row.object, FINAL_STATE_UNKNOWN, at)
+            yield _removal(progress, row, row.version, row.object, FINAL_STATE_UNKNOWN | hole, at)
         elif is_deletion:
-            yield _removal(progress, row, version, obj or row.object, 0, at)
+            yield _removal(progress, row, version, obj or row.object, hole, at)
     yield Settle(lost[0].key, [] if is_deletion else [row.born for row in lost if row.uid == uid])
 
 
-def _replace(progress: Progress, counters: Counters, held: Row, new: Row) -> Iterator[Change]:
+def _replace(progress: Progress, counters: Counters, held: Row, new: Row, hole: int) -> Iterator[Change]:
     """A newer state under the same key: an update, or a deletion and an add where the uid changed."""
     counters.applied += 1
     if new.uid != held.uid:
-        yield _removal(progress, held, held.version, held.object, FINAL_STATE_UNKNOWN, new.at)
+        # No deletion came: what else did not come cannot be told.
+        new.flags = HISTORY_LOST
+        yield _removal(progress, held, held.version, held.object, FINAL_STATE_UNKNOWN | HISTORY_LOST, new.at)
         new.seq = new.born = progress.next_seq()
         yield Put(new, None)
         return
+    # The same version in another form has missed nothing.
+    new.flags = hole if new.version != held.version else 0
     new.seq, new.born = progress.next_seq(), held.born
     yield Put(new, held)
 

@@ -63,6 +63,9 @@ class Batch:
         data = self.txn.get(text_key(key), db=self._dbs[layout.OBJECTS])
         return None if data is None else unpack_row(data, key)
 
+    def is_marked(self, key: str, generation: int) -> bool:
+        return bool(self.txn.get(text_key(key), db=self._dbs[layout.SEEN]) == seq_key(generation))
+
     def unmarked(self, prefix: str, generation: int) -> list[str]:
         keys = []
         start = layout.prefix_key(prefix)

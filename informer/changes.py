@@ -48,7 +48,18 @@ class Settle(msgspec.Struct, gc=False):
     continued: list[int]
 
 
-Change = Put | Remove | Mark | SetAside | ForgetMarks | Settle
+class Hole(msgspec.Struct, gc=False):
+    """A list of ``stream`` has ended that was not its first: what changed from ``lost_from`` to ``version`` and is not
+    in the list is seen by nobody. ``at``: µs since the epoch."""
+
+    stream: str
+    generation: int
+    lost_from: str
+    version: str
+    at: int
+
+
+Change = Put | Remove | Mark | SetAside | ForgetMarks | Settle | Hole
 
 
 class Reads(Protocol):
@@ -56,6 +67,10 @@ class Reads(Protocol):
 
     def held(self, key: str) -> Row | None:
         """The stored row of a key."""
+        ...
+
+    def is_marked(self, key: str, generation: int) -> bool:
+        """True if the list of this generation has named the key."""
         ...
 
     def unmarked(self, prefix: str, generation: int) -> Sequence[str]:

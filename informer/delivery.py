@@ -274,6 +274,9 @@ class _Sending:
         if parked is not None:
             flight.parked_seq = parked.seq
             flight.solo = parked.solo
+        flags = self._flags(row, kind)
+        if flags & GAP and not flight.failures and not flight.again:
+            group.counters.gaps += 1
         flight.size_bytes = len(row.object) + len(flight.old or b"")
         group.in_flight[row.key] = flight
         replica.take(flight.size_bytes, alone=flight.solo)
@@ -288,7 +291,7 @@ class _Sending:
                 row.at,
                 flight.attempt,
                 flight.fence,
-                self._flags(row, kind),
+                flags,
                 row.object,
                 flight.old,
             ]
@@ -297,13 +300,16 @@ class _Sending:
 
     def _flags(self, row: Row, kind: str) -> int:
         group, state = self._group, self._group.state
-        flags = row.flags
-        if row.seq <= state.gap_to:
-            flags |= GAP
-            group.counters.gaps += 1
+        # What was lost before the view of all versions began, or what was told already, is no gap.
+        is_told = kind == RESYNC or row.seq <= group.every_since
+        flags = row.flags & ~GAP if is_told else row.flags
         flags |= group.notes.send(row.born)
         if row.seq <= state.coalesced_to:
             flags |= COALESCED
+        if row.seq <= state.gap_to:
+            flags |= GAP
+        if not group.is_every:
+            flags &= ~GAP
         if kind == ADD and (state.listed_at < 0 or row.born <= state.listed_at):
             flags |= INITIAL
         return flags

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from deltawire.common.store import layout
 from deltawire.common.store.layout import Row
-from deltawire.informer import group_state, held_calls
+from deltawire.informer import births, group_state, held_calls
 from deltawire.informer.awaited import AwaitedReplicas
 from deltawire.informer.events import (
     ADD,
@@ -23,6 +23,7 @@ from deltawire.informer.events import (
     Flight,
     Write,
 )
+from deltawire.informer.gap_notices import Gap, GapNotices
 from deltawire.informer.group_memory import LifeNotes, OldVersions
 from deltawire.informer.group_state import EVERY, GroupState, KnownReplica
 from deltawire.informer.parking import ParkingLot, parked_of
@@ -69,6 +70,7 @@ class Group:
         self.order: deque[int] = deque()
         self.done = group_state.from_ranges(state.done)
         self.sent = SentAhead(state.sent_to, newest)
+        self.gaps = GapNotices(state.gaps)
         # Changes (seq, is a deletion) of keys in flight; keys of these that are in flight no more.
         self.blocked: dict[str, deque[tuple[int, bool]]] = {}
         self.blocked_count = 0
@@ -77,7 +79,7 @@ class Group:
         self.resync_at = float("inf")
         self._awaited = AwaitedReplicas(state.replicas, now + lease_s, is_dead)
         self._fence = 0
-        self._told_synced = False
+        self.told_synced = False
         state.epoch += 1
         self._dirty = True
 
@@ -85,6 +87,11 @@ class Group:
     def is_every(self) -> bool:
         """True if each stored version must reach the group, not only the newest."""
         return self.state.delivery == EVERY
+
+    @property
+    def every_since(self) -> int:
+        """The newest change when the group's view of all versions began."""
+        return self.state.every_since if self.state.every_since >= 0 else self.state.birth
 
     @property
     def wants_old(self) -> bool:
@@ -104,6 +111,7 @@ class Group:
             out.append((layout.OWED, raw, bytes([note]) if note else None))
         if self._dirty:
             self.state.position, self.state.sent_to = self.position, self.sent.note
+            self.state.gaps = self.gaps.waiting
             self.state.done = group_state.to_ranges(self.done)
             out.append((layout.GROUPS, group_state.group_key(self.name), group_state.encode(self.state)))
         return out
@@ -131,7 +139,7 @@ class Group:
     ) -> None:
         """A replica is there. ``held``: (key, seq, fence) of this shard's calls that it is still in."""
         if self.state.forgotten:
-            self.start_over(changes.seq)
+            births.start_over(self, changes.seq, now)
         if self.replicas.get(replica.identity, replica) is not replica:
             # It came again without having left: what it held would be nobody's.
             self.leave(replica.identity, "it came again", now, Departure.SESSION)
@@ -150,6 +158,7 @@ class Group:
             return
         if replica.awaited_by is self:
             replica.awaited_by = None
+        self.gaps.left(identity)
         for flight in [f for f in self.in_flight.values() if f.replica is replica]:
             if how is not Departure.DIED:
                 wait_s = _HELLO_WAIT_S if how is Departure.SESSION else 0.0
@@ -186,30 +195,9 @@ class Group:
         self._dirty = True
         return True
 
-    def follow(self, delivery: str, seq: int) -> None:
-        """What the group asks for from now on; ``seq``: the newest change."""
-        if delivery == EVERY and not self.is_every:
-            # What other groups' history has of before, this one may have seen, or a later version of it.
-            self.state.every_since = seq
-            self._dirty = True
-        self.state.delivery = delivery
-
-    def start_over(self, seq: int) -> None:
-        """It was away for too long: it begins with what there is, as a new group does. Dead letters stay."""
-        self.state.forgotten = False
-        self.state.birth = self.state.every_since = self.state.gap_to = seq
-        if self.state.listed_at >= 0:
-            self.state.listed_at = self.state.synced_at = seq
-        self.position = self.cursor = 0
-        self.sent.start_over()
-        self.done.clear()
-        self.order.clear()
-        self.blocked.clear()
-        self.ready.clear()
-        self.blocked_count = 0
-        self.lot.clear()
-        self.notes.clear()
-        self._told_synced = False
+    def tell(self, gap: Gap) -> None:
+        """Changes are lost for this group: a replica will be told."""
+        self.gaps.add(gap)
         self._dirty = True
 
     def listed(self, seq: int) -> None:
@@ -277,8 +265,7 @@ class Group:
 
     def is_past(self, replaced_by: int) -> bool:
         """True if a version, which was replaced by this change, is from before the group's view of all versions."""
-        since = self.state.every_since if self.state.every_since >= 0 else self.state.birth
-        return 0 < replaced_by <= since
+        return 0 < replaced_by <= self.every_since
 
     def is_add(self, row: Row) -> bool:
         """True if the group, which has not acknowledged this version, has not acknowledged an earlier one.
@@ -308,9 +295,9 @@ class Group:
     @property
     def is_synced(self) -> bool:
         """Everything that was stored when the group came is acknowledged or parked; true from then on."""
-        if not self._told_synced and self.state.listed_at >= 0 and self.position >= self.state.synced_at:
-            self._told_synced = True
-        return self._told_synced
+        if not self.told_synced and self.state.listed_at >= 0 and self.position >= self.state.synced_at:
+            self.told_synced = True
+        return self.told_synced
 
     def pending(self, seq: int, bound: int) -> int:
         """Changes not acknowledged yet; exact at rest, else at most ``bound`` (the rows there are) too high."""

@@ -3,6 +3,7 @@
 import msgspec
 
 from deltawire.common.store.layout import Row, seq_key, seq_of, text_key
+from deltawire.informer.gap_notices import Gap
 
 EVERY = "every"
 LATEST = "latest"
@@ -27,6 +28,7 @@ class GroupState(msgspec.Struct, omit_defaults=True):
     shard was first complete, ``synced_at``: its position from which it is synced; -1 = not known yet.
     ``gap_to``, ``coalesced_to``: changes up to here are delivered with these flags. ``last_seen``: wall s.
     ``sent_to``: nothing above it was sent for the first time; committed ahead (`SentAhead`). -1: not known.
+    ``gaps``: what it is still to be told of lost changes.
     """
 
     position: int = 0
@@ -42,6 +44,7 @@ class GroupState(msgspec.Struct, omit_defaults=True):
     gap_to: int = 0
     coalesced_to: int = 0
     sent_to: int = -1
+    gaps: list[Gap] = []
     forgotten: bool = False
 
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
 from deltawire.common.wire.listener import Arrived, Ending, Gone, Hello, Listener, ListenerEvent
+from deltawire.common.wire.messages.gap import GapNotice, GapSeen
 from deltawire.common.wire.messages.proofs import InformerProof, plain
 from deltawire.common.wire.session import Peer
 from deltawire.informer.events import Event
@@ -102,6 +103,7 @@ class HandlersLink:
     def deliver(self, shard: Shard) -> int:
         """Send what the shard's groups are to get now. The number of events sent."""
         count = 0
+        self._tell_gaps(shard)
         for _, by_replica in shard.deliver():
             for identity, events in by_replica.items():
                 count += len(events)
@@ -197,6 +199,8 @@ class HandlersLink:
             self._acks(peer, body)
         elif kind == "query":
             self._query(peer, body)
+        elif kind == "gap-seen":
+            self._gap_seen(peer, body)
         elif kind == "bye":
             if self.listener is not None:
                 self.listener.let_go(peer, "it has left")
@@ -267,6 +271,28 @@ class HandlersLink:
             size += bytes_
         if batch:
             self.listener.send(identity, "events", shard.informer, shard.number, batch)
+
+    def _tell_gaps(self, shard: Shard) -> None:
+        for group in shard.groups.values():
+            identity = next(iter(group.replicas), None)
+            if identity is None or not group.gaps.waiting:
+                continue
+            for gap in group.gaps.untold(identity):
+                notice = GapNotice(
+                    shard.informer, shard.number, gap.number, gap.reason, gap.stream,
+                    gap.generation, gap.lost_from, gap.version, gap.at,
+                )  # fmt: skip
+                group.counters.gaps += 1
+                assert self.listener is not None  # noqa: S101  # attached before the first event
+                self.listener.send(identity, "gap", *msgspec.structs.astuple(notice))
+
+    def _gap_seen(self, peer: Peer, body: list[Any]) -> None:
+        seen = msgspec.convert(body, GapSeen)
+        here, informer = self._here.get(peer.identity), self._informers.get(seen.informer)
+        shard = informer.shards.get(seen.shard) if informer is not None else None
+        group = shard.groups.get(here[1].group) if shard is not None and here is not None else None
+        if group is not None and group.gaps.seen(seen.number):
+            group.touch()
 
     def _tell_synced(self, shard: Shard) -> None:
         for group in shard.groups.values():

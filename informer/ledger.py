@@ -181,6 +181,7 @@ def groups_of(groups: Mapping[str, Any]) -> dict[str, GroupState]:
             last_seen=group.state.last_seen,
             epoch=group.state.epoch,
             forgotten=group.state.forgotten,
+            gaps=group.gaps.waiting,
         )
         for name, group in groups.items()
     }

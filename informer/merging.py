@@ -2,7 +2,7 @@
 or is told that it was merged into a newer one (pure)."""
 
 from deltawire.common.store.layout import Row
-from deltawire.informer.events import COALESCED
+from deltawire.informer.events import COALESCED, GAP
 from deltawire.informer.group import Group
 
 
@@ -43,7 +43,8 @@ def removed(group: Group, old: Row, gone_seq: int) -> bool:
 def lose_version(group: Group, row: Row, replaced_by: int) -> None:
     """A version was given up (byte bound) that an `every` group may have still to see."""
     if not group.is_done(row.seq) and not group.is_past(replaced_by):
-        _merge(group, row, replaced_by)
+        is_gap = row.flags & GAP and row.seq > group.every_since
+        _merge(group, row, replaced_by, GAP if is_gap else 0)
 
 
 def _passed_over(group: Group, old: Row, new_seq: int, *, is_sent: bool) -> bool:
@@ -64,9 +65,11 @@ def _is_waiting(group: Group, old: Row, *, is_sent: bool) -> bool:
     return queue[-1].seq < old.seq or (queue[-1].seq == old.seq and not queue[-1].sent)
 
 
-def _merge(group: Group, old: Row, new_seq: int) -> None:
+def _merge(group: Group, old: Row, new_seq: int, flags: int = 0) -> None:
     """The group will not see ``old``: counted, and its next event of this life says so."""
     group.counters.coalesced += 1
-    if not group.notes.mark(old.born, COALESCED):
+    if not group.notes.mark(old.born, COALESCED | flags):
         group.state.coalesced_to = max(group.state.coalesced_to, new_seq)
+        if flags:
+            group.state.gap_to = max(group.state.gap_to, new_seq)
         group.touch()

@@ -33,6 +33,8 @@ def recover(indexer: Indexer, ledger: Ledger) -> int:
             batch.lose(key, encode_lost(name))
         for stream, known in state.streams.items():
             kept = StreamState(floor=known.floor, generation=known.generation, lineage=known.lineage)
+            if known.is_listed:
+                kept.lost_from = known.lost_from or known.resume or known.floor
             batch.put_stream(stream, kept)
         for group, remembered in state.groups.items():
             batch.put(layout.GROUPS, group_state.group_key(group), group_state.encode(remembered))

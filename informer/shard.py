@@ -18,11 +18,12 @@ from deltawire.common.meta.versions import highest
 from deltawire.common.store import layout
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, OUT_OF_SCOPE
 from deltawire.common.store.meta import StreamState
-from deltawire.informer import apply, delivery, group_state, merging
+from deltawire.informer import apply, births, delivery, group_state, merging
 from deltawire.informer.apply import ALL_NAMESPACES, Progress
 from deltawire.informer.batch import Batch
-from deltawire.informer.changes import Change, Counters, Put, Remove, Settle
+from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Settle
 from deltawire.informer.events import Event
+from deltawire.informer.gap_notices import Gap
 from deltawire.informer.group import Group
 from deltawire.informer.group_book import GroupBook
 from deltawire.informer.group_state import KnownReplica
@@ -158,7 +159,7 @@ class Shard:
             group = self._book.add(name, options.delivery, self.seq)
             if self.is_listed:
                 group.listed(self.seq)
-        group.follow(options.delivery, self.seq)
+        births.follow(group, options.delivery, self.seq)
         group.attempts_max = options.attempts_max
         group.resync_s = options.resync_s
         with self.indexer.view() as view:
@@ -295,9 +296,18 @@ class Shard:
                 keep_gone |= not group.state.forgotten
             if not keep_gone:
                 self._lives[change.old.born] = None
+        elif isinstance(change, Hole):
+            self._note_hole(change)
         elif isinstance(change, Settle):
             self._lives.update(dict.fromkeys(change.continued))
         batch.make(change, keep_gone=keep_gone, keep_history=keep_history)
+
+    def _note_hole(self, hole: Hole) -> None:
+        for group in self.groups.values():
+            if group.is_every and not group.state.forgotten:
+                group.tell(
+                    Gap(0, "relist", hole.stream, hole.generation, hole.lost_from, hole.version, hole.at)
+                )
 
     @contextmanager
     def _transaction(self, draft: Progress | None = None) -> Iterator[Batch]:
@@ -352,7 +362,7 @@ class Shard:
                 elif known.scope and known.scope != self._scope and known.is_complete:
                     # What was out of scope, or cut off, never came: only a list brings it.
                     stream = draft.change(name)
-                    stream.resume, stream.unversioned = "", False
+                    stream.give_up_resume()
             for change in self._leavers(draft, batch, retired):
                 self._make(batch, change)
             for name in retired:

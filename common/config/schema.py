@@ -79,7 +79,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resource: str
     cluster: Name | None = None
     owner: str | None = None
-    verbs: list[Literal["add", "update", "delete", "reconcile"]] = msgspec.field(
+    verbs: list[Literal["add", "update", "delete", "gap", "reconcile"]] = msgspec.field(
         default_factory=lambda: ["add", "update", "delete"]
     )
     indexes: dict[str, str] = {}

@@ -55,6 +55,8 @@ _CUT = b"\xff"
 
 # Flags of a row.
 FINAL_STATE_UNKNOWN = 1
+# Versions between this one and the one stored before it may have been there, and nobody can tell them any more.
+HISTORY_LOST = 2
 OUT_OF_SCOPE = 16
 
 # flags, seq, born, at (µs), then the lengths of uid, version, key and index entries.

@@ -12,7 +12,8 @@ class StreamState(msgspec.Struct, gc=False, omit_defaults=True):
     ``resume``: complete up to this version; "" = must list. ``floor``: the highest version seen.
     ``generation``: of the newest list begun; ``open``: of the list that has not ended, else 0.
     ``scope``: hash of what was asked for when the last list ended; "" = none has ended yet. ``unversioned``: that list
-    had no version, so that there is none to resume at although the stream is complete.
+    had no version, so that there is none to resume at although the stream is complete. ``lost_from``: the version
+    that was reached when ``resume`` was given up: what came between it and the list is lost; "?" = not known.
     """
 
     resume: str = ""
@@ -22,6 +23,7 @@ class StreamState(msgspec.Struct, gc=False, omit_defaults=True):
     scope: str = ""
     lineage: int = 0
     unversioned: bool = False
+    lost_from: str = ""
 
     @property
     def is_complete(self) -> bool:
@@ -32,6 +34,12 @@ class StreamState(msgspec.Struct, gc=False, omit_defaults=True):
     def is_listed(self) -> bool:
         """A list has been completed once, so that the store is a state of this stream that existed."""
         return bool(self.scope)
+
+    def give_up_resume(self) -> None:
+        """A list must be made. Before the first one has ended there is no history to lose."""
+        if self.is_listed and not self.lost_from:
+            self.lost_from = self.resume or self.floor or "?"
+        self.resume, self.unversioned = "", False
 
 
 class ShardState(msgspec.Struct, gc=False, omit_defaults=True):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from deltawire.handlers.api import Context as Context
     from deltawire.handlers.api import Dead as Dead
     from deltawire.handlers.api import Event as Event
+    from deltawire.handlers.api import Gap as Gap
     from deltawire.handlers.api import Handler as Handler
     from deltawire.handlers.api import Requeue as Requeue
     from deltawire.handlers.api import Retry as Retry
@@ -40,6 +41,7 @@ __all__ = [
     "DynamicSharedInformerFactory",
     "Event",
     "FakeClientset",
+    "Gap",
     "Handler",
     "MetadataClient",
     "MetadataSharedInformerFactory",
@@ -56,7 +58,7 @@ _FACTORIES = (
     "MetadataSharedInformerFactory",
     "SharedInformerFactory",
 )
-_HANDLERS = ("Context", "Dead", "Event", "Handler", "Requeue", "Retry")
+_HANDLERS = ("Context", "Dead", "Event", "Gap", "Handler", "Requeue", "Retry")
 _HOMES = {
     "ClientConfig": "deltawire.client.config.client_config",
     "Clientset": "deltawire.client.typed.clientset",

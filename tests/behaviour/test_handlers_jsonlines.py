@@ -14,8 +14,9 @@ import pytest
 
 from deltawire.common.clock import SystemClock
 from deltawire.common.errors import PluginError
+from deltawire.common.wire.messages.gap import GapNotice
 from deltawire.handlers.dispatch import Dispatch, Route
-from deltawire.handlers.events import COALESCED, GAP, Delivery
+from deltawire.handlers.events import COALESCED, GAP, Delivery, delivery_of_gap
 from deltawire.handlers.executor import Results
 from deltawire.handlers.jsonlines import ANSWER_BYTES_MAX, ChildProcess, line_of
 from tests.support.patience import Patience, wait_until
@@ -307,3 +308,12 @@ def test_the_audit_examples_note_and_acknowledge(start, tmp_path, command):
         "added pods ns/a version=1 app=shop",
         "deleted pods ns/b version=2 app=nobody",
     ]
+
+
+def test_a_gap_is_a_line_that_has_all_fields_of_the_others():
+    notice = delivery_of_gap(0, GapNotice("dev/pods", 1, 7, "relist", "ns", 2, "100", "200", 1))
+    line = msgspec.json.decode(line_of(3, notice))
+    usual = msgspec.json.decode(line_of(3, delivery()))
+    assert (line["id"], line["type"], line["resource"], line["namespace"]) == (3, "gap", "pods", "ns")
+    assert (line["reason"], line["lost_from"], line["version"]) == ("relist", "100", "200")
+    assert set(usual) <= set(line)

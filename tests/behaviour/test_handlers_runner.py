@@ -40,6 +40,7 @@ class Worker:
         self.hellos: list[dict[str, Any]] = []
         self.acks: list[list[Any]] = []
         self.queries: list[list[Any]] = []
+        self.gaps_seen: list[list[Any]] = []
         self.byes: list[int] = []  # how many acks had come before
         self.gone = 0
 
@@ -57,6 +58,8 @@ class Worker:
                 self.byes.append(len(self.acks))
             elif isinstance(event, Arrived) and event.kind == "acks":
                 self.acks += [[event.body[0], event.body[1], *row] for row in event.body[2]]
+            elif isinstance(event, Arrived) and event.kind == "gap-seen":
+                self.gaps_seen.append(event.body)
             elif isinstance(event, Arrived) and event.kind == "query":
                 self.queries.append(event.body)
 
@@ -500,3 +503,42 @@ def test_a_command_that_ends_ends_the_process(scene: Scene) -> None:
     replica.join()
     assert isinstance(replica.error, HandlerFailed)
     assert str(replica.error) == "handler 'brief': its process ended with exit code 5"
+
+
+def notice(shard: int, number: int, lost_from: str = "100", generation: int = 2) -> list[Any]:
+    return [PODS, shard, number, "relist", "*", generation, lost_from, "200", 1]
+
+
+def test_a_gap_is_told_once_a_list_to_who_asked_for_it_and_seen_in_each_shard(scene: Scene) -> None:
+    told = scene.folder / "told"
+    source = """
+import pathlib
+handler = Handler("group", delivery="every")
+@handler.on_gap("pods")
+def lost(gap):
+    with pathlib.Path(%r).open("a") as file:
+        file.write(f"{gap.resource} {gap.namespace!r} {gap.reason} {gap.lost_from} {gap.version}\\n")
+    if gap.lost_from == "90":
+        raise ValueError("no use")
+@handler.reconcile("pods")
+def never(key, ctx):
+    raise SystemExit(key)
+"""
+    worker, replica = scene.start(source % str(told))
+    worker.until_connected()
+    for shard, number, lost_from in ((0, 7, "100"), (1, 8, "100"), (2, 9, "90"), (3, 10, "95")):
+        worker.send("gap", *notice(shard, number, lost_from))
+    worker.until(lambda: len(worker.gaps_seen) == 4, "four notices to be seen")
+    assert sorted(worker.gaps_seen) == [[PODS, 0, 7], [PODS, 1, 8], [PODS, 2, 9], [PODS, 3, 10]]
+    assert told.read_text().splitlines() == ["pods '' relist 100 200", "pods '' relist 90 200"]
+    assert replica.is_running
+
+
+def test_a_gap_that_nobody_asked_for_is_logged_and_seen(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker, _ = scene.start(GATED, delivery="every")
+    worker.until_connected()
+    worker.send("gap", *notice(0, 7))
+    worker.until(lambda: worker.gaps_seen, "the notice to be seen")
+    assert "history was lost between version 100 and 200" in caplog.text

@@ -22,6 +22,7 @@ from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link
 from deltawire.common.wire.listener import Arrived as FromWorker
 from deltawire.common.wire.listener import Gone, Hello, Listener
+from deltawire.informer.events import GAP
 from deltawire.informer.main import Worker
 from tests.support.patience import Patience, wait_until
 from tests.support.shard_rig import body_of
@@ -468,3 +469,28 @@ def test_a_proof_for_what_is_not_ours_stops_the_worker_as_any_such_message(rig: 
         link._keep("proof", [[[PODS, "*", [1, 1, 1], [7]]]])
     with pytest.raises(ProtocolError):
         link._keep("proof", [[[PODS, "*", [1, 1], [0]]]])
+
+
+def test_a_relist_is_told_to_an_every_group_until_it_is_seen(rig: Rig) -> None:
+    worker = rig.start()
+    broker, first = rig.broker(), rig.replica(delivery="every")
+    broker.open()
+    broker.list("100", ("a/k", "u1", "50"))
+    rig.until(first.events, "the add")
+    first.acknowledge(*first.events())
+    broker.list("200", ("a/k", "u1", "150"), generation=2)
+    rig.until(lambda: first.said("gap"), "the notice")
+    (gap,) = first.said("gap")
+    assert [gap[0], gap[1], *gap[3:8]] == [PODS, 0, "relist", "*", 2, "100", "200"]
+    rig.until(lambda: len(first.events()) == 2, "the update")
+    assert first.events()[1][8] & GAP
+    assert worker.status()["groups"]["g"][PODS]["gaps"] == 2  # the event and the notice
+    first.acknowledge(first.events()[1])
+    first.link.send("bye")
+    rig.turning.remove(first)
+    second = rig.replica(delivery="every")
+    rig.until(lambda: second.said("gap"), "the notice, which nobody has seen")
+    assert second.said("gap") == [gap]
+    second.link.send("gap-seen", *gap[:3])
+    rig.until(lambda: not worker.informers[PODS].shards[0].groups["g"].gaps.waiting, "it to be seen")
+    first.link.close()

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from deltawire.informer.events import COALESCED
+from deltawire.informer.events import COALESCED, GAP
 from tests.support.shard_rig import ShardRig, brief
 
 
@@ -69,3 +69,14 @@ def test_a_new_group_begins_with_what_is_there_though_more_is_kept_for_another(r
     new = rig.join("new", delivery="every")
     rig.pop(("U", "a/k", "u2", "105"))
     assert brief(new.work()) == [("A", "a/k", "103"), ("U", "a/k", "105")]
+
+
+def test_what_a_relist_found_says_gap_also_over_a_kill(rig):
+    rig.pop(("A", "a/k", "u1", "101"), ("A", "a/same", "u2", "102"))
+    rig.join(delivery="every").work()
+    rig.list("200", ("a/k", "u1", "150"), ("a/same", "u2", "102"), generation=2)
+    rig.dead.add("r0")
+    rig.reopen()
+    rig.pop(("U", "a/same", "u2", "201"))
+    events = rig.join(name="r1", delivery="every").work()
+    assert [(event[1], bool(event[8] & GAP)) for event in events] == [("a/k", True), ("a/same", False)]

@@ -31,6 +31,9 @@ class Disk:
     def unmarked(self, prefix: str, generation: int) -> Sequence[str]:
         return [k for k in self.rows if k.startswith(prefix) and self.marks.get(k) != generation]
 
+    def is_marked(self, key: str, generation: int) -> bool:
+        return self.marks.get(key) == generation
+
     def set_aside(self, prefix: str) -> Sequence[Row]:
         return [row for key, row in self.aside.items() if key.startswith(prefix)]
 

@@ -460,7 +460,7 @@ def test_a_resync_repeats_what_is_live_and_acknowledged(rig: ShardRig) -> None:
     assert brief(handler.work()) == [("U", "a/k", "101")]
 
 
-def test_a_group_that_stayed_away_too_long_gets_all_again_with_a_gap(rig: ShardRig) -> None:
+def test_a_group_that_stayed_away_too_long_gets_all_again_and_is_told(rig: ShardRig) -> None:
     rig.pop(("A", "a/l", "u2", "101"))
     handler = rig.join()
     handler.work()
@@ -474,7 +474,9 @@ def test_a_group_that_stayed_away_too_long_gets_all_again_with_a_gap(rig: ShardR
     rig.reopen()
     events = rig.join(name="r1").work()
     assert brief(events) == [("A", "a/k", "50")]
-    assert events[0][8] & GAP
+    assert not events[0][8] & GAP
+    (gap,) = rig.shard.groups["g"].gaps.waiting
+    assert (gap.reason, gap.stream) == ("forgotten", "*")
 
 
 def test_forgetting_a_group_frees_its_rows(rig: ShardRig) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deltawire.informer.delivery import OUTSTANDING_MAX
-from deltawire.informer.events import COALESCED, Event
+from deltawire.informer.events import COALESCED, GAP, Event
 from tests.support.shard_rig import Handler, ShardRig
 
 GROUPS_MAX = 4
@@ -30,6 +30,7 @@ class Seen:
     ended: set[str]
     before: dict[str, int]
     stored: dict[str, list[int]]
+    holes: set[tuple[str, int | None]]
     live: dict[str, tuple[str, int]] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     versions: dict[str, list[int]] = field(default_factory=dict)
@@ -59,6 +60,15 @@ class Seen:
         between = versions[first + 1 : last]
         return any((uid, number) not in self.sent_versions for number in between), bool(between)
 
+    def check_gap(self, event: Event, number: int | None) -> None:
+        """Said for what a relist found, by the groups that want every version, if they were born before it."""
+        _, key, kind, uid, version, *_ = event
+        place = len(self.stored.get(uid, [])) if number is None else self.stored[uid].index(number)
+        expected = (
+            self.delivery == "every" and (uid, number) in self.holes and place >= self.before.get(uid, 0)
+        )
+        assert bool(event[8] & GAP) == expected, f"{key}: {kind} {version} of {uid}: a gap is {expected}"
+
     def acknowledge(self, event: Event) -> None:
         _, key, kind, uid, version, *_ = event
         number = int(version)
@@ -66,6 +76,7 @@ class Seen:
         is_marked = bool(event[8] & COALESCED)
         assert is_marked or not left_out, f"{key}: {kind} {version} of {uid} hides a version"
         assert is_one or not is_marked, f"{key}: {kind} {version} of {uid} hides nothing"
+        self.check_gap(event, None if kind == "D" else number)
         if kind != "D":
             versions = self.stored[uid]
             self.reached[uid] = len(versions) - 1 - versions[::-1].index(number)
@@ -99,6 +110,8 @@ class World:
         self.truth: dict[str, tuple[str, int]] = {}
         # What was stored, in order, by uid.
         self.versions: dict[str, list[int]] = {}
+        # What only a list has brought: (uid, version), None for a deletion.
+        self.holes: set[tuple[str, int | None]] = set()
         self.generation = 0
         self.seen: dict[str, Seen] = {}
         self.handlers: dict[str, list[tuple[Handler, list[Event]]]] = {}
@@ -136,6 +149,8 @@ class World:
                 self.truth.pop(key, None)
             else:
                 self.truth[key] = (f"u{self.uids}", self.version)
+        known = {uid for uid, _ in self.rig.stored().values()}
+        self.holes |= {(uid, None) for uid in known - {uid for uid, _ in self.truth.values()}}
         self.generation += 1
         self.rig.begin(self.generation)
         items = [("R", key, uid, str(version)) for key, (uid, version) in self.truth.items()]
@@ -156,6 +171,7 @@ class World:
         for _, _, uid, version in items:
             versions = self.versions.setdefault(uid, [])
             if versions[-1:] != [int(version)]:
+                self.holes.add((uid, int(version)))
                 versions.append(int(version))
 
     def join(self) -> None:
@@ -175,7 +191,9 @@ class World:
             born = {key: (uid, int(version)) for key, (uid, version) in self.rig.stored().items()}
             alive = {uid for uid, _ in born.values()}
             before = {uid: len(versions) for uid, versions in self.versions.items()}
-            self.seen[name] = Seen(delivery, born, set(self.versions) - alive, before, self.versions)
+            self.seen[name] = Seen(
+                delivery, born, set(self.versions) - alive, before, self.versions, self.holes
+            )
             self.handlers.setdefault(name, [])
         self.names += 1
         window = window or self.random.choice([1, 2, 100])

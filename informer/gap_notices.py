@@ -1,0 +1,69 @@
+"""What a group is still to be told of lost changes, until one of its replicas has seen it (pure).
+
+Flags of events cannot tell all: a key that was born and died in the hole has no event. Notices are part of the
+group's row, so that a kill between the list and the telling keeps them.
+"""
+
+import msgspec
+
+from deltawire.common.wire.messages.gap import Reason
+
+# Notices that wait for a group that is not here, per shard; above it the two oldest become one.
+NOTICES_MAX = 64
+
+
+class Gap(msgspec.Struct, array_like=True):
+    """One notice; the fields are those of `common.wire.messages.gap.GapNotice`."""
+
+    number: int
+    reason: Reason
+    stream: str
+    generation: int
+    lost_from: str
+    version: str
+    at: int
+
+
+class GapNotices:
+    """``waiting``: what no replica has seen yet, oldest first: what is on disk."""
+
+    def __init__(self, waiting: list[Gap]) -> None:
+        self.waiting = list(waiting)
+        # Who was told, by the notice's number.
+        self._told: dict[int, bytes] = {}
+        self._last = max((gap.number for gap in waiting), default=0)
+
+    def add(self, gap: Gap) -> None:
+        """A notice to tell, which gets a number. The same list's is told once, though its batch may come twice."""
+        for known in self.waiting:
+            if (known.reason, known.stream, known.generation) == (gap.reason, gap.stream, gap.generation):
+                return
+        # Above what was given out before a kill, at any rate for those that were not seen.
+        self._last = max(self._last + 1, gap.at)
+        self.waiting.append(msgspec.structs.replace(gap, number=self._last))
+        if len(self.waiting) > NOTICES_MAX:
+            first, second = self.waiting[:2]
+            merged = msgspec.structs.replace(second, lost_from=first.lost_from)
+            if first.stream != second.stream:
+                merged = msgspec.structs.replace(second, stream="*", lost_from="?")
+            self.waiting[:2] = [merged]
+
+    def untold(self, identity: bytes) -> list[Gap]:
+        """What nobody is told of at the moment; ``identity`` is from now on."""
+        found = [gap for gap in self.waiting if gap.number not in self._told]
+        self._told.update(dict.fromkeys((gap.number for gap in found), identity))
+        return found
+
+    def seen(self, number: int) -> bool:
+        """A replica has dealt with it. False if it was not waiting."""
+        before = len(self.waiting)
+        self.waiting = [gap for gap in self.waiting if gap.number != number]
+        self._told.pop(number, None)
+        return len(self.waiting) < before
+
+    def left(self, identity: bytes) -> None:
+        """The replica is gone: what it was told, and has not seen, another is told."""
+        self._told = {number: who for number, who in self._told.items() if who != identity}
+
+    def clear(self) -> None:
+        self.waiting, self._told = [], {}
