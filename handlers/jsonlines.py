@@ -27,7 +27,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -112,7 +112,7 @@ def _line_of_gap(number: int, gap: Gap) -> bytes:
     head = Head(
         number, KINDS[GAP_NOTICE], gap.resource, gap.cluster, "", gap.namespace, "", "", gap.version, 1, 0, ["gap"]
     )  # fmt: skip
-    more = {"reason": gap.reason, "lost_from": gap.lost_from, "object": {"metadata": {}}, "old": None}
+    more: dict[str, Any] = {"reason": gap.reason, "lost_from": gap.lost_from, "object": {"metadata": {}}, "old": None}
     return msgspec.json.encode({**msgspec.structs.asdict(head), **more}) + b"\n"
 
 
