@@ -24,11 +24,13 @@ from deltawire.apiserver.auth.users import ADMIN, MASTERS
 from deltawire.apiserver.containers.scripts import Scripts
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.journal import FileJournal
+from deltawire.apiserver.core.own_service import make_own_service
 from deltawire.apiserver.core.window import WindowLimits
 from deltawire.apiserver.descriptors import ShortageTeller
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http.admin import AdminHandlers
 from deltawire.apiserver.http.app import Frontend
+from deltawire.apiserver.http.methods import Runner
 from deltawire.apiserver.http.request_log import RequestLog
 from deltawire.apiserver.http.resources import ResourceHandlers
 from deltawire.apiserver.http.streams import OpenStreams
@@ -49,6 +51,9 @@ WATCH_TIMEOUT_MIN_S = 1800.0
 WATCH_TIMEOUT_MAX_S = 3600.0
 # Names of servers without a port. Reserved for loopback, so that no proxy is ever asked for them.
 _IN_PROCESS_URL = "http://in-process-{}.localhost"
+# What the server's own service leads to where it has no port.
+_PORT_INSIDE = 6443
+_LOOPBACK = "127.0.0.1"
 _numbers = itertools.count(1)
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound to by default
 
@@ -102,6 +107,8 @@ class Service:
             kept = options.data and options.data.with_name(f"{options.data.name}.ca")
             self._authority = Authority(options.host, "localhost", "127.0.0.1", "::1", kept=kept)
         await self._listen()
+        port = self._runner.addresses[0][1] if options.listen and self._runner is not None else _PORT_INSIDE
+        make_own_service(self.core, _LOOPBACK, port)
         if options.kubeconfig is not None:
             self.write_kubeconfig(options.kubeconfig)
         await self.churn.set_rate(options.churn_per_s)
@@ -185,7 +192,7 @@ class Service:
         )
         admin = AdminHandlers(self.core, self.requests, self.streams, self.churn, self.faults)
         frontend = Frontend(self.core, handlers, admin, self.streams, self.gate, self.faults)
-        self._runner = web.AppRunner(
+        self._runner = Runner(
             frontend.application(), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S
         )
         await self._runner.setup()

@@ -3,25 +3,36 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from deltawire.apiserver.access.attributes import Attributes
 from deltawire.apiserver.access.authorizer import Authorizer
 from deltawire.apiserver.access.gate import Gate
 from deltawire.apiserver.access.rules import Rule
 from deltawire.apiserver.auth.tokens import ISSUER, Tokens
 from deltawire.apiserver.auth.users import User
-from deltawire.apiserver.core.failures import bad_request, cause, invalid
+from deltawire.apiserver.core.failures import bad_request, cause
 from deltawire.apiserver.core.resource import Resource
+from deltawire.common.errors import StatusError
 
 Tree = dict[str, Any]
 
 
-def answered(resource: Resource, review: Tree, asker: User, gate: Gate, namespace: str = "") -> Tree:
-    """``review`` with its status. ``namespace`` is that of the URL. Raises StatusError 400, 422."""
+def answered(
+    resource: Resource, review: Tree, asker: User, gate: Gate, namespace: str = "", now: str = ""
+) -> Tree:
+    """``review`` with its status. ``namespace`` is that of the URL, ``now`` the time.
+
+    Raises StatusError 400, 422.
+    """
     spec = review.get("spec") or {}
     match resource.type.kind:
         case "SelfSubjectReview":
             status: Tree = {"userInfo": asker.as_info()}
+            review = {**review, "metadata": {**(review.get("metadata") or {}), "creationTimestamp": now}}
         case "TokenReview":
+            if not spec.get("token"):
+                raise bad_request("token is required for TokenReview in authentication")
             status = _token_status(spec, gate.tokens)
         case "SelfSubjectRulesReview":
             if not spec.get("namespace"):
@@ -75,23 +86,32 @@ def _asked(resource: Resource, spec: Tree, asker: User, namespace: str) -> Attri
     on_path = _part(spec, "nonResourceAttributes")
     kind = resource.type.kind
     if on_resource is not None and on_path is not None:
-        told = "Invalid value: cannot be specified in combination with resourceAttributes"
-        raise invalid(resource, "", cause("spec.nonResourceAttributes", told))
+        inside = {"Path": _text(on_path, "path"), "Verb": _text(on_path, "verb")}
+        shown = msgspec.json.encode(inside).decode()
+        told = f"Invalid value: {shown}: cannot be specified in combination with resourceAttributes"
+        raise _refused(resource, "spec.nonResourceAttributes", told)
     if on_resource is None and on_path is None:
         told = "Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        raise invalid(resource, "", cause("spec.resourceAttributes", told))
+        raise _refused(resource, "spec.resourceAttributes", told)
     user = asker if kind.startswith("Self") else _user(resource, spec)
     if kind == "LocalSubjectAccessReview":
         if on_resource is None:
             told = "Invalid value: disallowed on this kind of request"
-            raise invalid(resource, "", cause("spec.nonResourceAttributes", told))
+            raise _refused(resource, "spec.nonResourceAttributes", told)
         if _text(on_resource, "namespace") != namespace:
             told = f'Invalid value: "{_text(on_resource, "namespace")}": must match metadata.namespace'
-            raise invalid(resource, "", cause("spec.resourceAttributes.namespace", told))
+            raise _refused(resource, "spec.resourceAttributes.namespace", told)
     if on_resource is None:
         return Attributes(user, _text(on_path, "verb"), path=_text(on_path, "path"))
     names = ("verb", "resource", "group", "version", "subresource", "namespace", "name")
     return Attributes(user, *(_text(on_resource, name) for name in names))
+
+
+def _refused(resource: Resource, field: str, told: str) -> StatusError:
+    """422. The API server does not name the kind of a review here."""
+    group = resource.type.group
+    about = {"group": group, "causes": [cause(field, told)]}
+    return StatusError(422, "Invalid", f'.{group} "" is invalid: {field}: {told}', details=about)
 
 
 def _user(resource: Resource, spec: Tree) -> User:
@@ -100,7 +120,7 @@ def _user(resource: Resource, spec: Tree) -> User:
         raise bad_request("spec.groups must be a list of strings, spec.extra an object")
     if not name and not groups:
         told = 'Invalid value: "": at least one of user or group must be specified'
-        raise invalid(resource, "", cause("spec.user", told))
+        raise _refused(resource, "spec.user", told)
     kept = {str(key): tuple(map(str, values or ())) for key, values in extra.items()}
     return User(name, tuple(groups), _text(spec, "uid"), kept)
 

@@ -11,13 +11,14 @@ from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.builtin import BUILTIN_RESOURCES
 from deltawire.apiserver.core.catalogue import Catalogue
 from deltawire.apiserver.core.context import Context
-from deltawire.apiserver.core.crds import DEFINITIONS
+from deltawire.apiserver.core.crds import DEFINITIONS, settled
 from deltawire.apiserver.core.custom import OnUnknown
 from deltawire.apiserver.core.deletes import Deleter, Deletion
 from deltawire.apiserver.core.evictions import check_budgets
 from deltawire.apiserver.core.journal import FileJournal
 from deltawire.apiserver.core.lists import Page, list_page
 from deltawire.apiserver.core.logs import LogOptions, PodLogs
+from deltawire.apiserver.core.metadata import timestamp
 from deltawire.apiserver.core.options import DeleteOptions, ListOptions, WatchOptions
 from deltawire.apiserver.core.pods import as_ended, as_running, container_of
 from deltawire.apiserver.core.record import Record
@@ -37,6 +38,11 @@ FIRST_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 def _new_uid() -> str:
     return str(uuid.uuid4())
+
+
+def _available(volume: dict[str, Any]) -> dict[str, Any]:
+    """A volume that nobody claims, as a cluster shows it a moment after it was made."""
+    return {**volume, "status": {**(volume.get("status") or {}), "phase": "Available"}}
 
 
 class Applied(NamedTuple):
@@ -322,7 +328,13 @@ class ApiCore:
         self.store.rewind(version)
 
     def _after_create(self, resource: Resource, record: Record, *, dry_run: bool) -> None:
-        """Every namespace has an account for its pods."""
+        """Every namespace has an account for its pods; a definition is established a moment after it is made."""
+        if resource.storage == "persistentvolumes" and not dry_run:
+            self._writer.rewrite(resource, "", record.name, _available)
+        if resource.storage == DEFINITIONS and not dry_run:
+            others = [other.decode() for other in self.store.table(DEFINITIONS).records.values()]
+            now = timestamp(self.now())
+            self._writer.rewrite(resource, "", record.name, lambda obj: settled(obj, others, now))
         if resource.storage == "namespaces" and not dry_run:
             account = {"metadata": {"name": "default"}}
             self._writer.create(self.resource("serviceaccounts"), record.name, account)

@@ -6,11 +6,13 @@ Field selectors, name rules and answers to deletes follow the API server's regis
 from dataclasses import replace
 
 from deltawire.apiserver.core import views
+from deltawire.apiserver.core.further import FURTHER
 from deltawire.apiserver.core.resource import (
     LABEL,
     LABEL_1035,
     REPLICAS,
     SEGMENT,
+    VERBS,
     Resource,
     Subresource,
 )
@@ -39,6 +41,18 @@ _EVENT_FIELDS = (
     "source",
     "type",
 )
+_EVENT_V1_FIELDS = {
+    "regarding.kind": "involvedObject.kind",
+    "regarding.namespace": "involvedObject.namespace",
+    "regarding.name": "involvedObject.name",
+    "regarding.uid": "involvedObject.uid",
+    "regarding.apiVersion": "involvedObject.apiVersion",
+    "regarding.resourceVersion": "involvedObject.resourceVersion",
+    "regarding.fieldPath": "involvedObject.fieldPath",
+    "reportingController": "reportingComponent",
+    "reason": "reason",
+    "type": "type",
+}
 _ALL = ("all",)
 _TYPES: dict[str, ResourceType] = {known.name: known for known in BUILTIN}
 _CREATE = ("create",)
@@ -54,6 +68,8 @@ ATTACH = Subresource("attach", _CONNECT, "PodAttachOptions", is_raw=True)
 PORT_FORWARD = Subresource("portforward", _CONNECT, "PodPortForwardOptions", is_raw=True)
 _PROXIED = ("create", "delete", "get", "patch", "update")
 POD_PROXY = Subresource("proxy", _PROXIED, "PodProxyOptions", is_raw=True)
+RESIZE = Subresource("resize", ("get", "patch", "update"))
+NODE_PROXY = Subresource("proxy", _PROXIED, "NodeProxyOptions", is_raw=True)
 SERVICE_PROXY = Subresource("proxy", _PROXIED, "ServiceProxyOptions", is_raw=True)
 FINALIZE = Subresource("finalize", ("update",))
 APPROVAL = Subresource("approval", ("get", "patch", "update"))
@@ -72,7 +88,7 @@ def _scaled(name: str, **facts: object) -> Resource:
 
 
 def _rbac(plural: str) -> Resource:
-    return _served(f"{plural}.rbac.authorization.k8s.io", name_rule=SEGMENT)
+    return _served(f"{plural}.rbac.authorization.k8s.io", name_rule=SEGMENT, creates_on_update=True)
 
 
 def _review(group: str, kind: str, *, namespaced: bool = False) -> Resource:
@@ -85,20 +101,33 @@ _HPA = _TYPES["horizontalpodautoscalers.autoscaling"]
 _EVENT = _TYPES["events"]
 
 BUILTIN_RESOURCES: tuple[Resource, ...] = (
+    # A binding is created through its pod, or by itself.
+    Resource(ResourceType("", "v1", "bindings", "Binding", True, "binding"), verbs=_CREATE),
     _served(
         "namespaces",
+        verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
         has_status=True,
         fields=("status.phase",),
         name_rule=LABEL,
         answers_delete_with_object=True,
         actions=(FINALIZE,),
     ),
-    _served("nodes", has_status=True, takes_status_on_create=True, fields=("spec.unschedulable",)),
+    Resource(
+        ResourceType("", "v1", "componentstatuses", "ComponentStatus", False, "componentstatus", ("cs",)),
+        verbs=("get", "list"),
+    ),
+    _served(
+        "nodes",
+        has_status=True,
+        takes_status_on_create=True,
+        fields=("spec.unschedulable",),
+        actions=(NODE_PROXY,),
+    ),
     _workload(
         "pods",
         fields=_POD_FIELDS,
         answers_delete_with_object=True,
-        actions=(LOG, EVICTION, BINDING, EPHEMERAL_CONTAINERS, EXEC, ATTACH, PORT_FORWARD, POD_PROXY),
+        actions=(LOG, EVICTION, BINDING, EPHEMERAL_CONTAINERS, EXEC, ATTACH, PORT_FORWARD, POD_PROXY, RESIZE),
     ),
     _served("configmaps"),
     _served("secrets", fields=("type",)),
@@ -111,16 +140,16 @@ BUILTIN_RESOURCES: tuple[Resource, ...] = (
         actions=(SERVICE_PROXY,),
     ),
     _served("serviceaccounts", answers_delete_with_object=True, actions=(TOKEN,)),
-    _served("events", fields=_EVENT_FIELDS),
-    _served("endpoints"),
+    _served("events", fields=_EVENT_FIELDS, creates_on_update=True),
+    _served("endpoints", creates_on_update=True),
     _served("persistentvolumeclaims", has_status=True, answers_delete_with_object=True),
     _served("persistentvolumes", has_status=True, answers_delete_with_object=True),
     _scaled("replicationcontrollers", fields=("status.replicas",)),
     _served("resourcequotas", has_status=True, answers_delete_with_object=True),
-    _served("limitranges"),
-    _served("podtemplates", has_generation=True, answers_delete_with_object=True),
+    _served("limitranges", creates_on_update=True),
+    _served("podtemplates", has_generation=True, answers_delete_with_object=True, creates_on_update=True),
     _scaled("deployments.apps"),
-    _scaled("replicasets.apps", fields=("status.replicas",)),
+    _scaled("replicasets.apps"),
     _scaled("statefulsets.apps"),
     _workload("daemonsets.apps"),
     _served("controllerrevisions.apps"),
@@ -136,12 +165,14 @@ BUILTIN_RESOURCES: tuple[Resource, ...] = (
     _served("poddisruptionbudgets.policy", has_status=True, has_generation=True),
     *(_rbac(plural) for plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")),
     _served("storageclasses.storage.k8s.io", answers_delete_with_object=True),
-    _served("priorityclasses.scheduling.k8s.io"),
-    _served("leases.coordination.k8s.io", needs_version_on_update=True),
+    _served("priorityclasses.scheduling.k8s.io", has_generation=True, creates_on_update=True),
+    _served("leases.coordination.k8s.io", needs_version_on_update=True, creates_on_update=True),
     _served("endpointslices.discovery.k8s.io"),
     Resource(
         ResourceType("events.k8s.io", "v1", "events", "Event", True, "event", ("ev",)),
         fields=_EVENT_FIELDS,
+        field_names=_EVENT_V1_FIELDS,
+        creates_on_update=True,
         conversion=views.events_v1(_EVENT),
     ),
     Resource(
@@ -159,6 +190,7 @@ BUILTIN_RESOURCES: tuple[Resource, ...] = (
         name_rule=SEGMENT,
         actions=(APPROVAL,),
     ),
+    *FURTHER,
     _review("authentication.k8s.io", "SelfSubjectReview"),
     _review("authentication.k8s.io", "TokenReview"),
     _review("authorization.k8s.io", "SelfSubjectAccessReview"),

@@ -1,21 +1,32 @@
-"""What built-in kinds must hold beside the types of their fields. Only what clients run into."""
+"""What objects of built-in kinds must hold beside the types of their fields (`deltawire.apiserver.rules`)."""
 
 from typing import Any
 
-from deltawire.apiserver.core.failures import cause, invalid
+from deltawire.apiserver.core.failures import invalid
 from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.rules.network import event_time
+from deltawire.apiserver.rules.table import causes_of, causes_of_change
+
+Tree = dict[str, Any]
 
 
-def check_content(resource: Resource, obj: dict[str, Any]) -> None:
-    """StatusError 422 for an object that contradicts itself."""
-    if resource.storage == "events":
-        _check_event(resource, obj)
+def check_content(resource: Resource, old: Tree | None, obj: Tree, *, is_client: bool) -> None:
+    """StatusError 422 for an object that contradicts itself.
+
+    What tests and simulations make may be incomplete: a client may change it, and not make it worse.
+    """
+    causes = causes_of(resource.storage, obj) if is_client or resource.storage == "events" else []
+    if causes and old is not None:
+        before = causes_of(resource.storage, old)
+        causes = [found for found in causes if found not in before]
+    if is_client and resource.type.group == "events.k8s.io":
+        causes += list(event_time(obj))
+    if causes:
+        raise invalid(resource, obj["metadata"].get("name") or "", *causes)
 
 
-def _check_event(resource: Resource, event: dict[str, Any]) -> None:
-    """An event lives beside what it is about; events of cluster-wide objects name no namespace."""
-    about, metadata = event.get("involvedObject") or {}, event["metadata"]
-    namespace = about.get("namespace")
-    if namespace and namespace != metadata["namespace"]:
-        told = f'Invalid value: "{namespace}": does not match event.namespace'
-        raise invalid(resource, metadata.get("name") or "", cause("involvedObject.namespace", told))
+def check_change(resource: Resource, old: Tree, new: Tree) -> None:
+    """StatusError 422 for a change that the kind does not allow."""
+    causes = causes_of_change(resource.storage, old, new)
+    if causes:
+        raise invalid(resource, new["metadata"].get("name") or "", *causes)

@@ -5,7 +5,7 @@ from typing import Any
 
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.catalogue import Catalogue
-from deltawire.apiserver.core.crds import DEFINITIONS, resources_of
+from deltawire.apiserver.core.crds import DEFINITIONS, is_established, resources_of
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.core.store import Store
@@ -60,5 +60,5 @@ class Context:
             return
         spec = obj["spec"]
         self.catalogue.remove(spec["group"], spec["names"]["plural"])
-        for served in resources_of(obj):
+        for served in resources_of(obj) if is_established(obj) else ():
             self.catalogue.add(served)

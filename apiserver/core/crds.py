@@ -1,9 +1,11 @@
 """Definitions of custom resources: what one must say, what the server adds, what is served because of it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from deltawire.apiserver.core.failures import cause, invalid
 from deltawire.apiserver.core.resource import PrinterColumn, Resource, ScalePaths
+from deltawire.apiserver.rules import definitions
 from deltawire.common.errors import StatusError
 from deltawire.common.meta.resources import ResourceType
 
@@ -14,7 +16,7 @@ CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 def complete_definition(resource: Resource, obj: dict[str, Any], now: str) -> None:
     """Check a definition and fill in names and status, in place. Raises StatusError 422.
 
-    It is established by the same write; real servers do that a moment later.
+    Its names are not accepted yet: `settled` says what becomes of them.
     """
     _check(resource, obj)
     spec = obj["spec"] = dict(obj["spec"])
@@ -23,17 +25,59 @@ def complete_definition(resource: Resource, obj: dict[str, Any], now: str) -> No
     names.setdefault("listKind", f"{names['kind']}List")
     spec.setdefault("conversion", {"strategy": "None"})
     status = obj["status"] = dict(obj.get("status") or {})
-    status["acceptedNames"] = names
-    stored = [version["name"] for version in spec["versions"] if version.get("storage")]
+    stored = [str(version["name"]) for version in spec["versions"] if version.get("storage")]
     earlier = [name for name in status.get("storedVersions") or () if name not in stored]
     status["storedVersions"] = earlier + stored
-    if not status.get("conditions"):
-        status["conditions"] = [
+    if is_established(obj):
+        status["acceptedNames"] = names
+    else:
+        status.setdefault("acceptedNames", {"plural": "", "kind": ""})
+        status.setdefault("conditions", None)
+
+
+def is_established(definition: dict[str, Any]) -> bool:
+    """Whether its objects are served."""
+    conditions = (definition.get("status") or {}).get("conditions") or ()
+    return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
+
+
+def settled(definition: dict[str, Any], others: Iterable[dict[str, Any]], now: str) -> dict[str, Any]:
+    """A new definition with what became of its names: it is established unless others of its group have them."""
+    spec, status = definition["spec"], dict(definition.get("status") or {})
+    names = spec["names"]
+    taken: dict[str, set[str]] = {"kind": set(), "listKind": set(), "singular": set(), "shortNames": set()}
+    for other in others:
+        if (
+            other["metadata"]["name"] == definition["metadata"]["name"]
+            or other["spec"]["group"] != spec["group"]
+        ):
+            continue
+        accepted = (other.get("status") or {}).get("acceptedNames") or {}
+        for field in ("kind", "listKind", "singular"):
+            taken[field].add(accepted.get(field, ""))
+        taken["shortNames"] |= set(accepted.get("shortNames") or ())
+    accepted, conflict = {"plural": names["plural"], "kind": ""}, ("", "")
+    for field in ("singular", "shortNames", "kind", "listKind"):
+        wanted = names.get(field) or []
+        clash = [name for name in (wanted if isinstance(wanted, list) else [wanted]) if name in taken[field]]
+        if clash:
+            conflict = f"{field[0].upper()}{field[1:]}Conflict", f'"{clash[0]}" is already in use'
+        elif wanted:
+            accepted[field] = wanted
+    if conflict[0]:
+        conditions = [
+            condition("NamesAccepted", "False", *conflict, now),
+            condition("Established", "False", "NotAccepted", "not all names are accepted", now),
+        ]
+    else:
+        conditions = [
             condition("NamesAccepted", "True", "NoConflicts", "no conflicts found", now),
             condition(
                 "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now
             ),
         ]
+    status |= {"acceptedNames": accepted, "conditions": conditions}
+    return {**definition, "status": status}
 
 
 def check_schemas(resource: Resource, obj: dict[str, Any]) -> None:
@@ -42,7 +86,7 @@ def check_schemas(resource: Resource, obj: dict[str, Any]) -> None:
     missing = [
         cause(
             f"spec.versions[{position}].schema.openAPIV3Schema",
-            "Required value: schemas are required",
+            "Required value",
             "FieldValueRequired",
         )
         for position, version in enumerate(versions)
@@ -138,9 +182,9 @@ def _check(resource: Resource, obj: dict[str, Any]) -> None:
     for position, version in enumerate(versions):
         if not isinstance(version, dict) or not isinstance(version.get("name"), str):
             raise _required(resource, name, f"spec.versions[{position}].name")
-    if sum(bool(version.get("storage")) for version in versions) != 1:
-        told = "Invalid value: must have exactly one version marked as storage version"
-        raise invalid(resource, name, cause("spec.versions", told))
+    causes = [*definitions.approval(obj), *definitions.versions(obj), *definitions.structure(obj)]
+    if causes:
+        raise invalid(resource, name, *causes)
 
 
 def _required(resource: Resource, name: str, field: str) -> StatusError:

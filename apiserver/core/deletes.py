@@ -6,15 +6,21 @@ What a namespace holds, and the objects of a removed definition, go before it; w
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.context import Context
 from deltawire.apiserver.core.crds import CLEANUP_FINALIZER, DEFINITIONS, condition
 from deltawire.apiserver.core.metadata import timestamp
 from deltawire.apiserver.core.options import DeleteOptions, parse_version
-from deltawire.apiserver.core.record import Record
+from deltawire.apiserver.core.record import Record, encode_record
 from deltawire.apiserver.core.resource import Resource
+from deltawire.common.errors import StatusError
 
 NAMESPACES = "namespaces"
+PODS = "pods"
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+_PROPAGATION = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 # Deleting these would leave a cluster that no client expects.
 PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
 
@@ -40,7 +46,49 @@ class Deleter:
         self._check(resource, record, options)
         if options.dry_run:
             return Deletion(record, record.body, is_gone=False)
-        return self._delete(resource, record, orphan=options.propagation == "Orphan")
+        finalizer = _PROPAGATION.get(options.propagation, "")
+        if finalizer and resource.storage not in (NAMESPACES, DEFINITIONS):
+            return self._delete_in_steps(resource, record, finalizer)
+        deletion = self._delete(resource, record, orphan=False)
+        if resource.storage == DEFINITIONS and deletion.is_gone:
+            return deletion._replace(is_gone=False)  # answered as it was when its deletion began
+        if resource.storage == PODS and deletion.is_gone:
+            return deletion._replace(body=self._as_deleted(resource, deletion))
+        return deletion
+
+    def _delete_in_steps(self, resource: Resource, record: Record, finalizer: str) -> Deletion:
+        """Foreground and orphaning deletions mark the object first; what it owns is seen to, then it goes."""
+        orphan = finalizer == ORPHAN
+        if not record.is_terminating:
+            obj = record.decode()
+            held = [name for name in obj["metadata"].get("finalizers") or () if name != finalizer]
+            obj["metadata"]["finalizers"] = [*held, finalizer]
+            record = self._mark(resource, self._store.put(resource, obj))
+        answer = Deletion(record, record.body, is_gone=False)
+        self._release_owned(record.uid, orphan=orphan)
+        current = self._store.table(resource.storage).records.get(record.key)
+        if current is None:
+            return answer
+        obj = current.decode()
+        left = [name for name in obj["metadata"].get("finalizers") or () if name != finalizer]
+        obj["metadata"].pop("finalizers", None)
+        if left:
+            obj["metadata"]["finalizers"] = left
+        current = self._store.put(resource, obj)
+        if not left:
+            self._remove(resource, current, orphan=orphan)
+        return answer
+
+    def _as_deleted(self, resource: Resource, deletion: Deletion) -> bytes:
+        """A pod that nobody had to stop goes at once; the answer shows that it was told to."""
+        obj: dict[str, Any] = msgspec.json.decode(deletion.body)
+        metadata = obj["metadata"]
+        if "deletionTimestamp" in metadata:
+            return deletion.body
+        now = timestamp(self._context.now())
+        metadata |= {"deletionTimestamp": now, "deletionGracePeriodSeconds": 0}
+        metadata["generation"] = metadata.get("generation", 0) + 1
+        return encode_record(resource, obj, int(metadata["resourceVersion"])).body
 
     def finish(self, resource: Resource, record: Record) -> bool:
         """Remove a terminating object if nothing holds it any more; True if it went."""
@@ -63,13 +111,12 @@ class Deleter:
         return Deletion(record, self._remove(resource, record, orphan=orphan), is_gone=True)
 
     def _check(self, resource: Resource, record: Record, options: DeleteOptions) -> None:
-        for what, asked, has in (
-            ("UID", options.uid, record.uid),
-            ("ResourceVersion", options.version, str(record.version)),
+        for what, asked, has, guess in (
+            ("UID", options.uid, record.uid, "deleted and then recreated"),
+            ("ResourceVersion", options.version, str(record.version), "modified"),
         ):
             if asked and asked != has:
-                why = f"Precondition failed: {what} in precondition: {asked}, {what} in object meta: {has}"
-                raise failures.conflict(resource, record.name, why)
+                raise _other(resource, record, what, asked, has, guess)
         parse_version(options.version)
         if resource.storage == NAMESPACES and record.name in PROTECTED_NAMESPACES:
             raise failures.forbidden(resource, record.name, "this namespace may not be deleted")
@@ -80,8 +127,10 @@ class Deleter:
             return record
         obj = record.decode()
         now = timestamp(self._context.now())
-        obj["metadata"] |= {"deletionTimestamp": now, "deletionGracePeriodSeconds": 0}
-        if resource.has_generation:
+        obj["metadata"]["deletionTimestamp"] = now
+        if resource.storage not in (NAMESPACES, DEFINITIONS):
+            obj["metadata"]["deletionGracePeriodSeconds"] = 0
+        if resource.has_generation and resource.storage != DEFINITIONS:
             obj["metadata"]["generation"] = obj["metadata"].get("generation", 0) + 1
         if resource.storage == NAMESPACES:
             obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
@@ -160,6 +209,19 @@ class Deleter:
                 self.finish(self._context.resource(storage), holder)
 
 
+def _other(resource: Resource, record: Record, what: str, asked: str, has: str, guess: str) -> StatusError:
+    """409: the object is not the one, or not as, the delete means it. It is told by its kind."""
+    told = (
+        f"the {what} in the precondition ({asked}) does not match the {what} in record ({has}). "
+        f"The object might have been {guess}"
+    )
+    kind = resource.type.kind
+    qualified = f"{kind}.{resource.type.group}" if resource.type.group else kind
+    message = f'Operation cannot be fulfilled on {qualified} "{record.name}": {told}'
+    details = failures.details(resource, record.name) | {"kind": kind}
+    return StatusError(409, "Conflict", message, details=details)
+
+
 def _finalizers(record: Record) -> list[str]:
     if b'"finalizers":[' not in record.body:
         return []
@@ -175,6 +237,10 @@ def _start_cleanup(obj: dict[str, Any], now: str) -> None:
     status["conditions"] = [
         *(c for c in status.get("conditions") or () if c.get("type") != "Terminating"),
         condition(
-            "Terminating", "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress", now
+            "Terminating",
+            "True",
+            "InstanceDeletionPending",
+            "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+            now,
         ),
     ]

@@ -29,7 +29,9 @@ def check_budgets(store: Store, pod: Record) -> None:
         selector = (budget.get("spec") or {}).get("selector")
         if selector is None or not _covers(selector, pod):
             continue
-        allowed = (budget.get("status") or {}).get("disruptionsAllowed")
+        status = budget.get("status") or {}
+        # A status that no controller has written says nothing.
+        allowed = status.get("disruptionsAllowed") if any(status.values()) else None
         if (_allowed(store, budget["spec"], pod) if allowed is None else allowed) <= 0:
             name = budget["metadata"]["name"]
             raise StatusError(

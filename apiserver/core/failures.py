@@ -1,5 +1,6 @@
 """Failures as the API words them: `StatusError` with the right code, reason, message and details."""
 
+from dataclasses import replace
 from typing import Any
 
 from deltawire.apiserver.core.resource import Resource
@@ -24,10 +25,22 @@ class ExpiredContinue(StatusError):
         self.continue_token = continue_token
 
 
+class Bare(StatusError):
+    """A refusal that no part of the API made: its details are there, but empty."""
+
+
 def not_found(resource: Resource, name: str) -> StatusError:
     return StatusError(
         404, "NotFound", f'{resource.type.name} "{name}" not found', details=details(resource, name)
     )
+
+
+_NOT_SERVED = "the server could not find the requested resource"
+
+
+def nothing_there() -> StatusError:
+    """404 for a path of the API under which nothing is served."""
+    return Bare(404, "NotFound", _NOT_SERVED)
 
 
 def not_served(storage: str) -> StatusError:
@@ -36,11 +49,12 @@ def not_served(storage: str) -> StatusError:
     )
 
 
-def already_exists(resource: Resource, name: str) -> StatusError:
+def already_exists(resource: Resource, name: str, *, is_terminating: bool = False) -> StatusError:
+    told = "object is being deleted: " if is_terminating else ""
     return StatusError(
         409,
         "AlreadyExists",
-        f'{resource.type.name} "{name}" already exists',
+        f'{told}{resource.type.name} "{name}" already exists',
         details=details(resource, name),
     )
 
@@ -57,19 +71,26 @@ def conflict(resource: Resource, name: str, why: str = "") -> StatusError:
     )
 
 
-def forbidden(resource: Resource, name: str, why: str, *, cause: str = "") -> StatusError:
+def forbidden(resource: Resource, name: str, why: str, *, cause: dict[str, str] | None = None) -> StatusError:
     about = details(resource, name)
     if cause:
-        about["causes"] = [{"reason": cause, "message": why}]
+        about["causes"] = [cause]
     return StatusError(403, "Forbidden", f'{resource.type.name} "{name}" is forbidden: {why}', details=about)
 
 
 def invalid(resource: Resource, name: str, *causes: dict[str, str]) -> StatusError:
     """422. Here ``details.kind`` is the Kind, elsewhere it is the plural."""
+    if resource.conversion is not None and resource.type.group != resource.conversion.type.group:
+        resource = replace(
+            resource, type=resource.conversion.type, conversion=None
+        )  # told as what it is stored
     kind = f"{resource.type.kind}.{resource.type.group}" if resource.type.group else resource.type.kind
-    said = [f"{c['field']}: {c['message']}" for c in causes]
+    # A cause that is told twice is read once.
+    said = list(dict.fromkeys(f"{c['field']}: {c['message']}" for c in causes))
     listed = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
     about = details(resource, name) | {"kind": resource.type.kind, "causes": list(causes)}
+    if not name:
+        del about["name"]
     return StatusError(422, "Invalid", f'{kind} "{name}" is invalid: {listed}', details=about)
 
 
@@ -97,9 +118,13 @@ def too_large_body(message: str) -> StatusError:
 
 
 def method_not_allowed() -> StatusError:
-    return StatusError(
-        405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
-    )
+    told = "the server does not allow this method on the requested resource"
+    return Bare(405, "MethodNotAllowed", told)
+
+
+def unnamed(message: str) -> StatusError:
+    """500 for what the API server itself has no other code for: clients see its plain text."""
+    return StatusError(500, "", message)
 
 
 def too_old(asked: int, oldest: int) -> StatusError:
@@ -142,7 +167,9 @@ def status_of(error: StatusError) -> dict[str, Any]:
         "reason": error.reason,
         "code": error.code,
     }
-    if error.details:
+    if not error.reason:
+        del status["reason"]
+    if error.details or isinstance(error, Bare):
         status["details"] = error.details
     return status
 

@@ -16,6 +16,7 @@ from deltawire.apiserver.core.options import EXACT, NOT_OLDER_THAN, ListOptions,
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.selection import Selection
 from deltawire.apiserver.core.store import Store, Table
+from deltawire.common.errors import StatusError
 
 _INCONSISTENT = -1
 
@@ -83,7 +84,7 @@ def _where(store: Store, table: Table, options: ListOptions) -> tuple[int, str]:
     if options.continue_token:
         return _continued(store, table, options)
     _check(options)
-    asked = parse_version(options.version)
+    asked = _version(options.version)
     if asked > store.version:
         raise failures.too_large(asked, store.version)
     # Without a match rule, a limit makes a version exact: the behaviour from before the rule existed.
@@ -93,6 +94,14 @@ def _where(store: Store, table: Table, options: ListOptions) -> tuple[int, str]:
     if asked < table.window.floor:
         raise failures.too_old_list(asked, table.window.floor)
     return asked, ""
+
+
+def _version(text: str) -> int:
+    """A list tells of a bad version in other words. Raises StatusError 400."""
+    try:
+        return parse_version(text)
+    except StatusError as error:
+        raise failures.bad_request(f"invalid resource version: {error.message}") from None
 
 
 def _continued(store: Store, table: Table, options: ListOptions) -> tuple[int, str]:
@@ -141,4 +150,19 @@ def _decode_token(text: str) -> _Token:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         return msgspec.json.decode(urlsafe_b64decode(padded), type=_Token)
     except (ValueError, msgspec.MsgspecError) as error:
-        raise failures.bad_request(f"continue key is not valid: {error}") from None
+        raise failures.bad_request(
+            f"invalid continue token: continue key is not valid: {_why(text, error)}"
+        ) from None
+
+
+def _why(text: str, error: Exception) -> str:
+    """Go's words where what is in the token is no JSON."""
+    try:
+        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)).decode("utf-8", "replace")
+    except ValueError:
+        return str(error)
+    return (
+        f"invalid character '{raw[0]}' looking for beginning of value"
+        if raw and raw[0] not in "{["
+        else str(error)
+    )

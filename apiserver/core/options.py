@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deltawire.apiserver.core.failures import bad_request
+from deltawire.apiserver.core.failures import unnamed
 
 NOT_OLDER_THAN = "NotOlderThan"
 EXACT = "Exact"
@@ -38,8 +38,11 @@ class DeleteOptions:
     dry_run: bool = False
 
 
-def parse_version(text: str) -> int:
-    """A resourceVersion as a number; "" is 0. Raises StatusError 400."""
+def parse_version(text: str, asked: str = 'resourceVersion: Invalid value: "{}": ') -> int:
+    """A resourceVersion as a number; "" is 0. Raises StatusError 500, as the API server does.
+
+    ``asked`` begins the message; ``{}`` in it stands for ``text``.
+    """
     if text and not (text.isascii() and text.isdecimal() and len(text) <= 20):
-        raise bad_request(f'Invalid value: "{text}": resourceVersion must be a decimal number')
+        raise unnamed(f'{asked.format(text)}strconv.ParseUint: parsing "{text}": invalid syntax')
     return int(text or "0")

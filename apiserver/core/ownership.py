@@ -4,23 +4,41 @@ from typing import Any
 
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.resource import Resource
-from deltawire.apiserver.managed.apply import Conflict, apply, summary
+from deltawire.apiserver.kinds.types import module_of, struct
+from deltawire.apiserver.managed.apply import Conflict, apply, owned_by_config, summary
+from deltawire.apiserver.managed.fields import compare
 from deltawire.apiserver.managed.managers import (
     Entry,
     Manager,
     after_update,
     entries_of,
-    owned_values,
+    ownable,
     write_entries,
 )
-from deltawire.apiserver.managed.structure import BuiltinStructure, SchemaStructure, Structure
+from deltawire.apiserver.managed.structure import SchemaStructure, Structure, TypeStructure
+from deltawire.apiserver.schemas.typed import typed
 from deltawire.common.errors import StatusError
 
 Tree = dict[str, Any]
 
 
 def structure_of(resource: Resource) -> Structure:
-    return SchemaStructure(resource.schema) if resource.is_custom else BuiltinStructure(resource.storage)
+    if resource.is_custom:
+        return SchemaStructure(resource.schema)
+    return TypeStructure.of_kind(module_of(resource.type.group, resource.type.version), resource.type.kind)
+
+
+def shaped(resource: Resource, obj: Tree) -> Tree:
+    """``obj`` as Go writes a built-in kind: without nulls, with what is always written."""
+    if resource.is_custom:
+        return obj
+    return typed(module_of(resource.type.group, resource.type.version), resource.type.kind, obj)[0]
+
+
+def _nothing(resource: Resource) -> Tree:
+    """An object of that kind in which nothing is set: what a new object is compared with."""
+    known = struct(module_of(resource.type.group, resource.type.version), resource.type.kind)
+    return known.zero() if known is not None and not resource.is_custom else {}
 
 
 class Ownership:
@@ -31,6 +49,10 @@ class Ownership:
         self._manager = manager
         self._now = now
 
+    @property
+    def is_of_client(self) -> bool:
+        return self._manager is not None
+
     def write(self, old: Tree | None, new: Tree) -> None:
         """Set managedFields of ``new``, in place. ``old`` is None for a new object."""
         if self._manager is None:
@@ -39,13 +61,13 @@ class Ownership:
             return
         structure = structure_of(self._resource)
         skips_status = self._resource.has_status and self._manager.subresource != "status"
-        before = owned_values(old, structure, without_status=skips_status) if old is not None else {}
-        after = owned_values(new, structure, without_status=skips_status)
+        before = ownable(_nothing(self._resource) if old is None else old, without_status=skips_status)
+        difference = compare(before, ownable(new, without_status=skips_status), structure)
         entries = entries_of(old) if old is not None else []
         # A writer who sends an empty list wants to start afresh; whatever else is sent does not count.
         if old is not None and new["metadata"].get("managedFields") == []:
             entries = []
-        changed = after_update(entries, self._manager, before, after, self._now)
+        changed = after_update(entries, self._manager, difference, self._now)
         if changed is entries and old is not None and entries:
             _keep(old, new)
         else:
@@ -62,7 +84,7 @@ class AppliedOwnership(Ownership):
     @classmethod
     def of_new(cls, resource: Resource, manager: Manager, now: str, config: Tree) -> "AppliedOwnership":
         """Of an object that the apply creates: everything listed belongs to the manager."""
-        paths = frozenset(owned_values(config, structure_of(resource)))
+        paths = owned_by_config(config, structure_of(resource))
         return cls(resource, manager, now, [Entry(manager, paths, now)])
 
     def write(self, old: Tree | None, new: Tree) -> None:
@@ -82,7 +104,7 @@ def checked_configuration(resource: Resource, config: Tree, name: str, subresour
     metadata = config.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise failures.bad_request("metadata must be an object")
-    if metadata.get("managedFields"):
+    if metadata.get("managedFields") is not None:
         raise failures.bad_request("metadata.managedFields must be nil")
     config = {**config, "metadata": {**metadata, "name": metadata.get("name") or name}}
     if config["metadata"]["name"] != name:
@@ -96,17 +118,17 @@ def checked_configuration(resource: Resource, config: Tree, name: str, subresour
 
 
 def applied_to(
-    resource: Resource, name: str, live: Tree, config: Tree, manager: Manager, *, now: str, force: bool
+    resource: Resource, live: Tree, config: Tree, manager: Manager, *, now: str, force: bool
 ) -> tuple[Tree, Ownership]:
     """``live`` after the apply, and its owners. Raises StatusError 409 for conflicts without ``force``."""
     applied = apply(live, config, manager, structure_of(resource), now=now, force=force)
     if applied.conflicts:
-        raise _refused(resource, name, applied.conflicts)
-    return applied.obj, AppliedOwnership(resource, manager, now, applied.entries)
+        raise _refused(applied.conflicts)
+    return shaped(resource, applied.obj), AppliedOwnership(resource, manager, now, applied.entries)
 
 
-def _refused(resource: Resource, name: str, conflicts: list[Conflict]) -> StatusError:
-    details = failures.details(resource, name) | {"causes": [conflict.cause for conflict in conflicts]}
+def _refused(conflicts: list[Conflict]) -> StatusError:
+    details = {"causes": [conflict.cause for conflict in conflicts]}
     return StatusError(409, "Conflict", summary(conflicts), details=details)
 
 

@@ -7,7 +7,7 @@ from deltawire.apiserver.core.resource import Resource
 Tree = dict[str, Any]
 
 # Subresources that write one field of the spec.
-_SPEC_FIELDS = {"ephemeralcontainers": "ephemeralContainers", "finalize": "finalizers"}
+_SPEC_FIELDS = {"ephemeralcontainers": "ephemeralContainers"}
 
 
 def part_taken(resource: Resource, old: Tree, new: Tree, subresource: str) -> Tree:
@@ -18,9 +18,22 @@ def part_taken(resource: Resource, old: Tree, new: Tree, subresource: str) -> Tr
         field = _SPEC_FIELDS[subresource]
         spec = _with(old.get("spec") or {}, field, (new.get("spec") or {}).get(field))
         return {**old, "metadata": dict(old["metadata"]), "spec": spec}
+    if subresource == "resize":
+        return {**old, "metadata": dict(old["metadata"]), "spec": _resized(old, new)}
     if resource.has_status:
         return _with(new, "status", old.get("status"))
     return new
+
+
+def _resized(old: Tree, new: Tree) -> Tree:
+    """The spec with the containers' resources of ``new``."""
+    spec = dict(old.get("spec") or {})
+    wanted = {c.get("name"): c.get("resources") for c in (new.get("spec") or {}).get("containers") or ()}
+    spec["containers"] = [
+        {**container, "resources": wanted.get(container.get("name")) or container.get("resources") or {}}
+        for container in spec.get("containers") or ()
+    ]
+    return spec
 
 
 def _with(tree: Tree, name: str, value: Any) -> Tree:

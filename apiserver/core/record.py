@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 
 from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.kinds.types import module_of
+from deltawire.apiserver.schemas.typed import typed
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -90,8 +92,12 @@ def served_body(resource: Resource, body: bytes) -> bytes:
     """
     stored = resource.storage_head
     if resource.conversion is not None:
-        tree = resource.conversion.to_served(_decode(body))
-        del tree["kind"], tree["apiVersion"]
+        kind = resource.type
+        tree = typed(
+            module_of(kind.group, kind.version), kind.kind, resource.conversion.to_served(_decode(body))
+        )[0]
+        tree.pop("kind", None)
+        tree.pop("apiVersion", None)
         return resource.head + _encode(tree)[1:]
     return body if resource.head == stored else resource.head + body[len(stored) :]
 

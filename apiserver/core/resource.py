@@ -28,19 +28,22 @@ SUBDOMAIN = NameRule(
     _SUBDOMAIN,
     253,
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-    "and must start and end with an alphanumeric character",
+    "and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
 )
 LABEL = NameRule(
     _LABEL,
     63,
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
-    "and must start and end with an alphanumeric character",
+    "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
+    "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
 )
 LABEL_1035 = NameRule(
     _LABEL_1035,
     63,
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', "
-    "start with an alphabetic character, and end with an alphanumeric character",
+    "start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')",
 )
 SEGMENT = NameRule(_SEGMENT, 253, "a name must be one path segment: not '.', not '..', without '/' and '%'")
 
@@ -132,6 +135,9 @@ class Resource:
     conversion: Conversion | None = None
     columns: tuple[PrinterColumn, ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    # What field selectors call the stored fields, where the served version has other names.
+    field_names: Mapping[str, str] = field(default_factory=dict, compare=False)
+    creates_on_update: bool = False
     # Worked out once, because every write and every list needs them: the table's name (``pods``,
     # ``deployments.apps``), how a served body begins, how a stored one does.
     storage: str = field(init=False)

@@ -5,9 +5,11 @@ from typing import Any
 from deltawire.apiserver.core.failures import bad_request, cause, invalid
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.resource import Resource
+from deltawire.common.meta.resources import ResourceType
 
 Tree = dict[str, Any]
 
+_SCALE = Resource(ResourceType("autoscaling", "v1", "scales", "Scale", True, "scale"))
 _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 _SIGNS = {"In": "in", "NotIn": "notin"}
 
@@ -44,7 +46,7 @@ def scaled(resource: Resource, obj: Tree, scale: Any) -> Tree:
         raise bad_request(f"Scale in version v1 cannot be handled as a Scale: spec.replicas {replicas!r}")
     if replicas < 0:
         told = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise invalid(resource, name, cause("spec.replicas", told))
+        raise invalid(_SCALE, name, cause("spec.replicas", told))
     if (metadata.get("name") or name) != name:
         raise bad_request(
             f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"

@@ -57,7 +57,16 @@ def parse_selection(
         by_field = parse_field_selector(fields)
     except ValueError:
         raise bad_request(f"invalid selector: '{fields}'; can't understand '{fields}'") from None
+    names = resource.field_names or dict.fromkeys(resource.fields)
     for path in by_field.paths:
-        if path not in resource.fields and path not in _METADATA_FIELDS:
+        if path in names or path in _METADATA_FIELDS:
+            continue
+        # Kinds without fields of their own say it in other words.
+        if names or resource.is_custom:
             raise bad_request(f"field label not supported: {path}")
+        raise bad_request(
+            f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )
+    if resource.field_names:
+        by_field = by_field.renamed(resource.field_names)
     return Selection(namespace, name, by_label, by_field)

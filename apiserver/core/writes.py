@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from deltawire.apiserver.core import failures, metadata
-from deltawire.apiserver.core.checks import check_content
+from deltawire.apiserver.core.admission import Admission, quality_of_service
+from deltawire.apiserver.core.checks import check_change, check_content
 from deltawire.apiserver.core.context import Context
 from deltawire.apiserver.core.crds import complete_definition
 from deltawire.apiserver.core.custom import OnUnknown, complete_custom
@@ -17,11 +18,18 @@ from deltawire.apiserver.core.ownership import (
     Ownership,
     applied_to,
     checked_configuration,
+    shaped,
 )
 from deltawire.apiserver.core.parts import part_taken
 from deltawire.apiserver.core.record import Record, encode_record
 from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.kinds.types import module_of, struct, zero_of
 from deltawire.apiserver.managed.managers import Manager
+from deltawire.apiserver.rules.pods import quality_change
+from deltawire.apiserver.schemas.typed import typed
+from deltawire.common.errors import StatusError
+
+Tree = dict[str, Any]
 
 _GENERATE_ATTEMPTS = 8
 
@@ -32,6 +40,7 @@ class Write(NamedTuple):
     ownership: Ownership
     is_dry: bool = False
     on_unknown: OnUnknown | None = None
+    subresource: str = ""
 
 
 class Writer:
@@ -41,6 +50,7 @@ class Writer:
         self._context = context
         self._store = context.store
         self._deleter = deleter
+        self._admission = Admission(context.store, context.now)
 
     def create(
         self,
@@ -57,7 +67,7 @@ class Writer:
         ``manager`` becomes the owner of its fields; without one nobody does. ``on_unknown`` hears of fields
         that a custom resource's schema does not know; they are dropped.
         """
-        obj = _as_stored(resource, metadata.checked_shape(resource, obj))
+        obj = metadata.checked_shape(resource, obj)
         write = Write(Ownership(resource, manager, self._now), dry_run, on_unknown)
         return self._create(resource, namespace, obj, write)
 
@@ -121,11 +131,17 @@ class Writer:
         if stored is None:
             if manager.subresource:
                 raise failures.not_found(resource, name)
+            if config["metadata"].get("uid"):
+                why = (
+                    f"uid mismatch: the provided object specified uid {config['metadata']['uid']}, and no existing "
+                    "object was found"
+                )
+                raise failures.conflict(resource, name, why)
             own: Ownership = AppliedOwnership.of_new(resource, manager, self._now, config)
-            obj = _as_stored(resource, metadata.checked_shape(resource, config))
+            obj = shaped(resource, metadata.checked_shape(resource, config))
             return self._create(resource, namespace, obj, Write(own, dry_run, on_unknown)), True
         obj, own = applied_to(
-            resource, stored.name, _as_served(resource, stored), config, manager, now=self._now, force=force
+            resource, _as_served(resource, stored), config, manager, now=self._now, force=force
         )
         write = Write(own, dry_run, on_unknown)
         return self._update(resource, namespace, name, obj, manager.subresource, write), False
@@ -142,7 +158,9 @@ class Writer:
         """Change a stored object in any of its parts, its status included, on behalf of the server itself."""
         stored = self._context.existing(resource, namespace, name)
         write = Write(Ownership(resource, None, self._now), dry_run)
-        return self._replace(resource, stored, stored.decode(), change(stored.decode()), write)
+        changed = shaped(resource, change(stored.decode()))
+        # What the server does itself is not what somebody asks for: the generation stays.
+        return self._replace(resource, stored, stored.decode(), changed, write)
 
     @property
     def _now(self) -> str:
@@ -151,22 +169,26 @@ class Writer:
     def _create(self, resource: Resource, namespace: str, obj: dict[str, Any], write: Write) -> Record:
         meta = obj["metadata"]
         if meta.pop("resourceVersion", ""):
-            raise failures.bad_request("resourceVersion should not be set on objects to be created")
+            raise failures.unnamed("resourceVersion should not be set on objects to be created")
         metadata.check_namespace(resource, meta, namespace)
         self._name(resource, meta)
         self._check_namespace_takes_content(resource, namespace, meta["name"])
-        if f"{namespace}/{meta['name']}" in self._store.table(resource.storage).records:
-            raise failures.already_exists(resource, meta["name"])
-        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+        there = self._store.table(resource.storage).records.get(f"{namespace}/{meta['name']}")
+        if there is not None:
+            raise failures.already_exists(resource, meta["name"], is_terminating=there.is_terminating)
+        for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
             meta.pop(name, None)
         meta["uid"] = self._context.new_uid()
         meta["creationTimestamp"] = self._now
         if resource.has_generation:
             meta["generation"] = 1
         if resource.has_status and not resource.takes_status_on_create:
-            obj.pop("status", None)
+            _reset_status(resource, obj)
         self._complete(resource, obj, write.on_unknown)
         write.ownership.write(None, obj)
+        obj = _as_stored(resource, obj)
+        self._admission.on_create(resource, obj)
+        self._check(resource, None, obj, write)
         if write.is_dry:
             return encode_record(resource, obj, 0)
         record = self._store.put(resource, obj)
@@ -183,11 +205,11 @@ class Writer:
         write: Write,
     ) -> Record:
         stored = self._context.existing(resource, namespace, name)
-        old = stored.decode()
-        obj = _as_stored(resource, metadata.checked_shape(resource, obj))
+        old = _as_served(resource, stored)
+        obj = metadata.checked_shape(resource, obj)
         self._check_identity(resource, stored, obj["metadata"], namespace, name)
         obj = part_taken(resource, old, obj, subresource)
-        return self._replace(resource, stored, old, obj, write)
+        return self._replace(resource, stored, old, obj, write._replace(subresource=subresource))
 
     def _replace(
         self,
@@ -205,12 +227,16 @@ class Writer:
             raise failures.invalid(
                 resource, stored.name, failures.cause("metadata.finalizers", why, "FieldValueForbidden")
             )
-        self._complete(resource, obj, write.on_unknown)
-        if resource.has_generation and metadata.differs_outside_status(resource, old, obj):
-            meta["generation"] = old_meta.get("generation", 0) + 1
+        self._complete(resource, obj, write.on_unknown, write.subresource)
         meta["resourceVersion"] = old_meta["resourceVersion"]
         old["apiVersion"] = obj["apiVersion"]
         write.ownership.write(old, obj)
+        obj, old = _as_stored(resource, obj), _as_stored(resource, old)
+        self._admission.on_update(resource, old, obj)
+        self._check(resource, old, obj, write)
+        is_asked = write.ownership.is_of_client or resource.storage != "pods"
+        if resource.has_generation and is_asked and metadata.differs_outside_status(resource, old, obj):
+            obj["metadata"]["generation"] = old_meta.get("generation", 0) + 1
         if obj == old:
             return stored
         if write.is_dry:
@@ -220,6 +246,23 @@ class Writer:
         if record.is_terminating:
             self._deleter.finish(resource, record)
         return record
+
+    def _check(self, resource: Resource, old: Tree | None, obj: Tree, write: Write) -> None:
+        """Clients are held to all rules, the server's own writes to the first ones only."""
+        if write.subresource == "resize" and old is not None:
+            causes = list(
+                quality_change(*(quality_of_service(tree.get("spec") or {}) for tree in (old, obj)))
+            )
+            if causes:
+                raise failures.invalid(resource, obj["metadata"]["name"], *causes)
+        if resource.is_custom or write.subresource:
+            return
+        is_client = write.ownership.is_of_client
+        check_content(resource, old, obj, is_client=is_client)
+        if is_client:
+            self._admission.check(resource, old, obj)
+            if old is not None:
+                check_change(resource, old, obj)
 
     def _name(self, resource: Resource, meta: dict[str, Any]) -> None:
         if meta.get("name") or not meta.get("generateName"):
@@ -232,12 +275,13 @@ class Writer:
             if f"{meta.get('namespace', '')}/{meta['name']}" not in records:
                 return
 
-    def _complete(self, resource: Resource, obj: dict[str, Any], on_unknown: OnUnknown | None) -> None:
+    def _complete(
+        self, resource: Resource, obj: dict[str, Any], on_unknown: OnUnknown | None, subresource: str = ""
+    ) -> None:
         check_marks(resource, obj["metadata"])
         fill_in(resource.storage, obj)
-        check_content(resource, obj)
         if resource.is_custom:
-            complete_custom(resource, obj, on_unknown)
+            complete_custom(resource, obj, on_unknown, subresource)
         if resource.storage == "customresourcedefinitions.apiextensions.k8s.io":
             complete_definition(resource, obj, metadata.timestamp(self._context.now()))
 
@@ -247,25 +291,41 @@ class Writer:
         record = self._context.existing(self._context.namespaces, "", namespace)
         if record.is_terminating:
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            raise failures.forbidden(resource, name, why, cause="NamespaceTerminating")
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
+            raise failures.forbidden(resource, name, why, cause=cause)
 
     def _check_identity(
         self, resource: Resource, stored: Record, meta: dict[str, Any], namespace: str, name: str
     ) -> None:
         metadata.check_namespace(resource, meta, namespace)
-        if meta.setdefault("name", name) != name:
+        if not meta.get("name"):
+            told = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+            raise failures.bad_request(told)
+        if meta["name"] != name:
             raise failures.bad_request(
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
             )
         if (meta.get("uid") or stored.uid) != stored.uid:
-            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {stored.uid}"
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: /registry/{resource.type.plural}/"
+                f"{f'{namespace}/' if namespace else ''}{name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
+                f"failed: UID in precondition: {meta['uid']}, UID in object meta: {stored.uid}"
+            )
             raise failures.conflict(resource, name, why)
-        version = parse_version(meta.get("resourceVersion") or "")
+        version = parse_version(meta.get("resourceVersion") or "", "")
         if version and version != stored.version:
             raise failures.conflict(resource, name)
         if not version and (resource.needs_version_on_update or resource.is_custom):
-            told = "Invalid value: 0x0: must be specified for an update"
-            raise failures.invalid(resource, name, failures.cause("metadata.resourceVersion", told))
+            told = "Invalid value: 0: must be specified for an update"
+            refused = failures.invalid(resource, name, failures.cause("metadata.resourceVersion", told))
+            # Told of the resource, not of its kind.
+            kind, plural = resource.type.kind, resource.type.plural
+            details = {**(refused.details or {}), "kind": plural}
+            raise StatusError(422, "Invalid", refused.message.replace(kind, plural, 1), details=details)
 
 
 def _as_served(resource: Resource, record: Record) -> dict[str, Any]:
@@ -277,5 +337,18 @@ def _as_served(resource: Resource, record: Record) -> dict[str, Any]:
     return tree
 
 
+def _reset_status(resource: Resource, obj: dict[str, Any]) -> None:
+    """A new object has an empty status, whatever was sent."""
+    obj.pop("status", None)
+    if resource.is_custom:
+        return
+    known = struct(module_of(resource.type.group, resource.type.version), resource.type.kind)
+    if known is not None and "status" in known.fields:
+        obj["status"] = zero_of(known.fields["status"].type)
+
+
 def _as_stored(resource: Resource, obj: dict[str, Any]) -> dict[str, Any]:
-    return obj if resource.conversion is None else resource.conversion.to_stored(dict(obj))
+    if resource.conversion is None:
+        return obj
+    kind = resource.conversion.type
+    return typed(module_of(kind.group, kind.version), kind.kind, resource.conversion.to_stored(dict(obj)))[0]

@@ -36,7 +36,7 @@ def discovery_list(catalogue: Catalogue, groups: list[str], version: str = "v2")
         "metadata": {},
         "items": [
             {
-                "metadata": {"name": group, "creationTimestamp": None},
+                "metadata": {"name": group} if group else {},
                 "versions": [_version(catalogue, group, name) for name in catalogue.versions(group)],
             }
             for group in groups
@@ -46,14 +46,23 @@ def discovery_list(catalogue: Catalogue, groups: list[str], version: str = "v2")
 
 def _version(catalogue: Catalogue, group: str, version: str) -> Tree:
     resources = [r for r in catalogue.in_group(group) if r.type.version == version]
+    resources.sort(key=lambda resource: resource.type.plural)
     return {"version": version, "freshness": "Current", "resources": [_resource(r) for r in resources]}
+
+
+def _response_kind(resource: Resource) -> Tree:
+    kind = resource.type
+    if resource.is_custom:
+        return {"group": kind.group, "version": kind.version, "kind": kind.kind}
+    return {"group": "", "version": "", "kind": kind.kind}
 
 
 def _resource(resource: Resource) -> Tree:
     kind = resource.type
     tree: Tree = {
         "resource": kind.plural,
-        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        # Of a built-in kind only what differs from where it stands.
+        "responseKind": _response_kind(resource),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
         "verbs": list(resource.verbs),
@@ -67,12 +76,12 @@ def _resource(resource: Resource) -> Tree:
             {
                 "subresource": sub.name,
                 "responseKind": {
-                    "group": sub.group if sub.kind else kind.group,
-                    "version": (sub.version or "v1") if sub.kind else kind.version,
+                    **_response_kind(resource),
+                    **({"group": sub.group, "version": sub.version} if sub.kind else {}),
                     "kind": sub.kind or kind.kind,
                 },
                 "verbs": list(sub.verbs),
             }
-            for sub in resource.subresources
+            for sub in sorted(resource.subresources, key=lambda sub: sub.name)
         ]
     return tree

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from deltawire.apiserver.access.gate import Gate
 from deltawire.apiserver.core.api import ApiCore
-from deltawire.apiserver.core.failures import method_not_allowed, status_of
+from deltawire.apiserver.core.failures import method_not_allowed, nothing_there, status_of
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import admin, aggregated, asking, discovery, sabotage
 from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
@@ -23,6 +23,9 @@ from deltawire.common.errors import StatusError
 _log = logging.getLogger(__name__)
 
 _HEALTH = ("/healthz", "/livez", "/readyz")
+# Named checks that every server has; all of them hold as long as this one answers.
+_CHECKS = ("ping", "log", "etcd", "informer-sync", "shutdown")
+_OPENID = "/.well-known/openid-configuration"
 # What a client may read before it has said who it is, as on real servers.
 _OPEN_TO_ALL = (*_HEALTH, "/version")
 
@@ -83,7 +86,13 @@ class Frontend:
         if request.method not in ("GET", "HEAD"):
             raise method_not_allowed()
         if path in _HEALTH:
+            return web.Response(text=discovery.health(path, _CHECKS) if "verbose" in request.query else "ok")
+        if path.rpartition("/")[0] in _HEALTH and path.rpartition("/")[2] in _CHECKS:
             return web.Response(text="ok")
+        if path == _OPENID:
+            return _json(msgspec.json.encode(discovery.openid(f"{request.scheme}://{request.host}")))
+        if path == "/openapi/v2" and request.headers.get("Accept", "").startswith("application/json"):
+            return _json(msgspec.json.encode(discovery.OPENAPI_V2))
         if path == "/openapi/v2":
             return web.Response(
                 body=discovery.OPENAPI_V2_STUB, headers={"Content-Type": discovery.OPENAPI_V2_TYPE}
@@ -96,7 +105,9 @@ class Frontend:
             return self._openapi_v3(path, request)
         document = self._document(path, request)
         if document is None:
-            raise web.HTTPNotFound(text="404 page not found")
+            if _is_of_api(path):
+                raise nothing_there()
+            raise web.HTTPNotFound(text="404 page not found\n")
         return _json(msgspec.json.encode(document))
 
     def _document(self, path: str, request: web.Request) -> dict[str, Any] | None:
@@ -122,7 +133,8 @@ class Frontend:
     def _openapi_v3(self, path: str, request: web.Request) -> web.Response:
         match path.strip("/").split("/")[2:]:
             case []:
-                return _json(msgspec.json.encode(self._documents.index()))
+                # Real servers name no type here: Go takes the document for text.
+                return web.Response(text=msgspec.json.encode(self._documents.index()).decode())
             case ["api", version]:
                 found = self._documents.document("", version)
             case ["apis", group, version]:
@@ -144,6 +156,16 @@ class Frontend:
 
     async def _finish_streams(self, app: web.Application) -> None:
         await self._streams.finish()
+
+
+def _is_of_api(path: str) -> bool:
+    """Whether a path leads to what would be a version of an API, or below /version."""
+    parts = path.strip("/").split("/")
+    return (
+        (parts[0] == "api" and len(parts) > 1)
+        or (parts[0] == "apis" and len(parts) > 2)
+        or (parts[0] == "version" and len(parts) > 1)
+    )
 
 
 async def _add_audit_id(request: web.Request, response: web.StreamResponse) -> None:

@@ -19,6 +19,9 @@ from deltawire.common.errors import StatusError
 
 # How the User-Agent of tools begins whose output people read as it is.
 _FOR_EYES = ("curl", "Wget", "Mozilla/5.0")
+_DEPRECATED = {
+    "endpoints": ("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",),
+}
 _VALIDATIONS = ("Ignore", "Strict", "Warn")
 
 
@@ -85,6 +88,10 @@ class Asked:
         if causes:
             raise invalid_options(kind, *causes)
 
+    @property
+    def is_strict(self) -> bool:
+        return self.request.query.get("fieldValidation", "") == "Strict"
+
     def on_duplicates(self, paths: list[str]) -> None:
         """As `on_unknown`, for fields that a text names twice."""
         if paths:
@@ -115,18 +122,18 @@ class Asked:
 
     def answer_tree(self, tree: dict[str, Any], *, status: int = 200) -> web.Response:
         """An object that is not stored: JSON, or YAML where that is wanted."""
-        if self.form is Form.YAML:
+        if self.form.is_yaml:
             return self.answer(render.to_yaml(tree), status=status)
         return self.answer(msgspec.json.encode(tree), status=status)
 
     def answer(self, body: bytes, *, status: int = 200) -> web.Response:
         """``body`` as rendered in the form that was asked for."""
-        content_type = "application/yaml" if self.form is Form.YAML else "application/json"
-        if self.form is not Form.YAML and self._wants_indentation:
+        content_type = "application/yaml" if self.form.is_yaml else "application/json"
+        if not self.form.is_yaml and self._wants_indentation:
             body = msgspec.json.format(body, indent=2) + b"\n"
         headers = {"Content-Type": content_type, "Cache-Control": "no-cache, private"}
         response = web.Response(body=body, status=status, headers=headers)
-        for text in self.warnings:
+        for text in (*self.warnings, *_DEPRECATED.get(self.resource.storage, ())):
             response.headers.add("Warning", f"299 - {msgspec.json.encode(text).decode()}")
         return response
 

@@ -39,7 +39,7 @@ def verb_of(request: web.Request, path: ResourcePath) -> str:
     method = request.method
     if path.subresource == PROXY and method in _PROXY_VERBS:
         return _PROXY_VERBS[method]
-    if method in ("GET", "HEAD"):
+    if method == "GET":
         if path.is_watch or queries.flag(request.query, "watch"):
             return "watch"
         return "get" if path.name else "list"

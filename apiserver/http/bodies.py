@@ -8,6 +8,7 @@ import yaml
 from aiohttp import web
 
 from deltawire.apiserver.core.failures import bad_request
+from deltawire.apiserver.http import go_json
 from deltawire.apiserver.protobuf.decode import ProtobufError, decode_object
 from deltawire.common.errors import StatusError
 
@@ -22,6 +23,7 @@ YAML_NODES_MAX = 1_000_000
 _JSON = ("", "application/json", "application/octet-stream")
 _YAML = ("application/yaml", "text/yaml", "application/x-yaml")
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
+_ACCEPTED = f"application/json, application/yaml, {_PROTOBUF}"
 
 
 def media_type(request: web.Request) -> str:
@@ -33,15 +35,36 @@ def is_json(request: web.Request) -> bool:
     return media_type(request) in _JSON
 
 
-async def read_object(request: web.Request) -> Any:
-    """The decoded body. Raises StatusError 400, 413, 415."""
-    return decode(await read_raw(request), media_type(request))
+async def read_object(request: web.Request, kind: str = "") -> Any:
+    """The decoded body, which should be an object of that kind. Raises StatusError 400, 413, 415."""
+    raw = await read_raw(request)
+    content_type = media_type(request)
+    if content_type not in _JSON:
+        return decode(raw, content_type)
+    try:
+        obj = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        told = go_json.problem(raw) or str(error)
+        raise unrecognized(kind, f"couldn't get version/kind; json parse error: {told}", raw) from None
+    if obj is not None and not isinstance(obj, dict):
+        raise unrecognized(kind, go_json.no_kind(obj), raw)
+    return {} if obj is None else obj
+
+
+def unrecognized(kind: str, why: str, raw: bytes) -> StatusError:
+    """400 for a body that is no object, or one whose kind cannot be told."""
+    told = f"the object provided is unrecognized (must be of type {kind}): {why} ({go_json.summary(raw)})"
+    return bad_request(told if kind else why)
 
 
 async def read_optional(request: web.Request) -> Any:
     """The decoded body, None if it is empty."""
     raw = await read_raw(request)
-    return decode(raw, media_type(request)) if raw.strip() else None
+    if not raw.strip():
+        return None
+    if is_json(request) and (why := go_json.problem(raw)):
+        raise bad_request(f"couldn't get version/kind; json parse error: {why}")
+    return decode(raw, media_type(request))
 
 
 async def read_raw(request: web.Request) -> bytes:
@@ -63,7 +86,7 @@ def decode(raw: bytes, content_type: str) -> Any:
             return decode_object(raw)
         except ProtobufError as error:
             _log.info("protobuf body not read: %s", error)
-    raise unsupported("application/json, application/yaml")
+    raise unsupported(_ACCEPTED)
 
 
 def decode_json(raw: bytes) -> Any:
@@ -83,7 +106,8 @@ def unsupported(accepted: str) -> StatusError:
 
 def decode_yaml(raw: bytes) -> Any:
     try:
-        tree = yaml.safe_load(raw)
+        # Of several documents the first one counts.
+        tree = next(iter(yaml.safe_load_all(raw)), None)
         if _nodes(tree, {}) > YAML_NODES_MAX:
             raise StatusError(413, "RequestEntityTooLarge", "the YAML's aliases make it too large")
         # Round trip through JSON: YAML's own types (dates, sets) are none of the API's.

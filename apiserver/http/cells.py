@@ -283,7 +283,9 @@ def event_source(event: Tree, now_s: float) -> str:
 
 
 def event_first_seen(event: Tree, now_s: float) -> str:
-    value = event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    value = (
+        event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    )
     return age(str(value), now_s)
 
 

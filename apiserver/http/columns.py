@@ -16,6 +16,26 @@ class Column(NamedTuple):
     cell: Cell
     priority: int = 0
     type: str = "string"
+    description: str = ""
+
+
+_NAME_TOLD = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow "
+    "a client to request the generation of an appropriate name automatically. Name is primarily intended for "
+    "creation idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
+_CREATED_TOLD = (
+    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not "
+    "guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is "
+    "represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+)
+_DATA_TOLD = (
+    "Data contains the configuration data. Each key must consist of alphanumeric characters, '-', '_' or '.'. Values "
+    "with non-UTF-8 byte sequences must use the BinaryData field. The keys stored in Data must not overlap with the "
+    "keys in the BinaryData field, this is enforced during validation process."
+)
 
 
 def columns_of(resource: Resource) -> list[Column]:
@@ -44,7 +64,9 @@ def _printed(column: PrinterColumn) -> Column:
             return found[0]
         return ",".join(str(value) for value in found) if column.type == "string" else str(found[0])
 
-    return Column(column.name, cell, column.priority, "string" if column.type == "date" else column.type)
+    told = f"Custom resource definition column (in JSONPath format): {column.path}"
+    kind = "string" if column.type == "date" else column.type
+    return Column(column.name, cell, column.priority, kind, told)
 
 
 def _count(name: str, path: str, priority: int = 0) -> Column:
@@ -55,8 +77,8 @@ def _wide(name: str, cell: Cell) -> Column:
     return Column(name, cell, 1)
 
 
-_NAME = Column("Name", lambda obj, now_s: obj["metadata"]["name"])
-_AGE = Column("Age", aged())
+_NAME = Column("Name", lambda obj, now_s: obj["metadata"]["name"], description=_NAME_TOLD)
+_AGE = Column("Age", aged(), description=_CREATED_TOLD)
 _CREATED = Column("Created At", at("metadata.creationTimestamp"))
 _TEMPLATE = [
     _wide("Containers", containers("name")),
@@ -87,7 +109,10 @@ _BY_RESOURCE: dict[str, list[Column]] = {
         _wide("Container-Runtime", at("status.nodeInfo.containerRuntimeVersion", "<unknown>")),
     ],
     "namespaces": [Column("Status", at("status.phase")), _AGE],
-    "configmaps": [Column("Data", cells.entries("data", "binaryData"), type="integer"), _AGE],
+    "configmaps": [
+        Column("Data", cells.entries("data", "binaryData"), description=_DATA_TOLD),
+        _AGE,
+    ],
     "secrets": [Column("Type", at("type")), Column("Data", cells.entries("data"), type="integer"), _AGE],
     "services": [
         Column("Type", at("spec.type")),

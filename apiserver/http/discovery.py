@@ -3,15 +3,17 @@
 import platform
 from typing import Any
 
+from deltawire.apiserver.auth.tokens import ISSUER
 from deltawire.apiserver.core.catalogue import Catalogue
 from deltawire.apiserver.core.resource import Resource
 
-SERVED_MINOR = "32"
-GIT_VERSION = f"v1.{SERVED_MINOR}.4+deltawire"
+SERVED_MINOR = "35"
+GIT_VERSION = f"v1.{SERVED_MINOR}.0+deltawire"
 
 # An OpenAPI v2 document in protobuf with nothing but its version and title. kubectl needs one before it
 # creates anything; with an empty one it leaves validation to the server (fake API server §1.3).
-OPENAPI_V2_STUB = b"\n\x032.0\x12\x13\n\nKubernetes\x12\x05v1.32"
+OPENAPI_V2_STUB = b"\n\x032.0\x12\x13\n\nKubernetes\x12\x05v1.35"
+OPENAPI_V2 = {"swagger": "2.0", "info": {"title": "Kubernetes", "version": f"v1.{SERVED_MINOR}"}, "paths": {}}
 OPENAPI_V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
@@ -19,6 +21,10 @@ def version_info() -> dict[str, str]:
     return {
         "major": "1",
         "minor": SERVED_MINOR,
+        "emulationMajor": "1",
+        "emulationMinor": SERVED_MINOR,
+        "minCompatibilityMajor": "1",
+        "minCompatibilityMinor": str(int(SERVED_MINOR) - 1),
         "gitVersion": GIT_VERSION,
         "gitCommit": "",
         "gitTreeState": "clean",
@@ -27,6 +33,23 @@ def version_info() -> dict[str, str]:
         "compiler": platform.python_implementation(),
         "platform": f"{platform.system().lower()}/{platform.machine()}",
     }
+
+
+def openid(url: str) -> dict[str, Any]:
+    """What verifiers of service account tokens ask for first."""
+    return {
+        "issuer": ISSUER,
+        "jwks_uri": f"{url}/openid/v1/jwks",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    }
+
+
+def health(path: str, checks: tuple[str, ...]) -> str:
+    """``?verbose``: a line for each check."""
+    lines = [f"[+]{name} ok" for name in checks]
+    return "\n".join([*lines, f"{path.strip('/')} check passed", ""])
 
 
 def api_versions(address: str) -> dict[str, Any]:

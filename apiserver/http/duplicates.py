@@ -27,6 +27,20 @@ def duplicate_fields(raw: bytes) -> list[str]:
     return _paths(tree, "") if marked else []
 
 
+def joined(raw: bytes) -> Any:
+    """The text decoded as Go does: of objects that occur twice it keeps the fields of both."""
+
+    def join(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        tree: dict[str, Any] = {}
+        for name, value in pairs:
+            earlier = tree.get(name)
+            is_twice = isinstance(earlier, dict) and isinstance(value, dict)
+            tree[name] = {**earlier, **value} if is_twice and earlier is not None else value
+        return tree
+
+    return json.loads(raw, object_pairs_hook=join)
+
+
 def _paths(tree: Any, path: str) -> list[str]:
     found: list[str] = []
     if isinstance(tree, _Seen):

@@ -67,6 +67,7 @@ class ExecHandlers:
     def _checked(self, asked: Asked, options: ExecOptions) -> tuple[Record, str, str]:
         path = asked.path
         pod, container = upgrades.reachable(self._core, path.name, path.namespace, options.container)
+        upgrades.check_host(self._core, asked.request, pod)
         protocol = upgrades.choose_protocol(asked.request, (V5, V4), _HINT)
         if not (options.stdin or options.stdout or options.stderr):
             raise failures.bad_request("you must specify at least 1 of stdin, stdout, stderr")

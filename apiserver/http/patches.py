@@ -5,12 +5,14 @@ from typing import Any
 
 from aiohttp import web
 
-from deltawire.apiserver.core.failures import bad_request
+from deltawire.apiserver.core.failures import Bare, bad_request
 from deltawire.apiserver.core.resource import Resource
-from deltawire.apiserver.http import bodies
+from deltawire.apiserver.http import bodies, go_json
+from deltawire.apiserver.kinds.types import module_of, struct
 from deltawire.apiserver.patch.json_patch import json_patch
 from deltawire.apiserver.patch.merge import merge_patch
 from deltawire.apiserver.patch.strategic import strategic_merge_patch
+from deltawire.common.errors import StatusError
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -22,7 +24,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 _PATCHES: dict[str, Callable[[dict[str, Any], Any], Any]] = {
     JSON_PATCH: json_patch,
     MERGE_PATCH: merge_patch,
-    STRATEGIC_PATCH: strategic_merge_patch,
+    STRATEGIC_PATCH: strategic_merge_patch,  # of a Scale; other kinds bring their type
 }
 
 
@@ -33,7 +35,7 @@ def is_apply(request: web.Request) -> bool:
 async def read_change(request: web.Request, resource: Resource) -> Change:
     """What the body does to an object. Raises StatusError 400, 413, 415."""
     strategic = [] if resource.is_custom else [STRATEGIC_PATCH]
-    return await _read(request, [JSON_PATCH, MERGE_PATCH, *strategic], APPLY_PATCH)
+    return await _read(request, [JSON_PATCH, MERGE_PATCH, *strategic], resource)
 
 
 async def read_scale_change(request: web.Request) -> Change:
@@ -43,17 +45,36 @@ async def read_scale_change(request: web.Request) -> Change:
 
 async def read_configuration(request: web.Request) -> dict[str, Any]:
     """The body of a server-side apply: YAML, of which JSON is a part. Raises StatusError 400, 413."""
-    config = bodies.decode_yaml(await bodies.read_raw(request))
+    raw = await bodies.read_raw(request)
+    try:
+        config = bodies.decode_yaml(raw)
+    except StatusError as error:
+        if error.code != 400:
+            raise
+        line = raw.rstrip().count(b"\n") + 1
+        told = f"error converting YAML to JSON: yaml: line {line}: did not find expected node content"
+        raise bad_request(f"error decoding YAML: {told}") from None
     if not isinstance(config, dict):
         raise bad_request("the body of an apply must be one object")
     return config
 
 
-async def _read(request: web.Request, allowed: list[str], *others: str) -> Change:
-    """``others`` are accepted, too, but not by way of this function."""
+async def _read(request: web.Request, allowed: list[str], resource: Resource | None = None) -> Change:
     asked = bodies.media_type(request)
     if asked not in allowed:
-        raise bodies.unsupported(", ".join([*allowed, *others]))
+        if asked == STRATEGIC_PATCH:
+            raise bodies.unsupported(", ".join([*allowed, APPLY_PATCH]))
+        raise Bare(415, "UnsupportedMediaType", "415: Unsupported Media Type")
     apply = _PATCHES[asked]
-    patch = bodies.decode_json(await bodies.read_raw(request))
+    raw = await bodies.read_raw(request)
+    if why := go_json.problem(raw):
+        raise bad_request(f"error decoding patch: {why}")
+    patch = bodies.decode_json(raw)
+    if asked == STRATEGIC_PATCH and resource is not None:
+        known = struct(module_of(resource.type.group, resource.type.version), resource.type.kind)
+        return lambda current: strategic_merge_patch(current, patch, known)
+    if asked != JSON_PATCH and not isinstance(patch, dict):
+        kind = go_json.kind_of(patch)
+        told = f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding patch: {told}")
     return lambda current: apply(current, patch)

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from deltawire.apiserver.core.failures import bad_request, cause, invalid_options
 from deltawire.apiserver.core.options import DeleteOptions, ListOptions, WatchOptions
 
 LIMIT_MAX = 2**63 - 1
 _POLICIES = ("Foreground", "Background", "Orphan")
+_DELETE_OPTIONS = ("", "DeleteOptions")
 
 
 def flag(query: Mapping[str, str], name: str) -> bool | None:
@@ -23,7 +26,7 @@ def number(query: Mapping[str, str], name: str) -> int:
     """A whole number ≥ 0; 0 if absent. Raises StatusError 400."""
     value = query.get(name) or "0"
     if not (value.isascii() and value.isdecimal()) or int(value[:20]) > LIMIT_MAX:
-        raise bad_request(f'Invalid value: "{value[:40]}": {name} must be a whole number')
+        raise bad_request(f'strconv.ParseInt: parsing "{value[:40]}": invalid syntax')
     return int(value)
 
 
@@ -40,6 +43,9 @@ def list_options(query: Mapping[str, str]) -> ListOptions:
 
 
 def watch_options(query: Mapping[str, str]) -> WatchOptions:
+    if query.get("continue"):
+        why = "Forbidden: resourceVersionMatch is forbidden when continue is provided"
+        raise invalid_options("ListOptions", cause("resourceVersionMatch", why, "FieldValueForbidden"))
     return WatchOptions(
         version=query.get("resourceVersion", ""),
         match=query.get("resourceVersionMatch", ""),
@@ -52,17 +58,21 @@ def delete_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
     """Options in the body win; the query counts only where there is no body (fake API server §0.5)."""
     if body is None:
         dry = query.get("dryRun")
+        number(query, "gracePeriodSeconds")
         body = {"propagationPolicy": query.get("propagationPolicy"), "dryRun": [dry] if dry else []}
     if not isinstance(body, dict) or not isinstance(body.get("preconditions") or {}, dict):
         raise bad_request("the body of a delete must be a DeleteOptions object")
+    if body.get("kind", "") not in _DELETE_OPTIONS:
+        told = f"expected kind DeleteOptions, but got {body['kind']}"
+        raise bad_request(told)
     preconditions = body.get("preconditions") or {}
     policy = body.get("propagationPolicy") or ""
     causes = []
     if body.get("orphanDependents") is not None and policy:
-        told = "Invalid value: orphanDependents and deletionPropagation cannot be both set"
+        told = f'Invalid value: "{policy}": orphanDependents and deletionPropagation cannot be both set'
         causes.append(cause("propagationPolicy", told))
     if policy not in ("", *_POLICIES):
-        causes.append(not_supported("propagationPolicy", policy, _POLICIES))
+        causes.append(not_supported("propagationPolicy", policy, (*_POLICIES, "nil")))
     if (why := dry_run_problem(body.get("dryRun") or [])) is not None:
         causes.append(why)
     if causes:
@@ -84,11 +94,12 @@ def dry_run_problem(values: Any) -> dict[str, str] | None:
     given = [value for value in values if value] if isinstance(values, list) else [values]
     if set(map(str, given)) <= {"All"}:
         return None
-    return not_supported("dryRun", given[0] if len(given) == 1 else given, ("All",))
+    return not_supported("dryRun", given, ("All",))
 
 
 def not_supported(field: str, value: Any, supported: tuple[str, ...]) -> dict[str, str]:
     """The cause for a value that is not one of those known."""
     listed = ", ".join(f'"{known}"' for known in supported)
-    told = f'Unsupported value: "{value}": supported values: {listed}'
+    shown = msgspec.json.encode(value).decode()
+    told = f"Unsupported value: {shown}: supported values: {listed}"
     return cause(field, told, "FieldValueNotSupported")

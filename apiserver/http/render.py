@@ -29,13 +29,15 @@ def render_object(
             return to_yaml(_decode(body))
         case Form.METADATA:
             return _encode(tables.metadata_only(_decode(body)))
-        case Form.TABLE:
+        case Form.TABLE | Form.TABLE_BETA | Form.YAML_TABLE:
             obj = _decode(body)
             metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-            table = tables.table(resource, [obj], metadata, now_s=now_s, include=include)
+            table = tables.table(
+                resource, [obj], metadata, now_s=now_s, include=include, version=_version(form)
+            )
             if not headers:
                 table["columnDefinitions"] = []
-            return _encode(table)
+            return to_yaml(table) if form is Form.YAML_TABLE else _encode(table)
 
 
 def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, include: str = "") -> bytes:
@@ -49,14 +51,20 @@ def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, inc
             head = _list_head("PartialObjectMetadataList", f"{META_GROUP}/v1", page)
             items = b",".join([_metadata_item(resource, record.body) for record in page.records])
             return head + items + _LIST_END
-        case Form.TABLE:
+        case Form.TABLE | Form.TABLE_BETA | Form.YAML_TABLE:
             objects = [_decode(served_body(resource, record.body)) for record in page.records]
-            return _encode(tables.table(resource, objects, _metadata(page), now_s=now_s, include=include))
+            table = tables.table(
+                resource, objects, _metadata(page), now_s=now_s, include=include, version=_version(form)
+            )
+            return to_yaml(table) if form is Form.YAML_TABLE else _encode(table)
 
 
 def list_pieces(resource: Resource, page: Page, piece_bytes: int = 1 << 62) -> Iterator[bytes]:
     """One page of a list as objects, in pieces of about ``piece_bytes``."""
-    parts, size = [_list_head(resource.list_kind, resource.type.api_version, page)], 0
+    metadata = _metadata(page)
+    if resource.is_custom:
+        metadata.setdefault("continue", "")
+    parts, size = [_head(resource.list_kind, resource.type.api_version, metadata)], 0
     separator = b""
     for record in page.records:
         parts += (separator, item_body(resource, record.body))
@@ -70,7 +78,11 @@ def list_pieces(resource: Resource, page: Page, piece_bytes: int = 1 << 62) -> I
 
 
 def to_yaml(tree: Any) -> bytes:
-    return yaml.safe_dump(tree, sort_keys=False, default_flow_style=False).encode()
+    return yaml.safe_dump(tree, sort_keys=True, default_flow_style=False).encode()
+
+
+def _version(form: Form) -> str:
+    return "v1beta1" if form is Form.TABLE_BETA else "v1"
 
 
 def _metadata(page: Page) -> dict[str, Any]:
@@ -83,7 +95,11 @@ def _metadata(page: Page) -> dict[str, Any]:
 
 
 def _list_head(kind: str, api_version: str, page: Page) -> bytes:
-    head = _encode({"kind": kind, "apiVersion": api_version, "metadata": _metadata(page)})
+    return _head(kind, api_version, _metadata(page))
+
+
+def _head(kind: str, api_version: str, metadata: dict[str, Any]) -> bytes:
+    head = _encode({"kind": kind, "apiVersion": api_version, "metadata": metadata})
     return head[:-1] + b',"items":['
 
 

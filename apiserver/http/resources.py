@@ -15,7 +15,7 @@ from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.deletes import Deletion
 from deltawire.apiserver.core.lists import Page
-from deltawire.apiserver.core.metadata import checked_shape
+from deltawire.apiserver.core.metadata import checked_shape, timestamp
 from deltawire.apiserver.core.options import WatchOptions, parse_version
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.resource import Resource
@@ -25,7 +25,7 @@ from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.frames import error_frame
 from deltawire.apiserver.http.negotiate import Form, negotiate
 from deltawire.apiserver.http.paths import ResourcePath
-from deltawire.apiserver.http.reading import checked_configuration, read_typed, typed_change
+from deltawire.apiserver.http.reading import checked_configuration, checked_name, read_typed, typed_change
 from deltawire.apiserver.http.request_log import LoggedRequest, RequestLog
 from deltawire.apiserver.http.streams import (
     OpenStreams,
@@ -34,6 +34,7 @@ from deltawire.apiserver.http.streams import (
     open_response,
 )
 from deltawire.apiserver.http.subresources import Handler, SubresourceHandlers
+from deltawire.apiserver.kinds.types import module_of
 from deltawire.common.errors import StatusError
 
 
@@ -81,10 +82,11 @@ class ResourceHandlers:
         """Raises StatusError, and HTTPNotFound for what is not served at all."""
         resource = self._core.catalogue.find(path.group, path.version, path.plural)
         if resource is None or (path.namespace and not resource.type.namespaced):
-            raise web.HTTPNotFound(text="404 page not found")
+            raise failures.nothing_there()
         subresource = resource.subresource(path.subresource) if path.subresource else None
         if path.subresource and subresource is None:
-            raise web.HTTPNotFound(text="404 page not found")
+            # Custom resources are looked up before it is known what they have.
+            raise failures.not_found(resource, path.name) if resource.is_custom else failures.nothing_there()
         verb = asking.verb_of(request, path)
         if verb not in (subresource.verbs if subresource else resource.verbs):
             raise failures.method_not_allowed()
@@ -102,11 +104,16 @@ class ResourceHandlers:
         await sabotage.meet(self._plan, request, user.name, resource.storage, verb)
         if resource.type.namespaced and not path.namespace and verb not in ("list", "watch"):
             if path.name:
-                raise web.HTTPNotFound(text="404 page not found")
+                raise failures.nothing_there()
             raise failures.method_not_allowed()
         # Before anything is done: an answer that nobody can make must not follow a write.
         is_raw = subresource is not None and subresource.is_raw
-        form = Form.OBJECT if is_raw else negotiate(request.headers.get("Accept", ""))
+        accept = request.headers.get("Accept", "")
+        form = (
+            Form.OBJECT
+            if is_raw
+            else negotiate(accept, is_list=verb == "list", internal=_internal(resource, verb))
+        )
         handler = self._subresources.find(path.subresource, verb) or self._handlers[verb]
         return await handler(Asked(request, resource, path, subresource, form, user))
 
@@ -142,7 +149,10 @@ class ResourceHandlers:
 
     def _review(self, asked: Asked, obj: Any) -> web.Response:
         review = checked_shape(asked.resource, obj)
-        answer = reviews.answered(asked.resource, review, asked.user, self._gate, asked.path.namespace)
+        if asked.resource.type.kind == "Binding":
+            return self._subresources.bind(asked, obj, str(review["metadata"].get("name", "")))
+        now = timestamp(self._core.now())
+        answer = reviews.answered(asked.resource, review, asked.user, self._gate, asked.path.namespace, now)
         return asked.answer_tree(answer, status=201)
 
     async def _update(self, asked: Asked) -> web.Response:
@@ -158,8 +168,20 @@ class ResourceHandlers:
             manager=asked.manager(),
             on_unknown=asked.on_unknown,
         )
+        is_new = asked.resource.creates_on_update and not asked.path.subresource
+        is_new = is_new and not self._core.exists(asked.resource, asked.path.name, asked.path.namespace)
+        if is_new:
+            self._gate.check(replace(asking.attributes(asked.request, asked.path, asked.user), verb="create"))
+            update = partial(
+                self._core.create,
+                asked.resource,
+                checked_name(obj, asked.path.name),
+                asked.path.namespace,
+                manager=asked.manager(),
+                on_unknown=asked.on_unknown,
+            )
         record = self._guarded(asked, update)
-        return self._object(asked, record.body)
+        return self._object(asked, record.body, status=201 if is_new else 200)
 
     async def _patch(self, asked: Asked) -> web.Response:
         asked.check_options("PatchOptions")
@@ -209,7 +231,7 @@ class ResourceHandlers:
         resource, path = asked.resource, asked.path
         options = queries.delete_options(asked.request.query, await bodies.read_optional(asked.request))
         deletion = self._core.delete(resource, path.name, path.namespace, options)
-        if deletion.is_gone and not resource.answers_delete_with_object:
+        if (deletion.is_gone or options.dry_run) and not resource.answers_delete_with_object:
             return asked.answer_tree(_deleted(resource, deletion))
         return self._object(asked, deletion.body)
 
@@ -255,7 +277,7 @@ class ResourceHandlers:
                 asked.resource,
                 body,
                 # A stream is JSON lines: YAML has no place in it.
-                Form.OBJECT if asked.form is Form.YAML else asked.form,
+                Form.OBJECT if asked.form.is_yaml else asked.form,
                 now_s=self._core.now(),
                 include=asked.include_object,
                 headers=headers,
@@ -282,6 +304,15 @@ class ResourceHandlers:
             asked.resource, body, asked.form, now_s=self._core.now(), include=asked.include_object
         )
         return asked.answer(rendered, status=status)
+
+
+def _internal(resource: Resource, verb: str) -> str:
+    """What the API server calls the type inside; "" where it makes no difference."""
+    if verb not in ("get", "list"):
+        return ""
+    if resource.is_custom:
+        return "unstructured.Unstructured"
+    return f"{module_of(resource.type.group, '')[:-1]}.{resource.type.kind}"
 
 
 def _deleted(resource: Resource, deletion: Deletion) -> dict[str, Any]:

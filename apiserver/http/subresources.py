@@ -2,6 +2,7 @@
 exec, attach, port-forward, proxy."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +29,9 @@ from deltawire.common.errors import StatusError
 TOKEN_LIFETIME_DEFAULT_S = 3600
 TOKEN_LIFETIME_MIN_S = 600
 TOKEN_LIFETIME_MAX_S = 1 << 32
+
+# What a token may be bound to; it must be there.
+_BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 
 Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
 
@@ -65,7 +69,12 @@ class SubresourceHandlers:
         return asked.answer_tree(self._core.get_scale(asked.resource, path.name, path.namespace))
 
     async def _update_scale(self, asked: Asked) -> web.Response:
-        body = await bodies.read_object(asked.request)
+        body = await bodies.read_object(asked.request, "Scale")
+        given = body.get("kind") if isinstance(body, dict) else None
+        if given not in (None, "", "Scale"):
+            version = str(body.get("apiVersion", "")).rpartition("/")[2]
+            why = f"converting ({version}.{given}) to (autoscaling.Scale): unknown conversion"
+            raise failures.bad_request(f'{given} in version "{version}" cannot be handled as a Scale: {why}')
         return self._scaled(asked, lambda current: body)
 
     async def _patch_scale(self, asked: Asked) -> web.Response:
@@ -76,7 +85,9 @@ class SubresourceHandlers:
             if error.code != 400:
                 raise
             # A patch that could be read, but not what it makes.
-            raise StatusError(422, "Invalid", f' "" is invalid: patch: Invalid value: {error.message}') from None
+            raise StatusError(
+                422, "Invalid", f' "" is invalid: patch: Invalid value: {error.message}'
+            ) from None
 
     def _scaled(self, asked: Asked, apply: Callable[[dict[str, Any]], Any]) -> web.Response:
         path = asked.path
@@ -94,19 +105,26 @@ class SubresourceHandlers:
         eviction = await bodies.read_optional(asked.request) or {}
         if not isinstance(eviction, dict):
             raise failures.bad_request("the body of the request must be an Eviction object")
+        named = (eviction.get("metadata") or {}).get("name")
+        if named and named != asked.path.name:
+            raise failures.bad_request("name in URL does not match name in Eviction object")
         query: Mapping[str, str] = asked.request.query
         options = queries.delete_options(query, eviction.get("deleteOptions"))
+        if asked.is_dry_run:
+            options = replace(options, dry_run=True)
         self._core.evict(asked.path.name, asked.path.namespace, options)
         return asked.answer_tree(_success(), status=201)
 
     async def _bind(self, asked: Asked) -> web.Response:
-        binding = await bodies.read_object(asked.request)
+        return self.bind(asked, await bodies.read_object(asked.request, "Binding"), asked.path.name)
+
+    def bind(self, asked: Asked, binding: Any, name: str) -> web.Response:
+        """Schedule the pod called ``name``. Raises StatusError 404, 409, 500 for a binding to nothing."""
         target = binding.get("target") if isinstance(binding, dict) else None
         node = target.get("name") if isinstance(target, dict) else None
         if not isinstance(node, str) or not node:
-            why = failures.cause("target.name", "Required value", "FieldValueRequired")
-            raise failures.invalid(asked.resource, asked.path.name, why)
-        self._core.bind(asked.path.name, asked.path.namespace, node, dry_run=asked.is_dry_run)
+            raise failures.unnamed("target.name: Required value")
+        self._core.bind(name, asked.path.namespace, node, dry_run=asked.is_dry_run)
         return asked.answer_tree(_success(), status=201)
 
     async def _log(self, asked: Asked) -> web.StreamResponse:
@@ -130,6 +148,9 @@ class SubresourceHandlers:
         if not isinstance(spec, dict):
             raise failures.bad_request("the body of the request must be a TokenRequest object")
         account = self._core.get("serviceaccounts", asked.path.name, asked.path.namespace)
+        bound = spec.get("boundObjectRef") or {}
+        if isinstance(bound, dict) and bound.get("kind") in _BOUND and bound.get("name"):
+            self._core.get(_BOUND[bound["kind"]], str(bound["name"]), asked.path.namespace)
         lifetime_s = spec.get("expirationSeconds") or TOKEN_LIFETIME_DEFAULT_S
         if not isinstance(lifetime_s, int) or not TOKEN_LIFETIME_MIN_S <= lifetime_s <= TOKEN_LIFETIME_MAX_S:
             told = f"Invalid value: {lifetime_s}: may not specify a duration less than 10 minutes"

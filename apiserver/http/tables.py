@@ -10,40 +10,46 @@ Tree = dict[str, Any]
 
 
 def table(
-    resource: Resource, objects: list[Tree], metadata: Tree, *, now_s: float, include: str = ""
+    resource: Resource,
+    objects: list[Tree],
+    metadata: Tree,
+    *,
+    now_s: float,
+    include: str = "",
+    version: str = "v1",
 ) -> Tree:
-    """A meta.k8s.io/v1 Table. ``include`` is includeObject: None, Metadata (the default) or Object."""
+    """A Table of meta.k8s.io in that version. ``include`` is includeObject: None, Metadata (the default) or Object."""
     columns = columns_of(resource)
     return {
         "kind": "Table",
-        "apiVersion": f"{META_GROUP}/v1",
+        "apiVersion": f"{META_GROUP}/{version}",
         "metadata": metadata,
         "columnDefinitions": [
             {
                 "name": column.name,
                 "type": column.type,
                 "format": "name" if column.name == "Name" else "",
-                "description": "",
+                "description": column.description,
                 "priority": column.priority,
             }
             for column in columns
         ],
-        "rows": [_row(columns, obj, now_s, include) for obj in objects],
+        "rows": [_row(columns, obj, now_s, include, version) for obj in objects],
     }
 
 
-def metadata_only(obj: Tree) -> Tree:
+def metadata_only(obj: Tree, version: str = "v1") -> Tree:
     return {
         "kind": "PartialObjectMetadata",
-        "apiVersion": f"{META_GROUP}/v1",
+        "apiVersion": f"{META_GROUP}/{version}",
         "metadata": obj["metadata"],
     }
 
 
-def _row(columns: list[Column], obj: Tree, now_s: float, include: str) -> Tree:
+def _row(columns: list[Column], obj: Tree, now_s: float, include: str, version: str) -> Tree:
     row: Tree = {"cells": [column.cell(obj, now_s) for column in columns]}
     if include == "Object":
         row["object"] = obj
-    elif include != "None":
-        row["object"] = metadata_only(obj)
+    else:
+        row["object"] = None if include == "None" else metadata_only(obj, version)
     return row

@@ -53,6 +53,16 @@ def reachable(core: ApiCore, name: str, namespace: str, container: str | None) -
     return pod, found
 
 
+def check_host(core: ApiCore, request: web.Request, pod: Record) -> None:
+    """Real servers look for the pod's node before they see that nobody asks for a stream.
+
+    Raises StatusError 404 for such a request where there is no such node. Streams do without one here.
+    """
+    node = str((pod.decode().get("spec") or {}).get("nodeName") or "")
+    if not request.headers.get("Upgrade") and not core.exists("nodes", node):
+        raise failures.not_found(core.resource("pods"), node)
+
+
 def choose_protocol(request: web.Request, spoken: Sequence[str], hint: str) -> str:
     """The first protocol offered that is ``spoken``. Raises StatusError 400 for whatever is no such upgrade."""
     upgrade = request.headers.get("Upgrade", "").lower()

@@ -3,9 +3,15 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from deltawire.apiserver.managed.fields import PRESENT, Path, Tree, Values, told
-from deltawire.apiserver.managed.managers import Entry, Manager, entries_of, owned_values
-from deltawire.apiserver.managed.merge import merged, without
+from deltawire.apiserver.managed.fields import Path, Paths, Tree, compare, field_set, told
+from deltawire.apiserver.managed.managers import (
+    Entry,
+    Manager,
+    entries_of,
+    in_order,
+    ownable,
+)
+from deltawire.apiserver.managed.merge import merged, with_parents, without
 from deltawire.apiserver.managed.structure import Structure
 
 
@@ -33,67 +39,71 @@ class Applied(NamedTuple):
     conflicts: list[Conflict]
 
 
+def owned_by_config(config: Tree, structure: Structure) -> Paths:
+    """What somebody owns who applies ``config``."""
+    return frozenset(field_set(ownable(config), structure))
+
+
 def apply(
     live: Tree, config: Tree, manager: Manager, structure: Structure, *, now: str, force: bool
 ) -> Applied:
     """``live`` after ``manager`` applied ``config``. Nothing handed in is changed.
 
-    Conflicts are fields of others with another value; ``force`` takes them over. Fields that ``manager``
-    applied before, no longer lists and shares with nobody are removed.
+    Conflicts are fields of others that the apply would change; ``force`` takes them over. What ``manager``
+    applied before, no longer lists and shares with nobody is removed.
     """
     entries = entries_of(live)
-    wanted = owned_values(config, structure)
-    present = owned_values(live, structure)
-    others = [entry for entry in entries if entry.manager != manager]
+    before = next((entry for entry in entries if _is_of(entry.manager, manager)), None)
+    others = [entry for entry in entries if entry is not before]
+    own = owned_by_config(config, structure)
+    obj = merged(live, config, structure)
+    if before is not None and before.paths:
+        obj = _pruned(obj, before.paths, own.union(*(entry.paths for entry in others)), structure)
+    difference = compare(ownable(live), ownable(obj), structure)
+    changed = difference.added | difference.modified
     conflicts = [
         Conflict(entry.manager, path)
-        for entry in others
-        for path in sorted(entry.paths)
-        if path in wanted and _clashes(wanted[path], present.get(path))
+        for entry in sorted(others, key=lambda entry: entry.manager.name)
+        for path in sorted(entry.paths & changed)
     ]
     if conflicts and not force:
         return Applied(live, entries, conflicts)
-    taken = {conflict.path for conflict in conflicts}
-    others = [replace(entry, paths=entry.paths - taken) for entry in others]
-    before = next((entry for entry in entries if entry.manager == manager), None)
-    given_up = (before.paths if before else frozenset()) - wanted.keys()
-    removed = [path for path in given_up if not _is_held(path, others)]
-    obj = without(merged(live, config, structure), removed, structure)
-    left = owned_values(obj, structure)
-    others = [entry for entry in (_still_there(entry, left) for entry in others) if entry.paths]
-    own = frozenset(wanted)
-    time = before.time if before is not None and before.paths == own else now
-    return Applied(obj, [Entry(manager, own, time), *others], [])
+    lost = changed | difference.removed
+    others = [replace(entry, paths=entry.paths - lost) for entry in others]
+    is_same = before is not None and before.paths == own and not lost
+    time = before.time if before is not None and is_same else now
+    mine = [Entry(manager, own, time)] if own else []
+    return Applied(obj, in_order([*mine, *(entry for entry in others if entry.paths)]), [])
+
+
+def _pruned(obj: Any, before: Paths, held: Paths, structure: Structure) -> Any:
+    """``obj`` without what the last apply set, unless somebody holds it now; what that leaves hanging goes, too."""
+    pruned = without(obj, with_parents(before, structure), structure)
+    there = with_parents(field_set(ownable(obj), structure), structure)
+    left = with_parents(field_set(ownable(pruned), structure), structure)
+    pruned = without(obj, there - (left | with_parents(held, structure)), structure)
+    left = with_parents(field_set(ownable(pruned), structure), structure)
+    return without(obj, (there - left) & with_parents(before, structure), structure)
+
+
+def _is_of(one: Manager, other: Manager) -> bool:
+    """Whether two applies are by the same manager: their versions may differ."""
+    return replace(one, api_version="") == replace(other, api_version="")
 
 
 def summary(conflicts: list[Conflict]) -> str:
     """The message of a refused apply, grouped by owner as the API words it."""
+    if len(conflicts) == 1:
+        owner, path = conflicts[0]
+        return f"Apply failed with 1 conflict: conflict with {_named(owner)}: {told(path)}"
     by_owner: dict[str, list[str]] = {}
     for conflict in conflicts:
-        by_owner.setdefault(_named(conflict.owner), []).append(told(conflict.path))
-    parts = [
-        f"conflict with {owner}: {paths[0]}"
-        if len(paths) == 1
-        else f"conflicts with {owner}:\n- " + "\n- ".join(paths)
-        for owner, paths in by_owner.items()
-    ]
-    count = f"{len(conflicts)} conflict{'s' if len(conflicts) != 1 else ''}"
-    return f"Apply failed with {count}: " + "\n".join(parts)
-
-
-def _clashes(wanted: Any, present: Any) -> bool:
-    return wanted is not PRESENT and present is not PRESENT and wanted != present
-
-
-def _is_held(path: Path, others: list[Entry]) -> bool:
-    """True if somebody else owns the path or something below it."""
-    return any(other[: len(path)] == path for entry in others for other in entry.paths)
-
-
-def _still_there(entry: Entry, left: Values) -> Entry:
-    return replace(entry, paths=frozenset(path for path in entry.paths if path in left))
+        by_owner.setdefault(_named(conflict.owner), []).append(f"- {told(conflict.path)}")
+    parts = [f"conflicts with {owner}:\n" + "\n".join(paths) for owner, paths in by_owner.items()]
+    return f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(parts)
 
 
 def _named(manager: Manager) -> str:
     through = f' with subresource "{manager.subresource}"' if manager.subresource else ""
-    return f'"{manager.name}"{through} using {manager.api_version}'
+    version = f" using {manager.api_version}" if manager.operation != "Apply" else ""
+    return f'"{manager.name}"{through}{version}'

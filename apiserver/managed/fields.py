@@ -1,11 +1,11 @@
-"""Sets of fields: the paths that an object has values at, and their form in metadata.managedFields.
+"""Sets of fields: paths into an object, and their form in metadata.managedFields.
 
 A path is a tuple of the elements that FieldsV1 uses: ``f:name`` for a field, ``k:{...}`` for an item of a
 list by its keys, ``v:...`` for a value of a set.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,36 +13,117 @@ from deltawire.apiserver.managed.structure import ListRule, Structure
 
 Tree = dict[str, Any]
 Path = tuple[str, ...]
-Values = dict[Path, Any]
+Paths = frozenset[Path]
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
-# The value of a path that marks an item or an empty container, not a leaf.
-PRESENT = object()
+
+class _Missing:
+    """What stands for a value that one of two objects does not have; null is a value."""
 
 
-def values_of(tree: Any, structure: Structure) -> Values:
-    """Every path of ``tree`` that can be owned, with its value; `PRESENT` for items of lists."""
-    found: Values = {}
+MISSING = _Missing()
+
+
+class Difference(NamedTuple):
+    """Paths that only the new object has, that both have with other values, that only the old one has."""
+
+    added: set[Path]
+    modified: set[Path]
+    removed: set[Path]
+
+
+def field_set(tree: Tree, structure: Structure) -> set[Path]:
+    """What somebody owns who applies ``tree``: its values, its list items, its empty maps."""
+    found: set[Path] = set()
     _collect(tree, structure, (), found)
     return found
 
 
-def _collect(value: Any, structure: Structure, path: Path, found: Values) -> None:
-    if isinstance(value, dict) and value and not structure.is_atomic_map:
-        for name, child in value.items():
-            _collect(child, structure.field(name), (*path, f"f:{name}"), found)
-        return
-    if isinstance(value, list) and value:
-        keyed = keyed_items(value, structure.list_rule)
-        if keyed is not None:
-            for element, item in keyed.items():
-                found[*path, element] = PRESENT
-                if isinstance(item, dict):
-                    _collect(item, structure.item(), (*path, element), found)
+def _collect(value: Any, structure: Structure, path: Path, found: set[Path]) -> None:
+    if isinstance(value, dict):
+        if structure.is_atomic_map:
+            found.add(path)
             return
-    if path:
-        found[path] = value
+        for name, child in value.items():
+            below = (*path, f"f:{name}")
+            _collect(child, structure.field(name), below, found)
+            if child is None or child == {} or not structure.names(name):
+                found.add(below)
+    elif isinstance(value, list):
+        keyed = keyed_items(value, structure.list_rule)
+        if keyed is None:
+            found.add(path)
+            return
+        inner = structure.item()
+        for element, item in keyed.items():
+            _collect(item, inner, (*path, element), found)
+            found.add((*path, element))
+    else:
+        found.add(path)
+
+
+def compare(old: Tree, new: Tree, structure: Structure) -> Difference:
+    """What makes ``new`` of ``old``, down to the smallest part that can be owned."""
+    difference = Difference(set(), set(), set())
+    for name in old.keys() | new.keys():
+        _compare(
+            old.get(name, MISSING),
+            new.get(name, MISSING),
+            structure.field(name),
+            (f"f:{name}",),
+            difference,
+        )
+    return difference
+
+
+def _compare(old: Any, new: Any, structure: Structure, path: Path, out: Difference) -> None:
+    if old is new or old == new:
+        return
+    either = old if new is MISSING or new is None else new
+    if isinstance(either, dict):
+        if not structure.is_atomic_map and (_is_open(old, dict) and _is_open(new, dict)):
+            left, right = _filled(old), _filled(new)
+            if left or right:
+                for name in left.keys() | right.keys():
+                    below = (*path, f"f:{name}")
+                    inner = structure.field(name)
+                    _compare(left.get(name, MISSING), right.get(name, MISSING), inner, below, out)
+                _note(old, new, path, out)
+                return
+    elif isinstance(either, list) and _is_open(old, list) and _is_open(new, list):
+        rule = structure.list_rule
+        first = keyed_items(old if isinstance(old, list) else [], rule)
+        second = keyed_items(new if isinstance(new, list) else [], rule)
+        if first is not None and second is not None:
+            inner = structure.item()
+            for element in first.keys() | second.keys():
+                below = (*path, element)
+                _compare(first.get(element, MISSING), second.get(element, MISSING), inner, below, out)
+            _note(old, new, path, out)
+            return
+    if not _note(old, new, path, out):
+        out.modified.add(path)
+
+
+def _is_open(value: Any, kind: type) -> bool:
+    """Whether a value can be looked into as ``kind``: null and what is missing can, they hold nothing."""
+    return value is MISSING or value is None or isinstance(value, kind)
+
+
+def _filled(value: Any) -> Tree:
+    return value if isinstance(value, dict) else {}
+
+
+def _note(old: Any, new: Any, path: Path, out: Difference) -> bool:
+    """Note that the path came or went; False if both have it."""
+    if old is MISSING:
+        out.added.add(path)
+    elif new is MISSING:
+        out.removed.add(path)
+    else:
+        return False
+    return True
 
 
 def keyed_items(items: list[Any], rule: ListRule) -> dict[str, Any] | None:
@@ -71,17 +152,13 @@ def to_fields_v1(paths: Iterable[Path]) -> Tree:
     """Paths as the nested maps of FieldsV1; ``.`` marks a path that is owned and has others below it."""
     root: Tree = {}
     ordered = sorted(paths)
-    for path in ordered:
-        node = root
-        for element in path:
-            node = node.setdefault(element, {})
     owned = set(ordered)
     for path in ordered:
         node = root
-        for element in path:
-            node = node[element]
-        if node and path in owned:
-            node["."] = {}
+        for depth, element in enumerate(path):
+            if depth and not node and path[:depth] in owned:
+                node["."] = {}
+            node = node.setdefault(element, {})
     return root
 
 

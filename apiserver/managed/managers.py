@@ -7,16 +7,7 @@ others that hold the same value.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deltawire.apiserver.managed.fields import (
-    PRESENT,
-    Path,
-    Tree,
-    Values,
-    from_fields_v1,
-    to_fields_v1,
-    values_of,
-)
-from deltawire.apiserver.managed.structure import Structure
+from deltawire.apiserver.managed.fields import Difference, Path, Tree, from_fields_v1, to_fields_v1
 
 APPLY = "Apply"
 UPDATE = "Update"
@@ -26,11 +17,12 @@ ANCIENT = "ancient-changes"
 NAME_CHARS_MAX = 128
 
 _UNOWNED = frozenset(("apiVersion", "kind"))
+# The place itself is nobody's; what is in it can be owned.
+_METADATA: Path = ("f:metadata",)
 _UNOWNED_METADATA = frozenset(
     (
         "name",
         "namespace",
-        "generateName",
         "uid",
         "resourceVersion",
         "generation",
@@ -86,38 +78,49 @@ def write_entries(obj: Tree, entries: list[Entry]) -> None:
         metadata["managedFields"] = stored
 
 
-def owned_values(obj: Tree, structure: Structure, *, without_status: bool = False) -> Values:
-    """The values that managers can own: not the identity, not what only the server sets."""
+def ownable(obj: Tree, *, without_status: bool = False) -> Tree:
+    """What managers can own of an object: not its identity, not what only the server sets."""
     skipped = _UNOWNED | {"status"} if without_status else _UNOWNED
     tree: dict[str, Any] = {name: value for name, value in obj.items() if name not in skipped}
-    tree["metadata"] = {
-        name: value for name, value in (obj.get("metadata") or {}).items() if name not in _UNOWNED_METADATA
-    }
+    metadata = obj.get("metadata") or {}
+    tree["metadata"] = {name: value for name, value in metadata.items() if name not in _UNOWNED_METADATA}
     if not tree["metadata"]:
         del tree["metadata"]
-    return values_of(tree, structure)
+    return tree
 
 
-def after_update(entries: list[Entry], manager: Manager, old: Values, new: Values, now: str) -> list[Entry]:
-    """The entries after ``manager`` changed ``old`` into ``new``; the same list if nothing changed hands."""
-    changed = {path for path, value in new.items() if path not in old or _differs(old[path], value)}
-    gone = {path for path in old if path not in new}
+def after_update(entries: list[Entry], manager: Manager, difference: Difference, now: str) -> list[Entry]:
+    """The entries after ``manager`` made that ``difference``; the same list if nothing changed hands."""
+    changed = (difference.added | difference.modified) - {_METADATA}
+    gone = difference.removed
     if not changed and not gone:
         return entries
     lost = changed | gone
     result = []
-    own: frozenset[Path] = frozenset()
+    before: Entry | None = None
     for entry in entries:
         if entry.manager == manager:
-            own = entry.paths - gone
+            before = entry
         else:
             result.append(replace(entry, paths=entry.paths - lost))
-    result.append(Entry(manager, own | frozenset(changed), now))
-    return _joined([entry for entry in result if entry.paths])
+    own = ((before.paths if before is not None else frozenset()) - gone) | changed
+    is_same = before is not None and own == before.paths
+    result.append(Entry(manager, own, before.time if before is not None and is_same else now))
+    return in_order(_joined([entry for entry in result if entry.paths]))
 
 
-def _differs(old: Any, new: Any) -> bool:
-    return old is not new and (old is PRESENT or new is PRESENT or old != new)
+def in_order(entries: list[Entry]) -> list[Entry]:
+    """As the API lists them: applies first, then by time and name."""
+    return sorted(
+        entries,
+        key=lambda e: (
+            e.manager.operation,
+            e.time,
+            e.manager.name,
+            e.manager.api_version,
+            e.manager.subresource,
+        ),
+    )
 
 
 def _joined(entries: list[Entry]) -> list[Entry]:

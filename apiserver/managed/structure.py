@@ -1,14 +1,14 @@
-"""How the parts of an object merge: which lists are maps by key or sets, which maps are one value.
+"""How the parts of an object merge: which lists are maps by key or sets, what is one value.
 
-Built-in kinds go by field names, custom kinds by their schema's ``x-kubernetes-`` marks. Whatever is not
-listed: maps are merged by key, lists are one value.
+Built-in kinds go by their types (`deltawire.apiserver.kinds`), custom kinds by their schema's ``x-kubernetes-``
+marks. Whatever says nothing: maps are merged by key, lists are one value.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-_PROTOCOL = {"protocol": "TCP"}
+from deltawire.apiserver.kinds.types import Field, Type, struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,95 +37,55 @@ class Structure(Protocol):
     @property
     def is_atomic_map(self) -> bool: ...
 
+    def names(self, name: str) -> bool:
+        """Whether ``name`` is a field that this place declares, not just a key of a map."""
+
     def field(self, name: str) -> "Structure": ...
 
     def item(self) -> "Structure": ...
 
 
-def _by(*keys: str) -> ListRule:
-    return ListRule(keys=keys)
+class TypeStructure:
+    """A place in an object of a built-in kind; what is not known is one value."""
 
+    __slots__ = ("_field", "_fields", "_type", "is_atomic_map", "list_rule")
 
-_CONTAINERS = frozenset(("containers", "initContainers", "ephemeralContainers"))
-_LISTS: dict[str, ListRule] = {
-    **dict.fromkeys(
-        (
-            *_CONTAINERS,
-            "env",
-            "imagePullSecrets",
-            "volumes",
-            "resourceClaims",
-            "schedulingGates",
-            "claims",
-            "webhooks",
-        ),
-        _by("name"),
-    ),
-    "volumeMounts": _by("mountPath"),
-    "volumeDevices": _by("devicePath"),
-    "hostAliases": _by("ip"),
-    "podIPs": _by("ip"),
-    "topologySpreadConstraints": _by("topologyKey", "whenUnsatisfiable"),
-    "conditions": _by("type"),
-    "ownerReferences": _by("uid"),
-    "finalizers": SET,
-    "podCIDRs": SET,
-}
-# Lists whose rule holds below one field, or in one resource, only.
-_BELOW: dict[tuple[str, str], ListRule] = {
-    **{
-        (name, "ports"): ListRule(keys=("containerPort", "protocol"), defaults=_PROTOCOL)
-        for name in _CONTAINERS
-    },
-    ("services", "ports"): ListRule(keys=("port", "protocol"), defaults=_PROTOCOL),
-    ("serviceaccounts", "secrets"): _by("name"),
-    ("nodes", "addresses"): _by("type"),
-}
-_ATOMIC_MAPS = frozenset(
-    (
-        "selector",
-        "labelSelector",
-        "podSelector",
-        "namespaceSelector",
-        "nodeSelector",
-        "fieldRef",
-        "resourceFieldRef",
-        "configMapKeyRef",
-        "secretKeyRef",
-        "secretRef",
-        "roleRef",
-        "scaleTargetRef",
-        "involvedObject",
-        "targetRef",
-        "claimRef",
-    )
-)
+    def __init__(self, type_: Type | None, field: Field | None = None) -> None:
+        self._type = type_
+        self._field = field
+        self._fields: Mapping[str, Field] = {}
+        self.list_rule = ATOMIC if field is None else _rule(field)
+        self.is_atomic_map = type_ is None or type_.kind not in ("map", "struct")
+        self.is_atomic_map |= field is not None and field.is_atomic
+        if type_ is not None and type_.kind == "struct":
+            known = type_.struct
+            self._fields = known.fields
+            self.is_atomic_map |= known.is_atomic
 
+    @classmethod
+    def of_kind(cls, module: str, kind: str) -> "TypeStructure":
+        """The root of an object; that of an unknown kind declares nothing and merges by key."""
+        if struct(module, kind) is None:
+            return cls(Type("{}any"))
+        return cls(Type(f"{module}.{kind}"))
 
-@dataclass(frozen=True, slots=True)
-class BuiltinStructure:
-    """``storage`` is the table's name; ``below`` the field that holds this one."""
-
-    storage: str
-    name: str = ""
-    below: str = ""
-
-    @property
-    def list_rule(self) -> ListRule:
-        for holder in (self.below, self.storage):
-            if (holder, self.name) in _BELOW:
-                return _BELOW[holder, self.name]
-        return _LISTS.get(self.name, ATOMIC)
-
-    @property
-    def is_atomic_map(self) -> bool:
-        return self.name in _ATOMIC_MAPS
+    def names(self, name: str) -> bool:
+        return name in self._fields
 
     def field(self, name: str) -> Structure:
-        return BuiltinStructure(self.storage, name, self.name)
+        known = self._fields.get(name)
+        if known is not None:
+            return TypeStructure(known.type, known)
+        return TypeStructure(self._type.of if self._type is not None and self._type.kind == "map" else None)
 
     def item(self) -> Structure:
-        return self
+        return TypeStructure(self._type.of if self._type is not None and self._type.kind == "list" else None)
+
+
+def _rule(known: Field) -> ListRule:
+    if known.is_set:
+        return SET
+    return ListRule(keys=known.keys, defaults=known.key_defaults) if known.keys else ATOMIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +111,12 @@ class SchemaStructure:
     def is_atomic_map(self) -> bool:
         return bool(self.schema.get("x-kubernetes-map-type") == "atomic")
 
+    def names(self, name: str) -> bool:
+        return name in (self.schema.get("properties") or ()) or (self.is_root and name in _ROOT)
+
     def field(self, name: str) -> Structure:
         if self.is_root and name == "metadata":
-            return BuiltinStructure("", "metadata")
+            return TypeStructure.of_kind("meta_v1", "ObjectMeta")
         child = (self.schema.get("properties") or {}).get(name)
         if child is None:
             child = self.schema.get("additionalProperties")
@@ -162,3 +125,6 @@ class SchemaStructure:
     def item(self) -> Structure:
         items = self.schema.get("items")
         return SchemaStructure(items if isinstance(items, dict) else {}, is_root=False)
+
+
+_ROOT = ("apiVersion", "kind", "metadata")

@@ -1,11 +1,12 @@
 """Strategic merge patch: a merge patch that knows by which key the items of some lists are told apart.
 
-Built-in kinds only. Directives: ``$patch`` (delete, replace, merge), ``$setElementOrder/FIELD``,
-``$deleteFromPrimitiveList/FIELD``, ``$retainKeys`` (fake API server §5.5).
+Built-in kinds only; their types say how each list merges (`deltawire.apiserver.kinds`). Directives: ``$patch``
+(delete, replace, merge), ``$setElementOrder/FIELD``, ``$deleteFromPrimitiveList/FIELD``, ``$retainKeys``.
 """
 
 from typing import Any
 
+from deltawire.apiserver.kinds.types import Field, Struct
 from deltawire.common.errors import StatusError
 
 Tree = dict[str, Any]
@@ -15,49 +16,21 @@ RETAIN_KEYS = "$retainKeys"
 ORDER = "$setElementOrder/"
 DELETE_FROM = "$deleteFromPrimitiveList/"
 
-_MERGE_KEYS = {
-    **dict.fromkeys(
-        (
-            "containers",
-            "initContainers",
-            "ephemeralContainers",
-            "env",
-            "imagePullSecrets",
-            "volumes",
-            "resourceClaims",
-            "schedulingGates",
-            "secrets",
-            "webhooks",
-        ),
-        "name",
-    ),
-    "volumeMounts": "mountPath",
-    "volumeDevices": "devicePath",
-    "hostAliases": "ip",
-    "podIPs": "ip",
-    "topologySpreadConstraints": "topologyKey",
-    "conditions": "type",
-    "addresses": "type",
-    "ownerReferences": "uid",
-}
-# The ports of a container and those of a service have different keys; ports elsewhere are one value.
-_PORT_KEYS = {
-    "containers": "containerPort",
-    "initContainers": "containerPort",
-    "ephemeralContainers": "containerPort",
-    "spec": "port",
-}
-_PRIMITIVE_SETS = ("finalizers", "podCIDRs")
 
+def strategic_merge_patch(target: Any, patch: Any, known: Struct | None = None) -> Any:
+    """``target``, an object of the type ``known``, after ``patch``; neither is changed.
 
-def strategic_merge_patch(target: Any, patch: Any) -> Any:
-    """``target`` after ``patch``; neither is changed. Raises StatusError 400 for a malformed patch."""
+    Raises StatusError: 400 for a patch that is none, 500 for a directive that is not known or an item without
+    its key, as the API server does.
+    """
     if not isinstance(patch, dict):
-        raise _bad("a strategic merge patch must be an object")
-    return _merged_map(target if isinstance(target, dict) else {}, patch, "")
+        raise StatusError(
+            400, "BadRequest", "error decoding patch: a strategic merge patch must be an object"
+        )
+    return _merged_map(target if isinstance(target, dict) else {}, patch, known)
 
 
-def _merged_map(target: Tree, patch: Tree, name: str) -> Tree:
+def _merged_map(target: Tree, patch: Tree, known: Struct | None) -> Tree:
     directive = patch.get(DIRECTIVE)
     if directive == "replace":
         replaced: Tree = _plain(patch)
@@ -65,60 +38,73 @@ def _merged_map(target: Tree, patch: Tree, name: str) -> Tree:
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise _bad(f"unknown value of {DIRECTIVE}: {directive!r}")
+        raise StatusError(500, "", f"unknown patch type: {directive} in map: {_go_map(patch)}")
     merged = dict(target)
     retained = patch.get(RETAIN_KEYS)
     if retained is not None:
         if not isinstance(retained, list):
-            raise _bad(f"{RETAIN_KEYS} must be a list")
+            raise StatusError(400, "BadRequest", "invalid patch format of retainKeys")
         merged = {key: value for key, value in merged.items() if key in retained}
     for key, value in patch.items():
         if key in (DIRECTIVE, RETAIN_KEYS) or key.startswith(ORDER):
             continue
         if key.startswith(DELETE_FROM):
-            field = key.removeprefix(DELETE_FROM)
-            merged[field] = [item for item in _list(merged.get(field)) if item not in _list(value)]
+            name = key.removeprefix(DELETE_FROM)
+            merged[name] = [item for item in _list(merged.get(name)) if item not in _list(value)]
         elif value is None:
             merged.pop(key, None)
         else:
-            merged[key] = _merged_value(merged.get(key), value, key, name, patch.get(ORDER + key))
+            merged[key] = _merged_value(merged.get(key), value, _field(known, key), patch.get(ORDER + key))
     for key, order in patch.items():
-        if key.startswith(ORDER) and (field := key.removeprefix(ORDER)) not in patch and field in merged:
-            merged[field] = _ordered(_list(merged[field]), _list(order), merge_key(field, name))
+        if key.startswith(ORDER) and (name := key.removeprefix(ORDER)) not in patch and name in merged:
+            live = _list(merged[name])
+            merged[name] = _ordered(live, live, _list(order), _key(_field(known, name)))
     return merged
 
 
-def _merged_value(target: Any, value: Any, name: str, below: str, order: Any) -> Any:
+def _merged_value(target: Any, value: Any, field: Field | None, order: Any) -> Any:
     if isinstance(value, dict):
-        return _merged_map(target if isinstance(target, dict) else {}, value, name)
+        return _merged_map(target if isinstance(target, dict) else {}, value, _struct(field))
     if not isinstance(value, list):
         return value
-    key = merge_key(name, below)
-    if key:
-        merged = _merged_list(_list(target), value, key, name)
-    elif name in _PRIMITIVE_SETS:
-        old = _list(target)
-        merged = old + [item for item in value if item not in old]
-    else:
+    key = _key(field)
+    if key is None:
         return _plain(value)
-    return _ordered(merged, _list(order), key) if order is not None else merged
+    live = _list(target)
+    if key:
+        merged = _merged_list(live, value, key, _struct(field))
+    else:
+        merged = live + [item for item in value if item not in live]
+    return _ordered(merged, live, _list(order), key) if order is not None else merged
 
 
-def merge_key(name: str, below: str) -> str:
-    """The field by which the items of list ``name`` (inside ``below``) merge; "" where the list is replaced."""
-    return _PORT_KEYS.get(below, "") if name == "ports" else _MERGE_KEYS.get(name, "")
+def _field(known: Struct | None, name: str) -> Field | None:
+    return known.fields.get(name) if known is not None else None
 
 
-def _merged_list(target: list[Any], patch: list[Any], key: str, name: str) -> list[Any]:
+def _struct(field: Field | None) -> Struct | None:
+    """The type of a field's value, or of the items in it."""
+    type_ = field.type if field is not None else None
+    while type_ is not None and type_.of is not None:
+        type_ = type_.of
+    return type_.struct if type_ is not None and type_.kind == "struct" else None
+
+
+def _key(field: Field | None) -> str | None:
+    """The field by which items merge, "" for plain values that are joined, None for a list that is replaced."""
+    return field.patch_key if field is not None else None
+
+
+def _merged_list(target: list[Any], patch: list[Any], key: str, known: Struct | None) -> list[Any]:
     if any(not isinstance(item, dict) for item in patch):
-        # Lists of plain values share some of these names (``secrets`` of an Ingress); they are replaced.
         return patch
     if any(item.get(DIRECTIVE) == "replace" for item in patch):
         return [_plain(item) for item in patch if item.get(DIRECTIVE) != "replace" or len(item) > 1]
     result = list(target)
     for item in patch:
         if key not in item:
-            raise _bad(f"map: {sorted(item)} does not contain declared merge key: {key}")
+            told = f"map: {_go_map(item)} does not contain declared merge key: {key}"
+            raise StatusError(500, "", told)
         at = next(
             (i for i, old in enumerate(result) if isinstance(old, dict) and old.get(key) == item[key]), None
         )
@@ -126,23 +112,40 @@ def _merged_list(target: list[Any], patch: list[Any], key: str, name: str) -> li
             if at is not None:
                 del result[at]
         elif at is None:
-            result.append(_merged_map({}, item, name))
+            result.append(_merged_map({}, item, known))
         else:
-            result[at] = _merged_map(result[at], item, name)
+            result[at] = _merged_map(result[at], item, known)
     return result
 
 
-def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """``items`` in the asked order; those it does not name keep their place behind what precedes them."""
-    wanted = [entry.get(key) if key and isinstance(entry, dict) else entry for entry in order]
-    ranks: list[tuple[int, int, Any]] = []
-    rank = -1
-    for position, item in enumerate(items):
-        own = item.get(key) if key and isinstance(item, dict) else item
-        if own in wanted:
-            rank = wanted.index(own)
-        ranks.append((rank, position, item))
-    return [item for _, _, item in sorted(ranks, key=lambda ranked: ranked[:2])]
+def _ordered(items: list[Any], live: list[Any], order: list[Any], key: str | None) -> list[Any]:
+    """``items`` in the asked order; those it does not name go before the first one that stood behind them."""
+
+    def mark(item: Any) -> Any:
+        return item.get(key) if key and isinstance(item, dict) else item
+
+    wanted = [mark(entry) for entry in order]
+    places = {_hashable(mark(item)): position for position, item in enumerate(live)}
+    named = sorted(
+        (item for item in items if mark(item) in wanted), key=lambda item: wanted.index(mark(item))
+    )
+    others = [item for item in items if mark(item) not in wanted]
+    others.sort(key=lambda item: places.get(_hashable(mark(item)), len(places)))
+    result, at = named, 0
+    for item in others:
+        place = places.get(_hashable(mark(item)))
+        while at < len(result):
+            there = places.get(_hashable(mark(result[at])))
+            if place is not None and there is not None and there > place:
+                break
+            at += 1
+        result.insert(at, item)
+        at += 1
+    return result
+
+
+def _hashable(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -158,9 +161,13 @@ def _plain(value: Any) -> Any:
     return [_plain(child) for child in value] if isinstance(value, list) else value
 
 
+def _go_map(tree: Tree) -> str:
+    """A map as Go prints it."""
+    shown = (
+        f"{key}:{_go_map(value) if isinstance(value, dict) else value}" for key, value in sorted(tree.items())
+    )
+    return f"map[{' '.join(shown)}]"
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _bad(message: str) -> StatusError:
-    return StatusError(400, "BadRequest", f"error decoding patch: {message}")

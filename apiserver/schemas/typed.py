@@ -1,44 +1,21 @@
-"""Built-in objects held to the types of their fields, as a decoder with Go types reads them.
+"""Built-in objects held to the types of their fields, as a decoder with Go types reads them and writes them again.
 
-Unknown fields and nulls are dropped. What cannot be read is refused in the words of Go's JSON decoder, which
-people know how to read. Where the models are not installed (`deltawire.apiserver.openapi.models`), nothing is
-held to anything.
+Unknown fields and nulls are dropped, so is what Go leaves out where it is empty; what it always writes is there.
+Quantities and times get their canonical form. What cannot be read is refused in the words of Go's JSON decoder,
+which people know how to read.
 """
 
-import re
 from base64 import b64decode
+from datetime import UTC, datetime
 from typing import Any
 
-from deltawire.apiserver.openapi.models import FieldType, field_types, has_model
+from deltawire.apiserver.kinds.quantities import BAD, canonical
+from deltawire.apiserver.kinds.types import Struct, Type, struct, zero_of
 
-# Fields whose values are texts by key, wherever they occur: a model says only that they are maps.
-_TEXT_MAPS = frozenset(
-    ("labels", "annotations", "matchLabels", "nodeSelector", "stringData", "parameters", "volumeAttributes")
-)
-_QUANTITY_MAPS = frozenset(("limits", "requests", "hard", "used", "capacity", "allocatable", "overhead"))
-_TEXT_MAPS_OF = frozenset(
-    (("ConfigMap", "data"), ("ServiceSpec", "selector"), ("ReplicationControllerSpec", "selector"))
-)
-_BYTES_MAPS_OF = frozenset((("Secret", "data"), ("ConfigMap", "binaryData")))
-_INT64 = frozenset(
-    (
-        "generation",
-        "observedGeneration",
-        "deletionGracePeriodSeconds",
-        "terminationGracePeriodSeconds",
-        "activeDeadlineSeconds",
-        "startingDeadlineSeconds",
-        "tolerationSeconds",
-        "runAsUser",
-        "runAsGroup",
-        "fsGroup",
-        "revision",
-    )
-)
-_QUANTITY = re.compile(r"[+-]?[0-9.]+([eEinumkKMGTP]*[-+]?[0-9]*)")
-_BAD_QUANTITY = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)
+_INT32_MAX, _INT64_MAX = 2**31, 2**63
+_LAYOUTS = {"time": "2006-01-02T15:04:05Z07:00", "microtime": "2006-01-02T15:04:05.000000Z07:00"}
+_EMPTY: tuple[Any, ...] = ("", 0, False, [], {})
+_METADATA = ("meta_v1", "ObjectMeta")
 
 
 class NotReadable(ValueError):
@@ -46,14 +23,31 @@ class NotReadable(ValueError):
 
 
 def typed(module: str, kind: str, obj: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A copy of ``obj`` with known fields only, and the paths of the others. Raises NotReadable.
+    """``obj`` as Go writes what it read of it, and the paths of the fields it does not know. Raises NotReadable.
 
-    ``module`` is that of the model, like ``apps_v1``.
+    ``module`` is that of the kind, like ``apps_v1``. Objects of unknown kinds come back as they are.
     """
-    if not has_model(module, kind):
+    known = struct(module, kind)
+    if known is None:
         return obj, []
     unknown: list[str] = []
-    return _Reader(unknown).struct((module, kind), obj, "", ""), unknown
+    read = _Reader(unknown).struct(known, obj, "", "")
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("managedFields") == []:
+        read["metadata"]["managedFields"] = []  # says something: owners start afresh
+    return read, unknown
+
+
+def checked(module: str, kind: str, obj: dict[str, Any]) -> list[str]:
+    """The paths of unknown fields. Raises NotReadable. ``obj`` is only looked at."""
+    return typed(module, kind, obj)[1]
+
+
+def typed_metadata(metadata: dict[str, Any]) -> None:
+    """Raises NotReadable for the metadata of a custom object that nobody could read."""
+    known = struct(*_METADATA)
+    if known is not None:
+        _Reader([]).struct(known, metadata, "", "")
 
 
 class _Reader:
@@ -62,120 +56,130 @@ class _Reader:
     def __init__(self, unknown: list[str]) -> None:
         self._unknown = unknown
 
-    def struct(self, model: tuple[str, str], tree: dict[str, Any], path: str, plain: str) -> dict[str, Any]:
-        types = field_types(*model)
+    def struct(self, known: Struct, tree: dict[str, Any], path: str, plain: str) -> dict[str, Any]:
         read: dict[str, Any] = {}
+        fields = known.fields
         for name, value in tree.items():
+            field = fields.get(name)
+            if field is None:
+                self._unknown.append(f"{path}.{name}" if path else name)
+                continue
+            if value is None:
+                continue
+            type_ = field.type
             below = f"{path}.{name}" if path else name
-            if name not in types:
-                self._unknown.append(below)
-            elif value is not None:
-                read[name] = self._field(model[1], name, types[name], value, (below, _joined(plain, name)))
+            kept = self._value(known.name, type_, value, below, f"{plain}.{name}" if plain else name)
+            if field.is_left_out and not type_.is_pointer:
+                if kept in _EMPTY and type_.kind != "struct":
+                    continue
+                if field.is_left_out_zero and (kept is None or kept == zero_of(type_)):
+                    continue
+            read[name] = kept
+        for name, type_ in known.always:
+            if name not in read:
+                read[name] = zero_of(type_)
         return read
 
-    def _field(self, owner: str, name: str, of: FieldType, value: Any, paths: tuple[str, str]) -> Any:
-        path, plain = paths
-        where = f"{owner}.{plain}"
-        if not of.is_list:
-            return self._value(where, (owner, name), of, value, paths)
-        if not isinstance(value, list):
-            raise _wrong(value, where, f"[]{_go_type(name, of)}")
-        return [
-            self._value(where, (owner, name), of, item, (f"{path}[{position}]", plain))
-            for position, item in enumerate(value)
-        ]
+    def _value(self, owner: str, type_: Type, value: Any, path: str, plain: str) -> Any:
+        kind = type_.kind
+        if kind == "str":
+            if isinstance(value, str):
+                return value
+        elif kind == "struct":
+            if isinstance(value, dict):
+                return self.struct(type_.struct, value, path, plain)
+        elif kind == "bool":
+            if isinstance(value, bool):
+                return value
+        elif kind in ("i32", "i64"):
+            if isinstance(value, int) and not isinstance(value, bool):
+                bound = _INT32_MAX if kind == "i32" else _INT64_MAX
+                if -bound <= value < bound:
+                    return value
+                raise _wrong(value, f"number {value}", f"{owner}.{plain}", type_)
+        elif type_.of is not None:
+            return self._many(owner, type_, value, path, plain)
+        else:
+            return _scalar(owner, type_, value, plain)
+        raise _wrong(value, "", f"{owner}.{plain}", type_)
 
-    def _value(
-        self, where: str, field: tuple[str, str], of: FieldType, value: Any, paths: tuple[str, str]
-    ) -> Any:
-        if of.model is not None:
-            if not isinstance(value, dict):
-                raise _wrong(value, where, _go_type(field[1], of))
-            return self.struct(of.model, value, *paths)
-        match of.name.rpartition(".")[2]:
-            case "str" | "Time" | "MicroTime":
-                fits = isinstance(value, str)
-            case "bool":
-                fits = isinstance(value, bool)
-            case "int":
-                fits = isinstance(value, int) and not isinstance(value, bool)
-            case "float":
-                fits = isinstance(value, int | float) and not isinstance(value, bool)
-            case "IntOrString":
-                fits = isinstance(value, int | str) and not isinstance(value, bool)
-            case "Quantity":
-                _check_quantity(value)
-                fits = True
-            case "dict":
-                _check_map(where, field, value)
-                fits = True
-            case _:
-                fits = True
-        if not fits:
-            raise _wrong(value, where, _go_type(field[1], of))
-        return value
+    def _many(self, owner: str, type_: Type, value: Any, path: str, plain: str) -> Any:
+        inner = type_.of
+        if inner is None or not isinstance(value, list if type_.kind == "list" else dict):
+            raise _wrong(value, "", f"{owner}.{plain}", type_)
+        pairs = enumerate(value) if isinstance(value, list) else value.items()
+        made = {}
+        for key, item in pairs:
+            below = f"{path}[{key}]" if isinstance(value, list) else f"{path}.{key}"
+            if item is None:
+                made[key] = zero_of(inner)
+            else:
+                made[key] = self._value(owner, inner, item, below, plain)
+        return list(made.values()) if isinstance(value, list) else made
 
 
-def _check_map(where: str, field: tuple[str, str], value: Any) -> None:
-    name = field[1]
-    if not isinstance(value, dict):
-        raise _wrong(value, where, "map[string]string")
-    if name in _TEXT_MAPS or field in _TEXT_MAPS_OF:
-        for entry in value.values():
-            if not isinstance(entry, str):
-                raise _wrong(entry, where, "string")
-    elif field in _BYTES_MAPS_OF:
-        for entry in value.values():
-            _check_bytes(where, entry)
-    elif name in _QUANTITY_MAPS:
-        for entry in value.values():
-            _check_quantity(entry)
+def _scalar(owner: str, type_: Type, value: Any, plain: str) -> Any:
+    match type_.kind:
+        case "f64" if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        case "intstr":
+            if isinstance(value, int | str) and not isinstance(value, bool):
+                return value
+            raise _wrong(value, "", f"{owner}.{plain}", Type("str" if isinstance(value, bool) else "i32"))
+        case "quantity":
+            if isinstance(value, bool) or not isinstance(value, int | float | str):
+                raise NotReadable(BAD)
+            try:
+                return canonical(value)
+            except ValueError as error:
+                raise NotReadable(str(error)) from None
+        case "time" | "microtime" if isinstance(value, str):
+            return _time(type_.kind, value)
+        case "bytes" if isinstance(value, str):
+            return _checked_bytes(value)
+        case "duration" if isinstance(value, str):
+            return value
+        case "any":
+            return value
+    raise _wrong(value, "", f"{owner}.{plain}", type_)
 
 
-def _check_bytes(where: str, value: Any) -> None:
-    if value is None:
-        return
-    if not isinstance(value, str):
-        raise _wrong(value, where, "[]uint8")
+def _time(kind: str, value: str) -> Any:
+    """A time in UTC; a microtime with six places."""
+    try:
+        if "T" not in value:
+            raise ValueError
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError
+    except ValueError:
+        layout = _LAYOUTS[kind]
+        told = f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"'
+        raise NotReadable(told) from None
+    moment = moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if kind == "microtime" else "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _checked_bytes(value: str) -> str:
     try:
         b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
     except ValueError:
         raise NotReadable("illegal base64 data at input byte 0") from None
+    return value
 
 
-def _check_quantity(value: Any) -> None:
-    if isinstance(value, bool) or not (
-        isinstance(value, int | float) or (isinstance(value, str) and _QUANTITY.fullmatch(value))
-    ):
-        raise NotReadable(_BAD_QUANTITY)
-
-
-def _joined(plain: str, name: str) -> str:
-    return f"{plain}.{name}" if plain else name
-
-
-def _go_type(name: str, of: FieldType) -> str:
-    if of.model is not None:
-        return f"{of.model[0].rpartition('_')[2]}.{of.model[1]}"
-    if of.name == "int":
-        return "int64" if name in _INT64 else "int32"
-    return {"str": "string", "float": "float64"}.get(of.name, of.name.rpartition(".")[2])
-
-
-def _wrong(value: Any, where: str, go_type: str) -> NotReadable:
+def _wrong(value: Any, told: str, where: str, type_: Type) -> NotReadable:
     match value:
-        case None:
-            told = "null"
         case bool():
-            told = "bool"
+            told = told or "bool"
         case int():
-            told = "number"
+            told = told or "number"
         case float():
-            told = f"number {value}"
+            told = told or f"number {value}"
         case str():
             told = "string"
         case list():
             told = "array"
         case _:
-            told = "object"
-    return NotReadable(f"json: cannot unmarshal {told} into Go struct field {where} of type {go_type}")
+            told = told or "object"
+    return NotReadable(f"json: cannot unmarshal {told} into Go struct field {where} of type {type_.go_name}")

@@ -36,6 +36,11 @@ def problems_of(schema: Schema, obj: dict[str, Any]) -> list[Problem]:
     return [problem for problem, _ in zip(found, range(PROBLEMS_MAX), strict=False)]
 
 
+def problems_at(schema: Schema, value: Any) -> list[Problem]:
+    """What is wrong with one part of an object, by its own schema; at most `PROBLEMS_MAX`."""
+    return [problem for problem, _ in zip(_check(schema, value, ""), range(PROBLEMS_MAX), strict=False)]
+
+
 def _check(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
     if value is None and schema.get("nullable"):
         return
@@ -90,7 +95,8 @@ def _check_text(schema: Schema, value: str, path: str) -> Iterator[Problem]:
             yield _bad(path, value, f"should match '{pattern}'")
     check = _FORMATS.get(schema.get("format", ""))
     if check is not None and not check(value):
-        yield _bad(path, value, f"must be of type {schema['format']}: {_told(value)}")
+        told = f"Invalid value: {_told(value)}: {path} in body must be of type {schema['format']}: {_told(value)}"
+        yield Problem(path, told, "FieldValueTypeInvalid")
 
 
 def _check_map(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Problem]:

@@ -30,7 +30,9 @@ Tree = dict[str, Any]
 class Controllers:
     """For one thread. ``now`` gives Unix seconds; ``wake`` is called when there is something to do."""
 
-    def __init__(self, core: ApiCore, *, seed: int, now: Callable[[], float], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, core: ApiCore, *, seed: int, now: Callable[[], float], wake: Callable[[], None]
+    ) -> None:
         self._core = core
         self._random = random.Random(seed)
         self._now = now
@@ -136,7 +138,9 @@ class Controllers:
 
     def _forget(self, spec: Tree, old: list[Tree], namespace: str) -> None:
         """Drop the oldest ReplicaSets beyond the history that is wanted."""
-        empty = [s for s in old if not (s.get("status") or {}).get("replicas") and not s["spec"].get("replicas")]
+        empty = [
+            s for s in old if not (s.get("status") or {}).get("replicas") and not s["spec"].get("replicas")
+        ]
         kept = spec.get("revisionHistoryLimit", workloads.HISTORY_DEFAULT)
         for replica_set in empty[: max(len(empty) - kept, 0)]:
             self._core.delete(REPLICA_SETS, replica_set["metadata"]["name"], namespace)

@@ -154,7 +154,9 @@ def deployment_status(deployment: Tree, current: Tree | None, sets: list[Tree], 
         ),
     ]
     earlier = {c.get("type"): c for c in (deployment.get("status") or {}).get("conditions") or ()}
-    status["conditions"] = [_dated(condition, earlier.get(condition["type"]), now) for condition in conditions]
+    status["conditions"] = [
+        _dated(condition, earlier.get(condition["type"]), now) for condition in conditions
+    ]
     return status
 
 

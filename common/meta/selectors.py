@@ -8,7 +8,7 @@ backslash escapes ``,``, ``=`` and itself.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 _NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
@@ -148,6 +148,12 @@ class FieldSelector:
     @property
     def paths(self) -> tuple[str, ...]:
         return tuple(term.path for term in self.terms)
+
+    def renamed(self, names: Mapping[str, str]) -> "FieldSelector":
+        """The same about other paths: ``names`` maps those asked for to those meant."""
+        return FieldSelector(
+            tuple(replace(term, path=names.get(term.path, term.path)) for term in self.terms)
+        )
 
     @property
     def is_everything(self) -> bool:

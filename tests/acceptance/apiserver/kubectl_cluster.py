@@ -319,7 +319,7 @@ CUSTOM = Scenario(
         ),
         Row(
             "apply -f -",
-            r"is invalid: .*spec.versions\[0\].schema.openAPIV3Schema: Required value: schemas are required",
+            r"is invalid: .*spec.versions\[0\].schema.openAPIV3Schema: Required value",
             code=1,
             stdin=manifests.WIDGETS.split("    subresources")[0],
         ),

@@ -308,7 +308,7 @@ APPLY = Scenario(
     ),
     files={
         "all/a.yaml": config_map("a", "shop", x="1"),
-        "all/b.yaml": config_map("b", "shop"),
+        "all/b.yaml": config_map("b", "shop", x="1"),
         "all/deep/c.yaml": config_map("c", "shop"),
         "kust/a.yaml": config_map("a"),
         "kust/kustomization.yaml": KUSTOMIZATION,

@@ -91,7 +91,7 @@ async def _dynamic_apply(aio: Aio) -> Any:
 
 
 AIO_CALLS = (
-    Call("version", lambda c: _attribute(client.VersionApi(c.api).get_code(), "git_version"), r"^v1\.32"),
+    Call("version", lambda c: _attribute(client.VersionApi(c.api).get_code(), "git_version"), r"^v1\.35"),
     Call(
         "create",
         lambda c: _attribute(c.core.create_namespaced_config_map("default", MAP), "data"),

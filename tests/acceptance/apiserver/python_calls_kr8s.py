@@ -75,7 +75,7 @@ Widget = new_class("Widget", "example.net/v1", namespaced=True, scalable=True)
 NODE = {"metadata": {"name": "n1", "namespace": None}}
 
 CALLS = (
-    Call("version", lambda c: c.api.version()["gitVersion"], r"^v1\.32"),
+    Call("version", lambda c: c.api.version()["gitVersion"], r"^v1\.35"),
     Call("resources", lambda c: [r["name"] for r in c.api.api_resources()], "'widgets'"),
     Call("a kind by its short name", lambda c: c.api.lookup_kind("deploy"), "deployments?(.|/)apps"),
     Call("an unknown kind", lambda c: c.api.lookup_kind("nosuch"), "ValueError"),

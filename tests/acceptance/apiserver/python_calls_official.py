@@ -100,7 +100,7 @@ class Official:
 
 
 CALLS = (
-    Call("version", lambda c: client.VersionApi(c.api).get_code().git_version, r"^v1\.32"),
+    Call("version", lambda c: client.VersionApi(c.api).get_code().git_version, r"^v1\.35"),
     Call(
         "groups",
         lambda c: [g.name for g in client.ApisApi(c.api).get_api_versions().groups],

@@ -63,7 +63,9 @@ def test_memory_stays_flat_while_watches_do_not_read(api_server_factory: ServerF
                 grown = -resident_mib()
         grown += resident_mib()
         found = stats(server)
-    assert (found["watches"], found["watches_lagged"]) == (20, 0), "they wait for their readers, nobody for them"
+    assert (found["watches"], found["watches_lagged"]) == (20, 0), (
+        "they wait for their readers, nobody for them"
+    )
     # 80 MiB of events went by each of 20 watches meanwhile.
     assert grown < 100
 

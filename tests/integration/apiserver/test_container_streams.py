@@ -453,7 +453,7 @@ def asking(seen: list[bytes], answer: bytes) -> Callable[[Connection], Any]:
 def test_a_pod_is_reached_through_its_proxy(pod: ApiServer) -> None:
     seen: list[bytes] = []
     pod.script_port("p", 8080, asking(seen, HTTP))
-    headers = {"Authorization": "Bearer x", "X-Asked": "yes", "Accept": "text/html"}
+    headers = {"Authorization": f"Bearer {pod.token_for('bob')}", "X-Asked": "yes", "Accept": "text/html"}
     answer = get(pod, "pods/p:http/proxy/a%2Fb/?x=1%20", headers=headers)
     assert (answer.status_code, answer.text, answer.headers["X-Mine"]) == (201, "ok", "1")
     head = seen[0].decode().split("\r\n")

@@ -42,7 +42,12 @@ def definition(*versions: str) -> dict[str, Any]:
             "scope": "Namespaced",
             "names": {"plural": "widgets", "kind": "Widget", "shortNames": ["wg"]},
             "versions": [
-                {"name": v, "served": True, "storage": v == versions[0], "schema": {"openAPIV3Schema": ANYTHING}}
+                {
+                    "name": v,
+                    "served": True,
+                    "storage": v == versions[0],
+                    "schema": {"openAPIV3Schema": ANYTHING},
+                }
                 for v in versions
             ],
         },
@@ -80,17 +85,29 @@ def test_resources_are_discovered_with_their_subresources(api_server: ApiServer)
     "path",
     [
         "/apis/none",
+        "/nothing",
+    ],
+)
+def test_what_is_no_api_is_404_in_plain_text(api_server: ApiServer, path: str) -> None:
+    answer = ask(api_server, "GET", path)
+    assert (answer.status_code, answer.text) == (404, "404 page not found\n")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
         "/apis/apps/v2",
         "/api/v2",
         "/api/v1/widgets",
         "/apis/apps/v1/pods",
-        "/nothing",
         "/api/v1/a/b/c/d/e/f",
+        "/api/v1//configmaps",
     ],
 )
-def test_what_is_not_served_is_404_in_plain_text(api_server: ApiServer, path: str) -> None:
+def test_what_no_api_serves_is_404_as_a_status(api_server: ApiServer, path: str) -> None:
     answer = ask(api_server, "GET", path)
-    assert (answer.status_code, answer.text) == (404, "404 page not found")
+    told = "the server could not find the requested resource"
+    assert (answer.status_code, answer.json()["message"], answer.json()["details"]) == (404, told, {})
 
 
 def test_openapi_is_a_stub_in_v2_and_has_a_document_for_each_group_version_in_v3(
@@ -182,7 +199,7 @@ def test_a_bad_body_is_a_status(api_server: ApiServer, content_type: str, body: 
         ("GET", f"{MAPS}?labelSelector=a%20b", 400),
         ("GET", f"{MAPS}?fieldSelector=spec.x=1", 400),
         ("GET", f"{MAPS}?resourceVersion=abc", 400),
-        ("GET", f"{MAPS}?watch=1&resourceVersion=abc", 400),
+        ("GET", f"{MAPS}?watch=1&resourceVersion=abc", 500),
         ("GET", f"{MAPS}?watch=1&timeoutSeconds=soon", 400),
         ("GET", f"{MAPS}?watch=1&sendInitialEvents=true", 422),
         ("GET", f"{MAPS}?sendInitialEvents=true", 422),
@@ -292,13 +309,15 @@ def test_every_version_of_a_custom_resource_shows_the_same_objects(api_server: A
 def test_a_custom_object_says_what_it_is(api_server: ApiServer) -> None:
     post(api_server, DEFINITIONS, definition("v1"))
     path = "/apis/example.net/v1/namespaces/default/widgets"
-    for body in ({"metadata": {"name": "w"}}, widget("w") | {"kind": "Gadget"}, widget("w", "v2")):
-        assert post(api_server, path, body).status_code == 400
+    bodies = ({"metadata": {"name": "w"}}, widget("w") | {"kind": "Gadget"}, widget("w", "v2"))
+    assert [post(api_server, path, body).status_code for body in bodies] == [400, 422, 400]
 
 
 def test_status_is_a_subresource(api_server: ApiServer) -> None:
     path = "/apis/apps/v1/namespaces/default/deployments"
-    post(api_server, path, {"metadata": {"name": "d"}, "spec": {"replicas": 1}})
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    post(api_server, path, {"metadata": {"name": "d"}, "spec": spec})
     headers = {"Content-Type": "application/merge-patch+json"}
     body = {"status": {"replicas": 1}, "spec": {"replicas": 7}}
     ask(api_server, "PATCH", f"{path}/d/status", json=body, headers=headers)
@@ -333,7 +352,7 @@ def test_metadata_alone_can_be_asked_for(api_server: ApiServer) -> None:
 def test_yaml_can_be_asked_for(api_server: ApiServer) -> None:
     answer = ask(api_server, "GET", "/api/v1/namespaces/default", headers={"Accept": "application/yaml"})
     assert answer.headers["Content-Type"] == "application/yaml"
-    assert answer.text.startswith("kind: Namespace\napiVersion: v1\n")
+    assert answer.text.startswith("apiVersion: v1\nkind: Namespace\n")
 
 
 def test_two_servers_are_two_clusters(api_server_factory: Any) -> None:

@@ -154,9 +154,11 @@ def test_a_reader_that_lags_is_cut_off_with_410(
 
 def test_large_bodies_pass_both_ways(server: ApiServer, session: requests.Session) -> None:
     text = "x" * (2 << 20)
-    created = session.post(server.url + MAPS, json={"metadata": {"name": "a"}, "data": {"x": text}})
-    assert created.status_code == 201
-    assert session.get(f"{server.url}{MAPS}/a").json()["data"]["x"] == text
+    server.create("configmaps", {"metadata": {"name": "a"}, "data": {"x": text}}, "default")
+    read = session.get(f"{server.url}{MAPS}/a").json()
+    assert read["data"]["x"] == text
+    sent = session.put(f"{server.url}{MAPS}/a", json=read)
+    assert (sent.status_code, sent.json()["data"]["x"] == text) == (200, True)
 
 
 def test_connections_are_used_again_and_by_many_threads(server: ApiServer) -> None:

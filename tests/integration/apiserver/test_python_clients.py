@@ -55,11 +55,12 @@ def test_logs_evictions_scale_and_reviews(official: client.ApiClient, api_server
 
 
 def test_a_dictionary_is_a_strategic_patch(official: client.ApiClient, api_server: ApiServer) -> None:
-    api_server.create("pods", POD, "default")
-    core = client.CoreV1Api(official)
-    body = {"spec": {"containers": [{"name": "side", "image": "s"}]}}
-    patched = core.patch_namespaced_pod("p", "default", body)
-    assert sorted(c.name for c in patched.spec.containers) == ["c", "side"]
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    api_server.create("deployments.apps", {"metadata": {"name": "d"}, "spec": spec}, "default")
+    body = {"spec": {"template": {"spec": {"containers": [{"name": "side", "image": "s"}]}}}}
+    patched = client.AppsV1Api(official).patch_namespaced_deployment("d", "default", body)
+    assert [c.name for c in patched.spec.template.spec.containers] == ["c", "side"]
 
 
 def test_the_dynamic_client_applies(official: client.ApiClient, tmp_path: Path) -> None:
@@ -91,7 +92,10 @@ def test_lightkube_creates_patches_applies_scales_and_deletes(lk: lightkube.Clie
         lk.apply(wanted, field_manager="other")
     assert conflict.value.status.code == 409
     assert lk.apply(wanted, field_manager="other", force=True).data == {"x": "2"}
-    template: Any = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": []}}
+    template: Any = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
     spec: Any = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
     lk.create(
         Deployment(metadata=ObjectMeta(name="d", namespace="default"), spec=DeploymentSpec.from_dict(spec))

@@ -49,7 +49,7 @@ metadata: {name: w1}
 def test_kubectl_sees_the_first_namespaces(kubectl: Kubectl) -> None:
     listed = kubectl.run("get", "ns").stdout.split()
     assert {"default", "kube-system", "kube-public", "kube-node-lease", "Active"} <= set(listed)
-    assert "v1.32" in kubectl.run("version").stdout
+    assert "v1.35" in kubectl.run("version").stdout
 
 
 def test_kubectl_creates_gets_and_deletes(kubectl: Kubectl) -> None:

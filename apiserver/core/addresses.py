@@ -1,0 +1,124 @@
+"""Addresses and ports that services get: each is given once, the lowest free one."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+from typing import Any
+
+from deltawire.apiserver.core.failures import cause, invalid
+from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.core.store import Store
+
+Tree = dict[str, Any]
+SERVICES = "services"
+# What clusters use where nobody says otherwise.
+NETWORK = IPv4Network("10.0.0.0/16")
+NODE_PORTS = range(30000, 32768)
+_NONE = "None"
+# The lower addresses are for services that ask for theirs.
+_FIRST = 256
+
+
+class Addresses:
+    """Gives addresses of `NETWORK` and node ports to new services, by what the stored ones have.
+
+    What was given stays noted: a removed service's address comes back when the others are used up.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._next = _FIRST
+        self._known: set[str] | None = None
+        self._known_ports: set[int] | None = None
+        self._next_port = NODE_PORTS.start
+
+    def give(self, resource: Resource, service: Tree) -> None:
+        """Complete a new service in place. Raises StatusError 422 for an address or port that is taken."""
+        spec = service["spec"] = dict(service.get("spec") or {})
+        if spec.get("type") == "ExternalName":
+            return
+        address = spec.get("clusterIP") or (spec.get("clusterIPs") or [""])[0]
+        if not address:
+            address = self._free()
+        elif address != _NONE and address in self._taken():
+            told = f'Invalid value: ["{address}"]: failed to allocate IP {address}: provided IP is already allocated'
+            raise invalid(resource, service["metadata"]["name"], cause("spec.clusterIPs", told))
+        if address != _NONE and self._known is not None:
+            self._known.add(address)
+        spec["clusterIP"], spec["clusterIPs"] = address, [address]
+        # Without a selector nobody knows of which family a headless service's endpoints are.
+        is_open = address == _NONE and not spec.get("selector")
+        spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if is_open else ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "RequireDualStack" if is_open else "SingleStack")
+        self._give_ports(spec)
+
+    def keep_ports(self, old: Tree, service: Tree) -> None:
+        """Ports that a service had stay its own; new ones get theirs. In place."""
+        before = {
+            (port.get("port"), port.get("protocol")): port.get("nodePort")
+            for port in (old.get("spec") or {}).get("ports") or ()
+        }
+        spec = service["spec"] = dict(service.get("spec") or {})
+        spec["ports"] = [
+            {**port, "nodePort": before[key]}
+            if not port.get("nodePort") and before.get(key := (port.get("port"), port.get("protocol")))
+            else port
+            for port in spec.get("ports") or ()
+        ]
+        if not spec["ports"]:
+            del spec["ports"]
+        self._give_ports(spec)
+
+    def _give_ports(self, spec: Tree) -> None:
+        if spec.get("type") not in ("NodePort", "LoadBalancer"):
+            if spec.get("ports"):
+                spec["ports"] = [
+                    {name: value for name, value in port.items() if name != "nodePort"}
+                    for port in spec["ports"]
+                ]
+            return
+        ports = []
+        for port in spec.get("ports") or ():
+            if not port.get("nodePort"):
+                free = self._free_port()
+                if free is not None:
+                    port = {**port, "nodePort": free}
+            ports.append(port)
+        spec["ports"] = ports
+
+    def _free(self) -> str:
+        for _ in range(2):
+            taken = self._taken()
+            while self._next < NETWORK.num_addresses - 1:
+                address = str(NETWORK[self._next])
+                self._next += 1
+                if address not in taken:
+                    return address
+            self._next, self._known = (
+                _FIRST,
+                None,
+            )  # all were given once: those of removed services are free again
+        return _NONE
+
+    def _taken(self) -> set[str]:
+        if self._known is None:
+            self._known = {str(spec.get("clusterIP")) for spec in self._specs()}
+        return self._known
+
+    def _free_port(self) -> int | None:
+        for _ in range(2):
+            if self._known_ports is None:
+                self._known_ports = {
+                    port.get("nodePort", 0) for spec in self._specs() for port in spec.get("ports") or ()
+                }
+                self._next_port = NODE_PORTS.start
+            while self._next_port in NODE_PORTS:
+                number = self._next_port
+                self._next_port += 1
+                if number not in self._known_ports:
+                    return number
+            self._known_ports = None
+        return None
+
+    def _specs(self) -> Iterator[Tree]:
+        for record in self._store.table(SERVICES).records.values():
+            yield record.decode().get("spec") or {}

@@ -1,0 +1,37 @@
+"""The service through which pods reach the API server itself: every cluster has it, with its endpoints."""
+
+from typing import Any
+
+from deltawire.apiserver.core.api import ApiCore
+from deltawire.apiserver.managed.managers import Manager
+
+NAME, NAMESPACE = "kubernetes", "default"
+ADDRESS, PORT = "10.0.0.1", 443
+_MANAGER = Manager("kube-apiserver", api_version="v1")
+
+
+def make_own_service(core: ApiCore, host: str, port: int) -> None:
+    """Make the service and its EndpointSlice where they are missing. ``host`` is an IPv4 address."""
+    if not core.exists("services", NAME, NAMESPACE):
+        spec: dict[str, Any] = {
+            "clusterIP": ADDRESS,
+            "clusterIPs": [ADDRESS],
+            "type": "ClusterIP",
+            "sessionAffinity": "None",
+            "internalTrafficPolicy": "Cluster",
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "ports": [{"name": "https", "protocol": "TCP", "port": PORT, "targetPort": port}],
+        }
+        labels = {"component": "apiserver", "provider": "kubernetes"}
+        service = {"metadata": {"name": NAME, "labels": labels}, "spec": spec}
+        core.create("services", service, NAMESPACE, manager=_MANAGER)
+    if not core.exists("endpointslices.discovery.k8s.io", NAME, NAMESPACE):
+        labels = {"kubernetes.io/service-name": NAME}
+        piece = {
+            "metadata": {"name": NAME, "labels": labels},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [host], "conditions": {"ready": True}}],
+            "ports": [{"name": "https", "protocol": "TCP", "port": port}],
+        }
+        core.create("endpointslices.discovery.k8s.io", piece, NAMESPACE)

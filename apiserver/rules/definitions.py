@@ -1,0 +1,91 @@
+"""Rules of CustomResourceDefinitions: versions, approval of protected groups, structural schemas."""
+
+from typing import Any
+
+from deltawire.apiserver.rules.causes import Causes, ChangeRule, Tree, immutable, invalid, look, required
+
+_APPROVAL = "api-approved.kubernetes.io"
+_APPROVED_BY = (
+    f'protected groups must have approval annotation "{_APPROVAL}", see '
+    "https://github.com/kubernetes/enhancements/pull/1111"
+)
+_PROTECTED = ("k8s.io", "kubernetes.io")
+# A version as Go writes its internal type.
+_INTERNAL = {
+    "Name": "name",
+    "Served": "served",
+    "Storage": "storage",
+    "Deprecated": "deprecated",
+    "DeprecationWarning": "deprecationWarning",
+    "Schema": "",
+    "Subresources": "",
+    "AdditionalPrinterColumns": "",
+    "SelectableFields": "",
+}
+_FLAGS = ("Served", "Storage", "Deprecated")
+
+
+def approval(obj: Tree) -> Causes:
+    group = str(look(obj, "spec.group") or "")
+    is_protected = any(group == known or group.endswith(f".{known}") for known in _PROTECTED)
+    if is_protected and not (obj["metadata"].get("annotations") or {}).get(_APPROVAL):
+        yield required(f"metadata.annotations[{_APPROVAL}]", _APPROVED_BY)
+
+
+def versions(obj: Tree) -> Causes:
+    known = look(obj, "spec.versions") or []
+    stored = [version.get("name") for version in known if version.get("storage")]
+    if len(stored) != 1:
+        shown = [_internal(version) for version in known]
+        yield invalid("spec.versions", shown, "must have exactly one version marked as storage version")
+    earlier = look(obj, "status.storedVersions")
+    if not earlier and not stored:
+        yield invalid("status.storedVersions", None, "must have at least one stored version")
+    names = [version.get("name") for version in known]
+    for position, name in enumerate(earlier or ()):
+        if name not in names:
+            told = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in "
+                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes "
+                f"{name} from status.storedVersions"
+            )
+            yield invalid(f"status.storedVersions[{position}]", name, told)
+
+
+def _internal(version: Tree) -> Tree:
+    return {
+        inside: version.get(name, False if inside in _FLAGS else None) if name else None
+        for inside, name in _INTERNAL.items()
+    }
+
+
+def structure(obj: Tree) -> Causes:
+    """Every schema says of each place which type it has."""
+    known = look(obj, "spec.versions") or []
+    for position, version in enumerate(known):
+        schema = look(version, "schema.openAPIV3Schema")
+        if isinstance(schema, dict):
+            # One version's schema counts as that of all, and is told so.
+            path = "spec.validation" if len(known) == 1 else f"spec.versions[{position}].schema"
+            yield from _typed(schema, f"{path}.openAPIV3Schema", "root")
+
+
+def _typed(schema: Any, path: str, place: str) -> Causes:
+    if not isinstance(schema, dict):
+        return
+    for name, child in sorted((schema.get("properties") or {}).items()):
+        yield from _typed(child, f"{path}.properties[{name}]", "fields")
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from _typed(schema["additionalProperties"], f"{path}.additionalProperties", "fields")
+    if isinstance(schema.get("items"), dict):
+        yield from _typed(schema["items"], f"{path}.items", "items")
+    is_open = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
+    if not schema.get("type") and not is_open:
+        told = {
+            "items": "must not be empty for specified array items",
+            "root": "must not be empty at the root",
+        }
+        yield required(f"{path}.type", told.get(place, "must not be empty for specified object fields"))
+
+
+CHANGES: tuple[ChangeRule, ...] = (immutable("spec.scope"), immutable("spec.group"))
