@@ -292,6 +292,12 @@ def test_pods_that_do_not_run_are_refused(pod: ApiServer) -> None:
 
 
 def test_a_plain_request_is_told_to_upgrade(pod: ApiServer) -> None:
+    asked = f"{pod.url}{PODS}/p/exec?command=ls&stdout=1"
+    told = requests.post(asked, timeout=WAIT_S)
+    assert (told.status_code, "not found" in told.json()["message"]) == (404, True), (
+        "its node is looked for first"
+    )
+    pod.create("nodes", {"metadata": {"name": "node-1"}})
     for what in ("exec?command=ls&stdout=1", "attach?stdout=1", "portforward?ports=80"):
         for method in ("GET", "POST"):
             answer = requests.request(method, f"{pod.url}{PODS}/p/{what}", timeout=WAIT_S)

@@ -61,7 +61,9 @@ def test_a_failing_server_answers_with_a_status(
 def test_a_fault_of_a_path_meets_that_path_only_also_where_no_resource_is(api_server: ApiServer) -> None:
     api_server.fault("error", 403, path="/api/v1/namespaces/kube-system")
     api_server.fault("error", 404, path="/apis*")
-    codes = [get(api_server, p).status_code for p in ("/api/v1/namespaces/kube-system", "/apis", MAPS, "/api")]
+    codes = [
+        get(api_server, p).status_code for p in ("/api/v1/namespaces/kube-system", "/apis", MAPS, "/api")
+    ]
     assert codes == [403, 404, 200, 200]
 
 

@@ -189,3 +189,40 @@ def test_sets_of_fields_survive_their_written_form() -> None:
         ("f:s", 'v:"x"'),
     }
     assert from_fields_v1(to_fields_v1(paths)) == paths
+
+
+@pytest.mark.parametrize(
+    ("to", "empty", "filled", "path"),
+    [
+        ("configmaps", {"data": {}}, {"data": {"a": "c"}}, "data"),
+        ("configmaps", {"metadata": {"labels": {}}}, {"metadata": {"labels": {"l": "1"}}}, "metadata.labels"),
+    ],
+)
+def test_what_was_applied_empty_and_then_filled_by_the_same_manager_is_stored(
+    core: ApiCore, to: str, empty: Tree, filled: Tree, path: str
+) -> None:
+    base = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+
+    def merged(part: Tree) -> Tree:
+        return {**base, **part, "metadata": {**base["metadata"], **part.get("metadata", {})}}  # type: ignore[dict-item]
+
+    apply(core, "m", merged(empty), to=to)
+    stored: Any = apply(core, "m", merged(filled), to=to)
+    wanted: Any = filled
+    for step in path.split("."):
+        stored, wanted = stored[step], wanted[step]
+    assert stored == wanted
+
+
+@pytest.mark.parametrize("empty", [{"resources": {}}, {"ports": []}, {"env": []}])
+def test_parts_of_containers_applied_empty_and_then_filled_are_stored(core: ApiCore, empty: Tree) -> None:
+    full = {
+        "resources": {"limits": {"cpu": "1"}},
+        "ports": [{"containerPort": 80, "protocol": "TCP"}],
+        "env": [{"name": "A", "value": "b"}],
+    }
+    name = next(iter(empty))
+    container = {"name": "c", "image": "i"}
+    apply(core, "m", with_containers({**container, **empty}), to="deployments.apps")
+    stored = apply(core, "m", with_containers({**container, name: full[name]}), to="deployments.apps")
+    assert stored["spec"]["template"]["spec"]["containers"][0][name] == full[name]
