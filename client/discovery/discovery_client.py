@@ -6,6 +6,7 @@ from http import HTTPStatus
 import msgspec
 
 from deltawire.client.discovery import aggregated, legacy
+from deltawire.client.discovery.answers import AnswerFiles
 from deltawire.client.discovery.model import ApiGroup, ApiResource, Discovered, api_version
 from deltawire.client.discovery.queries import preferred_resources
 from deltawire.client.rest.client import RESTClient, checked_rest
@@ -39,14 +40,18 @@ class _OpenApiIndex(msgspec.Struct):
 
 
 class DiscoveryClient:
-    """Discovery over one RESTClient. Keeps nothing: each method asks the server.
+    """Discovery over one RESTClient. Each method asks the server.
+
+    With ``answers`` it need not send again what it sent before and what has not changed since (ETags): the lists of
+    groups and resources, the OpenAPI documents.
 
     All methods raise StatusError and TransportError where the server cannot be asked at all; groups that
     cannot are in ``Discovered.failures``.
     """
 
-    def __init__(self, client: RESTClient) -> None:
+    def __init__(self, client: RESTClient, answers: AnswerFiles | None = None) -> None:
         self._client = checked_rest(client, "DiscoveryClient")
+        self._answers = answers
 
     def server_version(self) -> ServerVersion:
         return self._get("/version").into(ServerVersion)
@@ -168,9 +173,23 @@ class DiscoveryClient:
         return legacy.parse_resources(group, version, self._get(path).raw)
 
     def _get(self, path: str, *, accept: str = "application/json") -> Result:
-        return (
-            self._client.get().abs_path(path).set_header("Accept", accept).timeout(DISCOVERY_TIMEOUT_S).do()
-        )
+        request = self._client.get().abs_path(path).set_header("Accept", accept).timeout(DISCOVERY_TIMEOUT_S)
+        if self._answers is None:
+            return request.do()
+        kept = self._answers.get(path, accept)
+        if kept is not None:
+            request = request.set_header("If-None-Match", kept.etag)
+        try:
+            found = request.do()
+        except StatusError as error:
+            if kept is None or error.code != HTTPStatus.NOT_MODIFIED:
+                raise
+            return Result(HTTPStatus.OK, {"Content-Type": kept.content_type}, kept.body)
+        etag = found.headers.get("ETag", "")
+        if etag:
+            content_type = found.headers.get("Content-Type", "")
+            self._answers.put(path, accept, etag=etag, content_type=content_type, body=found.raw)
+        return found
 
 
 def _may_pass(answer: tuple[ApiResource, ...] | DeltawireError) -> bool:
