@@ -25,5 +25,11 @@ SHARD_BYTES_MAX = 8 * MIB
 # Messages waiting in a socket. Credit keeps far below it, so reaching it is a bug (docs/wire.md §1).
 SOCKET_MESSAGES_MAX = 20_000
 
+# What a socket answers to peers without a session, and the lines that it writes about broken rules.
+RESETS_MAX = 1_000
+RESETS_EVERY_S = 1.0
+LINES_MAX = 100
+LINES_EVERY_S = 10.0
+
 # A peer silent for this many heartbeat intervals is gone (docs/wire.md §3).
 SILENT_INTERVALS_MAX = 3

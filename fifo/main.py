@@ -96,7 +96,8 @@ class Fifo:
     def status(self) -> dict[str, Any]:
         malformed = sum(listener.malformed for listener in self._listeners.values())
         status = status_of(self.broker, self._clock.wall_s())
-        return status | {"malformed": status["malformed"] + malformed}
+        unanswered = sum(listener.unanswered for listener in self._listeners.values())
+        return status | {"malformed": status["malformed"] + malformed, "unanswered": unanswered}
 
     def _drain(self) -> int:
         """Nothing new is taken or sent. What the queues hold is read again by the next broker's reflectors."""

@@ -146,6 +146,7 @@ class Worker:
             },
             "malformed": self._handlers.malformed + self._listener.malformed + self._link.malformed,
             "refused": self._listener.refused,
+            "unanswered": self._listener.unanswered,
         }
 
     def _turn(self) -> None:

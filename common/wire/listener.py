@@ -10,10 +10,11 @@ import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ProtocolError
+from deltawire.common.limits import LINES_EVERY_S, LINES_MAX, RESETS_EVERY_S, RESETS_MAX
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import Message, pack, unpack
 from deltawire.common.wire.identity import is_known_dead
-from deltawire.common.wire.session import BEAT_SUFFIX, Peer, ServerSessions, parse_hello
+from deltawire.common.wire.session import BEAT_SUFFIX, Allowance, Peer, ServerSessions, parse_hello
 
 log = logging.getLogger(__name__)
 # How often peers on this host are looked up in the process table.
@@ -80,6 +81,10 @@ class Listener:
         self._run = run
         self.endpoint = endpoint
         self.socket, self._lock = sockets.bind(context, endpoint)
+        # A flood is answered, and written about, within bounds: whoever loses its session by that says hello anyway.
+        self._resets = Allowance(RESETS_MAX, RESETS_EVERY_S)
+        self._lines = Allowance(LINES_MAX, LINES_EVERY_S)
+        self._are_lines_held_back = False
         # Messages that broke the rules, and hellos that were refused.
         self.malformed = 0
         self.refused = 0
@@ -87,6 +92,11 @@ class Listener:
         self._sessions = ServerSessions(lambda: secrets.randbits(53) | 1, silent_s)
         self._gone: list[ListenerEvent] = []
         self._looked_at_s = 0.0
+
+    @property
+    def unanswered(self) -> int:
+        """Messages of peers without a session that got no reset, since others got as many as may be."""
+        return self._resets.refused
 
     @property
     def peers(self) -> list[Peer]:
@@ -119,8 +129,9 @@ class Listener:
 
     def refuse(self, peer: Peer, reason: str) -> None:
         self.refused += 1
-        log.warning("refused %s: %s", peer.name[:_SHOWN_CHARS], reason)
-        self._answer(peer.identity, pack("refuse", 0, 0, reason))
+        self._warn("refused %s: %s", peer.name[:_SHOWN_CHARS], reason)
+        if self._resets.take(self._clock.now_s(), (peer.identity, "refuse")):
+            self._answer(peer.identity, pack("refuse", 0, 0, reason))
 
     def reset(self, peer: Peer, reason: str) -> None:
         """Ends a session whose peer broke the rules; it must say hello again. A Gone follows."""
@@ -193,14 +204,24 @@ class Listener:
 
     def _void(self, identity: bytes, session: int) -> None:
         self._end(identity, "messages between us were lost", Ending.RESET)
-        self._answer(identity, pack("reset", session, 0))
+        if self._resets.take(self._clock.now_s(), (identity, session)):
+            self._answer(identity, pack("reset", session, 0))
 
     def _reject(self, identity: bytes, reason: str) -> None:
         self.malformed += 1
-        log.warning("malformed message from %r on %s: %s", identity[:_SHOWN_CHARS], self.endpoint, reason)
+        self._warn("malformed message from %r on %s: %s", identity[:_SHOWN_CHARS], self.endpoint, reason)
         peer = self._sessions.peers.get(identity)
         if peer is not None:
             self.reset(peer, f"sent a malformed message: {reason}")
+
+    def _warn(self, text: str, *arguments: object) -> None:
+        """A line, unless there have been many: then one that says so."""
+        if self._lines.take(self._clock.now_s()):
+            log.warning(text, *arguments)
+            self._are_lines_held_back = False
+        elif not self._are_lines_held_back:
+            self._are_lines_held_back = True
+            log.warning("%s: more messages broke the rules; they are counted", self.endpoint)
 
     def _take_gone(self) -> list[ListenerEvent]:
         gone, self._gone = self._gone, []

@@ -38,6 +38,31 @@ class Counter:
 
 
 @dataclass(slots=True)
+class Allowance:
+    """At most ``count_max`` in each ``every_s``, and each key once. ``refused`` counts what was not allowed."""
+
+    count_max: int
+    every_s: float
+    refused: int = 0
+    _began_s: float = float("-inf")
+    _count: int = 0
+    _keys: set[object] = field(default_factory=set)
+
+    def take(self, now_s: float, key: object = None) -> bool:
+        """True if there is room. Without a key only the number counts."""
+        if now_s - self._began_s >= self.every_s:
+            self._began_s, self._count = now_s, 0
+            self._keys.clear()
+        if self._count >= self.count_max or (key is not None and key in self._keys):
+            self.refused += 1
+            return False
+        self._count += 1
+        if key is not None:
+            self._keys.add(key)
+        return True
+
+
+@dataclass(slots=True)
 class ClientSession:
     """The end that connects. It has no session until a welcome came, and loses it on any doubt."""
 

@@ -10,9 +10,6 @@ import zmq
 from deltawire.common.errors import ConfigError
 from deltawire.common.limits import FRAME_BYTES_MAX, SOCKET_MESSAGES_MAX
 
-# ZMTP's own heartbeats find a dead host; a hung process is found by ours.
-_ZMTP_INTERVAL_MS = 5_000
-_ZMTP_TIMEOUT_MS = 15_000
 # A unix socket's path ends at 107 bytes; libzmq reports a longer one badly.
 _IPC_PATH_BYTES_MAX = 107
 
@@ -22,8 +19,9 @@ def _common(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES_MAX)
     socket.setsockopt(zmq.SNDHWM, SOCKET_MESSAGES_MAX)
     socket.setsockopt(zmq.RCVHWM, SOCKET_MESSAGES_MAX)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, _ZMTP_INTERVAL_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _ZMTP_TIMEOUT_MS)
+    # No heartbeats of ZMTP's own: libzmq 4.3.5 aborts the process (`!_io_error`) when one is due for a connection whose
+    # peer filled our queue and left. Ours (`heartbeat`) find dead hosts as well, and hung processes besides.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
 
 
 def has_message(socket: zmq.Socket[bytes]) -> bool:
@@ -52,8 +50,8 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.So
     socket = context.socket(zmq.ROUTER)
     _common(socket)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    # A process that stood still longer than ZMTP waits (stopped, suspended) finds its peers connected a second
-    # time before it hears that their first connections have ended. Without this it would never hear them again.
+    # A process that stood still (stopped, suspended) may find its peers connected a second time before it hears
+    # that their first connections have ended. Without this it would never hear them again.
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     try:
         socket.bind(endpoint)

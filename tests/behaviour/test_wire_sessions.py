@@ -8,6 +8,7 @@ import zmq
 
 from deltawire.common.clock import SystemClock
 from deltawire.common.errors import ConfigError
+from deltawire.common.limits import LINES_MAX, RESETS_MAX
 from deltawire.common.wire import link as links
 from deltawire.common.wire import listener as listeners
 from deltawire.common.wire.codec import pack, unpack
@@ -289,3 +290,41 @@ def test_a_peer_of_another_run_is_refused_and_where_one_side_has_no_run_nothing_
         )
     finally:
         pair.close()
+
+
+@pytest.fixture
+def flooded(context, endpoint, monkeypatch):
+    """A pair whose intervals do not end while a test runs, and a stranger's socket."""
+    monkeypatch.setattr(listeners, "RESETS_EVERY_S", 3600.0)
+    monkeypatch.setattr(listeners, "LINES_EVERY_S", 3600.0)
+    pair = Pair(context, endpoint)
+    socket = connect(context, endpoint, b"stranger.5f0c6a1e")
+    yield pair, socket
+    socket.close()
+    pair.close()
+
+
+def test_what_is_answered_to_peers_without_a_session_is_bounded_and_the_rest_is_counted(flooded):
+    """One reset for each session that a peer speaks of, and so many in all; others are served meanwhile."""
+    pair, socket = flooded
+    for n in range(3_000):
+        socket.send(pack("mark", 1, n + 1))
+    for session in range(2, RESETS_MAX + 502):
+        socket.send(pack("mark", session, 1))
+    link = pair.link()
+    pair.until(lambda _: link.is_open and pair.listener.unanswered == 2_999 + 501, seconds=30)
+    answers = []
+    while socket.poll(200):
+        answers.append(unpack(socket.recv()))
+    assert [answer.kind for answer in answers] == ["reset"] * RESETS_MAX
+    assert len({answer.session for answer in answers}) == RESETS_MAX
+
+
+def test_lines_about_broken_rules_are_bounded_and_all_are_counted(flooded, caplog):
+    pair, socket = flooded
+    for _ in range(LINES_MAX + 500):
+        socket.send(b"garbage")
+    pair.until(lambda _: pair.listener.malformed == LINES_MAX + 500, seconds=30)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len([line for line in lines if "malformed" in line]) == LINES_MAX
+    assert len([line for line in lines if "they are counted" in line]) == 1

@@ -19,7 +19,7 @@ import pytest
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
 from deltawire.common.limits import FRAME_BYTES_MAX, MESSAGE_BYTES_MAX
-from tests.support.hostile import attacker
+from tests.support.hostile import attacker, flood
 from tests.support.pipeline import ACCEPTANCE, Pipeline, ServerProcess, running, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("hostile")]
@@ -258,6 +258,12 @@ def test_a_flood_by_somebody_who_never_reads_ends_nobody(unharmed, endpoint):
         for _ in range(60_000):
             stranger.raw(message)
         unharmed.works()
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_a_flood_by_somebody_who_leaves_at_once_ends_nobody(unharmed, endpoint):
+    flood(unharmed.endpoint(endpoint), 60_000)
+    unharmed.works()
 
 
 WELCOMED: dict[str, tuple[str, dict[str, Any]]] = {

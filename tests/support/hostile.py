@@ -81,3 +81,24 @@ def attacker(endpoint: str, name: str = "stranger") -> Iterator[Attacker]:
             yield made
         finally:
             made.close()
+
+
+def flood(endpoint: str, count: int, *, with_heartbeats: bool = False) -> None:
+    """Send so many messages that belong to no session, read nothing, and leave when the queues are full."""
+    context = zmq.Context()
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.SNDHWM, 0)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.IDENTITY, f"stranger.{secrets.token_hex(4)}".encode())
+    if with_heartbeats:
+        # The other end then keeps timers for this connection, too.
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 200)
+        socket.setsockopt(zmq.HEARTBEAT_TTL, 2000)
+    socket.connect(endpoint)
+    message = msgpack.packb([1, "mark", 12345, 1])
+    for _ in range(count):
+        socket.send(message)
+    # For what the other end takes before it stops reading.
+    time.sleep(1)
+    socket.close()
+    context.term()

@@ -3,7 +3,7 @@
 import pytest
 
 from deltawire.common.wire.codec import Message
-from deltawire.common.wire.session import ClientSession, Counter, Peer, ServerSessions, parse_hello
+from deltawire.common.wire.session import Allowance, ClientSession, Counter, Peer, ServerSessions, parse_hello
 
 
 def opened(session: int = 7) -> ClientSession:
@@ -109,3 +109,18 @@ def test_the_two_ends_count_alike():
     other = Counter(5)
     for _ in range(3):
         assert other.accepts(Message("x", 5, counter.next_n(), []))
+
+
+def test_an_allowance_is_a_number_an_interval_and_each_key_once_in_it() -> None:
+    allowance = Allowance(3, every_s=1.0)
+    assert [allowance.take(0.0, key) for key in ("a", "a", "b", "c", "d")] == [True, False, True, True, False]
+    assert allowance.refused == 2
+    assert not allowance.take(0.9, "e")
+    assert [allowance.take(1.0, key) for key in ("a", "d", "a", "b")] == [True, True, False, True]
+    assert allowance.refused == 4
+
+
+def test_without_keys_only_the_number_counts() -> None:
+    allowance = Allowance(2, every_s=1.0)
+    assert [allowance.take(0.0) for _ in range(3)] == [True, True, False]
+    assert allowance.take(2.0)
