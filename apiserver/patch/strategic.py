@@ -53,6 +53,8 @@ def _merged_map(target: Tree, patch: Tree, known: Struct | None) -> Tree:
             merged[name] = [item for item in _list(merged.get(name)) if item not in _list(value)]
         elif value is None:
             merged.pop(key, None)
+        elif merged.get(key) is None and isinstance(value, dict) and DIRECTIVE in value:
+            continue  # nothing is there to replace or to delete
         else:
             merged[key] = _merged_value(merged.get(key), value, _field(known, key), patch.get(ORDER + key))
     for key, order in patch.items():
@@ -71,11 +73,13 @@ def _merged_value(target: Any, value: Any, field: Field | None, order: Any) -> A
     if key is None:
         return _plain(value)
     live = _list(target)
+    if order is not None:
+        _check_order(value, _list(order), key)
     if key:
         merged = _merged_list(live, value, key, _struct(field))
     else:
         merged = live + [item for item in value if item not in live]
-    return _ordered(merged, live, _list(order), key) if order is not None else merged
+    return _ordered(merged, live, value if order is None else _list(order), key)
 
 
 def _field(known: Struct | None, name: str) -> Field | None:
@@ -144,6 +148,19 @@ def _ordered(items: list[Any], live: list[Any], order: list[Any], key: str | Non
     return result
 
 
+def _check_order(patch: list[Any], order: list[Any], key: str) -> None:
+    """What a patch sets stands in the order that it asks for. Raises StatusError 500."""
+
+    def mark(item: Any) -> Any:
+        return item.get(key) if key and isinstance(item, dict) else item
+
+    given = [item for item in patch if not (isinstance(item, dict) and DIRECTIVE in item)]
+    wanted = iter([mark(entry) for entry in order])
+    if not all(any(mark(item) == name for name in wanted) for item in given):
+        told = f"The order in patch list:\n{_go(patch)}\n doesn't match {ORDER[:-1]} list:\n{_go(order)}\n"
+        raise StatusError(500, "", told.rstrip("\n"))
+
+
 def _hashable(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
@@ -163,10 +180,20 @@ def _plain(value: Any) -> Any:
 
 def _go_map(tree: Tree) -> str:
     """A map as Go prints it."""
-    shown = (
-        f"{key}:{_go_map(value) if isinstance(value, dict) else value}" for key, value in sorted(tree.items())
-    )
-    return f"map[{' '.join(shown)}]"
+    return f"map[{' '.join(f'{key}:{_go(value)}' for key, value in sorted(tree.items()))}]"
+
+
+def _go(value: Any) -> str:
+    match value:
+        case dict():
+            return _go_map(value)
+        case list():
+            return f"[{' '.join(map(_go, value))}]"
+        case bool():
+            return str(value).lower()
+        case None:
+            return "<nil>"
+    return str(value)
 
 
 def _list(value: Any) -> list[Any]:

@@ -81,9 +81,14 @@ def test_sets_of_plain_values_unite_and_give_up_values() -> None:
 
 def test_null_removes_a_field_and_directives_are_never_stored() -> None:
     got = strategic_merge_patch(
-        {"data": {"a": "1"}}, {"data": {"a": None, "b": "2"}, "x": {"$patch": "replace", "y": 1}}
+        {"data": {"a": "1"}, "x": {"z": 1}},
+        {
+            "data": {"a": None, "b": "2"},
+            "x": {"$patch": "replace", "y": 1},
+            "w": {"$patch": "replace", "y": 1},
+        },
     )
-    assert got == {"data": {"b": "2"}, "x": {"y": 1}}
+    assert got == {"data": {"b": "2"}, "x": {"y": 1}}, "what is not there is not replaced"
 
 
 @pytest.mark.parametrize(
