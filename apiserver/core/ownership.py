@@ -15,7 +15,7 @@ from deltawire.apiserver.managed.managers import (
     ownable,
     write_entries,
 )
-from deltawire.apiserver.managed.structure import SchemaStructure, Structure, TypeStructure
+from deltawire.apiserver.managed.structure import SchemaStructure, Structure, structure_of_kind
 from deltawire.apiserver.schemas.typed import typed
 from deltawire.common.errors import StatusError
 
@@ -25,7 +25,7 @@ Tree = dict[str, Any]
 def structure_of(resource: Resource) -> Structure:
     if resource.is_custom:
         return SchemaStructure(resource.schema)
-    return TypeStructure.of_kind(module_of(resource.type.group, resource.type.version), resource.type.kind)
+    return structure_of_kind(module_of(resource.type.group, resource.type.version), resource.type.kind)
 
 
 def shaped(resource: Resource, obj: Tree) -> Tree:

@@ -6,6 +6,7 @@ of 1024 stay such, unless the value is below 1024 or has a fraction.
 
 import re
 from decimal import ROUND_UP, Decimal, localcontext
+from functools import lru_cache
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(.*)", re.DOTALL)
 _FORM = re.compile(r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)")
@@ -20,11 +21,13 @@ BAD = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMG
 BAD_SUFFIX = "unable to parse quantity's suffix"
 
 
+@lru_cache(maxsize=4096)
 def canonical(value: str | float) -> str:
     """``value`` as Kubernetes writes it. Raises ValueError with the words of its parser."""
     return _written(*_parsed(_text(value)))
 
 
+@lru_cache(maxsize=4096)
 def amount(value: str | float) -> Decimal:
     """How much a quantity is. Raises ValueError."""
     return _parsed(_text(value))[0]

@@ -17,13 +17,14 @@ class Type:
     ``of`` is the type of a list's items or a map's values; ``is_pointer`` tells nothing from an empty value.
     """
 
-    __slots__ = ("_reference", "is_pointer", "kind", "of")
+    __slots__ = ("_reference", "_struct", "is_pointer", "kind", "of")
 
     def __init__(self, text: str) -> None:
         self.is_pointer = text.startswith("*")
         text = text.lstrip("*")
         self.of: Type | None = None
         self._reference = ""
+        self._struct: Struct | None = None
         self.kind = _SEQUENCES.get(text[:2], "")
         if self.kind:
             self.of = Type(text[2:])
@@ -34,11 +35,12 @@ class Type:
 
     @property
     def struct(self) -> "Struct":
-        module, _, name = self._reference.partition(".")
-        found = struct(module, name)
-        if found is None:
-            raise LookupError(self._reference)
-        return found
+        if self._struct is None:
+            module, _, name = self._reference.partition(".")
+            self._struct = struct(module, name)
+            if self._struct is None:
+                raise LookupError(self._reference)
+        return self._struct
 
     @property
     def go_name(self) -> str:

@@ -78,6 +78,9 @@ def compare(old: Tree, new: Tree, structure: Structure) -> Difference:
 
 
 def _compare(old: Any, new: Any, structure: Structure, path: Path, out: Difference) -> None:
+    if old is MISSING:
+        _collect_new(new, structure, path, out.added)
+        return
     if old is new or old == new:
         return
     either = old if new is MISSING or new is None else new
@@ -104,6 +107,21 @@ def _compare(old: Any, new: Any, structure: Structure, path: Path, out: Differen
             return
     if not _note(old, new, path, out):
         out.modified.add(path)
+
+
+def _collect_new(value: Any, structure: Structure, path: Path, found: set[Path]) -> None:
+    """All that can be owned of what was not there before."""
+    found.add(path)
+    if isinstance(value, dict):
+        if not structure.is_atomic_map:
+            for name, child in value.items():
+                _collect_new(child, structure.field(name), (*path, f"f:{name}"), found)
+    elif isinstance(value, list):
+        keyed = keyed_items(value, structure.list_rule)
+        if keyed:
+            inner = structure.item()
+            for element, item in keyed.items():
+                _collect_new(item, inner, (*path, element), found)
 
 
 def _is_open(value: Any, kind: type) -> bool:

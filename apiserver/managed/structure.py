@@ -6,6 +6,7 @@ marks. Whatever says nothing: maps are merged by key, lists are one value.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 from deltawire.apiserver.kinds.types import Field, Type, struct
@@ -48,12 +49,14 @@ class Structure(Protocol):
 class TypeStructure:
     """A place in an object of a built-in kind; what is not known is one value."""
 
-    __slots__ = ("_field", "_fields", "_type", "is_atomic_map", "list_rule")
+    __slots__ = ("_below", "_fields", "_item", "_type", "is_atomic_map", "list_rule")
 
     def __init__(self, type_: Type | None, field: Field | None = None) -> None:
         self._type = type_
-        self._field = field
         self._fields: Mapping[str, Field] = {}
+        # Places are the same for all objects of a kind: each is worked out once.
+        self._below: dict[str, TypeStructure] = {}
+        self._item: TypeStructure | None = None
         self.list_rule = ATOMIC if field is None else _rule(field)
         self.is_atomic_map = type_ is None or type_.kind not in ("map", "struct")
         self.is_atomic_map |= field is not None and field.is_atomic
@@ -62,24 +65,39 @@ class TypeStructure:
             self._fields = known.fields
             self.is_atomic_map |= known.is_atomic
 
-    @classmethod
-    def of_kind(cls, module: str, kind: str) -> "TypeStructure":
-        """The root of an object; that of an unknown kind declares nothing and merges by key."""
-        if struct(module, kind) is None:
-            return cls(Type("{}any"))
-        return cls(Type(f"{module}.{kind}"))
-
     def names(self, name: str) -> bool:
         return name in self._fields
 
     def field(self, name: str) -> Structure:
+        below = self._below.get(name)
+        if below is not None:
+            return below
         known = self._fields.get(name)
-        if known is not None:
-            return TypeStructure(known.type, known)
-        return TypeStructure(self._type.of if self._type is not None and self._type.kind == "map" else None)
+        if known is None:
+            if self._type is not None and self._type.kind == "map":
+                return self._inner()
+            return UNKNOWN
+        below = self._below[name] = TypeStructure(known.type, known)
+        return below
 
     def item(self) -> Structure:
-        return TypeStructure(self._type.of if self._type is not None and self._type.kind == "list" else None)
+        return self._inner() if self._type is not None and self._type.kind == "list" else UNKNOWN
+
+    def _inner(self) -> "TypeStructure":
+        if self._item is None:
+            self._item = TypeStructure(self._type.of if self._type is not None else None)
+        return self._item
+
+
+UNKNOWN = TypeStructure(None)
+
+
+@cache
+def structure_of_kind(module: str, kind: str) -> TypeStructure:
+    """The root of an object; that of an unknown kind declares nothing and merges by key."""
+    if struct(module, kind) is None:
+        return TypeStructure(Type("{}any"))
+    return TypeStructure(Type(f"{module}.{kind}"))
 
 
 def _rule(known: Field) -> ListRule:
@@ -116,7 +134,7 @@ class SchemaStructure:
 
     def field(self, name: str) -> Structure:
         if self.is_root and name == "metadata":
-            return TypeStructure.of_kind("meta_v1", "ObjectMeta")
+            return structure_of_kind("meta_v1", "ObjectMeta")
         child = (self.schema.get("properties") or {}).get(name)
         if child is None:
             child = self.schema.get("additionalProperties")

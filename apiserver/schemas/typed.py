@@ -7,6 +7,7 @@ which people know how to read.
 
 from base64 import b64decode
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from deltawire.apiserver.kinds.quantities import BAD, canonical
@@ -15,6 +16,8 @@ from deltawire.apiserver.kinds.types import Struct, Type, struct, zero_of
 _INT32_MAX, _INT64_MAX = 2**31, 2**63
 _LAYOUTS = {"time": "2006-01-02T15:04:05Z07:00", "microtime": "2006-01-02T15:04:05.000000Z07:00"}
 _EMPTY: tuple[Any, ...] = ("", 0, False, [], {})
+# (the path before, a field's name, a list item's position or a map's key in a tuple of its own)
+_Path = tuple[Any, ...]
 _METADATA = ("meta_v1", "ObjectMeta")
 
 
@@ -31,7 +34,7 @@ def typed(module: str, kind: str, obj: dict[str, Any]) -> tuple[dict[str, Any], 
     if known is None:
         return obj, []
     unknown: list[str] = []
-    read = _Reader(unknown).struct(known, obj, "", "")
+    read = _Reader(unknown).struct(known, obj, ())
     metadata = obj.get("metadata")
     if isinstance(metadata, dict) and metadata.get("managedFields") == []:
         read["metadata"]["managedFields"] = []  # says something: owners start afresh
@@ -47,28 +50,27 @@ def typed_metadata(metadata: dict[str, Any]) -> None:
     """Raises NotReadable for the metadata of a custom object that nobody could read."""
     known = struct(*_METADATA)
     if known is not None:
-        _Reader([]).struct(known, metadata, "", "")
+        _Reader([]).struct(known, metadata, ())
 
 
 class _Reader:
-    """``path`` counts list items (``spec.list[0].x``), ``plain`` does not: Go's messages leave them out."""
+    """A path is a chain of pairs, the last step last: texts are made of it only when something is told."""
 
     def __init__(self, unknown: list[str]) -> None:
         self._unknown = unknown
 
-    def struct(self, known: Struct, tree: dict[str, Any], path: str, plain: str) -> dict[str, Any]:
+    def struct(self, known: Struct, tree: dict[str, Any], path: _Path) -> dict[str, Any]:
         read: dict[str, Any] = {}
         fields = known.fields
         for name, value in tree.items():
             field = fields.get(name)
             if field is None:
-                self._unknown.append(f"{path}.{name}" if path else name)
+                self._unknown.append(_full((path, name)))
                 continue
             if value is None:
                 continue
             type_ = field.type
-            below = f"{path}.{name}" if path else name
-            kept = self._value(known.name, type_, value, below, f"{plain}.{name}" if plain else name)
+            kept = self._value(known.name, type_, value, (path, name))
             if field.is_left_out and not type_.is_pointer:
                 if kept in _EMPTY and type_.kind != "struct":
                     continue
@@ -80,14 +82,14 @@ class _Reader:
                 read[name] = zero_of(type_)
         return read
 
-    def _value(self, owner: str, type_: Type, value: Any, path: str, plain: str) -> Any:
+    def _value(self, owner: str, type_: Type, value: Any, path: _Path) -> Any:
         kind = type_.kind
         if kind == "str":
             if isinstance(value, str):
                 return value
         elif kind == "struct":
             if isinstance(value, dict):
-                return self.struct(type_.struct, value, path, plain)
+                return self.struct(type_.struct, value, path)
         elif kind == "bool":
             if isinstance(value, bool):
                 return value
@@ -96,36 +98,56 @@ class _Reader:
                 bound = _INT32_MAX if kind == "i32" else _INT64_MAX
                 if -bound <= value < bound:
                     return value
-                raise _wrong(value, f"number {value}", f"{owner}.{plain}", type_)
+                raise _wrong(value, f"number {value}", _plain(owner, path), type_)
         elif type_.of is not None:
-            return self._many(owner, type_, value, path, plain)
+            return self._many(owner, type_, value, path)
         else:
-            return _scalar(owner, type_, value, plain)
-        raise _wrong(value, "", f"{owner}.{plain}", type_)
+            return _scalar(owner, type_, value, path)
+        raise _wrong(value, "", _plain(owner, path), type_)
 
-    def _many(self, owner: str, type_: Type, value: Any, path: str, plain: str) -> Any:
+    def _many(self, owner: str, type_: Type, value: Any, path: _Path) -> Any:
         inner = type_.of
         if inner is None or not isinstance(value, list if type_.kind == "list" else dict):
-            raise _wrong(value, "", f"{owner}.{plain}", type_)
-        pairs = enumerate(value) if isinstance(value, list) else value.items()
-        made = {}
-        for key, item in pairs:
-            below = f"{path}[{key}]" if isinstance(value, list) else f"{path}.{key}"
-            if item is None:
-                made[key] = zero_of(inner)
-            else:
-                made[key] = self._value(owner, inner, item, below, plain)
-        return list(made.values()) if isinstance(value, list) else made
+            raise _wrong(value, "", _plain(owner, path), type_)
+        if isinstance(value, list):
+            return [
+                zero_of(inner) if item is None else self._value(owner, inner, item, (path, position))
+                for position, item in enumerate(value)
+            ]
+        return {
+            key: zero_of(inner) if item is None else self._value(owner, inner, item, (path, (key,)))
+            for key, item in value.items()
+        }
 
 
-def _scalar(owner: str, type_: Type, value: Any, plain: str) -> Any:
+def _full(path: _Path) -> str:
+    """With the positions of list items: ``spec.list[0].x``."""
+    told = ""
+    while path:
+        path, step = path
+        shown = f"[{step}]" if isinstance(step, int) else f".{step if isinstance(step, str) else step[0]}"
+        told = shown + told
+    return told.removeprefix(".")
+
+
+def _plain(owner: str, path: _Path) -> str:
+    """As Go's messages have it, without list items and the keys of maps: ``PodSpec.spec.containers``."""
+    steps = []
+    while path:
+        path, step = path
+        if isinstance(step, str):
+            steps.append(step)
+    return ".".join([owner, *reversed(steps)])
+
+
+def _scalar(owner: str, type_: Type, value: Any, path: _Path) -> Any:
     match type_.kind:
         case "f64" if isinstance(value, int | float) and not isinstance(value, bool):
             return value
         case "intstr":
             if isinstance(value, int | str) and not isinstance(value, bool):
                 return value
-            raise _wrong(value, "", f"{owner}.{plain}", Type("str" if isinstance(value, bool) else "i32"))
+            raise _wrong(value, "", _plain(owner, path), Type("str" if isinstance(value, bool) else "i32"))
         case "quantity":
             if isinstance(value, bool) or not isinstance(value, int | float | str):
                 raise NotReadable(BAD)
@@ -141,9 +163,10 @@ def _scalar(owner: str, type_: Type, value: Any, plain: str) -> Any:
             return value
         case "any":
             return value
-    raise _wrong(value, "", f"{owner}.{plain}", type_)
+    raise _wrong(value, "", _plain(owner, path), type_)
 
 
+@lru_cache(maxsize=4096)
 def _time(kind: str, value: str) -> Any:
     """A time in UTC; a microtime with six places."""
     try:
