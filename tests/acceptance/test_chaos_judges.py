@@ -207,3 +207,26 @@ def claim_folder(tmp_path, *, code, at, gone=None, stopped=None):
 def test_whoever_says_ready_while_a_part_is_away_is_found_out(tmp_path, code, at, gone, stopped, expected):
     verdict = claims.judge(claim_folder(tmp_path, code=code, at=at, gone=gone, stopped=stopped))
     assert set(verdict["counts"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("as_of", "claimed", "expected"),
+    [(20.0, 20.5, {"synced"}), (20.0, 31.0, set()), (10.5, 20.5, set()), (None, 20.5, set())],
+)
+def test_whoever_says_synced_as_of_a_moment_has_done_what_the_server_had_before_it(
+    tmp_path, as_of, claimed, expected
+):
+    """The server had version 12 at 10 s, and the group had done it at 30 s."""
+    folder = claim_folder(tmp_path, code=503, at=5.0)
+    seen = {"at": 10.0, "type": "MODIFIED", "resource": "pods", "key": "a/x", "uid": "u", "version": "12"}
+    (folder / "seen.jsonl").write_text(json.dumps(seen) + "\n")
+    end = {"what": "end", "at": 30.0, "resource": "pods", "key": "a/x", "version": "12"}
+    (folder / "g.calls").write_text(json.dumps(end) + "\n")
+    group = {"synced": True, "as_of": as_of and int(as_of * 1e6)}
+    status = {"running": True, "groups": {"g": group}}
+    line = {"at": claimed, "took_s": 0.0, "wall": claimed, "what": "status", "status": status}
+    with (folder / "claims.jsonl").open("a") as claims_file:
+        claims_file.write(json.dumps(line) + "\n")
+    run = {"heartbeat_s": 0.5, "groups": {"g": {"born": 0.0}}, "narrowed": False, "filtered": []}
+    (folder / "run.json").write_text(json.dumps(run))
+    assert set(claims.judge(folder)["counts"]) == expected

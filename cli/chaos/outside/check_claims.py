@@ -7,7 +7,7 @@ calls and the record. Prints one JSON object like ``check_keys``. Uses the stand
 
 ready-dead     ready, though a process of the pipeline was not there
 ready-stopped  ready, though a process lay still for longer than three beats
-pending        pending 0 as of a moment at which the group had not done what the server had a while before
+synced         a group is synced as of a moment, and had not done what the server had a while before that
 bound          more deltas in the broker than its bounds allow
 """
 
@@ -106,29 +106,31 @@ def judge_ready(folder: Path, claims: list[dict[str, Any]], beats_s: float) -> I
 
 
 class Undone:
-    """For a group: until when each version of the server was not done."""
+    """For a group: when it had acknowledged, or set aside, each version of the server, or a newer one of the key."""
 
-    def __init__(self, folder: Path, group: str, record: list[dict[str, Any]]) -> None:
+    def __init__(self, folder: Path, group: str, born: float, record: list[dict[str, Any]]) -> None:
         done: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
         best: dict[tuple[str, str], int] = defaultdict(int)
         for entry in lines(folder / f"{group}.calls"):
             mark = (entry["resource"], entry["key"])
-            if entry["what"] == "end" and int(entry["version"] or 0) > best[mark]:
+            if entry["what"] != "begin" and int(entry["version"] or 0) > best[mark]:
                 best[mark] = int(entry["version"])
                 done[mark].append((best[mark], entry["at"]))
         self._seen = []
         for entry in record:
-            mark, version = (entry["resource"], entry["key"]), int(entry["version"])
-            index = bisect.bisect_left(done[mark], (version, 0.0))
-            done_at = done[mark][index][1] if index < len(done[mark]) else float("inf")
-            self._seen.append((entry["at"], done_at, mark, version))
+            # What was there before the group it sees once, as it was then, or not at all.
+            if entry["at"] > born:
+                mark, version = (entry["resource"], entry["key"]), int(entry["version"])
+                index = bisect.bisect_left(done[mark], (version, 0.0))
+                done_at = done[mark][index][1] if index < len(done[mark]) else float("inf")
+                self._seen.append((entry["at"], done_at, mark, version))
 
-    def at(self, moment: float) -> list[str]:
-        """What the server had, well before, and the group had not done at this moment, nor right after it."""
+    def at(self, as_of: float, claimed: float) -> list[str]:
+        """What the server had well before ``as_of``, and the group had not done when that was claimed."""
         return [
-            f"{mark[0]} {mark[1]} {version} (done {done_at - moment:.1f} s later)"
+            f"{mark[0]} {mark[1]} {version} of {seen_at:.3f} (done {done_at:.3f})"
             for seen_at, done_at, mark, version in self._seen
-            if seen_at < moment - ON_ITS_WAY_S and done_at > moment + SLACK_S
+            if seen_at < as_of - ON_ITS_WAY_S and done_at > claimed + SLACK_S
         ]
 
 
@@ -152,20 +154,24 @@ def judge_status(folder: Path, run: dict[str, Any], claims: list[dict[str, Any]]
                     f"{name} at {claim['at']:.3f}: depth {informer['depth']}, leased {informer['leased']}",
                 )
         for name, group in status.get("groups", {}).items():
-            as_of = group.get("as_of") or status.get("as_of")
-            # Without `as_of` a claim says nothing that could be judged; narrowed scopes hide changes rightly.
-            if not as_of or group.get("pending") != 0 or name not in run["groups"] or run["narrowed"]:
+            # Narrowed scopes hide changes rightly.
+            if (
+                not group.get("as_of")
+                or not group.get("synced")
+                or name not in run["groups"]
+                or run["narrowed"]
+            ):
                 continue
-            moment = as_of / 1e6 - claim["wall"] + claim["at"]
-            if any(since <= moment <= until for since, until in slowed):
+            as_of = group["as_of"] / 1e6 - claim["wall"] + claim["at"]
+            if any(since <= as_of <= until for since, until in slowed):
                 continue
             if name not in undone:
-                undone[name] = Undone(folder, name, record)
-            missing = undone[name].at(moment)
+                undone[name] = Undone(folder, name, run["groups"][name]["born"], record)
+            missing = undone[name].at(as_of, claim["at"] + claim["took_s"])
             if missing:
                 yield (
-                    "pending",
-                    f"{name}: pending 0 as of {moment:.3f}, but not done: {missing[:3]} ({len(missing)})",
+                    "synced",
+                    f"{name}: synced as of {as_of:.3f}, but not done: {missing[:3]} ({len(missing)})",
                 )
 
 
