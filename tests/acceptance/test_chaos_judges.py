@@ -220,7 +220,7 @@ def test_whoever_says_synced_as_of_a_moment_has_done_what_the_server_had_before_
     folder = claim_folder(tmp_path, code=503, at=5.0)
     seen = {"at": 10.0, "type": "MODIFIED", "resource": "pods", "key": "a/x", "uid": "u", "version": "12"}
     (folder / "seen.jsonl").write_text(json.dumps(seen) + "\n")
-    end = {"what": "end", "at": 30.0, "resource": "pods", "key": "a/x", "version": "12"}
+    end = {"what": "end", "type": "updated", "at": 30.0, "resource": "pods", "key": "a/x", "version": "12"}
     (folder / "g.calls").write_text(json.dumps(end) + "\n")
     group = {"synced": True, "as_of": as_of and int(as_of * 1e6)}
     status = {"running": True, "groups": {"g": group}}

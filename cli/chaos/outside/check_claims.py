@@ -113,7 +113,11 @@ class Undone:
         best: dict[tuple[str, str], int] = defaultdict(int)
         for entry in lines(folder / f"{group}.calls"):
             mark = (entry["resource"], entry["key"])
-            if entry["what"] != "begin" and int(entry["version"] or 0) > best[mark]:
+            if (
+                entry["what"] != "begin"
+                and entry["type"] != "gap"
+                and int(entry["version"] or 0) > best[mark]
+            ):
                 best[mark] = int(entry["version"])
                 done[mark].append((best[mark], entry["at"]))
         self._seen = []

@@ -104,6 +104,8 @@ def read_calls(path: Path) -> dict[Key, list[Call]]:
     open_calls: dict[tuple[int, int], Call] = {}
     found: dict[Key, list[Call]] = defaultdict(list)
     for entry in lines(path):
+        if entry["type"] == "gap":
+            continue  # a notice about a stream, of no key
         mark = (entry["pid"], entry["call"])
         if entry["what"] == "begin":
             call = open_calls[mark] = Call(entry, entry["at"])
