@@ -1,6 +1,7 @@
 """P1 to P9 at once: `deltawire chaos` with fixed seeds, whose schedules are the same each time.
 
-A long and a fresh one run in `make test-long`, a thousand kills in `make chaos-full`. A failure prints the seed and where all files of the run are.
+A long and a fresh one run in `make test-long`, a thousand kills in `make chaos-full`. A failure prints the seed and
+where all files of the run are.
 """
 
 import json
