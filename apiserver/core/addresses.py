@@ -7,6 +7,7 @@ from typing import Any
 from deltawire.apiserver.core.failures import cause, invalid
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.core.store import Store
+from deltawire.common.errors import StatusError
 
 Tree = dict[str, Any]
 SERVICES = "services"
@@ -16,6 +17,12 @@ NODE_PORTS = range(30000, 32768)
 _NONE = "None"
 # The lower addresses are for services that ask for theirs.
 _FIRST = 256
+
+
+def _full(what: str) -> StatusError:
+    return StatusError(
+        500, "InternalError", f"Internal error occurred: failed to allocate a {what}: range is full"
+    )
 
 
 class Addresses:
@@ -32,7 +39,10 @@ class Addresses:
         self._next_port = NODE_PORTS.start
 
     def give(self, resource: Resource, service: Tree) -> None:
-        """Complete a new service in place. Raises StatusError 422 for an address or port that is taken."""
+        """Complete a new service in place.
+
+        Raises StatusError 422 for an address that is taken, 500 where none is left.
+        """
         spec = service["spec"] = dict(service.get("spec") or {})
         if spec.get("type") == "ExternalName":
             return
@@ -79,9 +89,7 @@ class Addresses:
         ports = []
         for port in spec.get("ports") or ():
             if not port.get("nodePort"):
-                free = self._free_port()
-                if free is not None:
-                    port = {**port, "nodePort": free}
+                port = {**port, "nodePort": self._free_port()}
             ports.append(port)
         spec["ports"] = ports
 
@@ -97,14 +105,14 @@ class Addresses:
                 _FIRST,
                 None,
             )  # all were given once: those of removed services are free again
-        return _NONE
+        raise _full("serviceIP")
 
     def _taken(self) -> set[str]:
         if self._known is None:
             self._known = {str(spec.get("clusterIP")) for spec in self._specs()}
         return self._known
 
-    def _free_port(self) -> int | None:
+    def _free_port(self) -> int:
         for _ in range(2):
             if self._known_ports is None:
                 self._known_ports = {
@@ -117,7 +125,7 @@ class Addresses:
                 if number not in self._known_ports:
                     return number
             self._known_ports = None
-        return None
+        raise _full("nodePort")
 
     def _specs(self) -> Iterator[Tree]:
         for record in self._store.table(SERVICES).records.values():
