@@ -101,10 +101,8 @@ class Addresses:
                 self._next += 1
                 if address not in taken:
                     return address
-            self._next, self._known = (
-                _FIRST,
-                None,
-            )  # all were given once: those of removed services are free again
+            # All were given once: those of removed services are free again.
+            self._next, self._known = _FIRST, None
         raise _full("serviceIP")
 
     def _taken(self) -> set[str]:
