@@ -71,5 +71,8 @@ def read_impersonation(headers: Headers) -> Impersonation | None:
     if name:
         return Impersonation(name, groups, uid, extra)
     if groups or uid or extra:
-        raise bad_request("requested impersonation of groups, uid or extra without a user")
+        # As Go prints the references that are asked for.
+        asked = [*(f"{{Group  {group}    }}" for group in groups), *([f"{{UID  {uid}    }}"] if uid else [])]
+        asked += [f"{{UserExtra  {value}  {key}  }}" for key, values in extra.items() for value in values]
+        raise bad_request(f"requested [{' '.join(asked)}] without impersonating a user")
     return None

@@ -52,7 +52,7 @@ def _token_status(spec: Tree, tokens: Tokens) -> Tree:
         return {"authenticated": False}
     user = tokens.bearer(token, fitting)
     status: Tree = {"authenticated": True, "user": user.as_info() if user else {}}
-    return status | {"audiences": fitting} if spec.get("audiences") else status
+    return status | {"audiences": fitting}
 
 
 def _rules_status(authorizer: Authorizer, user: User, namespace: str) -> Tree:

@@ -105,10 +105,15 @@ class Frontend:
             return self._openapi_v3(path, request)
         document = self._document(path, request)
         if document is None:
-            if _is_of_api(path):
+            if _is_of_api(path) and not self._is_of_nobody(path):
                 raise nothing_there()
             raise web.HTTPNotFound(text="404 page not found\n")
         return _json(msgspec.json.encode(document))
+
+    def _is_of_nobody(self, path: str) -> bool:
+        """Whether a path names a group that no built-in resource is in: nobody answers for its versions."""
+        parts = path.strip("/").split("/")
+        return parts[0] == "apis" and all(r.is_custom for r in self._core.catalogue.in_group(parts[1]))
 
     def _document(self, path: str, request: web.Request) -> dict[str, Any] | None:
         """The JSON documents of discovery; None for an unknown path."""

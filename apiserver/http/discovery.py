@@ -35,6 +35,10 @@ def version_info() -> dict[str, str]:
     }
 
 
+# Of custom resources real servers list the same verbs in an order of their own.
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+
+
 def openid(url: str) -> dict[str, Any]:
     """What verifiers of service account tokens ask for first."""
     return {
@@ -112,7 +116,7 @@ def _rows(resource: Resource) -> list[dict[str, Any]]:
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": list(resource.verbs),
+        "verbs": list(_CUSTOM_VERBS if resource.is_custom else resource.verbs),
     }
     if kind.short_names:
         row["shortNames"] = list(kind.short_names)

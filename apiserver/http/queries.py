@@ -35,7 +35,8 @@ def list_options(query: Mapping[str, str]) -> ListOptions:
         why = "Forbidden: sendInitialEvents is forbidden for list"
         raise invalid_options("ListOptions", cause("sendInitialEvents", why, "FieldValueForbidden"))
     return ListOptions(
-        limit=number(query, "limit"),
+        # A negative limit is none.
+        limit=0 if query.get("limit", "").startswith("-") else number(query, "limit"),
         continue_token=query.get("continue", ""),
         version=query.get("resourceVersion", ""),
         match=query.get("resourceVersionMatch", ""),

@@ -82,6 +82,8 @@ class ResourceHandlers:
         """Raises StatusError, and HTTPNotFound for what is not served at all."""
         resource = self._core.catalogue.find(path.group, path.version, path.plural)
         if resource is None or (path.namespace and not resource.type.namespaced):
+            if path.group and not any(not r.is_custom for r in self._core.catalogue.in_group(path.group)):
+                raise web.HTTPNotFound(text="404 page not found\n")  # a group that nobody has
             raise failures.nothing_there()
         subresource = resource.subresource(path.subresource) if path.subresource else None
         if path.subresource and subresource is None:
