@@ -93,8 +93,11 @@ class ClientConfig:
 
 
 def without_userinfo(url: str) -> str:
-    """``url`` without the user name and password that may stand before its host."""
-    parts = urlsplit(url)
+    """``url`` without the user name and password that may stand before its host; nothing of what is no URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "<no URL>"
     if "@" not in parts.netloc:
         return url
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

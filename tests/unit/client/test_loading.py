@@ -116,6 +116,10 @@ def test_a_config_pickles_and_shows_no_secret():
     assert "http://p:1" in repr(config)
 
 
+def test_a_repr_shows_nothing_of_what_is_no_url():
+    assert "s3cret" not in repr(ClientConfig("https://h", proxy_url="http://u:s3cret@[::1"))
+
+
 def test_long_data_is_counted_and_not_shown_in_a_repr():
     assert "ca_data='<2000 bytes>'" in repr(ClientConfig("https://h", ca_data=b"x" * 2000))
 
