@@ -39,7 +39,7 @@ class ProcessRig(Rig):
     def end(self, sign):
         """Its exit code and what it wrote."""
         os.kill(self.process.pid, sign)
-        _, written = self.process.communicate(timeout=10)
+        _, written = self.process.communicate(timeout=60)
         return self.process.returncode, written.decode()
 
 

@@ -82,7 +82,7 @@ def test_a_compacted_version_is_answered_with_one_list_at_the_floor(rig):
 
 
 def test_a_bookmark_is_a_mark(rig):
-    assert requests.post(f"{rig.server.url}/_deltawire/bookmark", timeout=5).json() == {"asked": 1}
+    assert requests.post(f"{rig.server.url}/_deltawire/bookmark", timeout=30).json() == {"asked": 1}
     rig.broker.until(lambda: rig.broker.of("mark"))
 
 

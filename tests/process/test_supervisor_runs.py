@@ -60,7 +60,7 @@ def test_a_second_signal_kills(cli: Cli) -> None:
         5,
     )
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) in (130, 0)
+    assert process.wait(timeout=60) in (130, 0)
     eventually(lambda: cli.processes() == [], "nothing is left running")
 
 

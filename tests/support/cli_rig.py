@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.patience import wait_until
 
-DEADLINE_S = 40.0
+DEADLINE_S = 120.0
 
 PLUGIN = """
 from deltawire import Handler

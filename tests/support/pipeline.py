@@ -98,7 +98,7 @@ class ServerProcess:
     def stop(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -164,7 +164,7 @@ class Pipeline:
                 stdout=log, stderr=log, env=os.environ | {"NO_COLOR": "1"}, start_new_session=True,
             )  # fmt: skip
 
-    def run(self, *arguments: str, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         """A command of the CLI with this pipeline's config."""
         command, *rest = arguments
         return subprocess.run(
@@ -222,7 +222,7 @@ class Pipeline:
         wait_until("all processes to be gone", lambda: not any(map(is_alive, pids)))
         self._process = None
 
-    def down(self, sign: int = signal.SIGINT, timeout_s: float = 40) -> int:
+    def down(self, sign: int = signal.SIGINT, timeout_s: float = 120) -> int:
         """Ask it to drain; its exit code."""
         assert self._process
         self._process.send_signal(sign)
@@ -247,7 +247,7 @@ class Pipeline:
         done = subprocess.run(
             [sys.executable, str(ACCEPTANCE / "judge.py"), "--kubeconfig", str(self.kubeconfig), *asked,
              *map(str, self.calls.values())],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         assert done.stdout, done.stderr
         return json.loads(done.stdout)

@@ -164,6 +164,6 @@ def _end(*processes: "subprocess.Popen[str]") -> None:
     for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
         if process.stdout is not None:
             process.stdout.close()

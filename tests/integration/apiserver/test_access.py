@@ -485,7 +485,7 @@ def test_the_command_writes_a_context_for_each_user(tmp_path: Path) -> None:
         assert kubectl.run("--context=eve", "get", "ns", check=False).returncode == 1
     finally:
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
 
 

@@ -120,7 +120,7 @@ def test_a_bookmark_comes_shortly_before_the_end(api_server: ApiServer) -> None:
 def test_a_bookmark_can_be_asked_for(api_server: ApiServer) -> None:
     with WatchLines(api_server.url, MAPS, allowWatchBookmarks="1") as watch:
         eventually(lambda: _stats(api_server)["watches"] == 1, "the watch is open")
-        requests.post(f"{api_server.url}/_deltawire/bookmark?resource=configmaps", timeout=5)
+        requests.post(f"{api_server.url}/_deltawire/bookmark?resource=configmaps", timeout=30)
         assert watch.next()["type"] == "BOOKMARK"
 
 
@@ -145,7 +145,7 @@ def test_a_streaming_list_ends_with_an_annotated_bookmark(api_server: ApiServer)
 def test_a_lost_place_is_an_error_inside_the_stream(api_server: ApiServer) -> None:
     version = make(api_server, "a")
     make(api_server, "b")
-    requests.post(f"{api_server.url}/_deltawire/compact?resource=configmaps", timeout=5)
+    requests.post(f"{api_server.url}/_deltawire/compact?resource=configmaps", timeout=30)
     with WatchLines(api_server.url, MAPS, resourceVersion=version) as watch:
         assert watch.status == 200
         (event,) = watch.rest()
@@ -166,14 +166,14 @@ def test_a_lost_place_can_be_http_410_instead(api_server_factory: ServerFactory)
 def test_an_expired_page_is_410_over_http(api_server: ApiServer) -> None:
     for name in "abc":
         make(api_server, name)
-    token = requests.get(f"{api_server.url}{MAPS}?limit=1", timeout=5).json()["metadata"]["continue"]
+    token = requests.get(f"{api_server.url}{MAPS}?limit=1", timeout=30).json()["metadata"]["continue"]
     make(api_server, "d")
     api_server.compact()
     query = {"limit": "1", "continue": token}
-    answer = requests.get(f"{api_server.url}{MAPS}", params=query, timeout=5)
+    answer = requests.get(f"{api_server.url}{MAPS}", params=query, timeout=30)
     assert (answer.status_code, answer.json()["reason"]) == (410, "Expired")
     query["continue"] = answer.json()["metadata"]["continue"]
-    assert requests.get(f"{api_server.url}{MAPS}", params=query, timeout=5).status_code == 200
+    assert requests.get(f"{api_server.url}{MAPS}", params=query, timeout=30).status_code == 200
 
 
 def test_initial_events_of_the_future_are_an_error_inside_the_stream(api_server: ApiServer) -> None:
@@ -187,7 +187,7 @@ def test_initial_events_of_the_future_are_an_error_inside_the_stream(api_server:
 def test_cut_watches_end_without_the_last_chunk(api_server: ApiServer) -> None:
     with WatchLines(api_server.url, MAPS) as watch, WatchLines(api_server.url, "/api/v1/pods") as other:
         eventually(lambda: _stats(api_server)["watches"] == 2, "both watches are open")
-        answer = requests.post(f"{api_server.url}/_deltawire/cut?resource=configmaps", timeout=5)
+        answer = requests.post(f"{api_server.url}/_deltawire/cut?resource=configmaps", timeout=30)
         assert answer.json() == {"cut": 1}
         with pytest.raises(requests.exceptions.RequestException):
             watch.rest()
@@ -238,7 +238,7 @@ def test_a_table_watch_names_its_columns_once(api_server: ApiServer) -> None:
     for name in "ab":
         make(api_server, name)
     accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
-    answer = requests.get(f"{api_server.url}{MAPS}?watch=1&timeoutSeconds=1", headers=accept, timeout=5)
+    answer = requests.get(f"{api_server.url}{MAPS}?watch=1&timeoutSeconds=1", headers=accept, timeout=30)
     first, second = (json.loads(line)["object"] for line in answer.text.splitlines())
     assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
     assert second["columnDefinitions"] == []
@@ -251,13 +251,13 @@ def test_churn_keeps_its_rate_says_so_and_stops(api_server_factory: ServerFactor
     eventually(lambda: 180 < _stats(server)["churn"]["kept_per_s"] < 220, "the rate is kept", 20)
     churn = _stats(server)["churn"]
     assert churn["asked_per_s"] == 200.0
-    stopped = requests.post(f"{server.url}/_deltawire/churn?rate=0", timeout=5).json()
+    stopped = requests.post(f"{server.url}/_deltawire/churn?rate=0", timeout=30).json()
     time.sleep(0.1)
     assert _stats(server)["resourceVersion"] == stopped["resourceVersion"]
-    requests.post(f"{server.url}/_deltawire/churn?rate=100", timeout=5)
+    requests.post(f"{server.url}/_deltawire/churn?rate=100", timeout=30)
     eventually(lambda: _stats(server)["churn"]["written"] > churn["written"], "churn goes on")
 
 
 def _stats(server: ApiServer) -> dict[str, Any]:
-    stats: dict[str, Any] = requests.get(f"{server.url}/_deltawire/stats", timeout=5).json()
+    stats: dict[str, Any] = requests.get(f"{server.url}/_deltawire/stats", timeout=30).json()
     return stats

@@ -49,13 +49,13 @@ class Candidate:
 @pytest.mark.parametrize("release", [True, False])
 def test_a_leader_hands_over_when_it_ends(client: RESTClient, release: bool) -> None:
     first = Candidate(client, "a", release=release)
-    assert first.leads.wait(10)
+    assert first.leads.wait(60)
     second = Candidate(client, "b")
     try:
         eventually(lambda: second.elector.leader == "a", "b sees who leads")
         assert not second.leads.is_set()
         first.end()
-        assert second.leads.wait(10)
+        assert second.leads.wait(60)
         assert not first.leads.is_set()
         assert second.elector.leader == "b"
     finally:
@@ -70,7 +70,7 @@ def test_leadership_is_told_in_events_about_the_lease(client: RESTClient) -> Non
     broadcaster = EventBroadcaster()
     broadcaster.start_recording_to_sink(ApiSink(client))
     candidate = Candidate(client, "a", recorder=broadcaster.new_recorder("test"))
-    assert candidate.leads.wait(10)
+    assert candidate.leads.wait(60)
     candidate.end()
     assert broadcaster.shutdown()
     items = client.get().resource(EVENTS).namespace("default").do().into()["items"]
@@ -86,7 +86,7 @@ def test_leadership_is_told_in_events_about_the_lease(client: RESTClient) -> Non
 
 def test_labels_of_others_stay_on_the_lease(client: RESTClient) -> None:
     candidate = Candidate(client, "a")
-    assert candidate.leads.wait(10)
+    assert candidate.leads.wait(60)
     client.of(LEASES, "default").patch("boss", {"metadata": {"labels": {"other": "x", "app": "changed"}}})
 
     def labels() -> object:
@@ -102,7 +102,7 @@ def test_labels_of_others_stay_on_the_lease(client: RESTClient) -> None:
 def test_a_leader_whose_server_is_gone_ends_its_term_in_time(api_server: ApiServer) -> None:
     client = RESTClient(config_for_election(ClientConfig(api_server.url), TIMES.renew_deadline_s))
     candidate = Candidate(client, "a")
-    assert candidate.leads.wait(10)
+    assert candidate.leads.wait(60)
     api_server.stop()
     candidate.thread.join(10)
     assert not candidate.thread.is_alive()
