@@ -209,6 +209,17 @@ def test_whoever_says_ready_while_a_part_is_away_is_found_out(tmp_path, code, at
     assert set(verdict["counts"]) == expected
 
 
+def test_a_group_is_ready_while_another_replica_of_it_is_there(tmp_path):
+    folder = claim_folder(tmp_path, code=200, at=5.0)
+    changes = [("g-0", 1, 0.0, True), ("g-1", 2, 0.0, True), ("g-1", 2, 2.0, False), ("g-1", 3, 9.0, True)]
+    entries = [{"at": at, "name": name, "pid": pid, "up": up} for name, pid, at, up in changes]
+    (folder / "processes.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    assert claims.judge(folder)["counts"] == {}
+    alone = [{**entry, "name": entry["name"].replace("g-0", "h-0")} for entry in entries]
+    (folder / "processes.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in alone))
+    assert set(claims.judge(folder)["counts"]) == {"ready-dead"}
+
+
 @pytest.mark.parametrize(
     ("as_of", "claimed", "expected"),
     [(20.0, 20.5, {"synced"}), (20.0, 31.0, set()), (10.5, 20.5, set()), (None, 20.5, set())],

@@ -65,6 +65,6 @@ def test_an_event_arrives_at_once(api_server_factory):
             rig.create(f"p{n}")
             rig.broker.until(lambda n=n: f"default/p{n}" in rig.broker.objects[PODS])
             took_ms.append((time.perf_counter() - began) * 1000)
-        # The server, its thread's loop and the test share one interpreter; no batching delay may be in it. One would be in
-        # each of them; what a busy machine adds is not in the quickest ones.
+        # The server, its thread's loop and the test share one interpreter; no batching delay may be in it. One would be
+        # in each of them; what a busy machine adds is not in the quickest ones.
         assert sorted(took_ms)[5] < 20

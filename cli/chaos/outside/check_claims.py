@@ -84,9 +84,22 @@ def stops(folder: Path) -> list[tuple[str, int, float, float]]:
     return found
 
 
+def with_replicas(folder: Path) -> set[str]:
+    """Processes of groups that have others, too: a group is ready while one of its replicas is heard."""
+    names = {entry["name"] for entry in lines(folder / "processes.jsonl")}
+    groups = Counter(name.rpartition("-")[0] for name in names)
+    return {
+        name
+        for name in names
+        if (group := name.rpartition("-")[0]) not in ("", "worker", "reflector") and groups[group] > 1
+    }
+
+
 def judge_ready(folder: Path, claims: list[dict[str, Any]], beats_s: float) -> Iterator[Complaint]:
     late = lateness(claims)
-    gone, still = absences(folder), stops(folder)
+    shared = with_replicas(folder)
+    gone = [entry for entry in absences(folder) if entry[0] not in shared]
+    still = [entry for entry in stops(folder) if entry[0] not in shared]
     for claim in claims:
         if claim["what"] != "readyz" or claim["code"] != 200:
             continue
