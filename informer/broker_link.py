@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from typing import Any
 
-from deltawire.common.errors import DeltawireError, ProtocolError
+from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
 from deltawire.common.wire.messages.proofs import Proof, ShardProof, parse
 from deltawire.informer.shard import Shard, Work
@@ -32,6 +32,8 @@ class BrokerLink:
         self.refused = ""
         self._informers = informers
         self._work: dict[tuple[str, int], deque[Work]] = {}
+        # Cluster ids of informers for which there was no room when they were to be opened.
+        self._unopened: dict[str, str] = {}
 
     def attach(self, link: Link) -> None:
         """The connection to use; its hellos are made by `hello`."""
@@ -66,7 +68,9 @@ class BrokerLink:
         for (name, number), queue in list(self._work.items()):
             informer = self._informers[name]
             shard = informer.shards.get(number)
-            if shard is None or informer.error:
+            if informer.is_paused and not informer.is_trying:
+                continue
+            if shard is None or informer.has_failed:
                 del self._work[name, number]
                 continue
             work: list[Work] = []
@@ -84,7 +88,14 @@ class BrokerLink:
 
     @property
     def has_work(self) -> bool:
-        return bool(self._work)
+        return any(not self._informers[name].is_paused for name, _ in self._work)
+
+    def put_back(self, shard: Shard, work: list[Work], proofs: dict[str, Proof]) -> None:
+        """There was no room for it: it is the next again. The broker sends no more than the shard's credit."""
+        queue = self._work.setdefault((shard.informer, shard.number), deque())
+        if proofs:
+            queue.appendleft((PROOF, [proofs]))
+        queue.extendleft(reversed(work))
 
     def acknowledge(self, shard: Shard, work: list[Work]) -> None:
         """These batches are committed. Marks alone (last = 0) are not acknowledged."""
@@ -105,7 +116,7 @@ class BrokerLink:
         if informer is None:
             raise ProtocolError(f"the broker asked for an informer {str(name)[:80]!r} that is not configured")
         was_open = bool(informer.cluster_id)
-        if not informer.error:
+        if not informer.has_failed:
             try:
                 if not informer.open(cluster_id):
                     return []
@@ -114,10 +125,16 @@ class BrokerLink:
                     # Another cluster: the cache stays readable and is not touched.
                     self._tell_failed(informer, str(error))
                     return []
+                if isinstance(error, CapacityError):
+                    # No answer: the broker waits, and `retry_open` tries again.
+                    informer.pause(error)
+                    self._unopened[name] = cluster_id
+                    return []
                 informer.fail(error)
-        if informer.error:
+        if informer.has_failed:
             self.fail(informer)
             return []
+        self._unopened.pop(name, None)
         for number, shard in informer.shards.items():
             self._work.pop((name, number), None)
             progress = shard.progress
@@ -132,6 +149,10 @@ class BrokerLink:
                     shard.report(),
                 )
         return [] if was_open else [informer]
+
+    def retry_open(self, informer: SharedInformer) -> list[SharedInformer]:
+        """Open an informer for which there was no room. As `take`."""
+        return self._open([informer.name, self._unopened.get(informer.name, "")])
 
     def _tell_failed(self, informer: SharedInformer, reason: str) -> None:
         log.error("%s: %s", informer.name, reason)
@@ -164,5 +185,5 @@ class BrokerLink:
         informer = self._informers.get(name)
         if informer is None or number not in informer.numbers:
             raise ProtocolError(f"the broker sent deltas of {str(name)[:80]!r}, shard {number}: not ours")
-        if not informer.error:
+        if not informer.has_failed:
             self._work.setdefault((name, number), deque()).append((kind, body[2:]))

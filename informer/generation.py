@@ -45,7 +45,9 @@ def choose_folder(
     if generation:
         folder = shard_folder(store_dir, cluster_id, resource, generation, shard)
         if _may_be_torn(folder, boot):
-            log.warning("the machine went down while %s was written: its cache is made anew", folder)
+            log.warning(
+                "the machine went down while %s was written, or it is damaged: its cache is made anew", folder
+            )
             discarded = True
             generation += 1
     folder = shard_folder(store_dir, cluster_id, resource, max(generation, 1), shard)
@@ -61,6 +63,18 @@ def remove_older(store_dir: Path, cluster_id: str, resource: str, shard: int, fo
         path = shard_folder(store_dir, cluster_id, resource, older, shard)
         if path.exists():
             shutil.rmtree(path, ignore_errors=True)
+
+
+def distrust(folder: Path) -> None:
+    """The environment is damaged: whoever opens the shard next begins a new generation."""
+    (folder / NOTE).unlink(missing_ok=True)
+
+
+def discard(store_dir: Path, cluster_id: str, resource: str, shard: int) -> None:
+    """`distrust` the newest environment of a shard, if there is one."""
+    newest = newest_generation(store_dir, cluster_id, resource, shard)
+    if newest:
+        distrust(shard_folder(store_dir, cluster_id, resource, newest, shard))
 
 
 def mark_clean(folder: Path) -> None:

@@ -167,6 +167,10 @@ class HandlersLink:
     def _join(self, hello: HandlerHello, replica: Replica, informer: SharedInformer) -> None:
         options = GroupOptions(hello.delivery, max(0.0, hello.resync_s), hello.attempts_max or 0)
         for number, shard in informer.shards.items():
+            group = shard.groups.get(hello.group)
+            if group is not None and group.replicas.get(replica.identity) is replica:
+                # It stood still for a while, and the replica has been here since before.
+                continue
             held = [
                 (key, seq, fence)
                 for name, where, key, seq, fence in hello.held

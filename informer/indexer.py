@@ -5,6 +5,7 @@ write over its successor (LMDB serialises writers, it does not fence them; desig
 """
 
 import logging
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from deltawire.common.store.pages import NAMESPACE_INDEX
 from deltawire.common.store.reader import ReaderUnavailable
 from deltawire.informer import migrate
 from deltawire.informer.batch import Batch
+from deltawire.informer.damage import DATA, is_cut
 from deltawire.informer.index_functions import IndexFunctions
 from deltawire.informer.view import View
 
@@ -31,6 +33,25 @@ log = logging.getLogger(__name__)
 _REBUILD_ROWS = 1000
 # A commit is one call of LMDB: one of so many changes may take longer than a turn of the loop should.
 _LARGE_COMMIT_CHANGES = 5_000
+
+
+# Of LMDB: what is read is no state that it can have written.
+_DAMAGES = (
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.InvalidError,
+    lmdb.PanicError,
+    lmdb.VersionMismatchError,
+    lmdb.IncompatibleError,
+)
+# What Python says of a row that is cut or garbled.
+_GARBLED = (struct.error, msgspec.DecodeError, UnicodeDecodeError)
+_FULL = ("No space left", "File too large", "quota exceeded")
+_UNWRITABLE = ("Read-only file system", "Permission denied", "Operation not permitted")
+
+
+class DamagedError(StateError):
+    """What is stored cannot be read: it can be discarded, since a list and the ledger make it anew."""
 
 
 class OwnerLost(StateError):
@@ -76,16 +97,30 @@ class Indexer:
                 mode=0o600,
                 max_spare_txns=4,
             )
-            self._open_dbs()
         except lmdb.Error as error:
             raise explain(error, folder) from None
+        try:
+            if is_cut(folder, self._env):
+                raise lmdb.CorruptedError("the file is shorter than what is stored in it")
+            self._open_dbs()
+            self._take_over(owner, informer)
+            if self.state.index_hash != index_hash:
+                self._rebuild()
+        except BaseException as error:
+            self._env.close()
+            if isinstance(error, (lmdb.Error, *_GARBLED)):
+                raise explain(error, folder) from None
+            raise
+
+    def _take_over(self, owner: str, informer: str) -> None:
+        """From here on only ``owner`` writes."""
         with self._read() as txn:
             # Objects of which it is not known yet whether a crash of the machine hid their deletion.
             self.has_lost = bool(txn.stat(self.dbs[layout.LOST])["entries"])
         self.state = self._read_state()
         if self.state.schema > layout.SCHEMA:
             raise StateError(
-                f"{folder} was written in schema {self.state.schema}, this program reads {layout.SCHEMA}",
+                f"{self.folder} was written in schema {self.state.schema}, this program reads {layout.SCHEMA}",
                 hint="use the version that wrote it, or name another folder in store.dir",
             )
         schema = self.state.schema
@@ -94,8 +129,6 @@ class Indexer:
             if 0 < schema < layout.SCHEMA:
                 migrate.upgrade(txn, self.dbs, schema, self.state.seq)
             txn.put(meta.STATE_KEY, meta.encode(self.state), db=self.dbs[layout.META])
-        if self.state.index_hash != index_hash:
-            self._rebuild()
 
     @contextmanager
     def batch(self) -> Iterator[Batch]:
@@ -124,7 +157,7 @@ class Indexer:
                 has_lost = batch.has_lost and batch.has(layout.LOST)
                 if batch.changes >= _LARGE_COMMIT_CHANGES:
                     self.beats.enter_call(f"a commit of {batch.changes} changes")
-        except lmdb.Error as error:
+        except (lmdb.Error, *_GARBLED) as error:
             raise explain(error, self.folder) from None
         self.state, self.has_lost = batch.state, has_lost
         if batch.is_large:
@@ -147,7 +180,7 @@ class Indexer:
         except lmdb.ReadersFullError as error:
             self.check_readers()
             raise ReaderUnavailable(f"no reader can be added to {self.folder}: {error}") from None
-        except lmdb.Error as error:
+        except (lmdb.Error, *_GARBLED) as error:
             raise explain(error, self.folder) from None
 
     def streams(self) -> dict[str, StreamState]:
@@ -254,10 +287,23 @@ class Indexer:
 
 
 def explain(error: Exception, folder: Path) -> Exception:
-    """LMDB's error as one of ours."""
-    if isinstance(error, lmdb.MapFullError) or "No space left" in str(error):
-        return CapacityError(f"the store {folder} is full: {error}", hint="make room or raise max_bytes")
-    return StateError(f"the store {folder} cannot be used: {error}")
+    """An error of LMDB, or of a row that cannot be read, as one of ours."""
+    text = str(error)
+    if isinstance(error, (*_DAMAGES, *_GARBLED)) or "Input/output error" in text:
+        return DamagedError(
+            f"the cache {folder / DATA} is damaged: {text}",
+            hint=f"it is made anew at the next start; by hand: rm -r {folder}",
+        )
+    if isinstance(error, lmdb.MapFullError) or any(words in text for words in _FULL):
+        return CapacityError(
+            f"the disk of the cache {folder / DATA} is full: {text}", hint="make room; it goes on by itself"
+        )
+    if any(words in text for words in _UNWRITABLE):
+        return CapacityError(
+            f"the cache {folder / DATA} cannot be written: {text}",
+            hint="make the folder writable (mount, chown); it goes on by itself",
+        )
+    return StateError(f"the store {folder} cannot be used: {text}")
 
 
 def total_bytes(indexers: Sequence[Indexer]) -> int:

@@ -12,7 +12,7 @@ from deltawire.common.beats import of_process
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
-from deltawire.common.errors import DeltawireError
+from deltawire.common.errors import CapacityError, DeltawireError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK, RoleArguments, parse_arguments, run_role
 from deltawire.common.store import folder
@@ -27,7 +27,7 @@ from deltawire.informer.broker_link import BrokerLink
 from deltawire.informer.claims import Claims
 from deltawire.informer.group_state import KnownReplica
 from deltawire.informer.handlers_link import HandlersLink
-from deltawire.informer.indexer import OwnerLost
+from deltawire.informer.indexer import DamagedError, OwnerLost
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.status import status_of
 from deltawire.informer.turns import rotated
@@ -172,6 +172,7 @@ class Worker:
             self._keep_house()
 
     def _store(self) -> None:
+        tried = [informer for informer in self.informers.values() if informer.begin_try()]
         for informer, shard, work, proofs in self._broker.next_work():
             self._beats.progress(informer.name)
             try:
@@ -180,6 +181,8 @@ class Worker:
             except OwnerLost:
                 raise
             except DeltawireError as error:
+                if isinstance(error, CapacityError):
+                    self._broker.put_back(shard, work, proofs)
                 self._fail(informer, error)
                 continue
             if work:
@@ -187,10 +190,31 @@ class Worker:
             if proofs:
                 self._claims.take(shard, proofs)
 
+        for informer in tried:
+            self._try_to_go_on(informer)
+
+    def _try_to_go_on(self, informer: SharedInformer) -> None:
+        """There was no room; its batches have just been tried, with none or with success."""
+        if informer.try_failed:
+            return
+        try:
+            if informer.shards:
+                informer.end_try()
+                self._control.hurry()
+                self._handlers.opened(informer)
+            else:
+                for opened in self._broker.retry_open(informer):
+                    opened.resume()
+                    self._handlers.opened(opened)
+        except OwnerLost:
+            raise
+        except DeltawireError as error:
+            self._fail(informer, error)
+
     def _deliver(self) -> None:
         turn = self._heartbeat.turns
         for informer in rotated(self.informers.values(), turn):
-            if informer.error:
+            if not informer.may_write:
                 continue
             self._beats.progress(informer.name)
             for shard in rotated(informer.shards.values(), turn):
@@ -208,14 +232,21 @@ class Worker:
                     break
 
     def _fail(self, informer: SharedInformer, error: DeltawireError) -> None:
-        """An error that stops one informer leaves the others running."""
-        informer.fail(error)
-        self._broker.fail(informer)
+        """An error that stops one informer leaves the others running, but where its cache is to be made anew."""
         self._control.hurry()
+        if isinstance(error, CapacityError):
+            informer.pause(error)
+        elif isinstance(error, DamagedError):
+            # Opened again by the next worker, in a new generation: nothing of this one may be believed.
+            informer.discard_damaged(error)
+            raise error
+        else:
+            informer.fail(error)
+            self._broker.fail(informer)
 
     def _keep_house(self) -> None:
         for informer in self.informers.values():
-            if informer.error:
+            if informer.error or not informer.shards:
                 continue
             try:
                 for shard in informer.shards.values():

@@ -143,6 +143,11 @@ class Shard:
         with self._transaction():
             return True
 
+    def probe(self) -> None:
+        """Commit something, to see whether that is possible. Raises CapacityError."""
+        with self._transaction():
+            pass
+
     # ---- the handlers' side
 
     def join(

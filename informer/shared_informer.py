@@ -1,5 +1,6 @@
 """One informer's shards in this worker: opened together for one cluster, failed together."""
 
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +14,26 @@ from deltawire.common.store.folder import last_cluster_id, ledger_folder, rememb
 from deltawire.common.store.layout import Row
 from deltawire.informer import generation, recovery
 from deltawire.informer.group_state import KnownReplica
-from deltawire.informer.indexer import Indexer
+from deltawire.informer.indexer import DamagedError, Indexer
 from deltawire.informer.ledger import Ledger, LedgerKeeper, Submit, submit_now
 from deltawire.informer.shard import Shard
 
 log = logging.getLogger(__name__)
 
+# What the system says where nothing can be written: tried again.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 # Of `max_bytes`: from here on the status warns.
 WARN_SHARE = 0.8
+
+
+# Where there is no room it is tried again so often.
+RETRY_S = 10.0
+# Of `max_bytes`: above it nothing more is stored to see whether it makes room.
+TRY_SHARE = 1.1
+
+
+class OverBound(CapacityError):
+    """The informer holds more than `max_bytes`."""
 
 
 class SharedInformer:
@@ -49,6 +62,9 @@ class SharedInformer:
         self.cluster_id = ""
         self.shards: dict[int, Shard] = {}
         self.error = ""
+        # When an informer that has no room is tried again, monotonic; None: `error` is for good.
+        self.retry_at_s: float | None = None
+        self.is_trying = self.try_failed = self._is_over_bound = False
         self.warning = ""
         self.discarded = 0
         self._bytes_max = plan.max_bytes * len(numbers) // max(1, shards_in_all)
@@ -85,15 +101,66 @@ class SharedInformer:
                 self.shards[number] = self._open_shard(wanted, number)
         except (OSError, DeltawireError) as error:
             self.close(clean=False)
-            raise StateError(f"the cache of {self.name} cannot be used: {error}") from None
+            text = f"the cache of {self.name} cannot be used: {error}"
+            if isinstance(error, CapacityError) or getattr(error, "errno", None) in _NO_ROOM:
+                raise CapacityError(
+                    text, hint="make room, or the folder writable; it goes on by itself"
+                ) from None
+            raise StateError(text) from None
         self.cluster_id = wanted
         if cluster_id:
             remember_cluster_id(self._store_dir, self.plan.cluster, cluster_id)
         return True
 
+    @property
+    def is_paused(self) -> bool:
+        """It stands still for want of room, and is tried again."""
+        return bool(self.error) and self.retry_at_s is not None
+
+    @property
+    def has_failed(self) -> bool:
+        """It stands still for good."""
+        return bool(self.error) and self.retry_at_s is None
+
+    @property
+    def may_write(self) -> bool:
+        """What groups acknowledged may be committed: also over `max_bytes`, since that makes room."""
+        return not self.error or (self.is_paused and self._is_over_bound)
+
+    def pause(self, error: CapacityError) -> None:
+        """There is no room: stand still, say so, and be tried again. Readers keep what is committed."""
+        if self.error != str(error):
+            log.error("%s stands still: %s", self.name, error)
+        self.error, self.retry_at_s = str(error), self._clock.now_s() + RETRY_S
+        self._is_over_bound = isinstance(error, OverBound)
+        self.is_trying = False
+        self.try_failed = True
+
+    def begin_try(self) -> bool:
+        """True if it is time to try again: for a turn, its batches are committed as if there was room."""
+        if self.retry_at_s is None or self._clock.now_s() < self.retry_at_s:
+            return False
+        self.retry_at_s = self._clock.now_s() + RETRY_S
+        self.try_failed = False
+        # Deletions may make room; what is added meanwhile must not add up.
+        self.is_trying = self.used_bytes() <= self._bytes_max * TRY_SHARE
+        return True
+
+    def end_try(self) -> None:
+        """Go on if all can be written and the bound is kept. Raises CapacityError if not."""
+        self.is_trying = False
+        for shard in self.shards.values():
+            shard.probe()
+        self.check_bounds()
+        self.resume()
+
+    def resume(self) -> None:
+        log.warning("%s goes on", self.name)
+        self.error, self.retry_at_s, self._is_over_bound = "", None, False
+
     def fail(self, error: DeltawireError) -> None:
         """The shards stand still from now on; readers keep what is committed."""
-        self.error = str(error)
+        self.error, self.retry_at_s = str(error), None
         log.error("%s stops: %s", self.name, error)
 
     def check_bounds(self) -> None:
@@ -110,9 +177,9 @@ class SharedInformer:
                 give_up(shard)
             used = self.used_bytes()
         if used > self._bytes_max:
-            raise CapacityError(
+            raise OverBound(
                 f"{self.name} holds {used} bytes, its bound is {self._bytes_max}",
-                hint="raise max_bytes, drop fields, or narrow the selectors",
+                hint="raise max_bytes, drop fields, or narrow the selectors; it goes on by itself",
             )
 
     def used_bytes(self) -> int:
@@ -127,6 +194,12 @@ class SharedInformer:
         self.shards = {}
         self.cluster_id = ""
 
+    def discard_damaged(self, error: DamagedError) -> None:
+        """What was found damaged is not opened again: the next worker makes it anew."""
+        for shard in self.shards.values():
+            if str(shard.indexer.folder) in str(error):
+                generation.distrust(shard.indexer.folder)
+
     def query(self, shard: Shard, verb: str, arguments: list[Any]) -> tuple[list[Row], str]:
         """Answer a lister that cannot read the files. Raises StateError for what cannot be answered."""
         match verb, arguments:
@@ -140,6 +213,15 @@ class SharedInformer:
         raise StateError(f"a worker does not answer {str(verb)[:40]!r} with these arguments")
 
     def _open_shard(self, cluster_id: str, number: int) -> Shard:
+        try:
+            return self._open_generation(cluster_id, number)
+        except DamagedError as error:
+            # What a list and the ledger cannot bring back is told by `gap`, and no deletion is missed.
+            log.error("%s shard %d is made anew: %s", self.name, number, error)
+            generation.discard(self._store_dir, cluster_id, self.plan.resource, number)
+            return self._open_generation(cluster_id, number)
+
+    def _open_generation(self, cluster_id: str, number: int) -> Shard:
         folder, discarded = generation.choose_folder(
             self._store_dir, cluster_id, self.plan.resource, number, self._boot_id
         )

@@ -7,6 +7,7 @@ that they are old (design §4).
 """
 
 import fcntl
+import logging
 import os
 import re
 from hashlib import sha256
@@ -16,6 +17,8 @@ from typing import IO
 import msgspec
 
 from deltawire.common.errors import StateError
+
+log = logging.getLogger(__name__)
 
 MARKER = "deltawire.json"
 # Of the folder; an environment in it has one of its own (layout.SCHEMA).
@@ -170,8 +173,14 @@ def _clusters(store_dir: Path) -> dict[str, str]:
         return msgspec.json.decode((store_dir / CLUSTERS).read_bytes(), type=dict[str, str])
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError) as error:
-        raise StateError(f"{store_dir / CLUSTERS} cannot be read: {error}", hint="remove that file") from None
+    except msgspec.MsgspecError as error:
+        # Only a memory aid: the API server tells the ids again, and then it is written anew.
+        log.warning("%s is damaged and not believed: %s", store_dir / CLUSTERS, error)
+        return {}
+    except OSError as error:
+        raise StateError(
+            f"{store_dir / CLUSTERS} cannot be read: {error.strerror}", hint="make it readable, or remove it"
+        ) from None
 
 
 def _shard_folders(store_dir: Path, cluster_id: str, resource: str, shard: int | None = None) -> list[Path]:
