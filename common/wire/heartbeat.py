@@ -35,7 +35,9 @@ class Heartbeat:
 
     def turn(self) -> None:
         self._turns += 1
-        self._beats.turn()
+        # With its thread gone the process is silent to its peers for ever: then it is to be replaced, too.
+        if self._thread.ident is None or self._thread.is_alive():
+            self._beats.turn()
 
     @property
     def links(self) -> list[Link]:

@@ -328,3 +328,20 @@ def test_lines_about_broken_rules_are_bounded_and_all_are_counted(flooded, caplo
     lines = [record.getMessage() for record in caplog.records]
     assert len([line for line in lines if "malformed" in line]) == LINES_MAX
     assert len([line for line in lines if "they are counted" in line]) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_whose_heartbeat_has_died_does_not_pass_for_a_live_one(pair, monkeypatch):
+    """Its peers hear nothing any more, so whoever started the process hears nothing either, and replaces it."""
+    said = []
+    heartbeat = Heartbeat(pair.context, 0.01)
+    monkeypatch.setattr(heartbeat._beats, "turn", lambda: said.append("turn"))
+    heartbeat.turn()
+    heartbeat.start()
+    heartbeat.turn()
+    assert said == ["turn", "turn"]
+    heartbeat.watch(None)
+    heartbeat._thread.join(10)
+    heartbeat.turn()
+    assert said == ["turn", "turn"]
+    heartbeat.stop()
