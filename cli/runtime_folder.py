@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deltawire.common.store.folder import last_cluster_id, make_private
+from deltawire.common.store.folder import cluster_folder, last_cluster_id, make_private
 
 
 @contextmanager
@@ -36,6 +36,6 @@ def write(file: Path, data: bytes) -> None:
 def forget_cluster(store_dir: Path, cluster: str) -> None:
     """Remove the caches of a cluster that does not come back: an embedded API server that kept no data."""
     cluster_id = last_cluster_id(store_dir, cluster)
-    folder = store_dir / cluster_id
+    folder = cluster_folder(store_dir, cluster_id)
     if cluster_id and folder.parent == store_dir and folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from deltawire.common.meta.keys import shard_of
-from deltawire.common.store.folder import CLUSTERS, MARKER, find_shards, last_cluster_id
+from deltawire.common.store.folder import CLUSTERS, MARKER, cluster_folder, find_shards, last_cluster_id
 from deltawire.common.store.layout import Row
 from deltawire.common.store.reader import ShardFreshness, ShardReader
 
@@ -95,7 +95,7 @@ def clusters_of(store_dir: Path) -> dict[str, str]:
 def cached_resources(store_dir: Path, cluster: str) -> list[str]:
     """The resources of a cluster that have a cache here."""
     cluster_id = clusters_of(store_dir).get(cluster, "")
-    folder = store_dir / cluster_id
+    folder = cluster_folder(store_dir, cluster_id)
     if not cluster_id or not folder.is_dir():
         return []
     return sorted(p.name for p in folder.iterdir() if find_shards(store_dir, cluster_id, p.name))

@@ -14,6 +14,7 @@ from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
 from deltawire.fifo import messages
 from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
+from deltawire.fifo.clusters import Clusters
 from deltawire.fifo.engine import Engine, Freed, Pop
 from deltawire.fifo.limits import MARK_EVERY_S, SLICE_BYTES, STRIKERS_MAX, STRIKES_MAX
 from deltawire.fifo.sends import send_batch, send_proofs
@@ -60,10 +61,7 @@ class Broker:
         self.reflectors: Members[tuple[str, str]] = Members()
         self.workers: Members[tuple[str, int]] = Members()
         self.is_draining = False
-        # The id of each cluster for this broker's whole life: the first one that was heard.
-        self._clusters: dict[str, str] = {}
-        # What each reflector says the ids are; "" = it could not ask yet.
-        self._said: dict[bytes, dict[str, str]] = {}
+        self._clusters = Clusters()
         self._strikes: dict[bytes, int] = {}
         self._turns: deque[Informer] = deque()
         self._marks_wait = self._proofs_wait = False
@@ -186,8 +184,13 @@ class Broker:
             )
         for informer, stream in streams:
             self.informers[informer].streams[stream].taken_by(identity)
-        self._said[identity] = {}
-        return [*actions, Welcome(Side.REFLECTORS, identity)]
+        self._clusters.said[identity] = {}
+        actions.append(Welcome(Side.REFLECTORS, identity))
+        for cluster in sorted({self.informers[informer].cluster for informer, _ in streams}):
+            if (known := self._clusters.known.get(cluster)) is not None:
+                body = (cluster, known.id, known.address)
+                actions.append(Send(Side.REFLECTORS, identity, "cluster", body))
+        return actions
 
     def _from_reflector(self, identity: bytes, message: messages.FromReflector) -> list[Action]:
         if isinstance(message, messages.Cluster):
@@ -226,15 +229,23 @@ class Broker:
         mine = [i for i in self.informers.values() if i.cluster == message.cluster]
         if not mine:
             raise ProtocolError(f"no informer is of cluster {message.cluster!r}")
-        said = self._said[identity]
-        if message.id or not said.get(message.cluster):
-            said[message.cluster] = message.id
-        if message.id:
-            self._clusters.setdefault(message.cluster, message.id)
+        is_new = self._clusters.reflector_said(identity, *message)
+        return self._cluster_known(message.cluster, is_new)
+
+    def _cluster_known(self, cluster: str, is_new: bool) -> list[Action]:
+        """Something was said of a cluster. ``is_new``: a uid took the place of its id."""
+        known = self._clusters.known.get(cluster)
         actions: list[Action] = []
-        for informer in mine:
-            actions += self._open(informer)
-            actions += self._steer(informer)
+        if known is not None:
+            for reflector in self._clusters.uninformed(cluster):
+                body = (cluster, known.id, known.address)
+                actions.append(Send(Side.REFLECTORS, reflector, "cluster", body))
+        for informer in self.informers.values():
+            if informer.cluster == cluster:
+                if is_new and known is not None:
+                    informer.renamed(known.former, known.id)
+                actions += self._open(informer)
+                actions += self._steer(informer)
         return actions
 
     # Workers.
@@ -280,39 +291,31 @@ class Broker:
         if not message.cluster_id:
             # Nothing was ever stored of this cluster: the worker waits for an `open` that names it.
             return []
-        known = self._clusters.setdefault(informer.cluster, message.cluster_id)
-        freed = informer.report(message, known)
+        cluster, before = informer.cluster, self._clusters.id_of(informer.cluster)
+        cluster_id, is_new = self._clusters.shard_said(cluster, message.cluster_id, message.address)
+        known = self._clusters.id_of(cluster)
+        freed = informer.report(message._replace(cluster_id=cluster_id), known)
         self._marks_wait = True
         actions = self._give_back(informer, freed)
-        for other in self.informers.values():
-            if other.cluster == informer.cluster:
-                actions += self._open(other)
-        return [*actions, *self._steer(informer)]
+        if known != before:
+            return actions + self._cluster_known(cluster, is_new)
+        return actions + self._steer(informer)
 
     def _open(self, informer: Informer) -> list[Action]:
         """Tell workers which cluster's state to open, as soon as anybody has said so."""
-        cluster_id = self._clusters.get(informer.cluster)
-        if cluster_id is not None and self._twin(informer.cluster):
+        known = self._clusters.known.get(informer.cluster)
+        if known is not None and self._clusters.twin(informer.cluster):
             return []
-        if cluster_id is None:
-            if not any(informer.cluster in said for said in self._said.values()):
-                return []
-            cluster_id = ""
+        if known is None and not self._clusters.is_asked_for(informer.cluster):
+            return []
+        cluster_id, address = (known.id, known.address) if known is not None else ("", "")
         told: dict[bytes, None] = {}
         for shard in informer.shards:
-            if shard.owner and shard.report is None and not shard.failed and shard.opened != cluster_id:
-                shard.opened = cluster_id
+            waits = shard.report is None or shard.is_renamed
+            if shard.owner and waits and not shard.failed and shard.opened != cluster_id:
+                shard.opened, shard.is_renamed = cluster_id, False
                 told[shard.owner] = None
-        return [Send(Side.WORKERS, owner, "open", (informer.name, cluster_id)) for owner in told]
-
-    def _twin(self, cluster: str) -> str:
-        """The name by which this cluster was heard of before, "" if by no other: two would write one cache."""
-        for name, cluster_id in self._clusters.items():
-            if name == cluster:
-                return ""
-            if cluster_id == self._clusters[cluster]:
-                return name
-        return ""
+        return [Send(Side.WORKERS, owner, "open", (informer.name, cluster_id, address)) for owner in told]
 
     def _give_back(self, informer: Informer, freed: Freed) -> list[Action]:
         actions: list[Action] = []
@@ -329,21 +332,12 @@ class Broker:
         """Start the streams that can go, stop those that must not."""
         actions: list[Action] = []
         for stream in informer.streams.values():
-            said = self._said[stream.owner].get(informer.cluster) if stream.owner else None
+            said = self._clusters.said_by(stream.owner, informer.cluster) if stream.owner else None
             if stream.owner is None or not said:
                 continue
-            known = self._clusters[informer.cluster]
-            if said != known:
-                reason = (
-                    f"cluster {informer.cluster} was {known} and is now {said}: its cache is kept as it is; "
-                    "restart Deltawire to begin with the other cluster"
-                )
-            elif twin := self._twin(informer.cluster):
-                reason = (
-                    f"clusters {twin} and {informer.cluster} of the config are one cluster ({known}): "
-                    f"remove {informer.cluster}, or correct its kubeconfig or context"
-                )
-            else:
+            known = self._clusters.id_of(informer.cluster)
+            reason = self._clusters.objection(said, informer.cluster)
+            if not reason:
                 reason = informer.obstacle(known)
             if reason:
                 if stream.stopped_for != reason:
@@ -364,7 +358,7 @@ class Broker:
         if side is Side.REFLECTORS:
             for name, stream in self.reflectors.leave(identity):
                 self.informers[name].streams[stream].taken_by(None)
-            self._said.pop(identity, None)
+            self._clusters.said.pop(identity, None)
         else:
             for name, number in self.workers.leave(identity):
                 self.informers[name].shards[number].taken_by(None)

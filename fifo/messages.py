@@ -19,8 +19,11 @@ T = TypeVar("T")
 
 
 class Cluster(NamedTuple):
+    """``id`` "": not known. ``address``: a hash of the API server's URL and CA, "" where the client cannot be made."""
+
     cluster: str
     id: str
+    address: str = ""
 
 
 class Begin(NamedTuple):
@@ -70,6 +73,7 @@ class Shard(NamedTuple):
     boot: str
     number: Count
     streams: dict[str, StreamState]
+    address: str = ""  # at which the cluster's id was read
 
 
 class Failed(NamedTuple):

@@ -28,6 +28,7 @@ class Shard:
     opened: str | None = None  # the cluster id that the owner was last told to open
     report: messages.Shard | None = None
     is_foreign: bool = False  # the report is of another cluster's objects
+    is_renamed: bool = False  # the cluster has another id than the owner was told
     failed: str = ""
     holds: dict[str, bool] = field(default_factory=dict)
     proofs: ProofTrail = field(default_factory=ProofTrail)
@@ -50,7 +51,7 @@ class Shard:
         self.owner = owner
         self.opened = self.report = None
         self.failed = ""
-        self.is_foreign = False
+        self.is_foreign = self.is_renamed = False
         self.queue.release()
 
     def settle(self, freed: Freed) -> None:
@@ -158,6 +159,13 @@ class Informer:
         freed = shard.queue.ack(message.number)
         shard.settle(freed)
         return freed
+
+    def renamed(self, former: str, cluster_id: str) -> None:
+        """The cluster's uid is known now, which had an address in its place: its shards are to be told, and go on."""
+        for shard in self.shards:
+            if shard.report is not None and shard.report.cluster_id == former:
+                shard.report = shard.report._replace(cluster_id=cluster_id)
+                shard.is_renamed = True
 
     # Decisions.
 

@@ -111,14 +111,14 @@ class BrokerLink:
                 self.link.send("failed", informer.name, number, informer.error[:1000])
 
     def _open(self, body: list[Any]) -> list[SharedInformer]:
-        name, cluster_id = body
+        name, cluster_id, *rest = body
         informer = self._informers.get(name)
         if informer is None:
             raise ProtocolError(f"the broker asked for an informer {str(name)[:80]!r} that is not configured")
         was_open = bool(informer.cluster_id)
         if not informer.has_failed:
             try:
-                if not informer.open(cluster_id):
+                if not informer.open(cluster_id, str(rest[0]) if rest else ""):
                     return []
             except DeltawireError as error:
                 if was_open:
@@ -147,6 +147,7 @@ class BrokerLink:
                     progress.boot,
                     progress.number,
                     shard.report(),
+                    informer.address,
                 )
         return [] if was_open else [informer]
 

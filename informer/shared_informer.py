@@ -14,6 +14,7 @@ from deltawire.common.store.folder import last_cluster_id, ledger_folder, rememb
 from deltawire.common.store.layout import Row
 from deltawire.informer import generation, recovery
 from deltawire.informer.group_state import KnownReplica
+from deltawire.informer.identities import address_of, remember
 from deltawire.informer.indexer import DamagedError, Indexer
 from deltawire.informer.ledger import Ledger, LedgerKeeper, Submit, submit_now
 from deltawire.informer.shard import Shard
@@ -60,6 +61,7 @@ class SharedInformer:
         self.numbers = numbers
         self.shards_in_all = shards_in_all
         self.cluster_id = ""
+        self.address = ""  # at which the cluster's id was read
         self.shards: dict[int, Shard] = {}
         self.error = ""
         # When an informer that has no room is tried again, monotonic; None: `error` is for good.
@@ -81,26 +83,35 @@ class SharedInformer:
     def name(self) -> str:
         return self.plan.name
 
-    def open(self, cluster_id: str) -> bool:
+    def open(self, cluster_id: str, address: str = "") -> bool:
         """Open the shards for this cluster; "": the one last known. False if nothing is known of it yet.
 
-        Raises StateError if they are open for another cluster, or cannot be used.
+        ``address``: at which the id was read. Where state was made by that address alone, it is the state of this
+        cluster, and becomes known by the id. Raises StateError if the shards are open for another cluster, or cannot
+        be used.
         """
-        wanted = cluster_id or self.cluster_id or last_cluster_id(self._store_dir, self.plan.cluster)
+        last = self.cluster_id or last_cluster_id(self._store_dir, self.plan.cluster)
+        wanted = cluster_id or last
         if not wanted:
             return False
-        if self.cluster_id and wanted != self.cluster_id:
+        is_stand_in = wanted == address and bool(last) and address_of(self._store_dir, last) == address
+        if is_stand_in:
+            wanted = last
+        is_upgrade = bool(address) and last == address and wanted != last
+        if self.cluster_id and wanted != self.cluster_id and not is_upgrade:
             raise StateError(
                 f"the cache of {self.name} is of cluster {self.cluster_id}, the API server is of {wanted}",
                 hint="restart to use the cache of the other cluster",
             )
-        if self.cluster_id:
-            return True
         try:
-            for number in self.numbers:
-                self.shards[number] = self._open_shard(wanted, number)
+            if cluster_id:
+                remember(self._store_dir, wanted, address, was=last if is_upgrade else "")
+            if not self.cluster_id:
+                for number in self.numbers:
+                    self.shards[number] = self._open_shard(wanted, number)
         except (OSError, DeltawireError) as error:
-            self.close(clean=False)
+            if not self.cluster_id:
+                self.close(clean=False)
             text = f"the cache of {self.name} cannot be used: {error}"
             if isinstance(error, CapacityError) or getattr(error, "errno", None) in _NO_ROOM:
                 raise CapacityError(
@@ -108,8 +119,9 @@ class SharedInformer:
                 ) from None
             raise StateError(text) from None
         self.cluster_id = wanted
+        self.address = address_of(self._store_dir, wanted)
         if cluster_id:
-            remember_cluster_id(self._store_dir, self.plan.cluster, cluster_id)
+            remember_cluster_id(self._store_dir, self.plan.cluster, wanted)
         return True
 
     @property

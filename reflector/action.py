@@ -9,7 +9,7 @@ Params = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """Send one LIST request. ``is_first``: of a new list, so the cluster's identity is asked before it."""
+    """Send one LIST request. ``is_first``: of a new list, so the cluster's identity is asked for before it."""
 
     params: Params
     is_first: bool
@@ -17,17 +17,19 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Open a watch. ``is_list``: it is a streaming list until its marker. ``check_cluster``: ask for the
-    cluster's identity before (each list, and after a server that could not be reached)."""
+    """Open a watch, after the cluster's identity was asked for: who answers now may be another one than before.
+    ``is_list``: it is a streaming list until its marker."""
 
     params: Params
     is_list: bool
-    check_cluster: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Give up the request under way; nothing that it still brings is wanted."""
+    """Give up the request under way; nothing that it still brings is wanted. ``is_silent``: its connection was
+    dead, so the others that wait for their next use may be, too."""
+
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

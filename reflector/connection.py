@@ -16,7 +16,20 @@ class Connection:
         self.events = 0
         self.bookmark_interval_s: float | None = None
         self._requested_at_s = now_s
+        self._opened_at_s: float | None = None
         self._bookmark_at_s: float | None = None
+
+    def opened(self, now_s: float) -> None:
+        """The server accepted it."""
+        self._opened_at_s = now_s
+
+    @property
+    def is_open(self) -> bool:
+        return self._opened_at_s is not None
+
+    def lived_s(self, now_s: float) -> float:
+        """Since the server accepted it, 0 where it did not."""
+        return 0.0 if self._opened_at_s is None else now_s - self._opened_at_s
 
     @property
     def idle_s(self) -> float:

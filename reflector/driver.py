@@ -10,8 +10,9 @@ from typing import Any
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, StatusError, TransportError
 from deltawire.common.wire.messages.proofs import Proof
-from deltawire.reflector.action import Action, Cancel, End, List, Watch
-from deltawire.reflector.cluster import LOG_EVERY_S, ClusterChangedError
+from deltawire.reflector.action import Action, Cancel, End, List, Request, Watch
+from deltawire.reflector.cluster import LOG_EVERY_S
+from deltawire.reflector.identity import ClusterChangedError, ClusterUnknownError
 from deltawire.reflector.machine import Machine, State
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import StreamProver
@@ -29,7 +30,8 @@ Send = Callable[..., bool]
 
 class StreamDriver:
     """``send(kind, *body)`` gives a message to the broker; ``before_publishing`` is called before messages
-    that carry what a request brought, so that the cluster's id is told first."""
+    that carry what a request brought, so that the cluster's id is told first; ``turn_at_s(now_s)`` says when a list or
+    a watch may be asked for, now or later."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class StreamDriver:
         clock: Clock,
         send: Send,
         before_publishing: Callable[[], None],
+        turn_at_s: Callable[[float], float] = lambda now_s: now_s,
     ) -> None:
         self.informer = informer
         self.stream = stream
@@ -52,6 +55,8 @@ class StreamDriver:
         self._clock = clock
         self._send = send
         self._before_publishing = before_publishing
+        self._turn_at_s = turn_at_s
+        self._held: tuple[Request, float] | None = None  # a request, and when it may be sent
         self._progress_at_us = 0
         self._prover = StreamProver()
         self._logged: tuple[str, float] = ("", 0.0)
@@ -71,6 +76,12 @@ class StreamDriver:
     def credit(self, deltas: int, size_bytes: int) -> None:
         self.outbox.grant(deltas, size_bytes)
 
+    def relist(self) -> bool:
+        """List what the API server has now, whatever was seen before. False where the stream does not run."""
+        actions = self.machine.relist(self._clock.now_s())
+        self._do(actions)
+        return bool(actions)
+
     def stop(self, error: DeltawireError | None) -> None:
         """With ``error`` until the next start; without, the session is lost: everything held is dropped."""
         self._prover.lost()
@@ -83,7 +94,11 @@ class StreamDriver:
     def turn(self) -> bool:
         """Take what the reader brought, send what credit allows. True if more is ready at once."""
         now_s = self._clock.now_s()
-        self._do(self.machine.tick(now_s, self._reader.reading_since_s))
+        if self._held is not None and now_s >= self._held[1]:
+            self._reader.submit(self._held[0])
+            self._held = None
+        reading_since_s, has_room = self._reader.reading_since_s, self.outbox.has_room
+        self._do(self.machine.tick(now_s, reading_since_s, has_room=has_room))
         is_more_ready = False
         for taken in range(NEWS_PER_TURN_MAX + 1):
             is_more_ready = taken == NEWS_PER_TURN_MAX or not self.outbox.has_room
@@ -129,6 +144,7 @@ class StreamDriver:
         return {
             "state": machine.state.value,
             "watching": self.is_watching,
+            "doubtful": machine.is_doubtful,
             "version": machine.version,
             "error": str(error) if error else counters.refusal,
             "error_code": code_of(error) if error else "",
@@ -161,7 +177,7 @@ class StreamDriver:
         elif isinstance(news, Opened):
             self._progress_at_us = self._wall_us()
             self._prover.opened(now_s, self._progress_at_us)
-            actions = machine.opened()
+            actions = machine.opened(now_s)
         elif isinstance(news, Closed):
             self._prover.ended(now_s)
             actions = machine.closed(now_s)
@@ -181,9 +197,10 @@ class StreamDriver:
         for action in actions:
             if isinstance(action, List | Watch):
                 self._prover.asked(self._clock.now_s(), is_list=isinstance(action, List) or action.is_list)
-                self._reader.submit(action)
+                self._submit(action)
             elif isinstance(action, Cancel):
-                self._reader.cancel()
+                self._held = None
+                self._reader.cancel(is_dead=action.is_silent)
             else:
                 if isinstance(action, End):
                     self._prover.listed(action.version)
@@ -191,6 +208,17 @@ class StreamDriver:
 
     def _wall_us(self) -> int:
         return int(self._clock.wall_s() * 1_000_000)
+
+    def _submit(self, request: Request) -> None:
+        if isinstance(request, List) and not request.is_first:
+            self._reader.submit(request)
+            return
+        now_s = self._clock.now_s()
+        at_s = self._turn_at_s(now_s)
+        if at_s <= now_s:
+            self._reader.submit(request)
+        else:
+            self._held = (request, at_s)
 
     def _flush(self) -> None:
         first = True
@@ -214,7 +242,7 @@ class StreamDriver:
 
 def code_of(error: DeltawireError) -> str:
     """The error in one word: HTTP's code, the transport's reason, or the error's class."""
-    if isinstance(error, StatusError):
+    if isinstance(error, StatusError | ClusterUnknownError):
         return str(error.code)
     if isinstance(error, TransportError) and error.reason:
         return error.reason

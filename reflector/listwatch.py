@@ -36,7 +36,13 @@ class ListerWatcher(Protocol):
         ...
 
     def check_cluster(self) -> None:
-        """Raises ClusterChangedError if behind the name is another cluster than before."""
+        """Raises ClusterChangedError if behind the name is another cluster than before, ClusterUnknownError where
+        that cannot be known."""
+        ...
+
+    def connection_ended(self, is_dead: bool) -> None:
+        """A request or a watch is over; ``is_dead``: without an answer, so that idle connections may be dead, too.
+        May be called from any thread."""
         ...
 
     def list(self, params: Params) -> bytes: ...
@@ -101,6 +107,11 @@ class ClusterListerWatcher:
 
     def check_cluster(self) -> None:
         self._cluster.check()
+
+    def connection_ended(self, is_dead: bool) -> None:
+        self._cluster.connection_ended()
+        if is_dead:
+            self._cluster.close()
 
     def list(self, params: Params) -> bytes:
         try:

@@ -3,42 +3,41 @@
 The shell reports what happened (a method each) and does what is returned (action.py). At any time there is
 at most one request under way; the shell drops what a cancelled one still brings.
 
-The rules are client-go's (semantics §1) but for these, which P6 asks for: a watch that fails for another
-reason than 410 or worse is opened again at the same version, never answered with a list; lists ask for
-`floor`, and for "0" only where nothing was ever seen of the stream; a streaming list without its marker has
-a deadline.
+The rules are client-go's (semantics §1) but for these, which P6 asks for: a watch that ends is opened again at
+the same version, and only one that cannot be kept there is answered with a list (docs/watches.md), within
+bounds; lists ask for `floor`, and for "0" only where nothing was ever seen of the stream; a streaming list
+without its marker has a deadline.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
-from deltawire.common.errors import CapacityError, DeltawireError, StatusError, TransportError
-from deltawire.common.meta.versions import highest
-from deltawire.reflector.action import Action, Cancel, Deltas, List, Mark, Params, Watch
+from deltawire.common.errors import DeltawireError, StatusError, TransportError
+from deltawire.common.meta.versions import highest, is_below
+from deltawire.reflector.action import Action, Cancel, Deltas, Mark, Params, Watch
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.connection import Connection
+from deltawire.reflector.keeping import Keeping
+from deltawire.reflector.list_plan import ListPlan, ServerTraits
+from deltawire.reflector.list_progress import ListProgress
 from deltawire.reflector.open_list import OpenList
+from deltawire.reflector.relists import ListGate, Relists
 from deltawire.reflector.split import Batch, Page
+from deltawire.reflector.verdicts import Verdict
 
-PAGE_ITEMS = 500  # client-go's page (semantics §1.3 rule 18)
 WATCH_S_MIN, WATCH_S_MAX = 300.0, 600.0  # semantics §1.4 rule 25
-# A streaming list that brings nothing for so long and no marker: the server, or a proxy, ignores the wish.
-MARKER_SILENCE_S_MAX = 10.0
-# Real servers send the marker within moments of the first change; one that sends so many has no marker.
-CHANGES_WITHOUT_MARKER_MAX = 10_000
-# A version that the server can no longer give a readable watch from is as good as gone.
-UNREADABLE_WATCHES_MAX = 3
 # A list so soon after the last one ended is no news but a loop.
 LIST_LOOP_S = 2.0
 
 
 class State(Enum):
-    """The words of status."""
+    """The words of status. A stream is watching as long as nothing says that it misses anything."""
 
     WAITING = "waiting"  # for the broker's start
     LISTING = "listing"
+    OPENING = "opening"  # a watch that was not accepted yet, or that must first show that it can be kept
     WATCHING = "watching"
+    SILENT = "silent"  # the watch carried nothing for too long; another one is being opened
     BACKOFF = "backoff"
     STOPPED = "stopped"
 
@@ -51,17 +50,19 @@ class _Phase(Enum):
     WATCH = "watch"
 
 
-@dataclass(slots=True)
-class ServerTraits:
-    """What was learnt about one resource of a server; shared by its streams, kept while the process lives."""
-
-    has_streaming_lists: bool = True
+_BUSY = frozenset({State.LISTING, State.OPENING, State.WATCHING, State.SILENT})
 
 
 class Machine:
-    """``random`` returns floats in [0, 1). All times are monotonic seconds."""
+    """``random`` returns floats in [0, 1), ``gate`` is shared by a cluster's streams. Times are monotonic seconds."""
 
-    def __init__(self, backoff: Backoff, traits: ServerTraits, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        backoff: Backoff,
+        traits: ServerTraits,
+        random: Callable[[], float],
+        gate: ListGate | None = None,
+    ) -> None:
         self.state = State.WAITING
         self.version = ""  # of the last event or bookmark; where a watch resumes
         self.floor = ""  # the highest version known of the stream
@@ -72,20 +73,15 @@ class Machine:
         self.idle_watches = 0
         self.watches = 0
         self._backoff = backoff
-        self._traits = traits
         self._random = random
-        self._page_items = PAGE_ITEMS
         self._phase = _Phase.WATCH
-        self._check_cluster = False
         self._open_list = OpenList()
         self._connection = Connection()
-        # of lists in a row
-        self._is_floor_unavailable = False
-        self._is_next_paged = False
-        self._unmarked_lists = 0
-        self._expired_tokens = 0
+        self._plan = ListPlan(traits)
+        self._progress = ListProgress(0.0)
+        self._keeping = Keeping(Relists(gate or ListGate(random), random))
+        self._is_relist = False  # of the list under way: the version is still held
         self._listed_at_s: float | None = None
-        self._unreadable_watches = 0
 
     # -- what happened
 
@@ -94,10 +90,9 @@ class Machine:
         actions = self._abandon()
         self._open_list.reset(generation)
         self.version, self.floor, self.error = resume, highest(floor, resume), None
-        self._is_floor_unavailable = self._is_next_paged = False
-        self._unmarked_lists = self._expired_tokens = self._unreadable_watches = 0
+        self._plan.forget()
+        self._keeping.trust()
         self._listed_at_s = None
-        self._check_cluster = True
         return actions + (self._watch(now_s) if resume else self._list(now_s))
 
     def stop(self, error: DeltawireError | None = None) -> list[Action]:
@@ -107,10 +102,22 @@ class Machine:
         self.error = error
         return actions
 
-    def opened(self) -> list[Action]:
+    def relist(self, now_s: float) -> list[Action]:
+        """A person wants a list of what the API server has now, whatever was seen before. Nothing while the stream
+        waits or is stopped."""
+        if self.state in (State.WAITING, State.STOPPED):
+            return []
+        actions = self._abandon()
+        self._plan.quorum()
+        return actions + self._list(now_s)
+
+    def opened(self, now_s: float) -> list[Action]:
         """The server accepted the watch."""
-        self.error = None
-        self._check_cluster = False
+        self._connection.opened(now_s)
+        if self._phase is not _Phase.WATCH:
+            self.error, self._progress = None, ListProgress(now_s)
+        elif not self.is_doubtful:  # else it must do more: it was accepted before, too
+            self._is_kept()
         return []
 
     def page(self, now_s: float, page: Page) -> list[Action]:
@@ -121,68 +128,75 @@ class Machine:
         if not page.is_last:
             return actions
         if page.continue_token:
-            # The server refuses a version beside a token (semantics §1.3 rule 19).
-            params = {"limit": str(self._page_items), "continue": page.continue_token}
-            self._open_list.pages += 1
-            return [*actions, List(params, is_first=False)]
+            return [*actions, self._plan.next_page(page.continue_token)]
         return actions + self._end(now_s, self._open_list.version) + self._watch(now_s)
 
     def batch(self, now_s: float, batch: Batch) -> list[Action]:
         """Events of the watch or the streaming list."""
         self._connection.events += len(batch.deltas) + batch.is_bookmark
-        if batch.error is None:
-            self.error = None
         if self._phase is _Phase.STREAMING_LIST:
+            if batch.error is None:
+                self.error = None
             return self._list_batch(now_s, batch)
+        if self._is_set_back(batch):
+            return [Cancel(), *self._set_back(now_s, batch.version)]
         actions = self._watch_batch(batch)
         if batch.is_bookmark:
             self._connection.note_bookmark(now_s)
         if batch.error is not None:
-            actions += [Cancel(), *self._watch_failed(now_s, batch.error)]
+            actions += [Cancel(), *self._watch_failed(now_s, batch.error, in_stream=True)]
         return actions
 
     def closed(self, now_s: float) -> list[Action]:
         """The server ended the watch properly."""
+        is_short = self._connection.is_short(now_s)
+        error = TransportError("the server closes the watch at once", reason="reset")
         if self._phase is _Phase.STREAMING_LIST:
-            # Twice in a row: paged, this once (client-go tries for ever, semantics §1.5 rule 42).
-            self._unmarked_lists += 1
-            self._is_next_paged = self._unmarked_lists > 1
-        if self._connection.is_short(now_s):
-            error = TransportError("the server closes the watch at once", reason="reset")
-            return self._back_off(now_s, error)
-        return self._retry(now_s)
+            self._plan.ended_unmarked(self._connection.lived_s(now_s))
+            return self._back_off(now_s, error) if is_short else self._list(now_s)
+        self._keeping.ended(now_s, self._connection, None)
+        if is_short or self.is_doubtful:
+            return self._relist_or_back_off(now_s, error)
+        return self._watch_or_list(now_s)
 
     def failed(self, now_s: float, error: DeltawireError) -> list[Action]:
         """The request failed, before or after it was accepted."""
-        if isinstance(error, TransportError):
-            self._check_cluster = True
         if self._phase is _Phase.WATCH:
             return self._watch_failed(now_s, error)
-        if self._phase is _Phase.STREAMING_LIST:
-            return self._streaming_list_failed(now_s, error)
-        return self._pages_failed(now_s, error)
+        return self._list_failed(now_s, error)
 
-    def tick(self, now_s: float, reading_since_s: float | None) -> list[Action]:
+    def tick(self, now_s: float, reading_since_s: float | None, *, has_room: bool = True) -> list[Action]:
         """Time passes. ``reading_since_s``: since when the reader waits for bytes of the open connection;
-        None while it does not, so that silence of our own making (no credit) is not counted."""
+        None while it does not. ``has_room``: what it read is taken. So delays of our own making (no credit) are not
+        counted as the server's."""
+        if self._phase is _Phase.WATCH and self.state in (State.BACKOFF, State.OPENING):
+            if self._keeping.relists.is_due(now_s):
+                return [*self._abandon(), *self._relist(now_s, self.error)]
+            is_open = self.state is State.OPENING and self._connection.is_open
+            if is_open and self._keeping.lives_on(now_s, self._connection):
+                self._is_kept()
         if self.retry_at_s is not None:
             return self._retry(now_s) if now_s >= self.retry_at_s else []
-        if reading_since_s is None or self.state not in (State.LISTING, State.WATCHING):
+        if self.state not in _BUSY:
             return []
-        silent_s = now_s - reading_since_s
-        if self._phase is _Phase.STREAMING_LIST and silent_s >= MARKER_SILENCE_S_MAX:
-            return self._without_streaming_lists(now_s)
-        if self._phase is _Phase.WATCH and silent_s >= self._connection.idle_s:
-            self.error = TransportError(f"the watch carried nothing for {silent_s:.0f} s", reason="timeout")
-            self._check_cluster = True
-            self.idle_watches += 1
-            return [Cancel(), *self._watch_or_list(now_s)]
+        if self._phase is _Phase.STREAMING_LIST:
+            if self._connection.is_open and self._progress.is_stalled(now_s, has_room=has_room):
+                return self._without_streaming_lists(now_s)
+        elif self._phase is _Phase.WATCH and reading_since_s is not None:
+            silent_s = now_s - reading_since_s
+            if silent_s >= self._connection.idle_s:
+                return self._fell_silent(now_s, silent_s)
         return []
+
+    @property
+    def is_doubtful(self) -> bool:
+        """True while the watch may miss what happens: the server did not let it stay at its version."""
+        return self._keeping.is_doubtful
 
     @property
     def has_streaming_lists(self) -> bool:
         """False once the server was found to have none."""
-        return self._traits.has_streaming_lists
+        return self._plan.traits.has_streaming_lists
 
     @property
     def bookmark_interval_s(self) -> float | None:
@@ -192,91 +206,67 @@ class Machine:
     # -- lists
 
     def _list(self, now_s: float) -> list[Action]:
-        self.state, self.retry_at_s = State.LISTING, None
+        self.state, self.retry_at_s, self._is_relist = State.LISTING, None, False
         self.lists += 1
         self._open_list.reset()
-        self._connection = Connection(now_s)
-        at = "" if self._is_floor_unavailable else self.floor
-        if self._traits.has_streaming_lists and not self._is_next_paged:
-            # One request is both: the whole list, and the watch that goes on from it.
+        self._connection, self._progress = Connection(now_s), ListProgress(now_s)
+        request = self._plan.request(self.floor, self._watch_params())
+        if isinstance(request, Watch):
             self.watches += 1
-            self._phase = _Phase.STREAMING_LIST
-            params = self._watch_params() | {"sendInitialEvents": "true"}
-            params["resourceVersionMatch"] = "NotOlderThan"
-            if at:
-                params["resourceVersion"] = at
-            return [Watch(params, is_list=True, check_cluster=True)]
-        self._phase = _Phase.PAGES
-        params = {"limit": str(self._page_items)}
-        if at:
-            # Without the match, limit and a version mean Exact, and 410 again (semantics §1.2 rule 11).
-            params |= {"resourceVersion": at, "resourceVersionMatch": "NotOlderThan"}
-        elif not self._is_floor_unavailable:
-            params["resourceVersion"] = "0"
-        return [List(params, is_first=True)]
+        self._phase = _Phase.STREAMING_LIST if isinstance(request, Watch) else _Phase.PAGES
+        return [request]
+
+    def _relist(self, now_s: float, error: DeltawireError | None) -> list[Action]:
+        """The watch cannot be kept at its version: list, and watch again there if that is refused, too."""
+        self._keeping.relists.made(now_s)
+        self.error = error
+        actions = self._list(now_s)
+        self._is_relist = True
+        return actions
 
     def _end(self, now_s: float, version: str) -> list[Action]:
         publications = self._open_list.end(version)
         # Also where it is lower: after a quorum list the server's word counts (design: lineage).
         self.version = self.floor = version
-        self._is_floor_unavailable = self._is_next_paged = False
-        self._unmarked_lists = self._expired_tokens = self._unreadable_watches = 0
+        self._plan.forget()
+        self._keeping.trust()
         self._listed_at_s = now_s
-        self._check_cluster = False
         return [*publications]
 
     def _list_batch(self, now_s: float, batch: Batch) -> list[Action]:
         actions: list[Action] = []
         if batch.deltas:
             actions += self._open_list.items(batch.deltas)
+        size = sum(len(delta[5]) for delta in batch.deltas)
+        is_list = self._progress.took(now_s, len(batch.deltas), size, batch.changes_before_marker)
         if batch.is_marker:
             actions += self._end(now_s, batch.version)
             self._phase, self.state = _Phase.WATCH, State.WATCHING
         elif batch.error is not None:
-            actions += [Cancel(), *self._streaming_list_failed(now_s, batch.error)]
-        elif batch.changes_before_marker > CHANGES_WITHOUT_MARKER_MAX:
+            actions += [Cancel(), *self._list_failed(now_s, batch.error)]
+        elif not is_list:
             actions += self._without_streaming_lists(now_s)
         return actions
 
     def _without_streaming_lists(self, now_s: float) -> list[Action]:
-        self._traits.has_streaming_lists = False
-        return [Cancel(), *self._list(now_s)]
+        self._plan.traits.has_streaming_lists = False
+        return [Cancel(is_silent=True), *self._list(now_s)]
 
-    def _streaming_list_failed(self, now_s: float, error: DeltawireError) -> list[Action]:
-        if isinstance(error, StatusError):
-            if error.is_expired or error.is_too_large_version:
-                return self._floor_is_unavailable(now_s, error)
-            if error.code in (400, 405, 422, 501):
-                # Not understood. Remembered: asking again would be refused again.
-                self._traits.has_streaming_lists = False
-                return self._list(now_s)
-            # Any other answer that is not about us or the load: paged, this once (semantics §1.5 rule 43).
-            self._is_next_paged = error.code not in (401, 403, 404, 429)
-        elif isinstance(error, TransportError) and error.reason == "garbage":
-            self._is_next_paged = True
+    def _list_failed(self, now_s: float, error: DeltawireError) -> list[Action]:
+        if self._phase is _Phase.STREAMING_LIST:
+            at_once = self._plan.streaming_failed(error)
+        else:
+            at_once = self._plan.pages_failed(error, self.floor)
+        if at_once:
+            was_relist = self._is_relist
+            actions = self._list(now_s)
+            self._is_relist = was_relist
+            return actions
+        if self._is_relist and not self._open_list.has_begun:
+            # The version is still held: watch there until the next such list may be made.
+            self._phase = _Phase.WATCH
+            self._keeping.relists.want()
         return self._back_off(now_s, error)
-
-    def _pages_failed(self, now_s: float, error: DeltawireError) -> list[Action]:
-        if isinstance(error, CapacityError):
-            # Servers ignore the limit at "0"; elsewhere smaller pages help.
-            if self.floor or self._is_floor_unavailable:
-                self._page_items = max(1, self._page_items // 4)
-            self._is_floor_unavailable = True
-        elif isinstance(error, StatusError) and (error.is_expired or error.is_too_large_version):
-            if self._open_list.pages == 0:
-                return self._floor_is_unavailable(now_s, error)
-            # The snapshot behind the token is gone: from the start, as a new list.
-            self._expired_tokens += 1
-            if self._expired_tokens == 1:
-                return self._list(now_s)
-        return self._back_off(now_s, error)
-
-    def _floor_is_unavailable(self, now_s: float, error: StatusError) -> list[Action]:
-        """List at "" at once (semantics §1.2 rule 12); if that fails likewise, later."""
-        if self._is_floor_unavailable:
-            return self._back_off(now_s, error)
-        self._is_floor_unavailable = True
-        return self._list(now_s)
 
     # -- watches
 
@@ -285,14 +275,16 @@ class Machine:
         return self._watch(now_s) if self.version else self._list(now_s)
 
     def _watch(self, now_s: float) -> list[Action]:
-        self.state, self.retry_at_s, self._phase = State.WATCHING, None, _Phase.WATCH
+        if self.is_doubtful or self.state not in (State.WATCHING, State.SILENT):
+            self.state = State.OPENING
+        self.retry_at_s, self._phase = None, _Phase.WATCH
         self.watches += 1
         self._open_list.reset()
         self._connection = Connection(now_s)
         params = self._watch_params()
         if self.version:
             params["resourceVersion"] = self.version
-        return [Watch(params, is_list=False, check_cluster=self._check_cluster)]
+        return [Watch(params, is_list=False)]
 
     def _watch_params(self) -> Params:
         seconds = int(WATCH_S_MIN + (WATCH_S_MAX - WATCH_S_MIN) * self._random())
@@ -301,7 +293,8 @@ class Machine:
     def _watch_batch(self, batch: Batch) -> list[Action]:
         if not (batch.version or batch.deltas):
             return []
-        self._unreadable_watches = 0
+        self._keeping.trust()
+        self._is_kept()
         is_synthetic = (
             self.version in ("", "0") and not batch.is_bookmark and all(d[0] == "A" for d in batch.deltas)
         )
@@ -312,27 +305,57 @@ class Machine:
         # rule 35). Neither they nor objects without a version say how far the stream is.
         return [Deltas(batch.deltas, self.version)] if batch.deltas else [Mark(batch.version)]
 
-    def _watch_failed(self, now_s: float, error: DeltawireError) -> list[Action]:
-        if isinstance(error, StatusError):
-            if error.is_expired or error.is_too_large_version or error.code in (400, 422):
-                return self._version_is_gone(now_s, error)
-        elif isinstance(error, TransportError) and error.reason == "garbage":
-            self._unreadable_watches += 1
-            if self._unreadable_watches >= UNREADABLE_WATCHES_MAX:
-                return self._version_is_gone(now_s, error)
-        elif isinstance(error, TransportError) and error.reason == "reset" and self._connection.events:
-            return self._watch_or_list(now_s)  # cut after it worked: as a normal close
+    def _is_set_back(self, batch: Batch) -> bool:
+        """True if the server's versions are lower than what was seen: it is an older state than the one we hold.
+        Some servers give a deletion the version of the object's last change, so that one says nothing."""
+        if self.version == "0" or not is_below(batch.version, self.version):
+            return False
+        return batch.is_bookmark or any(d[0] != "D" and d[4] == batch.version for d in batch.deltas)
+
+    def _set_back(self, now_s: float, version: str) -> list[Action]:
+        """What we hold may never have been: only a quorum list tells, and begins a new lineage."""
+        error = TransportError(
+            f"the API server is at version {version} and was at {self.version}: its state was set back",
+            reason="garbage",
+        )
+        self._plan.quorum()
+        self._keeping.relists.want()
+        return self._relist_or_back_off(now_s, error)
+
+    def _watch_failed(
+        self, now_s: float, error: DeltawireError, *, in_stream: bool = False
+    ) -> list[Action]:
+        verdict = self._keeping.ended(now_s, self._connection, error, in_stream=in_stream)
+        if verdict is Verdict.LIST_NOW:
+            return self._version_is_gone(now_s, error)
+        if verdict is Verdict.RESUME:
+            return self._watch_or_list(now_s)
+        return self._relist_or_back_off(now_s, error)
+
+    def _relist_or_back_off(self, now_s: float, error: DeltawireError) -> list[Action]:
+        if self._keeping.relists.is_due(now_s):
+            return self._relist(now_s, error)
         return self._back_off(now_s, error)
 
     def _version_is_gone(self, now_s: float, error: DeltawireError) -> list[Action]:
         """List at `floor`, from the server's cache: at "" only if that fails (semantics §1.4 rule 27)."""
         self._phase = _Phase.PAGES
+        self._is_relist = False
         if self._listed_at_s is not None and now_s - self._listed_at_s < LIST_LOOP_S:
             return self._back_off(now_s, error)
         self.error = error
         return self._list(now_s)
 
+    def _fell_silent(self, now_s: float, silent_s: float) -> list[Action]:
+        self.error = TransportError(f"the watch carried nothing for {silent_s:.0f} s", reason="timeout")
+        self.idle_watches += 1
+        self.state = State.SILENT
+        return [Cancel(is_silent=True), *self._watch_or_list(now_s)]
+
     # -- both
+
+    def _is_kept(self) -> None:
+        self.state, self.error = State.WATCHING, None
 
     def _back_off(self, now_s: float, error: DeltawireError | None = None) -> list[Action]:
         self.retries += 1
@@ -347,7 +370,7 @@ class Machine:
         return self._watch_or_list(now_s) if self._phase is _Phase.WATCH else self._list(now_s)
 
     def _abandon(self) -> list[Action]:
-        busy = self.state in (State.LISTING, State.WATCHING)
+        busy = self.state in _BUSY
         self.retry_at_s = None
         self._open_list.reset()
         return [Cancel()] if busy else []

@@ -17,7 +17,7 @@ from deltawire.common.beats import of_process
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import InformerPlan, Plan
 from deltawire.common.config.schema import Cluster as ClusterOptions
-from deltawire.common.control import Control
+from deltawire.common.control import Control, refuse_all
 from deltawire.common.errors import ProtocolError, StateError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.meta.resources import BUILTIN, ResourceType, find
@@ -28,12 +28,13 @@ from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
 from deltawire.common.wire.messages.proofs import StreamProof, plain
 from deltawire.reflector.backoff import Backoff
-from deltawire.reflector.cluster import ClusterChangedError
 from deltawire.reflector.clusters import Clusters
 from deltawire.reflector.driver import StreamDriver
+from deltawire.reflector.identity import ClusterChangedError
+from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.listwatch import ClusterListerWatcher
-from deltawire.reflector.machine import Machine, ServerTraits
-from deltawire.reflector.messages import Credit, Start, from_broker
+from deltawire.reflector.machine import Machine
+from deltawire.reflector.messages import Cluster, Credit, Start, from_broker
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.reader import Reader
 from deltawire.reflector.transform import trimmer
@@ -70,7 +71,9 @@ class Reflector:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         identity = new_identity(ROLE, name, plan.run)
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
-        self._control = Control(self._context, plan, identity, self._heartbeat, clock=self._clock)
+        self._control = Control(
+            self._context, plan, identity, self._heartbeat, clock=self._clock, answer=self._answer
+        )
         self._link = Link(
             self._context,
             plan.endpoint("fifo-in"),
@@ -82,7 +85,7 @@ class Reflector:
         self._heartbeat.watch(self._link)
         self._clusters = Clusters(
             clock=self._clock,
-            send=lambda cluster, found: self._link.send("cluster", cluster, found),
+            send=lambda cluster, found, address: self._link.send("cluster", cluster, found, address),
             wake=lambda cluster: self._waker.wake((cluster, "")),
         )
         self._refused = ""
@@ -124,6 +127,7 @@ class Reflector:
                 for driver in self._drivers()
             },
             "cluster_ids": self._clusters.ids(),
+            "clusters": self._clusters.status(),
             "malformed": self._malformed + self._link.malformed,
             "broker": "connected" if self._link.is_open else (self._refused or "not connected"),
         }
@@ -201,6 +205,9 @@ class Reflector:
     def _on_message(self, kind: str, body: list[Any]) -> None:
         try:
             message = from_broker(kind, body)
+            if isinstance(message, Cluster):
+                self._clusters.told(message.cluster, message.id, message.address)
+                return
             name = (message.informer, message.stream)
             if name not in self._streams:
                 raise ProtocolError(
@@ -218,6 +225,13 @@ class Reflector:
         else:
             driver.stop(StateError(message.reason))
         self._ready.add(name)
+
+    def _answer(self, verb: str, arguments: dict[str, Any]) -> list[str]:
+        """A request of the supervisor. ``relist`` of an ``informer``: the streams of ours that list now."""
+        if verb != "relist":
+            return list(refuse_all(verb, arguments))
+        wanted = str(arguments.get("informer", ""))
+        return [d.name for d in self._drivers() if d.informer == wanted and d.relist()]
 
     def _stop_cluster_if_changed(self, driver: StreamDriver) -> None:
         """One stream's finding holds for all of its cluster; the broker stops those elsewhere."""
@@ -251,11 +265,11 @@ class Reflector:
     def _stream(self, informer: InformerPlan, stream: str, traits: ServerTraits) -> StreamDriver:
         options = informer.options
         where = self._plan.clusters[informer.cluster]
-        cluster = self._clusters.add(informer.cluster, lambda: self._connect(where))
+        shared = self._clusters.add(informer.cluster, lambda: self._connect(where))
         name = (informer.name, stream)
         counters = Counters()
         source = ClusterListerWatcher(
-            cluster,
+            shared.cluster,
             informer.resource,
             stream,
             resolve,
@@ -276,12 +290,13 @@ class Reflector:
         return StreamDriver(
             informer.name,
             stream,
-            machine=Machine(Backoff(), traits, random.random),
+            machine=Machine(Backoff(), traits, random.random, shared.gate),
             reader=reader,
             counters=counters,
             clock=self._clock,
             send=self._link.send,
             before_publishing=self._clusters.tell,
+            turn_at_s=shared.openings.reserve,
         )
 
     def _close(self) -> None:

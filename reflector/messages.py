@@ -32,9 +32,17 @@ class Credit(NamedTuple):
     bytes: int
 
 
-FromBroker = Start | Stop | Credit
+class Cluster(NamedTuple):
+    """The id that the state has, and the address at which it was read ("" where that is not known)."""
 
-_KINDS: dict[str, type[FromBroker]] = {"start": Start, "stop": Stop, "credit": Credit}
+    cluster: str
+    id: str
+    address: str
+
+
+FromBroker = Start | Stop | Credit | Cluster
+
+_KINDS: dict[str, type[FromBroker]] = {"start": Start, "stop": Stop, "credit": Credit, "cluster": Cluster}
 
 
 def from_broker(kind: str, body: list[Any]) -> FromBroker:

@@ -13,7 +13,6 @@ class OpenList:
 
     def __init__(self) -> None:
         self.version = ""  # of the first page (semantics §1.2 rule 15)
-        self.pages = 0  # complete ones
         self._next_generation = 0
         self._has_begun = False
         self._items = 0
@@ -21,10 +20,14 @@ class OpenList:
     def reset(self, generation: int = 0) -> None:
         """A new list; ``generation`` is the lowest it may have."""
         self.version = ""
-        self.pages = 0
         self._next_generation = max(self._next_generation, generation)
         self._has_begun = False
         self._items = 0
+
+    @property
+    def has_begun(self) -> bool:
+        """True once the broker was told: nothing but a whole list makes the stream good again."""
+        return self._has_begun
 
     def items(self, deltas: list[Delta]) -> list[Publication]:
         self._items += sum(delta[0] == "R" for delta in deltas)

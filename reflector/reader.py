@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deltawire.common.clock import Clock
-from deltawire.common.errors import DeltawireError
+from deltawire.common.errors import DeltawireError, TransportError
 from deltawire.common.limits import MIB
 from deltawire.reflector.action import List, Request, Watch
 from deltawire.reflector.listwatch import ByteStream, ListerWatcher
@@ -111,8 +111,8 @@ class Reader:
             self._request = request
             self._changed.notify_all()
 
-    def cancel(self) -> None:
-        """End the request under way; none of its news will be seen any more."""
+    def cancel(self, *, is_dead: bool = False) -> None:
+        """End the request under way; none of its news will be seen any more. ``is_dead``: its connection was."""
         with self._changed:
             self._number += 1
             self._request = None
@@ -123,6 +123,8 @@ class Reader:
             self._changed.notify_all()
         if stream is not None:
             stream.close()
+        if is_dead:
+            self._source.connection_ended(is_dead=True)
 
     def take(self) -> News | None:
         """The next news, without waiting."""
@@ -163,6 +165,7 @@ class Reader:
                 elif isinstance(request, Watch):
                     self._watch(number, request)
             except DeltawireError as error:
+                self._source.connection_ended(is_dead=isinstance(error, TransportError))
                 self._put(number, Failed(error))
             except Exception as error:
                 log.exception("a bug in the reader of a stream")
@@ -179,8 +182,7 @@ class Reader:
                 return
 
     def _watch(self, number: int, request: Watch) -> None:
-        if request.check_cluster:
-            self._source.check_cluster()
+        self._source.check_cluster()
         splitter = WatchSplitter(self._object_reader(), initial=request.is_list)
         stream = self._source.watch(request.params)
         try:
@@ -210,6 +212,7 @@ class Reader:
                 if self._stream is stream:
                     self._stream = None
             stream.close()
+            self._source.connection_ended(is_dead=False)
 
     def _note_chunk(self, chunk: bytes, since_s: float, at_us: int) -> None:
         if self._is_whole and self._clock.now_s() - since_s >= WAITED_S:

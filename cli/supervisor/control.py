@@ -17,9 +17,11 @@ from deltawire.common.wire.session import Peer
 log = logging.getLogger(__name__)
 
 WORKER = "informer"
+REFLECTOR = "reflector"
 COMMAND = "cli"
 # Requests that the workers answer; their bodies are passed on as they are.
 FOR_WORKERS = frozenset({"key", "dead-letters", "dead-letters-retry", "dead-letters-drop"})
+FOR_REFLECTORS = frozenset({"relist"})
 # A worker answers within its turn; one that does not is reported as missing.
 ANSWER_TIMEOUT_S = 5.0
 # Questions under way; more than this is a command in a loop.
@@ -30,7 +32,10 @@ Finish = Callable[[dict[str, Any]], None]
 
 
 class ToWorkers:
-    """An answer that the workers have to give: the verb is passed on to each of them."""
+    """An answer that the processes of a role have to give: the verb is passed on to each of them."""
+
+    def __init__(self, role: str = WORKER) -> None:
+        self.role = role
 
 
 @dataclass(slots=True)
@@ -140,7 +145,7 @@ class ControlSocket:
         if not isinstance(answer, ToWorkers):
             self._send(peer.identity, "answer", number, True, answer)
             return
-        workers = {p.name: p for p in self._listener.peers if p.role == WORKER}
+        workers = {p.name: p for p in self._listener.peers if p.role == answer.role}
         if len(self._questions) >= QUESTIONS_MAX:
             self._send(peer.identity, "answer", number, False, "too many requests at once")
             return

@@ -11,7 +11,7 @@ from typing import Any
 
 import zmq
 
-from deltawire.cli.supervisor.control import FOR_WORKERS, ControlSocket, ToWorkers
+from deltawire.cli.supervisor.control import FOR_REFLECTORS, FOR_WORKERS, REFLECTOR, ControlSocket, ToWorkers
 from deltawire.cli.supervisor.durability import is_durable, read_mounts
 from deltawire.cli.supervisor.reporters import Reporters
 from deltawire.cli.supervisor.run_types import SnapshotSource
@@ -124,6 +124,8 @@ class Hub:
             return self.snapshot().as_plain()
         if verb in FOR_WORKERS:
             return ToWorkers()
+        if verb in FOR_REFLECTORS:
+            return ToWorkers(REFLECTOR)
         if verb == "kill":
             raise ConfigError(
                 "the processes were not started by Deltawire", hint="kill one where it was: docker kill"

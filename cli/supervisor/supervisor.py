@@ -10,7 +10,7 @@ from typing import Any
 import zmq
 
 from deltawire.cli.supervisor.comparison import Settling, compare
-from deltawire.cli.supervisor.control import FOR_WORKERS, ControlSocket, ToWorkers
+from deltawire.cli.supervisor.control import FOR_REFLECTORS, FOR_WORKERS, REFLECTOR, ControlSocket, ToWorkers
 from deltawire.cli.supervisor.durability import is_durable, read_mounts
 from deltawire.cli.supervisor.ending import Ending
 from deltawire.cli.supervisor.hangs import Hang, Hangs
@@ -292,6 +292,8 @@ class Supervisor:
             return self._kill(str(arguments.get("name", "")))
         if verb in FOR_WORKERS:
             return ToWorkers()
+        if verb in FOR_REFLECTORS:
+            return ToWorkers(REFLECTOR)
         raise ConfigError(f"the supervisor does not know {verb!r}")
 
     def _kill(self, name: str) -> dict[str, Any]:

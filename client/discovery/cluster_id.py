@@ -9,39 +9,47 @@ import msgspec
 from deltawire.client.auth.tls import ca_bytes_of
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.rest.client import RESTClient
-from deltawire.common.errors import StatusError, TransportError
+from deltawire.client.rest.retry import NO_RETRIES
+from deltawire.common.errors import TransportError
 from deltawire.common.meta.resources import ResourceType
 
 NAMESPACES = ResourceType("", "v1", "namespaces", "Namespace", False)
 IDENTITY_NAMESPACE = "kube-system"
+# For each wait of the one small read; whoever asks holds back a watch meanwhile.
+READ_TIMEOUT_S = 4.0
+ANSWER_BYTES_MAX = 1024 * 1024
 # The id names a folder: whatever a server sends must not lead anywhere else.
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_HASH_PREFIX = "a-"
 
 
 class _Metadata(msgspec.Struct):
-    uid: str = ""
+    uid: str | None = ""
 
 
 class _Namespace(msgspec.Struct):
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
 
-def cluster_id(client: RESTClient) -> str:
-    """The uid of namespace kube-system; where that may not be read or is not there, `address_id`.
+def cluster_uid(client: RESTClient) -> str:
+    """The uid of namespace kube-system, read over a connection of its own: it tells who answers now.
 
-    Raises StatusError and TransportError where the server cannot be asked: not knowing is not an identity.
+    Raises StatusError where it may not be read or is not there, TransportError where the server gave no answer that
+    can be used: not knowing is not an identity.
     """
+    request = client.get().resource(NAMESPACES).namespace_if_scoped("", False).name(IDENTITY_NAMESPACE)
+    parts: list[bytes] = []
+    with request.retry(NO_RETRIES).read_timeout(READ_TIMEOUT_S).stream() as stream:
+        while part := stream.read():
+            parts.append(part)
+            if sum(map(len, parts)) > ANSWER_BYTES_MAX:
+                raise _unusable(f"is longer than {ANSWER_BYTES_MAX} bytes")
     try:
-        namespace = client.of(NAMESPACES).get(IDENTITY_NAMESPACE).into(_Namespace)
-    except StatusError as error:
-        if error.is_forbidden or error.is_not_found:
-            return address_id(client.config)
-        raise
-    uid = namespace.metadata.uid
-    if not _UID.fullmatch(uid):
-        raise TransportError(
-            f"namespace {IDENTITY_NAMESPACE} has the unusable uid {uid[:80]!r}", reason="garbage"
-        )
+        uid = msgspec.json.decode(b"".join(parts), type=_Namespace).metadata.uid or ""
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unusable(f"cannot be read: {error}") from None
+    if not _UID.fullmatch(uid) or is_address(uid):
+        raise _unusable(f"has the unusable uid {uid[:80]!r}")
     return uid
 
 
@@ -50,4 +58,13 @@ def address_id(config: ClientConfig) -> str:
     parts = urlsplit(config.host)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     address = f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}"
-    return "a-" + hashlib.sha256(address.encode() + b"\0" + ca_bytes_of(config)).hexdigest()[:32]
+    return _HASH_PREFIX + hashlib.sha256(address.encode() + b"\0" + ca_bytes_of(config)).hexdigest()[:32]
+
+
+def is_address(cluster_id: str) -> bool:
+    """True for an `address_id`, in place of a uid that was never readable."""
+    return cluster_id.startswith(_HASH_PREFIX)
+
+
+def _unusable(what: str) -> TransportError:
+    return TransportError(f"namespace {IDENTITY_NAMESPACE} {what}", reason="garbage")

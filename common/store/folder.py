@@ -136,7 +136,13 @@ def ledger_folder(store_dir: Path, cluster_id: str, resource: str, shard: int) -
 
 def informer_folder(store_dir: Path, cluster_id: str, resource: str) -> Path:
     """The folder of one informer: all generations of all its shards."""
-    return store_dir / _as_name(cluster_id) / _as_name(resource)
+    return cluster_folder(store_dir, cluster_id) / _as_name(resource)
+
+
+def cluster_folder(store_dir: Path, cluster_id: str) -> Path:
+    """The folder of a cluster's caches. It may bear the id by which the cluster was known first: a link leads there."""
+    folder = store_dir / _as_name(cluster_id)
+    return store_dir / folder.readlink().name if folder.is_symlink() else folder
 
 
 def newest_generation(store_dir: Path, cluster_id: str, resource: str, shard: int) -> int:

@@ -211,7 +211,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 def test_what_is_popped_is_stored_acknowledged_and_told(rig: Rig) -> None:
     rig.start()
     broker, replica = rig.broker(), rig.replica()
-    assert broker.open() == [PODS, 0, "c1", "", 0, {"*": ["", "", 0]}]
+    assert broker.open() == [PODS, 0, "c1", "", 0, {"*": ["", "", 0]}, ""]
     broker.list("100", ("a/k", "u1", "50"))
     rig.until(lambda: replica.said("events"), "the event")
     (event,) = replica.events()
@@ -237,7 +237,7 @@ def test_a_restarted_worker_says_how_far_it_is_and_sends_nothing_twice(rig: Rig)
     rig.stop()
     rig.until(lambda: not broker.identity, "the worker to be gone")
     rig.start()
-    assert broker.open() == [PODS, 0, "c1", "b1", 3, {"*": ["100", "100", 1]}]
+    assert broker.open() == [PODS, 0, "c1", "b1", 3, {"*": ["100", "100", 1]}, ""]
     broker.pop(("U", "a/k", "u1", "101"))
     rig.until(lambda: len(replica.events()) > 1, "the update")
     assert [event[2:5] for event in replica.events()[1:]] == [["U", "u1", "101"]]

@@ -2,9 +2,13 @@
 
 import pytest
 
+from deltawire.common.errors import StatusError
 from deltawire.fifo.actions import Send, Side
 from deltawire.fifo.broker import Broker
 from deltawire.fifo.in_order import InMemoryEngine
+from deltawire.reflector.action import Watch
+from deltawire.reflector.identity import ClusterIdentity, ClusterUnknownError
+from tests.support.reflector_bench import Bench, failed_event
 from tests.support.reflector_rig import PODS, Rig
 
 POD_STREAM = [["dev/pods", "*"]]
@@ -70,6 +74,22 @@ def test_a_restarted_reflector_resumes_with_one_watch_and_no_list(api_server_fac
         rig.broker.until(lambda: "default/b" in rig.broker.objects[PODS])
         assert rig.resume_watches() == [accepted]
         assert (rig.requests("list"), rig.streaming_lists()) == ([], [])
+
+
+def test_a_watch_that_cannot_be_kept_at_its_version_is_followed_by_one_list():
+    bench = Bench().watching("10")
+    actions = bench.batch(failed_event(StatusError(500, "InternalError", "required revision has been compacted")))
+    assert [a.is_list for a in actions if isinstance(a, Watch)] == [True]
+    assert bench.machine.lists == 1
+
+
+def test_a_server_that_does_not_say_who_it_is_is_no_other_cluster():
+    identity = ClusterIdentity("dev")
+    identity.address = "a-1"
+    identity.answered("u1")
+    with pytest.raises(ClusterUnknownError):
+        identity.refused(0.0, StatusError(403, "Forbidden", "namespaces is forbidden"))
+    assert identity.id == "u1"
 
 
 @pytest.mark.parametrize("news", [{"uid": "u1"}, {"uid": "u2"}])

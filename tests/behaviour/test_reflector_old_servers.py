@@ -24,6 +24,7 @@ class OldServer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     events = b""
     list_meta = b'"metadata":{"resourceVersion":"9"}'
+    busy = b""  # an event that comes ten times a second, for ever
     requests: list[dict[str, str]] = []  # noqa: RUF012  # a class of its own for each test
     ended: threading.Event
 
@@ -41,6 +42,8 @@ class OldServer(BaseHTTPRequestHandler):
         self.end_headers()
         if self.events:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(self.events), self.events))
+        while self.busy and "sendInitialEvents" in query and not self.ended.wait(0.1):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(self.busy), self.busy))
         self.ended.wait(30)
         self.close_connection = True
         return None
@@ -68,12 +71,15 @@ def old_server():
     thread.join()
 
 
+@pytest.mark.parametrize("busy", [b"", b"ADDED", b"MODIFIED"])
 def test_a_server_that_ignores_the_wish_is_asked_for_pages_and_never_for_a_stream_again(
-    old_server, monkeypatch, api_server_factory
+    old_server, busy, monkeypatch, api_server_factory
 ):
-    monkeypatch.setattr("deltawire.reflector.machine.MARKER_SILENCE_S_MAX", 0.5)
+    """However busy the resource is."""
+    monkeypatch.setattr("deltawire.reflector.list_progress.WINDOW_S", 0.5)
     handler, url = old_server
-    handler.events = b'{"type":"ADDED","object":' + pod(b"a", 5) + b"}\n"
+    handler.events = b'{"type":"ADDED","object":' + pod(b"a", 15) + b"}\n"
+    handler.busy = b'{"type":"%s","object":%s}\n' % (busy, pod(b"a", 6)) if busy else b""
     with Rig(api_server_factory, url=url) as rig:
         rig.broker.until(lambda: rig.broker.of("end"))
         assert set(rig.broker.objects[PODS]) == {"default/a", "default/b"}
@@ -141,7 +147,7 @@ def test_what_cannot_be_taken_is_named_in_status_and_the_rest_arrives(old_server
 def test_a_list_without_a_version_is_taken_and_watched_from_anywhere(
     old_server, monkeypatch, api_server_factory
 ):
-    monkeypatch.setattr("deltawire.reflector.machine.MARKER_SILENCE_S_MAX", 0.3)
+    monkeypatch.setattr("deltawire.reflector.list_progress.WINDOW_S", 0.3)
     handler, url = old_server
     handler.list_meta = b'"metadata":{"resourceVersion":null,"continue":null}'
     handler.events = b'{"type":"ADDED","object":' + pod(b"c", 3) + b"}\n"

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from deltawire.reflector.machine import ServerTraits
+from deltawire.reflector.list_plan import ServerTraits
 from tests.support.reflector_rig import PODS, Rig
 
 
@@ -88,7 +88,7 @@ def test_a_bookmark_is_a_mark(rig):
 
 def test_a_list_in_pages_brings_everything_and_removes_what_is_gone(monkeypatch, api_server_factory):
     monkeypatch.setattr("deltawire.reflector.main.ServerTraits", lambda: ServerTraits(False))
-    monkeypatch.setattr("deltawire.reflector.machine.PAGE_ITEMS", 7)
+    monkeypatch.setattr("deltawire.reflector.list_plan.PAGE_ITEMS", 7)
     with Rig(api_server_factory) as rig:
         rig.create(*(f"p{n:02}" for n in range(20)))
         rig.broker.until(lambda: len(rig.broker.objects.get(PODS, {})) == 20)

@@ -145,6 +145,9 @@ class PlayedServer:
         assert found is not None
         return found
 
+    def connection_ended(self, is_dead: bool) -> None:
+        """The rig has no pool."""
+
     def check_cluster(self) -> None:
         pass
 

@@ -3,7 +3,8 @@
 from deltawire.common.errors import StatusError, TransportError
 from deltawire.reflector.action import Watch
 from deltawire.reflector.backoff import Backoff
-from deltawire.reflector.machine import Machine, ServerTraits
+from deltawire.reflector.list_plan import ServerTraits
+from deltawire.reflector.machine import Machine
 from deltawire.reflector.split import Batch, Page
 
 EXPIRED = StatusError(410, "Expired", "too old resource version: 5 (1000)")
@@ -63,7 +64,7 @@ class Bench:
         return self.machine.page(self.now_s, page)
 
     def opened(self):
-        return self.machine.opened()
+        return self.machine.opened(self.now_s)
 
     def closed(self, after_s=60.0):
         self.now_s += after_s
@@ -73,10 +74,11 @@ class Bench:
         self.now_s += after_s
         return self.machine.failed(self.now_s, error)
 
-    def later(self, seconds, silent_s=None):
+    def later(self, seconds, silent_s=None, *, has_room=True):
         """Time passes; ``silent_s``: how long the reader has been waiting for bytes at the end of it."""
         self.now_s += seconds
-        return self.machine.tick(self.now_s, None if silent_s is None else self.now_s - silent_s)
+        since_s = None if silent_s is None else self.now_s - silent_s
+        return self.machine.tick(self.now_s, since_s, has_room=has_room)
 
     def watching(self, version="10"):
         """Started at ``version``, its watch accepted."""

@@ -11,6 +11,7 @@ import msgspec
 import zmq
 
 from deltawire.client.config.client_config import ClientConfig
+from deltawire.client.discovery.cluster_id import address_id
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.retry import NO_RETRIES
 from deltawire.common.clock import SystemClock
@@ -51,6 +52,7 @@ class PlayedBroker:
         self.credit = (4096, 32 * 1024 * 1024)
         self.gives_back = True
         self.starts = True
+        self.tells: list[str] = []  # said of a cluster after a hello, as a broker that knows it does
         self._marked: dict[tuple[str, str], set[str]] = {}
         self._to_start: list[tuple[str, str]] = []
 
@@ -94,10 +96,12 @@ class PlayedBroker:
         if isinstance(event, listeners.Hello):
             self.peer = event.peer
             self._listener.welcome(event.peer)
+            if self.tells:
+                self.send("cluster", *self.tells)
             self._to_start = [(informer, stream) for informer, stream in event.peer.body["streams"]]
         elif isinstance(event, listeners.Arrived):
             if event.kind == "cluster":
-                self.clusters.append(event.body)
+                self.clusters.append(event.body[:2])
                 for name in self._to_start if self.starts else []:
                     self.start(*name)
                 self._to_start = []
@@ -209,6 +213,11 @@ class Rig:
 
     def delete(self, name: str, namespace: str = "default") -> None:
         self.server.call(lambda core: core.delete("pods", name, namespace))
+
+    @property
+    def address(self) -> str:
+        """What stands for the cluster's id where that may not be read."""
+        return address_id(self._config or ClientConfig(host=self._url or self.server.url))
 
     def stream(self, name: str = f"{PODS}@*") -> dict[str, Any]:
         return dict(self.reflector.status()["streams"][name])

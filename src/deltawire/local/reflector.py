@@ -13,8 +13,9 @@ from deltawire.fifo.deltas import Tombstone
 from deltawire.local.error_log import ErrorLog
 from deltawire.reflector.action import Action, Begin, Cancel, Deltas, End, List, Watch
 from deltawire.reflector.backoff import Backoff
+from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.listwatch import ListerWatcher
-from deltawire.reflector.machine import Machine, ServerTraits, State
+from deltawire.reflector.machine import Machine, State
 from deltawire.reflector.objects import Counters, Delta
 from deltawire.reflector.reader import Closed, News, Opened, Read, Reader
 from deltawire.reflector.split import Batch
@@ -127,7 +128,7 @@ class QueueReflector(Generic[T]):
         elif isinstance(news, Opened):
             self._is_open = True
             self.progress_at_s = self._clock.wall_s()
-            actions = machine.opened()
+            actions = machine.opened(now_s)
         elif isinstance(news, Closed):
             actions = machine.closed(now_s)
         else:
@@ -154,7 +155,7 @@ class QueueReflector(Generic[T]):
                 self._is_listing = self._is_listing and isinstance(action, List)
                 self._reader.submit(action)
             elif isinstance(action, Cancel):
-                self._reader.cancel()
+                self._reader.cancel(is_dead=action.is_silent)
             elif isinstance(action, Begin):
                 self._listed, self._is_listing = {}, True
             elif isinstance(action, End):

@@ -50,6 +50,9 @@ class ClientListerWatcher:
     def check_cluster(self) -> None:
         """The program chose its client: who the cluster is, is its affair."""
 
+    def connection_ended(self, is_dead: bool) -> None:
+        """Nothing: the pool is the program's."""
+
     def list(self, params: Params) -> bytes:
         return self._request(params, self._media_type and self._media_type + "List").do().raw
 

@@ -8,7 +8,7 @@ import pytest
 from deltawire.apiserver.server import ApiServer
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.loading import load
-from deltawire.client.discovery.cluster_id import cluster_id
+from deltawire.client.discovery.cluster_id import cluster_uid
 from deltawire.client.discovery.discovery_client import DiscoveryClient
 from deltawire.client.rest.client import RESTClient
 from deltawire.common.errors import StatusError, TransportError
@@ -112,7 +112,7 @@ def test_a_custom_resource_is_found_as_soon_as_it_is_there(api_client: RESTClien
 
 
 def test_another_server_is_another_cluster(api_server_factory: ServerFactory, api_client: RESTClient) -> None:
-    assert cluster_id(api_client) == cluster_id(api_client)
+    assert cluster_uid(api_client) == cluster_uid(api_client)
     client = RESTClient(ClientConfig(api_server_factory().url))
-    assert cluster_id(client) != cluster_id(api_client)
+    assert cluster_uid(client) != cluster_uid(api_client)
     client.close()

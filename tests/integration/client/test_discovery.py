@@ -6,10 +6,9 @@ import pytest
 
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.discovery.aggregated import ACCEPT
-from deltawire.client.discovery.cluster_id import address_id, cluster_id
+from deltawire.client.discovery.cluster_id import address_id, cluster_uid
 from deltawire.client.discovery.discovery_client import DiscoveryClient
 from deltawire.client.rest.client import RESTClient
-from deltawire.client.rest.retry import NO_RETRIES
 from deltawire.common.errors import ConfigError, StatusError, TransportError
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -136,28 +135,22 @@ def test_the_servers_version_is_read(server: Any, discovery: DiscoveryClient) ->
 
 def test_a_cluster_is_known_by_the_uid_of_kube_system(server: Any, client: RESTClient) -> None:
     serve(server, {"/api/v1/namespaces/kube-system": {"metadata": {"uid": "abc-123"}}})
-    assert cluster_id(client) == "abc-123"
+    assert cluster_uid(client) == "abc-123"
 
 
-@pytest.mark.parametrize("code", [403, 404])
-def test_where_that_is_not_to_be_had_it_is_known_by_its_address(
-    server: Any, client: RESTClient, code: int
-) -> None:
+@pytest.mark.parametrize("code", [401, 403, 404, 500, 503])
+def test_an_answer_that_is_no_uid_is_no_identity(server: Any, client: RESTClient, code: int) -> None:
     server.answers(lambda exchange: exchange.reply(code))
-    assert cluster_id(client) == address_id(client.config)
+    with pytest.raises(StatusError) as refused:
+        cluster_uid(client)
+    assert refused.value.code == code
 
 
-@pytest.mark.parametrize("uid", ["", "../../etc", "a/b", "x" * 65])
+@pytest.mark.parametrize("uid", ["", "../../etc", "a/b", "x" * 65, "a-0f"])
 def test_a_uid_that_could_lead_elsewhere_is_no_identity(server: Any, client: RESTClient, uid: str) -> None:
     serve(server, {"/api/v1/namespaces/kube-system": {"metadata": {"uid": uid}}})
     with pytest.raises(TransportError, match="unusable uid"):
-        cluster_id(client)
-
-
-def test_a_server_that_cannot_be_asked_has_no_identity(server: Any) -> None:
-    server.answers(lambda exchange: exchange.reply(500))
-    with pytest.raises(StatusError):
-        cluster_id(RESTClient(ClientConfig(server.url), retry=NO_RETRIES))
+        cluster_uid(client)
 
 
 def test_an_address_means_the_same_with_and_without_its_default_port() -> None:

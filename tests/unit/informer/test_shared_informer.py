@@ -10,6 +10,7 @@ from deltawire.common.clock import FakeClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import CapacityError, DeltawireError, StateError
+from deltawire.common.store.folder import find_shards
 from deltawire.informer import generation
 from deltawire.informer.asks import Asks
 from deltawire.informer.claims import Claims
@@ -139,6 +140,50 @@ def test_without_an_id_the_last_known_cluster_is_opened_if_there_is_one(make: Ma
     again = make()
     assert again.open("")
     assert again.cluster_id == "c1"
+
+
+def test_a_uid_that_is_read_later_takes_over_the_caches_of_the_address_also_while_they_are_open(
+    make: Make, tmp_path: Path
+) -> None:
+    informer = make()
+    informer.open("a-1", "a-1")
+    fill(informer, 3)
+    assert informer.open("c1", "a-1")
+    assert (informer.cluster_id, informer.shards[0].indexer.count()) == ("c1", 3)
+    informer.close(clean=False)
+    for cluster_id, address in (("c1", "a-1"), ("", ""), ("a-1", "a-1")):
+        again = make()
+        assert again.open(cluster_id, address)
+        assert (again.cluster_id, again.address) == ("c1", "a-1")
+        assert again.shards[0].indexer.count() == 3
+        again.close(clean=False)
+    assert len(find_shards(tmp_path, "c1", "pods")) == 2
+    other = make()
+    other.open("c2", "a-1")
+    assert other.shards[0].indexer.count() == 0
+
+
+def test_a_uid_takes_over_the_caches_of_an_address_that_are_not_open(make: Make) -> None:
+    informer = make()
+    informer.open("a-1", "a-1")
+    fill(informer, 3)
+    informer.close(clean=False)
+    again = make()
+    again.open("c1", "a-1")
+    assert again.shards[0].indexer.count() == 3
+
+
+def test_the_address_stands_for_the_uid_that_was_read_at_it_and_no_other_does(make: Make) -> None:
+    informer = make()
+    informer.open("c1", "a-1")
+    fill(informer, 3)
+    informer.close(clean=False)
+    same, other = make(), make()
+    same.open("a-1", "a-1")
+    assert (same.cluster_id, same.shards[0].indexer.count()) == ("c1", 3)
+    same.close(clean=False)
+    other.open("a-2", "a-2")
+    assert (other.cluster_id, other.shards[0].indexer.count()) == ("a-2", 0)
 
 
 def test_a_shard_that_cannot_be_opened_leaves_no_other_open(make: Make, tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from deltawire.common.errors import ConfigError, StateError, StatusError, Transp
 from deltawire.common.limits import BATCH_DELTAS_MAX
 from deltawire.reflector.action import Watch
 from deltawire.reflector.backoff import Backoff
-from deltawire.reflector.cluster import LOG_EVERY_S, ClusterChangedError
+from deltawire.reflector.cluster import LOG_EVERY_S
 from deltawire.reflector.driver import StreamDriver, code_of
-from deltawire.reflector.machine import Machine, ServerTraits
+from deltawire.reflector.identity import ClusterChangedError
+from deltawire.reflector.list_plan import ServerTraits
+from deltawire.reflector.machine import Machine
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import Reading
 from deltawire.reflector.reader import Closed, Failed, Opened, Read
@@ -33,7 +35,7 @@ class PlayedReader:
     def submit(self, request):
         self.requests.append(request)
 
-    def cancel(self):
+    def cancel(self, *, is_dead=False):
         self.cancels += 1
         self.news.clear()
 
@@ -83,6 +85,8 @@ def test_a_start_asks_for_the_watch(stage):
     stage.start("10")
     [request] = stage.reader.requests
     assert isinstance(request, Watch)
+    assert stage.driver.status()["state"] == "opening"
+    stage.bring(Opened())
     assert stage.driver.status()["state"] == "watching"
 
 
@@ -103,7 +107,7 @@ def test_a_list_is_published_as_begin_items_end(stage):
 
 def test_without_credit_news_stay_with_the_reader(stage):
     stage.start(deltas=0, size_bytes=0)
-    batches = [added(str(n)) for n in range(2 * BATCH_DELTAS_MAX)]
+    batches = [added(str(11 + n)) for n in range(2 * BATCH_DELTAS_MAX)]
     assert [stage.bring(*batches), *(stage.driver.turn() for _ in range(20))][-1] is False
     assert len(stage.reader.news) == BATCH_DELTAS_MAX
     assert stage.sent == []
@@ -115,7 +119,7 @@ def test_without_credit_news_stay_with_the_reader(stage):
 
 def test_a_turn_that_left_something_asks_for_another(stage):
     stage.start()
-    assert stage.bring(*(added(str(n)) for n in range(30)))
+    assert stage.bring(*(added(str(11 + n)) for n in range(30)))
     assert not stage.driver.turn()
 
 

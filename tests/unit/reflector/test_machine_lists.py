@@ -4,7 +4,8 @@ import pytest
 
 from deltawire.common.errors import CapacityError, ConfigError, StatusError, TransportError
 from deltawire.reflector.action import Begin, Cancel, Deltas, End, List, Mark, Watch
-from deltawire.reflector.machine import CHANGES_WITHOUT_MARKER_MAX, State
+from deltawire.reflector.list_progress import CHANGES_WITHOUT_MARKER_MAX, WINDOW_BYTES_MIN, WINDOW_S
+from deltawire.reflector.machine import State
 from tests.support.reflector_bench import (
     EXPIRED,
     REFUSED,
@@ -38,10 +39,6 @@ class TestStreamingList:
 
     def test_a_list_asks_for_the_floor(self, bench):
         assert versions_of(bench.start(floor="90")) == ("Watch", "90")
-
-    def test_the_clusters_identity_is_asked_for_before_every_list(self, bench, paging):
-        assert bench.start()[0].check_cluster
-        assert paging.start()[0].is_first
 
     def test_begin_comes_with_the_first_item_and_carries_the_generation(self, bench):
         bench.start(generation=4)
@@ -79,6 +76,7 @@ class TestStreamingList:
 
     def test_silence_without_the_marker_falls_back_to_pages_and_is_remembered(self, bench):
         bench.start(floor="5", generation=3)
+        bench.opened()
         bench.batch(items("a"))
         assert bench.later(9, silent_s=9) == []
         cancel, request = bench.later(1, silent_s=10)
@@ -93,10 +91,49 @@ class TestStreamingList:
         # What had begun is void: the pages are a list of their own.
         assert bench.page(page("a"))[0] == Begin(4)
 
+    @pytest.mark.parametrize("changes", [0, 1])
+    def test_a_busy_resource_is_no_list_without_its_marker(self, bench, changes):
+        """Case: a server that ignores the wish, and something new or changed every three seconds."""
+        bench.start(floor="5")
+        bench.opened()
+        began_s = bench.now_s
+        while bench.machine.has_streaming_lists:
+            assert bench.now_s - began_s <= WINDOW_S + 3
+            batch = items("a")
+            batch.changes_before_marker = changes
+            bench.batch(batch)
+            bench.later(3, silent_s=3)
+        assert bench.machine.state is State.LISTING
+
+    def test_a_large_list_is_not_cut_however_long_it_takes(self, bench):
+        bench.start()
+        bench.opened()
+        for _ in range(1000):
+            bench.batch(items(*"abcdefghij"))
+            assert bench.later(1, silent_s=1) == []
+        bench.batch(marker("20"))
+        assert bench.machine.lists == 1
+
+    def test_a_list_of_few_large_objects_on_a_slow_connection_is_not_cut(self, bench):
+        bench.start()
+        bench.opened()
+        for _ in range(100):
+            batch = items("a")
+            batch.deltas = [row("R", "a", obj=b"x" * WINDOW_BYTES_MIN)]
+            bench.batch(batch)
+            assert bench.later(9, silent_s=9) == []
+
+    def test_an_end_without_the_marker_after_a_minute_falls_back_to_pages_for_this_once(self, bench):
+        bench.start()
+        bench.opened()
+        bench.batch(items("a"))
+        assert isinstance(bench.closed(after_s=300)[-1], List)
+        assert bench.traits.has_streaming_lists
+
     def test_silence_of_our_own_making_is_not_counted(self, bench):
         bench.start()
         bench.batch(items("a"))
-        assert bench.later(3600) == []
+        assert bench.later(3600, has_room=False) == []
 
     def test_a_server_that_goes_on_and_on_without_a_marker_is_not_believed(self, bench):
         bench.start()
@@ -262,4 +299,4 @@ def test_a_lost_session_ends_the_open_list(bench):
     bench.batch(items("a"))
     assert bench.machine.stop() == [Cancel()]
     assert bench.machine.state is State.WAITING
-    assert bench.later(3600) == []
+    assert bench.later(3600, has_room=False) == []

@@ -5,10 +5,11 @@ import random
 import pytest
 
 from deltawire.common.errors import StateError, StatusError, TransportError
-from deltawire.reflector.action import Begin, Cancel, Deltas, List, Mark, Watch
+from deltawire.reflector.action import Begin, Cancel, Deltas, End, List, Mark, Watch
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.connection import IDLE_S
-from deltawire.reflector.machine import Machine, ServerTraits, State
+from deltawire.reflector.list_plan import ServerTraits
+from deltawire.reflector.machine import Machine, State
 from deltawire.reflector.split import Batch
 from tests.support.reflector_bench import (
     EXPIRED,
@@ -99,11 +100,10 @@ def test_the_servers_retry_after_is_heeded(bench):
     assert is_resume(bench.later(0.2), "10")
 
 
-@pytest.mark.parametrize("error", [BUSY, INTERNAL])
-def test_an_error_event_other_than_gone_resumes_later_at_the_last_version(bench, error):
+def test_an_error_event_about_the_load_resumes_later_at_the_last_version(bench):
     bench.watching("10")
     bench.batch(added("11"))
-    assert bench.batch(failed_event(error)) == [Cancel()]
+    assert bench.batch(failed_event(BUSY)) == [Cancel()]
     assert is_resume(bench.later(10), "11")
 
 
@@ -130,6 +130,97 @@ def test_a_watch_that_is_gone_right_after_its_list_is_not_a_tight_loop(bench):
     assert bench.machine.state is State.LISTING
 
 
+@pytest.mark.parametrize("news", [added("9"), bookmark("9")])
+def test_versions_that_go_back_are_a_quorum_list_and_nothing_of_them_is_published(bench, news):
+    """The server was set back: what is held may never have been."""
+    bench.watching("10")
+    actions = bench.batch(news)
+    assert [type(action) for action in actions] == [Cancel, Watch]
+    assert actions[1].is_list
+    assert "resourceVersion" not in actions[1].params
+    [*_, end] = bench.batch(marker("8", "a"))
+    assert end == End(1, 1, "8")
+    assert (bench.machine.version, bench.machine.floor) == ("8", "8")
+
+
+def test_a_deletion_with_the_version_of_the_objects_last_change_is_no_step_back(bench):
+    bench.watching("10")
+    assert len(bench.batch(Batch(deltas=[row("D", version="7")], version="7"))) == 1
+    assert bench.machine.lists == 0
+
+
+def test_a_version_that_cannot_be_compared_is_no_step_back(bench):
+    bench.watching("x")
+    bench.batch(added("a"))
+    assert bench.machine.lists == 0
+
+
+def test_a_person_can_ask_for_a_list_of_what_the_server_has_now(bench):
+    bench.watching("10")
+    cancel, request = bench.machine.relist(bench.now_s)
+    assert isinstance(cancel, Cancel)
+    assert request.is_list
+    assert "resourceVersion" not in request.params
+    bench.machine.stop(StateError("stopped"))
+    assert bench.machine.relist(bench.now_s) == []
+
+
+def test_a_stream_in_doubt_is_not_watching_until_an_event_or_a_bookmark_comes(bench):
+    """P8: accepted is not yet kept."""
+    bench.watching("10")
+    bench.closed(after_s=0.5)
+    assert bench.machine.is_doubtful
+    bench.later(1)
+    bench.opened()
+    assert bench.machine.state is State.OPENING
+    assert "at once" in str(bench.machine.error)
+    bench.batch(bookmark("11"))
+    assert (bench.machine.state, bench.machine.error) == (State.WATCHING, None)
+    assert not bench.machine.is_doubtful
+
+
+def test_a_watch_that_lives_on_is_watching_again(bench):
+    bench.watching("10")
+    bench.closed(after_s=0.5)
+    bench.later(1)
+    bench.opened()
+    bench.later(4.9)
+    assert bench.machine.state is State.OPENING
+    bench.later(0.1)
+    assert bench.machine.state is State.WATCHING
+
+
+def test_a_normal_end_leaves_no_doubt(bench):
+    bench.watching("10")
+    bench.closed(after_s=300)
+    assert bench.machine.state is State.WATCHING
+
+
+def test_a_refused_list_goes_on_watching_at_the_held_version_and_gets_pages_then_any_version(bench):
+    bench.watching("10")
+    asked = [bench.batch(failed_event(INTERNAL))[-1]]
+    for _ in range(2):
+        bench.failed(INTERNAL)
+        assert bench.machine.state is State.BACKOFF
+        watched = 0
+        while bench.machine.state is not State.LISTING:
+            actions = bench.later(0.1)
+            watched += is_resume(actions, "10") if actions and bench.machine.state is not State.LISTING else 0
+        assert watched
+        asked.append(actions[-1])
+    assert [type(request) for request in asked] == [Watch, List, List]
+    assert [request.params.get("resourceVersion") for request in asked] == ["10", "10", None]
+
+
+def test_a_silent_watch_is_silent_until_the_next_one_is_accepted(bench):
+    bench.watching("10")
+    cancel, _ = bench.later(IDLE_S, silent_s=IDLE_S)
+    assert cancel == Cancel(is_silent=True)
+    assert bench.machine.state is State.SILENT
+    bench.opened()
+    assert bench.machine.state is State.WATCHING
+
+
 def test_a_very_short_watch_backs_off_and_resumes_without_a_list(bench):
     bench.watching("10")
     assert bench.closed(after_s=0.9) == []
@@ -148,15 +239,6 @@ def test_a_watch_cut_after_it_worked_resumes_at_once(bench):
     bench.watching("10")
     bench.batch(added("11"))
     assert is_resume(bench.failed(RESET, after_s=0.1), "11")
-
-
-def test_after_a_server_that_could_not_be_reached_the_clusters_identity_is_asked_again(bench):
-    bench.watching("10")
-    bench.batch(added("11"))
-    [request] = bench.failed(RESET)
-    assert request.check_cluster
-    bench.opened()
-    assert not bench.closed()[0].check_cluster
 
 
 def test_an_unreadable_event_resumes_and_only_the_third_in_a_row_lists(bench):
@@ -256,7 +338,7 @@ def test_a_stop_during_a_backoff_leaves_no_timer_behind(bench):
 
 
 def mishap(rng, machine, now_s):
-    """Something that happens to a watch, other than 410 and events that cannot be read."""
+    """Something that happens to a watch and says nothing against its version."""
     if machine.state is State.BACKOFF:
         return machine.tick(now_s, None)
     following = str(int(machine.version) + 1)
@@ -264,7 +346,7 @@ def mishap(rng, machine, now_s):
     if what == 0:
         return machine.closed(now_s)
     if what == 1:
-        return machine.failed(now_s, rng.choice([REFUSED, RESET, BUSY, INTERNAL]))
+        return machine.failed(now_s, rng.choice([REFUSED, RESET, BUSY]))
     if what == 2:
         return machine.tick(now_s, now_s - 200)
     return machine.batch(now_s, added(following) if what == 3 else bookmark(following))

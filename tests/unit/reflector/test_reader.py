@@ -11,12 +11,12 @@ from deltawire.common.clock import SystemClock
 from deltawire.common.errors import StatusError, TransportError
 from deltawire.common.meta.resources import find
 from deltawire.reflector.action import List, Watch
-from deltawire.reflector.cluster import ClusterChangedError
+from deltawire.reflector.identity import ClusterChangedError
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.reader import INBOX_BYTES_MAX, Closed, Failed, Opened, Read, Reader
 from tests.support.patience import Patience, wait_until
 
-WATCH = Watch({"resourceVersion": "1"}, is_list=False, check_cluster=False)
+WATCH = Watch({"resourceVersion": "1"}, is_list=False)
 
 
 def event(name, version, size=0):
@@ -51,6 +51,7 @@ class PlayedStream:
 class PlayedSource:
     def __init__(self):
         self.calls = []
+        self.ended = []
         self.stream = PlayedStream()
         self.answer = b'{"kind":"PodList","metadata":{"resourceVersion":"9"},"items":[]}'
         self.cluster_error = None
@@ -64,6 +65,9 @@ class PlayedSource:
         self.calls.append("check")
         if self.cluster_error:
             raise self.cluster_error
+
+    def connection_ended(self, is_dead):
+        self.ended.append(is_dead)
 
     def list(self, params):
         self.calls.append("list")
@@ -129,7 +133,7 @@ def test_the_clusters_identity_is_asked_before_a_list_and_before_a_watch_that_wa
     news(reader)
     reader.submit(List({"continue": "t"}, is_first=False))
     news(reader)
-    reader.submit(Watch({}, is_list=True, check_cluster=True))
+    reader.submit(Watch({}, is_list=True))
     news(reader)
     assert source.calls == ["check", "list", "list", "check", "watch"]
 
