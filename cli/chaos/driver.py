@@ -20,8 +20,6 @@ ORPHANS_S = 30.0
 # How long an action waits for a process of the kind that it is about.
 VICTIM_S = 20.0
 LOOK_S = 0.05
-# `up` that ends at once because what a killed one left holds the state is tried again for so long.
-REFUSED_S = 45.0
 # So many ends by itself that nobody expected, and the run is broken off.
 ENDS_MAX = 5
 
@@ -33,7 +31,6 @@ class Driver:
         self._server, self._pipeline, self._log, self._clock = server, pipeline, log, clock
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        self._refused_since: float | None = None
         self._orphaned: dict[int, float] = {}
         self._orphans_may_be_until = 0.0
         self.complaints: list[tuple[str, str]] = []
@@ -81,9 +78,7 @@ class Driver:
             self._look_for_orphans(now)
         code = self._pipeline.take_end()
         if code is not None:
-            self._ended(code, now)
-        elif self._pipeline.victims("fifo"):
-            self._refused_since = None
+            self._ended(code)
 
     def _do_what_is_due(self) -> None:
         while self._later and self._later[0][0] <= self._clock.now_s():
@@ -101,18 +96,13 @@ class Driver:
         self.complaints.append(("orphans", f"{name} ({pid}) outlived its supervisor by {after_s:.0f} s"))
         processes.send(pid, signal.SIGKILL)
 
-    def _ended(self, code: int, now: float) -> None:
+    def _ended(self, code: int) -> None:
         words = self._pipeline.last_words()
         self._log.add("up-ended", text=f"`up` ended by itself, exit code {code}", code=code, words=words)
-        if now > self._orphans_may_be_until or "in use" not in self._pipeline.log():
-            self.complaints.append(("ended", f"`up` ended by itself with exit code {code}: {words}"))
-            if sum(rule == "ended" for rule, _ in self.complaints) > ENDS_MAX:
-                raise DeltawireError(f"`up` ended by itself {ENDS_MAX + 1} times, at last with: {words}")
-        elif self._refused_since is None:
-            self._refused_since = now
-        elif now > self._refused_since + REFUSED_S:
-            self.complaints.append(("refused", f"`up` is refused for {REFUSED_S:.0f} s: {words}"))
-            self._refused_since = None
+        # Also right after a killed supervisor: the next one ends what that left, and is not refused.
+        self.complaints.append(("ended", f"`up` ended by itself with exit code {code}: {words}"))
+        if sum(rule == "ended" for rule, _ in self.complaints) > ENDS_MAX:
+            raise DeltawireError(f"`up` ended by itself {ENDS_MAX + 1} times, at last with: {words}")
         self._clock.sleep(0.5)
         self._pipeline.up()
 

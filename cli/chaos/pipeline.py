@@ -61,12 +61,8 @@ class Pipeline:
 
     def last_words(self) -> str:
         """The end of the supervisor's log."""
-        return self.log()[-400:]
-
-    def log(self) -> str:
-        """The log of the latest supervisor."""
         log = self._folder / f"up-{self.starts}.log"
-        return log.read_text(errors="replace").strip() if log.exists() else ""
+        return log.read_text(errors="replace").strip()[-400:] if log.exists() else ""
 
     def victims(self, kind: str) -> list[tuple[str, int]]:
         """(name, pid) of the processes of a kind of `schedule.VICTIMS`, in the order of their names."""

@@ -12,7 +12,7 @@ import msgspec
 from deltawire.cli.chaos.run import Run, Settings, Verdict
 from deltawire.cli.chaos.schedule import kills_and_stops, schedule
 from deltawire.common.clock import SystemClock
-from deltawire.common.errors import StateError
+from deltawire.common.errors import DeltawireError, StateError
 
 # Beside the runs' folders: a line for each seed that failed.
 FAILING = "failing-seeds.jsonl"
@@ -33,7 +33,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(wanted: Wanted) -> int:
-    """The exit code: 1 if the judges complain. Raises StateError for a folder that is used already."""
+    """The exit code: 1 if the judges complain. Raises StateError for a folder that is used already,
+    DeltawireError for a run that cannot go on."""
     seed = random.SystemRandom().randrange(1, 1_000_000) if wanted.seed is None else wanted.seed
     settings = _settings(wanted, seed)
     base = wanted.folder or Path(tempfile.mkdtemp(prefix="deltawire-chaos-"))
@@ -44,13 +45,14 @@ def run(wanted: Wanted) -> int:
         raise StateError(f"{folder} cannot be made: {error.strerror}", hint="name another --dir") from None
     # `wanted.tell` is a line a time; the seed comes first, so that a run that is broken off can be repeated, too.
     wanted.tell(f"seed {seed}, {len(settings.actions)} actions in {settings.for_s:.0f} s, in {folder}")
-    verdict = Run(folder, settings, SystemClock(), wanted.tell).run()
+    try:
+        verdict = Run(folder, settings, SystemClock(), wanted.tell).run()
+    except DeltawireError as error:
+        _keep_seed(base, settings, {"broken-off": 1})
+        raise DeltawireError(f"seed {seed} was broken off: {error}", hint=f"all files: {folder}") from None
     (folder / "verdict.json").write_bytes(msgspec.json.format(msgspec.json.encode(verdict)))
     if verdict.violations:
-        with (base / FAILING).open("ab") as file:
-            file.write(
-                msgspec.json.encode({"seed": seed, "for_s": settings.for_s, "counts": verdict.counts}) + b"\n"
-            )
+        _keep_seed(base, settings, verdict.counts)
     if wanted.as_json:
         sys.stdout.write(msgspec.json.encode(verdict).decode() + "\n")
     else:
@@ -59,6 +61,12 @@ def run(wanted: Wanted) -> int:
     if wanted.folder is None and not verdict.violations:
         shutil.rmtree(base)
     return 1 if verdict.violations else 0
+
+
+def _keep_seed(base: Path, settings: Settings, counts: dict[str, int]) -> None:
+    with (base / FAILING).open("ab") as file:
+        line = {"seed": settings.seed, "for_s": settings.for_s, "counts": counts}
+        file.write(msgspec.json.encode(line) + b"\n")
 
 
 def lines(verdict: Verdict, folder: Path) -> Iterator[str]:
