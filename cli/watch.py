@@ -31,13 +31,13 @@ _ENDING = {signal.SIGTERM, signal.SIGINT}
 
 
 class Watch:
-    """One child. ``argv`` is run as it is, in a process group of its own."""
+    """One child. ``argv`` is run as it is, in a process group of its own; ``name``: what it is called in the log."""
 
-    def __init__(self, argv: Sequence[str], *, clock: Clock) -> None:
+    def __init__(self, argv: Sequence[str], *, name: str = "", clock: Clock) -> None:
         self._argv = list(argv)
         self._clock = clock
         self._hangs = Hangs()
-        self._name = os.path.basename(argv[0])  # noqa: PTH119  # pathlib is another 3 MB
+        self._name = name or argv[0]
         self._drain_s = DRAIN_S
         self._kill_at_s = float("inf")
         self._code: int | None = None
@@ -125,7 +125,7 @@ class Watch:
             pass  # nothing of it is left
 
     def _say(self, text: str) -> None:
-        sys.stderr.write(f"deltawire-watch: {' '.join(self._argv[:3])} {text}\n")
+        sys.stderr.write(f"deltawire-watch: {self._name} {text}\n")
         sys.stderr.flush()
 
 
@@ -147,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = [sys.executable, "-m", "deltawire.cli", *arguments]
     if not ROLES & set(arguments[:1]):
         os.execv(command[0], command)  # noqa: S606  # no shell is meant to be there
-    return Watch(command, clock=SystemClock()).run()
+    return Watch(command, name=f"deltawire {' '.join(arguments)}", clock=SystemClock()).run()
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ def test_a_role_that_is_stopped_inside_its_container_is_killed_and_process_1_end
     text = watched.log.read_text()
     assert text.count("hangs and is killed") == 1
     assert "stopped" in text
+    assert "deltawire-watch: deltawire fifo " in text
 
 
 def test_sigterm_is_passed_on_and_the_roles_own_exit_code_comes_back(watched: Watched) -> None:
