@@ -22,6 +22,7 @@ def list_(config: options.ConfigOption = None, store: options.StoreOption = None
     from deltawire.cli.output.table import align
     from deltawire.cli.requests import Supervision
     from deltawire.cli.supervisor.status_types import Snapshot
+    from deltawire.cli.view.text import known
 
     plan = plan_of(config, store)
     with Supervision(plan) as supervision:
@@ -34,10 +35,10 @@ def list_(config: options.ConfigOption = None, store: options.StoreOption = None
                 name,
                 ",".join(handler.informers) if handler else "-",
                 str(group.replicas),
-                "yes" if group.synced else "no",
+                "off" if group.off else "yes" if group.synced else "no",
                 str(group.acknowledged),
-                str(group.pending),
-                str(group.dead),
+                known(group.pending),
+                known(group.dead),
                 (handler.options.run or " ".join(handler.options.command)) if handler else "-",
             ]
         )

@@ -67,6 +67,7 @@ class ControlSocket:
         self._listener = Listener(
             context, endpoint, clock=clock, silent_s=SILENT_INTERVALS_MAX * heartbeat_s, run=run
         )
+        self._listener.watch_ends()
         self._on_ready = on_ready
         self._on_silent = on_silent
         self._on_status = on_status

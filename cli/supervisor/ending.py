@@ -30,10 +30,20 @@ class Ending:
     _deadline_s: float | None = None
     _stopping: "Future[Any] | None" = None
     _settling: Settling | None = None
+    _is_over: bool = False
 
     @property
     def has_begun(self) -> bool:
         return self._deadline_s is not None
+
+    def interrupt(self) -> None:
+        """It is not waited for any more. What was not looked at is named: it may be as it should, or not."""
+        if self._deadline_s is None or self._is_over:
+            return
+        self._is_over = True
+        if self._settling is None or self._settling.ended_at_s is None:
+            self.failures.append("interrupted: the caches were not compared with the API server to the end")
+        self.failures.append("interrupted: it is not known whether every handler has acknowledged everything")
 
     def turn(self, now_s: float, model: StatusModel) -> bool:
         """True when everything was looked at."""
@@ -58,6 +68,7 @@ class Ending:
         if not is_done and not is_late:
             return False
         self._judge(model, self._settling)
+        self._is_over = True
         return True
 
     def _take_stopped(self, stopping: "Future[Any]") -> None:

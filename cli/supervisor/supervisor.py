@@ -203,6 +203,7 @@ class Supervisor:
             self._do(self._machine.kill(now_s))
         else:
             self._view.note("stopping: what is in flight is finished; Ctrl-C again kills")
+            self._ending.interrupt()
             self._do(self._machine.drain(now_s))
 
     def _await_server(self) -> None:

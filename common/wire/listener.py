@@ -19,6 +19,8 @@ from deltawire.common.wire.session import BEAT_SUFFIX, Allowance, Peer, ServerSe
 log = logging.getLogger(__name__)
 # How often peers on this host are looked up in the process table.
 _LOOK_EVERY_S = 0.5
+# After a connection has ended all peers are tried for so long.
+_PROBE_S = 0.3
 # Of a name that a stranger gave itself, in the log.
 _SHOWN_CHARS = 80
 
@@ -92,6 +94,12 @@ class Listener:
         self._sessions = ServerSessions(lambda: secrets.randbits(53) | 1, silent_s)
         self._gone: list[ListenerEvent] = []
         self._looked_at_s = 0.0
+        self._ends: zmq.Socket[bytes] | None = None
+        self._probe_until_s = 0.0
+
+    def watch_ends(self) -> None:
+        """Let `tick` find at once whose connection has ended, also where its process cannot be seen."""
+        self._ends = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
 
     @property
     def unanswered(self) -> int:
@@ -160,6 +168,10 @@ class Listener:
     def tick(self) -> None:
         """Finds silent and dead peers; their Gone comes with the next `receive`."""
         now_s = self._clock.now_s()
+        if self._ends is not None and self._has_ended(self._ends, now_s):
+            for peer in self.peers:
+                # libzmq does not say whose it was: sending to that one fails.
+                self._answer(peer.identity, pack("beat", peer.counter.session if peer.counter else 0, 0))
         for peer in self._sessions.silent(now_s):
             self._end(peer.identity, f"silent for {now_s - peer.heard_at_s:.1f} s")
         if now_s - self._looked_at_s >= _LOOK_EVERY_S:
@@ -169,9 +181,19 @@ class Listener:
                     self._end(peer.identity, f"process {peer.pid} is dead")
 
     def close(self) -> None:
+        if self._ends is not None:
+            self.socket.disable_monitor()
+            self._ends.close(linger=0)
         self.socket.close(linger=0)
         if self._lock:
             self._lock.close()
+
+    def _has_ended(self, ends: "zmq.Socket[bytes]", now_s: float) -> bool:
+        """True for a moment after a connection has ended: its end is told before it can be met."""
+        while sockets.has_message(ends):
+            ends.recv_multipart(zmq.NOBLOCK)
+            self._probe_until_s = now_s + _PROBE_S
+        return now_s < self._probe_until_s
 
     def _take(self, frames: list[bytes]) -> ListenerEvent | None:
         identity = frames[0]

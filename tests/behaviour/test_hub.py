@@ -26,7 +26,12 @@ CLOCK = SystemClock()
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def heartbeat_s() -> float:
+    return 0.2
+
+
+@pytest.fixture
+def plan(tmp_path: Path, heartbeat_s: float) -> Plan:
     return Plan(
         parse(
             {
@@ -35,7 +40,7 @@ def plan(tmp_path: Path) -> Plan:
                 "runtime": {
                     "dir": str(tmp_path),
                     "control": True,
-                    "heartbeat": 0.2,
+                    "heartbeat": heartbeat_s,
                     "health": str(tmp_path / "health"),
                 },
                 "informers": [{"resource": "pods"}],
@@ -71,7 +76,12 @@ class Broker:
         self._heartbeat.turn()
         self._control.turn(lambda: {"informers": {"default/pods": {"published": 7}}})
 
+    def beat(self) -> None:
+        """From now on its beats go on by themselves, whether or not it turns."""
+        self._heartbeat.start()
+
     def close(self) -> None:
+        self._heartbeat.stop()
         self._control.close()
         self._context.term()
 
@@ -145,3 +155,37 @@ def test_the_health_file_stands_while_the_hub_runs(plan: Plan, tmp_path: Path) -
     thread.join(5)
     assert stood
     assert not (tmp_path / "health").exists()
+
+
+def state_of(supervision: Supervision) -> str:
+    return str(supervision.ask("status")["processes"]["fifo"]["state"])
+
+
+def test_a_role_whose_beats_go_on_while_its_loop_stands_still_is_not_heard(
+    plan: Plan, hub: None, start_broker: Callable[[], Broker]
+) -> None:
+    with Supervision(plan) as supervision:
+        broker = start_broker()
+        broker.beat()
+        turn_until(broker, lambda: state_of(supervision) == "ready")
+        deadline_s = time.monotonic() + 20
+        while state_of(supervision) != "silent":
+            assert time.monotonic() < deadline_s, "its loop has not turned for many beats"
+            time.sleep(0.05)
+        assert "fifo is not heard" in supervision.ask("status")["core_faults"]
+        turn_until(broker, lambda: state_of(supervision) == "ready")
+
+
+@pytest.mark.parametrize("heartbeat_s", [60])
+def test_the_end_of_a_process_that_cannot_be_seen_is_found_by_its_connection(
+    plan: Plan, hub: None, start_broker: Callable[[], Broker]
+) -> None:
+    """Three beats are three minutes here, and the process lives: only its connection has ended."""
+    with Supervision(plan) as supervision:
+        broker = start_broker()
+        turn_until(broker, lambda: state_of(supervision) == "ready")
+        broker._control.close()
+        deadline_s = time.monotonic() + 20
+        while state_of(supervision) != "silent":
+            assert time.monotonic() < deadline_s, "nobody has found it"
+            time.sleep(0.05)

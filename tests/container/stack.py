@@ -153,7 +153,7 @@ class Stack:
 
         def quiet() -> bool:
             status = self._if_synced()
-            if not status or any(g["pending"] for g in status["groups"].values()):
+            if not status or any(g["pending"] != 0 for g in status["groups"].values()):
                 return False
             previous.append([i["published"] for i in status["informers"].values()])
             return len(previous) > 1 and previous[-1] == previous[-2]

@@ -154,6 +154,27 @@ def test_an_ending_names_what_is_pending_dead_and_different() -> None:
     assert "printer: 2 dead letters" in text
 
 
+def test_an_interrupted_comparison_names_what_was_not_looked_at() -> None:
+    made = ending([[behind("1")]], [])
+    made.interrupt()
+    assert made.failures == [], "it had not begun"
+    for tenth in range(20):
+        assert not made.turn(tenth / 10, synced_model())
+    made.interrupt()
+    made.interrupt()
+    assert made.failures == [
+        "interrupted: the caches were not compared with the API server to the end",
+        "interrupted: it is not known whether every handler has acknowledged everything",
+    ]
+
+
+def test_an_interrupt_after_everything_was_looked_at_changes_nothing() -> None:
+    made = ending([[]], [])
+    run(made, synced_model())
+    made.interrupt()
+    assert made.failures == []
+
+
 def test_an_ending_does_not_call_done_what_nobody_can_say() -> None:
     model = synced_model()
     model.on_gone("worker-0", us(60.0))
