@@ -29,6 +29,7 @@ from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, R
 from deltawire.common.wire.messages.proofs import StreamProof, plain
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.clusters import Clusters
+from deltawire.reflector.descriptors import needed, raise_limit
 from deltawire.reflector.driver import StreamDriver
 from deltawire.reflector.identity import ClusterChangedError
 from deltawire.reflector.list_plan import ServerTraits
@@ -95,6 +96,13 @@ class Reflector:
         for informer, stream in plan.streams_of_reflector(index):
             shared = traits.setdefault(informer, ServerTraits())
             self._streams[informer, stream] = self._stream(plan.informers[informer], stream, shared)
+        need = needed(len(self._streams))
+        self._descriptors = raise_limit(need)
+        if self._descriptors < need:
+            log.warning(
+                "%d streams may need %d open files, the limit is %d: raise it with ulimit -n",
+                *(len(self._streams), need, self._descriptors),
+            )
         self._ready: set[StreamName] = set()
         self._ticked_at_s = 0.0
         self._watching: set[StreamName] = set()
@@ -128,6 +136,7 @@ class Reflector:
             },
             "cluster_ids": self._clusters.ids(),
             "clusters": self._clusters.status(),
+            "descriptors": {"limit": self._descriptors, "need": needed(len(self._streams))},
             "malformed": self._malformed + self._link.malformed,
             "broker": "connected" if self._link.is_open else (self._refused or "not connected"),
         }

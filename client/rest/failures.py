@@ -37,6 +37,9 @@ _REASONS = {
     504: "Timeout",
 }
 
+# The code of a Status that has none; a reason that is not here means 500.
+_CODES = {reason: code for code, reason in _REASONS.items()} | {"Expired": 410, "AlreadyExists": 409}
+
 # OpenSSL's verification codes that a person can act on (X509_V_ERR_…).
 _NOT_SIGNED_BY_CA = frozenset({2, 18, 19, 20, 21})
 _EXPIRED, _NOT_YET_VALID = 10, 9
@@ -69,7 +72,7 @@ def status_of(body: bytes, *, needs_kind: bool = True) -> StatusError | None:
         return None
     if (needs_kind and status.kind != "Status") or status.status == "Success":
         return None
-    code = status.code or 500
+    code = status.code or _CODES.get(status.reason, 500)
     details = status.details or {}
     after_s = details.get("retryAfterSeconds")
     return StatusError(

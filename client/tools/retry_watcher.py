@@ -34,6 +34,7 @@ class RetryWatcher(Generic[T]):
     not passed on. Cut connections, time-outs and errors of the server are followed by a new watch. For good
     it ends with an error: 410 (list again), 401 and 403, an event that cannot be read, an object without a
     version. client-go goes on for ever when the opening itself brings 410; nothing can come of that.
+    ``is_lost`` names further ERROR events that end it.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RetryWatcher(Generic[T]):
         resource_version: str,
         *,
         clock: Clock | None = None,
+        is_lost: Callable[[StatusError], bool] = lambda error: False,
     ) -> None:
         if resource_version in ("", "0"):
             raise ConfigError(
@@ -56,6 +58,8 @@ class RetryWatcher(Generic[T]):
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._watch: OpenWatch[T] | None = None
+        self._is_lost = is_lost
+        self._is_in_stream = False
         self._events = self._read()
 
     def __iter__(self) -> Iterator[WatchEvent[T]]:
@@ -88,12 +92,16 @@ class RetryWatcher(Generic[T]):
                     return
                 if _is_final(error):
                     raise
+                if self._is_in_stream and isinstance(error, StatusError) and self._is_lost(error):
+                    raise
                 log.debug("the watch at %s ended and is opened again: %s", self.resource_version, error)
                 delay_s = getattr(error, "retry_after_s", None) or 0.0
 
     def _one_watch(self) -> Iterator[WatchEvent[T]]:
+        self._is_in_stream = False
         watch = self._open_watch(self.resource_version)
         self.opened += 1
+        self._is_in_stream = True
         with self._lock:
             self._watch = watch
         try:

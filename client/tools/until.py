@@ -16,6 +16,8 @@ T = TypeVar("T")
 Condition = Callable[[WatchEvent[T]], bool]
 
 PAGE_ITEMS = 500
+# Before a list that answers an ERROR event other than 410.
+RELIST_S = 1.0
 
 _decode = decoder_of(Any)
 
@@ -102,7 +104,8 @@ class ListThenWatch:
     ) -> None:
         self._client = client
         self._selectors = selectors
-        self._clock = clock
+        self._clock = clock or SystemClock()
+        self._stop = threading.Event()
         self._known: dict[str, Any] = {key(item): item for item in known}
         self._lock = threading.Lock()
         self._watcher: RetryWatcher[Any] | None = None
@@ -114,7 +117,9 @@ class ListThenWatch:
             with self._lock:
                 if self._is_stopped:
                     return
-                self._watcher = RetryWatcher(self._open, version, clock=self._clock)
+                self._watcher = RetryWatcher(
+                    self._open, version, clock=self._clock, is_lost=_is_lost
+                )
             try:
                 for event in self._watcher:
                     if event.type == DELETED:
@@ -124,10 +129,13 @@ class ListThenWatch:
                     yield event
                 return
             except StatusError as error:
-                if not error.is_expired:
+                if not error.is_expired and not _is_lost(error):
                     raise
+                if not error.is_expired and self._clock.sleep(RELIST_S, self._stop):
+                    return
 
     def stop(self) -> None:
+        self._stop.set()
         with self._lock:
             self._is_stopped = True
             watcher = self._watcher
@@ -161,6 +169,11 @@ class ListThenWatch:
             elif metadata(old, "resourceVersion") != metadata(item, "resourceVersion"):
                 yield WatchEvent(MODIFIED, item)
         return meta.get("resourceVersion") or ""
+
+
+def _is_lost(error: StatusError) -> bool:
+    """An ERROR event that says nothing of the load: only a list tells what went on, as in an informer."""
+    return error.code not in (401, 403, 429)
 
 
 def _stop_late(

@@ -6,7 +6,7 @@ import pytest
 
 from deltawire.client.rest.watch import ADDED, BOOKMARK, DELETED, MODIFIED, WatchEvent
 from deltawire.client.tools.retry_watcher import REOPEN_S_MIN, RetryWatcher
-from deltawire.client.tools.until import until, until_without_retry
+from deltawire.client.tools.until import until, until_with_sync, until_without_retry
 from deltawire.common.clock import FakeClock
 from deltawire.common.errors import ConfigError, DeltawireError, StatusError, TransportError, WaitError
 
@@ -198,3 +198,46 @@ def test_until_goes_on_over_connections():
     server = Server(FakeWatch(event(ADDED, 11)), FakeWatch(event(DELETED, 12)))
     found = until(server, "10", lambda e: e.type == DELETED, clock=FakeClock())
     assert found.object["metadata"]["resourceVersion"] == "12"
+
+
+class Lister:
+    """Lists one object at the next version each time; its watches are the given ones."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = list(chunks)
+        self.lists = 0
+
+    def list_page(self, params: Any) -> bytes:
+        self.lists += 1
+        item = f'{{"metadata":{{"name":"a","resourceVersion":"{self.lists}"}}}}'
+        return f'{{"metadata":{{"resourceVersion":"{self.lists}"}},"items":[{item}]}}'.encode()
+
+    def open_watch(self, params: Any) -> "Chunks":
+        return Chunks(self._chunks.pop(0))
+
+
+class Chunks:
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = list(chunks)
+
+    def read(self) -> bytes:
+        return self._chunks.pop(0) if self._chunks else b""
+
+    def close(self) -> None:
+        self._chunks = []
+
+
+@pytest.mark.parametrize("reason", ["InternalError", "Expired"])
+def test_until_with_sync_lists_again_after_an_error_event_as_an_informer_does(reason: str) -> None:
+    status = f'{{"kind":"Status","status":"Failure","reason":"{reason}","message":"no"}}'
+    client = Lister(f'{{"type":"ERROR","object":{status}}}\n'.encode(), b"")
+    found = until_with_sync(client, lambda e: e.type == MODIFIED, clock=FastClock())  # type: ignore[arg-type]
+    assert found.object["metadata"]["resourceVersion"] == "2"
+    assert client.lists == 2
+
+
+class FastClock(FakeClock):
+    """Sleeps take no time."""
+
+    def sleep(self, seconds: float, stop: threading.Event | None = None) -> bool:
+        return False

@@ -1,0 +1,23 @@
+"""File descriptors of a reflector: each watch takes one, and its opening and the cluster's id another for a moment."""
+
+import resource
+
+# What a process holds beside its watches: sockets to the broker and supervisor, files, connections being opened.
+SPARE = 128
+
+
+def needed(streams: int) -> int:
+    """How many descriptors a reflector with so many streams may need."""
+    return 2 * streams + SPARE
+
+
+def raise_limit(need: int) -> int:
+    """Raise the soft limit of open files to the hard one where it is below ``need``; the limit that counts then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= need or soft == hard:
+        return soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        return soft  # some systems know a lower bound than they tell
+    return hard
