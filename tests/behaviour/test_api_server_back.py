@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from tests.support.reflector_rig import PODS, Rig
+from tests.support.freezing_proxy import FreezingProxy
+from tests.support.reflector_rig import PODS, Rig, pod
 
 IDENTITY = "/api/v1/namespaces/kube-system"
 STREAM = f"{PODS}@*"
@@ -47,7 +48,7 @@ def restart(rig, options, *faults):
         rig.server.fault("error", **fault)
 
 
-@pytest.mark.parametrize("code", [401, 403, 404, 503])
+@pytest.mark.parametrize("code", [403, *(pytest.param(code, marks=pytest.mark.long) for code in (401, 404, 503))])
 def test_what_a_starting_server_answers_for_kube_system_stops_nothing_and_lists_nothing(
     code, tmp_path, api_server_factory
 ):
@@ -128,7 +129,7 @@ def test_a_role_for_one_namespace_works_from_the_start_and_its_uid_may_come_late
         assert rig.requests("list") == []
 
 
-@pytest.mark.parametrize("code", [401, 403])
+@pytest.mark.parametrize("code", [403, pytest.param(401, marks=pytest.mark.long)])
 def test_a_storm_of_refusals_at_the_start_is_over_when_it_is_over(code, api_server_factory):
     with Rig(api_server_factory) as rig:
         rig.stop_reflector()
@@ -204,3 +205,19 @@ def test_a_relist_that_a_person_asks_for_is_at_the_servers_present_state(api_ser
         assert "resourceVersion" not in rig.streaming_lists()[0]
         rig.broker.until(lambda: len(rig.broker.of("end")) == 2)
         assert rig.reflector._answer("relist", {"informer": "default/nodes"}) == []
+
+
+def test_after_a_connection_fell_silent_nothing_old_is_reused(api_server_factory):
+    """All connections that exist are frozen; with bookmarks each second the bound is 5 s."""
+    server = api_server_factory(bookmark_interval_s=1.0)
+    with (
+        FreezingProxy("127.0.0.1", int(server.url.rpartition(":")[2])) as proxy,
+        Rig(api_server_factory, url=proxy.url) as rig,
+    ):
+        rig.broker.until(lambda: rig.stream()["bookmark_interval_s"], "two bookmarks")
+        lists = rig.stream()["lists"]
+        proxy.freeze()
+        server.call(lambda core: core.create("pods", pod("late"), "default"))
+        rig.broker.until(lambda: "default/late" in rig.broker.objects.get(PODS, {}), seconds=40)
+        assert rig.stream()["idle_watches"] == 1
+        assert rig.stream()["lists"] == lists
