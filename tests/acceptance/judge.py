@@ -30,7 +30,7 @@ def read_calls(path: Path) -> tuple[list[dict], int]:
     calls, failed = [], 0
     for line in path.read_bytes().splitlines():
         entry = json.loads(line)
-        if entry["type"] == "gap":
+        if entry.get("type") == "gap":
             continue  # a notice about a stream, of no key
         mark = (entry["pid"], entry["call"])
         if entry["what"] == "begin":
