@@ -158,7 +158,8 @@ class Readiness:
         return list(dict.fromkeys(self._shape.workers))
 
     def _claim(self, name: str, keys: Iterable[tuple[str, ...]], as_ofs: list[int]) -> Claim:
-        parts = [self._part(*key) for key in keys]
+        # Who is not heard is the cause of most that is wrong besides.
+        parts = [self._part(*key) for key in sorted(keys, key=lambda key: key[0] != "process")]
         as_of_us = min(as_ofs, default=0) or None
         why = next((part.why for part in parts if part.why), "")
         bad_us = max(part.bad_us for part in parts)

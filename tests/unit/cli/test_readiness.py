@@ -283,3 +283,10 @@ def test_a_process_whose_beats_go_on_and_that_does_not_report_is_silent() -> Non
     assert made.snapshot(**processes).processes["worker-1"].state == "silent"
     made.all_say()
     assert made.snapshot(**processes).processes["worker-1"].state == "ready"
+
+
+def test_who_is_not_heard_is_named_before_what_follows_from_it() -> None:
+    made = healthy()
+    silent("worker-1")(made)
+    made.say("fifo", fifo(made.now_s, shards_open=1))
+    assert made.snapshot().unready == [f"{name}: worker-1 is not heard" for name in (INFORMER, GROUP)]
