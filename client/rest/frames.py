@@ -28,6 +28,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 
 _SPACE = b" \t\r\n"
 _HEAD = b'{"type":"'
+_CLOSING = ord("}")
 _NEW_EVENT = re.compile(rb'\{"type":"(?:ADDED|MODIFIED|DELETED|BOOKMARK|ERROR)","object":')
 
 
@@ -62,24 +63,14 @@ class Frames:
     def feed(self, chunk: bytes) -> None:
         if self._is_start:
             chunk = self._without_bom(chunk)
-        lines = chunk.split(b"\n")
-        tail = lines.pop()
-        if self._parts and lines and not self._scanner.depth:
-            lines[0] = b"".join([*self._parts, lines[0]])
-            self._parts, self._size = [], 0
-        take, scanner = self._take, self._scanner
-        for line in lines:
-            quote = line.find(b'"', 9, 20)
-            if line.startswith(_HEAD) and line.startswith(b'","object":', quote) and line.endswith(b"}"):
-                if scanner.depth:
-                    self._check_for_a_cut(line)
-                else:
-                    try:
-                        take(line[9:quote], line[quote + 11 : -1])
-                        continue
-                    except (*UNREADABLE, RecursionError):
-                        pass  # a field after the object, several events, no event: the slow way knows
-            self._values(line + b"\n")
+        at = 0
+        if self._parts and not self._scanner.depth:
+            at = chunk.find(b"\n") + 1
+            if at:
+                first = b"".join([*self._parts, chunk[:at]])
+                self._parts, self._size = [], 0
+                self._lines(first, 0)
+        tail = chunk[self._lines(chunk, at) :]
         if not tail:
             return
         if self._scanner.depth:
@@ -91,6 +82,31 @@ class Frames:
             whole = b"".join(self._parts)
             self._parts, self._size = [], 0
             self._values(whole)
+
+    def _lines(self, data: bytes, at: int) -> int:
+        """Take the events of all whole lines from ``at`` on; returns where the rest begins."""
+        take, scanner = self._take, self._scanner
+        while (end := data.find(b"\n", at)) >= 0:
+            quote = data.find(b'"', at + 9, at + 20)
+            # Written out, since it is done for every event: 26 bytes are looked at, and the object is copied once.
+            if (
+                data.startswith(_HEAD, at)
+                and data.startswith(b'","object":', quote)
+                and quote + 11 < end
+                and data[end - 1] == _CLOSING
+            ):
+                if scanner.depth:
+                    self._check_for_a_cut(data[at:end])
+                else:
+                    try:
+                        take(data[at + 9 : quote], data[quote + 11 : end - 1])
+                        at = end + 1
+                        continue
+                    except (*UNREADABLE, RecursionError):
+                        pass  # a field after the object, several events, no event: the slow way knows
+            self._values(data[at : end + 1])
+            at = end + 1
+        return at
 
     def finish(self) -> None:
         """The stream ended: half an event is nothing."""

@@ -352,7 +352,9 @@ class SharedIndexInformer(Generic[T]):
             if old is None:
                 self._processor.distribute(Added(obj, is_in_initial_list), is_sync=False)
             else:
-                is_same = metadata(old, "resourceVersion") == metadata(obj, "resourceVersion")
+                version = metadata(obj, "resourceVersion")
+                # Without versions only the contents say whether it is a repetition (client-go tells nobody then).
+                is_same = version == metadata(old, "resourceVersion") and bool(version or old == obj)
                 self._processor.distribute(Updated(old, obj), is_sync=is_same)
 
     def _resync(self, queue: DeltaFIFO[T]) -> float:

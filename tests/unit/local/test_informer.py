@@ -542,3 +542,25 @@ def test_the_registration_of_another_informer_removes_no_handler(server, informe
         served.add("c")
         until(lambda: len(late.told) == 3)
     assert len(heard.told) == 2
+
+
+def test_an_object_without_a_version_is_told_like_any_other(server, informer, told):
+    server.add("a")
+    with running(informer):
+        until(lambda: len(told.told) == 1)
+        bare = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "norv", "namespace": "default", "uid": None},
+        }
+        server.send("ADDED", bare)
+        until(lambda: len(told.told) == 2)
+        server.send("MODIFIED", bare | {"status": {"phase": "Running"}})
+        server.send("DELETED", bare)
+        until(lambda: len(told.told) == 4)
+        server.add("b")
+        until(lambda: len(told.told) == 5)
+    assert [kind for kind, *_ in told.told] == ["add", "add", "update", "delete", "add"]
+    assert {key for _, key, _ in told.told[1:4]} == {"default/norv"}
+    assert told.faults == []
+    assert server.count("list") == 0
