@@ -231,7 +231,7 @@ class StreamDriver:
     def _log_error(self) -> None:
         """One line for an error, again only when it changes or after a while."""
         error = self.machine.error
-        if error is None or self.machine.state not in (State.BACKOFF, State.STOPPED):
+        if error is None:
             return
         text, now_s = str(error), self._clock.now_s()
         if text == self._logged[0] and now_s - self._logged[1] < LOG_EVERY_S:

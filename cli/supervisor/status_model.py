@@ -26,7 +26,7 @@ from deltawire.cli.supervisor.status_types import (
 
 _COUNTERS = frozenset(
     (
-        *("lists", "watches", "events", "bytes", "refused"),
+        *("lists", "watches", "events", "bytes", "refused", "unsupported"),
         *("published", "popped", "dedup_deletes", "dedup_updates", "redelivered"),
         *("applied", "delivered", "acknowledged", "coalesced", "gaps"),
         *("calls", "succeeded", "failed"),
@@ -233,7 +233,7 @@ class StatusModel:
                     watches=total("watches"),
                     events=total("events"),
                     bytes=total("bytes"),
-                    refused=total("refused"),
+                    refused=total("refused") + total("unsupported"),
                     progress_s_ago=seconds_ago(s.get("last_progress_at"), wall_us),
                 )
         return streams

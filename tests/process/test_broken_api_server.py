@@ -95,6 +95,19 @@ def test_a_broken_answer_is_one_line_in_status_and_hurts_no_other_informer(scene
     assert f"stream {STREAM}: {error}" in scene.pipeline.log.replace('\\"', '"')
 
 
+def test_an_object_without_metadata_is_named_and_counted_and_the_others_pass(scene):
+    unsupported = scene.stream()["refused"]
+    scene.proxy.lie("nameless")
+    try:
+        named = wait_until("the object in status", scene.lie_found, seconds=30, every_s=0.2)
+        assert named == "skipped: an object without a name"
+        assert scene.stream()["refused"] > unsupported
+        scene.create("configmaps")
+        scene.create("pods")
+    finally:
+        scene.proxy.lie(HONEST)
+
+
 def test_an_object_over_the_bound_is_named_and_counted_and_the_others_pass(scene):
     before = scene.pipeline.pids()
     refused = scene.stream()["refused"]

@@ -44,12 +44,13 @@ LISTS: dict[str, tuple[int, str, bytes]] = {
 WATCHES: dict[str, tuple[int, str, bytes]] = {
     "garbage": (200, "application/json", b"\xff\xfe{{{{\n"),
     "half a line": (200, "application/json", b'{"type":"ADDED","object":{"kind":"Pod","meta'),
-    "an object without metadata": (200, "application/json", event("ADDED", {"kind": "Pod"})),
 }
+# Of one object: it is refused alone.
+REFUSED = {"huge": HUGE, "nameless": {"kind": "Pod"}}
 
 
 class BrokenServer(ThreadingHTTPServer):
-    """``mode``: `HONEST`, ``list <name>``, ``watch <name>`` or ``huge``."""
+    """``mode``: `HONEST`, ``list <name>``, ``watch <name>``, or one of `REFUSED`."""
 
     daemon_threads = True
 
@@ -103,8 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*LISTS[which])
         elif what == "watch" and is_watch:
             self._answer(*WATCHES[which])
-        elif what == "huge" and is_watch and self.server.asked == 1:
-            self._answer(200, "application/json", event("ADDED", HUGE))
+        elif what in REFUSED and is_watch and self.server.asked == 1:
+            self._answer(200, "application/json", event("ADDED", REFUSED[what]))
         else:
             self._pass_on(is_watch)
 
