@@ -79,8 +79,8 @@ class ClusterIdentity:
             )
         wait_s = UNKNOWN_S_MAX if self.id else UNKNOWN_AT_FIRST_S_MAX
         if unknown_s < wait_s:
-            left_s = wait_s - unknown_s
-            raise ClusterUnknownError(f"{what}; without it, work goes on in {left_s:.0f} s", code=error.code)
+            # Without what is left: the text is logged again when it changes.
+            raise ClusterUnknownError(f"{what}; without it, work goes on after {wait_s:g} s", code=error.code)
         if self.id:
             self.warning = f"{what}; taken for {self.id} as before, since its address is the same"
         else:

@@ -43,11 +43,12 @@ class Keeping:
             self._kept_out += 1
         is_left = self._kept_out >= KEPT_OUT_MAX or self._unreadable >= UNREADABLE_MAX
         if verdict is Verdict.LIST or (is_left and verdict in (Verdict.COUNT, Verdict.UNREADABLE)):
-            self.relists.want()
+            self.relists.want(certain=verdict is Verdict.LIST)
         return verdict
 
     def lives_on(self, now_s: float, connection: Connection) -> bool:
         """A watch that is open for so long is not kept out. True if it is not in doubt any more."""
         if connection.lived_s(now_s) >= EARLY_S:
             self._kept_out = 0
+            self.relists.doubt_is_over()
         return not self.is_doubtful

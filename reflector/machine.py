@@ -265,7 +265,7 @@ class Machine:
         if self._is_relist and not self._open_list.has_begun:
             # The version is still held: watch there until the next such list may be made.
             self._phase = _Phase.WATCH
-            self._keeping.relists.want()
+            self._keeping.relists.want(certain=False)
         return self._back_off(now_s, error)
 
     # -- watches

@@ -33,18 +33,26 @@ class Relists:
 
     def __init__(self, gate: ListGate, random: Callable[[], float]) -> None:
         self.is_wanted = False
+        self._is_certain = False
         self._gate = gate
         self._random = random
         self._delay_s = 0.0
         self._not_before_s = float("-inf")
         self._turn_s: float | None = None
 
-    def want(self) -> None:
+    def want(self, *, certain: bool = True) -> None:
+        """``certain``: the server said that the watch is over; else it only would not let it begin."""
         self.is_wanted = True
+        self._is_certain = self._is_certain or certain
+
+    def doubt_is_over(self) -> None:
+        """A watch lives on: a wish that was made since none did is void."""
+        if not self._is_certain:
+            self.forget()
 
     def forget(self) -> None:
         """The watch works again, or a list was made for another reason: the wish is void."""
-        self.is_wanted = False
+        self.is_wanted = self._is_certain = False
         self._turn_s = None
 
     def note_life(self, lived_s: float) -> None:

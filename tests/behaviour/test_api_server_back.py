@@ -74,7 +74,7 @@ def test_while_the_id_is_unknown_nothing_is_asked_and_status_says_why(tmp_path, 
         rig.server.cut("pods")
         rig.broker.until(lambda: rig.stream()["error_code"] == "403")
         assert "kube-system: 403" in rig.stream()["error"]
-        assert "work goes on in" in rig.stream()["error"]
+        assert "work goes on after" in rig.stream()["error"]
         assert not watching(rig)
         assert rig.requests("watch") == []
         rig.server.clear_faults()

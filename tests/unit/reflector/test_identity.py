@@ -81,7 +81,7 @@ def test_another_uid_is_another_cluster(cluster, server):
 def test_unknown_for_a_minute_at_the_same_address_goes_on_with_a_warning(cluster, server, clock):
     ask(cluster)
     server.says = FORBIDDEN
-    with pytest.raises(ClusterUnknownError, match="goes on in 60 s"):
+    with pytest.raises(ClusterUnknownError, match="goes on after 60 s"):
         ask(cluster)
     clock.advance(UNKNOWN_S_MAX - 1)
     with pytest.raises(ClusterUnknownError):
