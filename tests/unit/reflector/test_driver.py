@@ -157,7 +157,7 @@ def test_the_same_error_is_logged_once_a_minute(stage, caplog):
 
     def fail():
         stage.bring(Failed(REFUSED))
-        stage.clock.advance(31)
+        stage.clock.advance(29)
         stage.driver.turn()
 
     stage.start()
