@@ -101,8 +101,12 @@ def test_an_object_without_metadata_is_named_and_counted_and_the_others_pass(sce
     unsupported = scene.stream()["refused"]
     scene.proxy.lie("nameless")
     try:
-        named = wait_until("the object in status", scene.lie_found, seconds=30, every_s=0.2)
-        assert named == "skipped: an object without a name"
+        wait_until(
+            "the object in status",
+            lambda: scene.stream()["error"] == "skipped: a Pod without a name",
+            seconds=30,
+            every_s=0.2,
+        )
         assert scene.stream()["refused"] > unsupported
         scene.create("configmaps")
         scene.create("pods")

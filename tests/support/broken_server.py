@@ -38,7 +38,6 @@ HUGE = {
 LISTS: dict[str, tuple[int, str, bytes]] = {
     "half a body": (200, "application/json", pod_list({"metadata": {"name": "a"}})[:-20]),
     "HTML": (200, "text/html", HTML),
-    "an item without metadata": (200, "application/json", pod_list({"kind": "Pod", "spec": {}})),
     "another kind": (200, "application/json", b'{"kind":"Status","apiVersion":"v1","status":"Success"}'),
 }
 WATCHES: dict[str, tuple[int, str, bytes]] = {
