@@ -9,6 +9,7 @@ import msgspec
 from deltawire.client.auth.tls import ca_bytes_of
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.decode import decoder_of
 from deltawire.client.rest.retry import NO_RETRIES
 from deltawire.common.errors import TransportError
 from deltawire.common.meta.resources import ResourceType
@@ -24,11 +25,14 @@ _HASH_PREFIX = "a-"
 
 
 class _Metadata(msgspec.Struct):
-    uid: str | None = ""
+    uid: str = ""
 
 
 class _Namespace(msgspec.Struct):
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+
+
+_namespace = decoder_of(_Namespace)
 
 
 def cluster_uid(client: RESTClient) -> str:
@@ -45,7 +49,7 @@ def cluster_uid(client: RESTClient) -> str:
             if sum(map(len, parts)) > ANSWER_BYTES_MAX:
                 raise _unusable(f"is longer than {ANSWER_BYTES_MAX} bytes")
     try:
-        uid = msgspec.json.decode(b"".join(parts), type=_Namespace).metadata.uid or ""
+        uid: str = _namespace(b"".join(parts)).metadata.uid
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _unusable(f"cannot be read: {error}") from None
     if not _UID.fullmatch(uid) or is_address(uid):

@@ -60,7 +60,8 @@ def test_a_dictionary_is_a_strategic_patch(official: client.ApiClient, api_serve
     api_server.create("deployments.apps", {"metadata": {"name": "d"}, "spec": spec}, "default")
     body = {"spec": {"template": {"spec": {"containers": [{"name": "side", "image": "s"}]}}}}
     patched = client.AppsV1Api(official).patch_namespaced_deployment("d", "default", body)
-    assert [c.name for c in patched.spec.template.spec.containers] == ["c", "side"]
+    # What the patch names first, as on a real server.
+    assert [c.name for c in patched.spec.template.spec.containers] == ["side", "c"]
 
 
 def test_the_dynamic_client_applies(official: client.ApiClient, tmp_path: Path) -> None:
