@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FOR ?=
+LONG_ARGS ?=
 JOBS ?= 4
 
 .PHONY: setup setup-dev run test test-long chaos-full check lint types layers lock clean links
@@ -38,8 +39,9 @@ test: setup-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 # What takes minutes: tests marked `long`, then the containers on a Docker engine (installed where there is none).
+# LONG_ARGS: further arguments of pytest for the first part.
 test-long: setup-dev
-	$(BIN)/python -m pytest -m long -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m long -n 2 --dist loadgroup $(LONG_ARGS)
 	deploy/container-test.sh
 
 # A thousand kills and 200 stops, and everything else at random: half an hour or more. Writes docs/chaos-full.json.

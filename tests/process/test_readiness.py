@@ -209,8 +209,18 @@ def killed(up: Stage, role: str) -> None:
     os.kill(pid, signal.SIGKILL)
     since_s = time.monotonic()
     name, written_s = up.change()
-    wait_until("its successor", lambda: up.pipeline.pids().get(role) not in (0, None, pid), seconds=30)
-    until_s = time.monotonic()
+    # The last moment at which there was no successor: one that is there may be ready before we hear of it.
+    until_s = since_s
+
+    def has_successor() -> bool:
+        nonlocal until_s
+        asked_s = time.monotonic()
+        if up.pipeline.pids().get(role) not in (0, None, pid):
+            return True
+        until_s = asked_s
+        return False
+
+    wait_until("its successor", has_successor, seconds=30)
     wait_until("readiness again", up.is_ready, seconds=60)
     assert up.is_handled(name), "ready again before what happened meanwhile was handled"
     up.judge(name, written_s, since_s + DEATH_S + SLACK_S / 2, until_s)
