@@ -220,6 +220,23 @@ def test_a_group_is_ready_while_another_replica_of_it_is_there(tmp_path):
     assert set(claims.judge(folder)["counts"]) == {"ready-dead"}
 
 
+def judged_claim(folder, seen, calls, as_of, claimed):
+    """The rules that a claim of `synced` breaks. ``seen`` at the server, ``calls`` of the group: (at, type, version)."""
+    pod = {"resource": "pods", "key": "a/x"}
+    record = [pod | {"at": at, "type": kind, "uid": "u", "version": version} for at, kind, version in seen]
+    (folder / "seen.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in record))
+    ends = [pod | {"what": "end", "at": at, "type": kind, "version": version} for at, kind, version in calls]
+    (folder / "g.calls").write_text("".join(json.dumps(end) + "\n" for end in ends))
+    group = {"synced": True, "as_of": as_of and int(as_of * 1e6)}
+    status = {"running": True, "groups": {"g": group}}
+    line = {"at": claimed, "took_s": 0.0, "wall": claimed, "what": "status", "status": status}
+    with (folder / "claims.jsonl").open("a") as claims_file:
+        claims_file.write(json.dumps(line) + "\n")
+    run = {"heartbeat_s": 0.5, "groups": {"g": {"born": 0.0}}, "narrowed": False, "filtered": []}
+    (folder / "run.json").write_text(json.dumps(run))
+    return set(claims.judge(folder)["counts"])
+
+
 @pytest.mark.parametrize(
     ("as_of", "claimed", "expected"),
     [(20.0, 20.5, {"synced"}), (20.0, 31.0, set()), (10.5, 20.5, set()), (None, 20.5, set())],
@@ -229,15 +246,20 @@ def test_whoever_says_synced_as_of_a_moment_has_done_what_the_server_had_before_
 ):
     """The server had version 12 at 10 s, and the group had done it at 30 s."""
     folder = claim_folder(tmp_path, code=503, at=5.0)
-    seen = {"at": 10.0, "type": "MODIFIED", "resource": "pods", "key": "a/x", "uid": "u", "version": "12"}
-    (folder / "seen.jsonl").write_text(json.dumps(seen) + "\n")
-    end = {"what": "end", "type": "updated", "at": 30.0, "resource": "pods", "key": "a/x", "version": "12"}
-    (folder / "g.calls").write_text(json.dumps(end) + "\n")
-    group = {"synced": True, "as_of": as_of and int(as_of * 1e6)}
-    status = {"running": True, "groups": {"g": group}}
-    line = {"at": claimed, "took_s": 0.0, "wall": claimed, "what": "status", "status": status}
-    with (folder / "claims.jsonl").open("a") as claims_file:
-        claims_file.write(json.dumps(line) + "\n")
-    run = {"heartbeat_s": 0.5, "groups": {"g": {"born": 0.0}}, "narrowed": False, "filtered": []}
-    (folder / "run.json").write_text(json.dumps(run))
-    assert set(claims.judge(folder)["counts"]) == expected
+    seen, calls = [(10.0, "MODIFIED", "12")], [(30.0, "updated", "12")]
+    assert judged_claim(folder, seen, calls, as_of, claimed) == expected
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        ([], set()),  # it came and went before anything was listed
+        ([(9.0, "added", "8")], {"synced"}),  # the end of what the group holds is owed to it
+        ([(9.0, "added", "8"), (14.0, "deleted", "8")], set()),  # a list found that end, at the version known last
+    ],
+)
+def test_of_what_ended_a_group_that_holds_nothing_of_it_has_nothing_to_do(tmp_path, calls, expected):
+    folder = claim_folder(tmp_path, code=503, at=5.0)
+    seen = [(10.0, "ADDED", "11"), (12.0, "DELETED", "12")]
+    later = [(30.0, "added", "15")]
+    assert judged_claim(folder, seen, [*calls, *later], 20.0, 20.5) == expected

@@ -119,36 +119,50 @@ def judge_ready(folder: Path, claims: list[dict[str, Any]], beats_s: float) -> I
 
 
 class Undone:
-    """For a group: when it had acknowledged, or set aside, each version of the server, or a newer one of the key."""
+    """For a group: when it had acknowledged, or set aside, each version of the server, or a newer one of the key.
+
+    A key that came and went before the group held anything of it leaves nothing to be done: nobody tells of an object
+    that ended before it was listed.
+    """
 
     def __init__(self, folder: Path, group: str, born: float, record: list[dict[str, Any]]) -> None:
-        done: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
-        best: dict[tuple[str, str], int] = defaultdict(int)
+        # Of each key: (version, when, whether it was a deletion), both rising.
+        self._done: dict[tuple[str, str], list[tuple[int, float, bool]]] = defaultdict(list)
         for entry in lines(folder / f"{group}.calls"):
-            mark = (entry["resource"], entry["key"])
-            if (
-                entry["what"] != "begin"
-                and entry["type"] != "gap"
-                and int(entry["version"] or 0) > best[mark]
-            ):
-                best[mark] = int(entry["version"])
-                done[mark].append((best[mark], entry["at"]))
-        self._seen = []
+            if entry["what"] == "begin" or entry["type"] == "gap":
+                continue
+            done = self._done[entry["resource"], entry["key"]]
+            version, is_deleted = int(entry["version"] or 0), entry["type"] == "deleted"
+            # A deletion that a list found carries the version that was known last.
+            if version > (done[-1][0] if done else 0) or (is_deleted and version == done[-1][0]):
+                done.append((version, entry["at"], is_deleted))
+        # What was there before the group it sees once, as it was then, or not at all.
+        self._seen: dict[tuple[str, str], list[tuple[float, int, bool]]] = defaultdict(list)
         for entry in record:
-            # What was there before the group it sees once, as it was then, or not at all.
             if entry["at"] > born:
-                mark, version = (entry["resource"], entry["key"]), int(entry["version"])
-                index = bisect.bisect_left(done[mark], (version, 0.0))
-                done_at = done[mark][index][1] if index < len(done[mark]) else float("inf")
-                self._seen.append((entry["at"], done_at, mark, version))
+                seen = self._seen[entry["resource"], entry["key"]]
+                seen.append((entry["at"], int(entry["version"]), entry["type"] == "DELETED"))
 
     def at(self, as_of: float, claimed: float) -> list[str]:
-        """What the server had well before ``as_of``, and the group had not done when that was claimed."""
-        return [
-            f"{mark[0]} {mark[1]} {version} of {seen_at:.3f} (done {done_at:.3f})"
-            for seen_at, done_at, mark, version in self._seen
-            if seen_at < as_of - ON_ITS_WAY_S and done_at > claimed + SLACK_S
-        ]
+        """What the server had well before ``as_of``, and the group had not done when that was claimed.
+
+        The last state of each key: whoever has done it has done what was before it.
+        """
+        found = []
+        for mark, seen in self._seen.items():
+            index = bisect.bisect_left(seen, (as_of - ON_ITS_WAY_S, 0, False))
+            if not index:
+                continue
+            seen_at, version, is_deleted = seen[index - 1]
+            done = self._done[mark]
+            behind = bisect.bisect_left(done, (version, 0.0, False))
+            done_at = done[behind][1] if behind < len(done) else float("inf")
+            if done_at <= claimed + SLACK_S:
+                continue
+            holds_it = behind > 0 and not done[behind - 1][2]
+            if holds_it or not is_deleted:
+                found.append(f"{mark[0]} {mark[1]} {version} of {seen_at:.3f} (done {done_at:.3f})")
+        return found
 
 
 def judge_status(folder: Path, run: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator[Complaint]:
