@@ -221,7 +221,7 @@ def test_a_group_is_ready_while_another_replica_of_it_is_there(tmp_path):
 
 
 def judged_claim(folder, seen, calls, as_of, claimed):
-    """The rules that a claim of `synced` breaks. ``seen`` at the server, ``calls`` of the group: (at, type, version)."""
+    """The rules that a claim of `synced` breaks. ``seen`` at the server, ``calls`` of the group: at, type, version."""
     pod = {"resource": "pods", "key": "a/x"}
     record = [pod | {"at": at, "type": kind, "uid": "u", "version": version} for at, kind, version in seen]
     (folder / "seen.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in record))
