@@ -47,17 +47,17 @@ class Beats:
 
     def progress(self, what: str) -> None:
         """A long turn goes on. Call it at least once a second in anything that may take longer."""
-        self._say_if_due(f"progress {what}")
+        self._say_if_due("progress", what)
 
     def enter_call(self, what: str) -> None:
         """From now on the main loop is in something that is not ours to slice. Whatever is said next ends it."""
         self._say(f"call {what}")
 
-    def _say_if_due(self, line: str) -> None:
+    def _say_if_due(self, word: str, rest: str = "") -> None:
         if self._fd is None:
             return
         if self._is_in_call or self._clock.now_s() - self._said_at_s >= BEAT_EVERY_S:
-            self._say(line)
+            self._say(f"{word} {rest}" if rest else word)
 
     def _say(self, line: str) -> None:
         if self._fd is None:

@@ -16,6 +16,7 @@ from tests.support import patience
 
 ROOT = Path(__file__).parents[2]
 ACCEPTANCE = ROOT / "tests" / "acceptance"
+RECORDER = ROOT / "cli" / "chaos" / "outside" / "recorder.py"
 FILES = ("compose.yaml", "compose.override.yaml", "tests/container/compose.test.yaml")
 PROJECT = "deltawire-test"
 RECORDERS = ("latest", "every")
@@ -196,7 +197,7 @@ class Stack:
         self.folder.chmod(0o755)
         (self.folder / "calls").mkdir()
         (self.folder / "calls").chmod(0o777)
-        shutil.copy(ACCEPTANCE / "recorder.py", self.folder / "recorder.py")
+        shutil.copy(RECORDER, self.folder / "recorder.py")
         (self.folder / "deltawire.yaml").write_text(yaml.safe_dump(config))
         (self.folder / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
         for file in self.folder.glob("*.*"):

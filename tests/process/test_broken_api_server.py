@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.broken_server import EXPIRED, HONEST, LISTS, WATCHES, BrokenServer, broken_server
-from tests.support.pipeline import ACCEPTANCE, Pipeline, ServerProcess, wait_until
+from tests.support.pipeline import RECORDER, Pipeline, ServerProcess, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("broken-server")]
 
@@ -53,7 +53,7 @@ def scene(tmp_path) -> Iterator[Scene]:
     folder = tmp_path
     server = ServerProcess(folder, "--objects", "pods=5")
     calls = folder / "calls"
-    command = [sys.executable, str(ACCEPTANCE / "recorder.py"), str(calls)]
+    command = [sys.executable, str(RECORDER), str(calls)]
     with broken_server(server.url, server.kubeconfig, folder / "proxy.kubeconfig") as proxy:
         pipeline = Pipeline(
             folder,

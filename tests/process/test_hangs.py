@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.pipeline import ACCEPTANCE, Pipeline, ServerProcess, running, wait_until
+from tests.support.pipeline import RECORDER, Pipeline, ServerProcess, running, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180), pytest.mark.xdist_group("hangs")]
 
@@ -26,7 +26,7 @@ def scene(tmp_path_factory) -> Iterator[tuple[ServerProcess, Pipeline]]:
     handlers = [
         {
             "name": "latest",
-            "command": [sys.executable, str(ACCEPTANCE / "recorder.py"), str(folder / "latest.calls")],
+            "command": [sys.executable, str(RECORDER), str(folder / "latest.calls")],
             "on": ["pods"],
         },
         {"name": "slow", "run": str(SLOW_HANDLER), "env": {"STUCK_FILE": str(folder / "stuck")}},

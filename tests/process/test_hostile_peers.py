@@ -20,7 +20,7 @@ from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
 from deltawire.common.limits import FRAME_BYTES_MAX, MESSAGE_BYTES_MAX
 from tests.support.hostile import attacker, flood
-from tests.support.pipeline import ACCEPTANCE, Pipeline, ServerProcess, running, wait_until
+from tests.support.pipeline import RECORDER, Pipeline, ServerProcess, running, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("hostile")]
 
@@ -80,7 +80,7 @@ def scene(tmp_path_factory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("hostile")
     calls, rude_calls = folder / "latest.calls", folder / "rude.calls"
     commands = {
-        "latest": [sys.executable, str(ACCEPTANCE / "recorder.py"), str(calls)],
+        "latest": [sys.executable, str(RECORDER), str(calls)],
         "rude": [sys.executable, str(RUDE_HANDLER), str(rude_calls)],
     }
     # Below pytest's own folder a socket's path would be too long.

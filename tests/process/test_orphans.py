@@ -16,7 +16,7 @@ import yaml
 from deltawire.cli import orphans
 from deltawire.common import parent
 from deltawire.common.clock import SystemClock
-from tests.support.pipeline import ACCEPTANCE, DELTAWIRE, descendants, is_alive, wait_until
+from tests.support.pipeline import DELTAWIRE, RECORDER, descendants, is_alive, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240), pytest.mark.xdist_group("orphans")]
 
@@ -40,7 +40,7 @@ class Ups:
             "handlers": [
                 {
                     "name": "printer",
-                    "command": [sys.executable, str(ACCEPTANCE / "recorder.py"), str(folder / "calls")],
+                    "command": [sys.executable, str(RECORDER), str(folder / "calls")],
                     "on": ["pods"],
                 }
             ],

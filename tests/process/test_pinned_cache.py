@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance import recorder
 from tests.support import pinning_handler
-from tests.support.pipeline import running, wait_until
+from tests.support.pipeline import RECORDER, running, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("faults")]
 # Over ten seconds in which nothing is freed: 4,000 writes of a few KB each, in all shards together.
@@ -22,7 +21,7 @@ def stored_bytes(folder: Path) -> int:
 def test_a_handler_that_pins_the_cache_is_killed_and_the_others_go_on(tmp_path: Path) -> None:
     store, mark, calls = tmp_path / "state", tmp_path / "pinned", tmp_path / "latest.calls"
     pins = [sys.executable, pinning_handler.__file__, str(store), str(mark)]
-    records = [sys.executable, recorder.__file__, str(calls)]
+    records = [sys.executable, str(RECORDER), str(calls)]
     handlers = [
         {"name": "pins", "command": pins, "on": ["pods"]},
         {"name": "latest", "command": records, "on": ["pods"]},

@@ -21,6 +21,8 @@ from tests.support import patience
 
 DELTAWIRE = Path(sys.executable).with_name("deltawire")
 ACCEPTANCE = Path(__file__).parents[1] / "acceptance"
+# A handler that writes down each call; a script that imports nothing of ours.
+RECORDER = Path(__file__).parents[2] / "cli" / "chaos" / "outside" / "recorder.py"
 TWO_RESOURCES = ("pods", "deployments.apps")
 
 
@@ -139,7 +141,7 @@ class Pipeline:
         return found
 
     def _default_config(self) -> dict[str, Any]:
-        recorder = [sys.executable, str(ACCEPTANCE / "recorder.py")]
+        recorder = [sys.executable, str(RECORDER)]
         return {
             "version": 1,
             "clusters": {"dev": {"kubeconfig": str(self.kubeconfig)}},
