@@ -167,8 +167,11 @@ def status_of(error: StatusError) -> dict[str, Any]:
         "reason": error.reason,
         "code": error.code,
     }
+    # As Go leaves out what is zero.
     if not error.reason:
         del status["reason"]
+    if not error.code:
+        del status["code"]
     if error.details or isinstance(error, Bare):
         status["details"] = error.details
     return status

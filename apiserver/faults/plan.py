@@ -15,11 +15,13 @@ THROTTLE = "throttle"
 ERROR = "error"
 UNAUTHORIZED = "unauthorized"
 DROP = "drop"
+BARE_STATUS = "bare-status"
 CUT = "cut"
 BLACK_HOLE = "black-hole"
 SLOW = "slow"
 NO_BOOKMARKS = "no-bookmarks"
 NO_INITIAL_END = "no-initial-end"
+ERROR_EVENT = "error-event"
 
 # Kind to (what its value means, the value without one). Those of the second group are about watches.
 REQUEST_FAULTS = {
@@ -28,6 +30,7 @@ REQUEST_FAULTS = {
     ERROR: ("the HTTP code, 400 to 599", 500.0),
     UNAUTHORIZED: ("", 0.0),
     DROP: ("", 0.0),
+    BARE_STATUS: ("the code in the Status, 400 to 599; the answer is 200", 500.0),
 }
 WATCH_FAULTS = {
     CUT: ("events after which the stream breaks off", 1.0),
@@ -35,6 +38,7 @@ WATCH_FAULTS = {
     SLOW: ("bytes a second", 1024.0),
     NO_BOOKMARKS: ("", 0.0),
     NO_INITIAL_END: ("", 0.0),
+    ERROR_EVENT: ("the code in the Status, 400 to 599; 0: none", 500.0),
 }
 LATENCY_MAX_S = 3600.0
 
@@ -173,7 +177,9 @@ def _check(fault: Fault) -> None:
     amount = fault.amount
     if not 0 <= amount < float("inf"):
         raise _bad(f"value: {amount} is not a number from 0 on")
-    if fault.kind == ERROR and not (400 <= amount <= 599 and amount == int(amount)):
+    # The Status of an ERROR event may have no code at all.
+    is_code = (400 <= amount <= 599 and amount == int(amount)) or (fault.kind == ERROR_EVENT and not amount)
+    if fault.kind in (ERROR, BARE_STATUS, ERROR_EVENT) and not is_code:
         raise _bad(f"value: {amount:g} is not an HTTP code from 400 to 599")
     if fault.path and not fault.path.startswith("/"):
         raise _bad(f"path: {fault.path!r} does not begin with a slash")

@@ -1,11 +1,14 @@
-"""Carrying out the faults that meet a request before it is answered."""
+"""Carrying out the faults that meet a request before it is answered, and the failures that they make."""
 
 import asyncio
 from http import HTTPStatus
 
+import msgspec
 from aiohttp import web
 
+from deltawire.apiserver.core.failures import status_of
 from deltawire.apiserver.faults.plan import (
+    BARE_STATUS,
     DROP,
     ERROR,
     LATENCY,
@@ -28,7 +31,8 @@ _REASONS = {
 
 
 async def meet(plan: FaultPlan, request: web.Request, user: str, resource: str = "", verb: str = "") -> None:
-    """Wait, fail or hang up, as the plan has it. Raises StatusError 4xx, 5xx, and ConnectionResetError."""
+    """Wait, fail or hang up, as the plan has it. Raises StatusError 4xx, 5xx, HTTPOk for an
+    answer that only looks well, and ConnectionResetError."""
     if not plan.faults:
         return
     found = plan.take(_KINDS, Came(resource, verb, request.path, user))
@@ -40,6 +44,9 @@ async def meet(plan: FaultPlan, request: web.Request, user: str, resource: str =
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError("dropped on purpose")
+        if fault.kind == BARE_STATUS:
+            body = msgspec.json.encode(status_of(failure_of(int(fault.amount)))).decode()
+            raise web.HTTPOk(text=body, content_type="application/json")
         if fault.kind != LATENCY:
             raise _failure(fault)
 
@@ -55,9 +62,13 @@ def _failure(fault: Fault) -> StatusError:
             retry_after_s=fault.amount,
         )
     if fault.kind == ERROR:
-        code = int(fault.amount)
-        return StatusError(code, _reason(code), "an error on the server, made on purpose")
+        return failure_of(int(fault.amount))
     return StatusError(401, "Unauthorized", "Unauthorized")
+
+
+def failure_of(code: int) -> StatusError:
+    """With the reason that a real server gives with it; none where there is no code (0)."""
+    return StatusError(code, _reason(code) if code else "", "an error on the server, made on purpose")
 
 
 def _reason(code: int) -> str:

@@ -18,6 +18,7 @@ from deltawire.apiserver.core.watches import WatchCursor
 from deltawire.apiserver.faults.plan import (
     BLACK_HOLE,
     CUT,
+    ERROR_EVENT,
     NO_BOOKMARKS,
     NO_INITIAL_END,
     SLOW,
@@ -27,6 +28,7 @@ from deltawire.apiserver.faults.plan import (
     FaultPlan,
 )
 from deltawire.apiserver.http.frames import JoinedFrames, bookmark_frame, error_frame, joined
+from deltawire.apiserver.http.sabotage import failure_of
 from deltawire.apiserver.http.wakeups import Wakeups
 from deltawire.common.errors import StatusError
 
@@ -200,6 +202,10 @@ class WatchStream:
                 # Open, silent, past any time-out: only the client can notice.
                 await self._ready.wait()
                 continue
+            failing = self._faults.get(ERROR_EVENT)
+            if failing is not None:
+                await response.write(error_frame(failure_of(int(failing.amount))))
+                return
             try:
                 changes = cursor.take(self._write_bytes_max)
             except StatusError as error:

@@ -31,8 +31,8 @@ def set_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="latency, throttle, error, unauthorized, drop; of watches cut, black-hole, slow, no-bookmarks, "
-            "no-initial-end.",
+            help="latency, throttle, error, unauthorized, drop, bare-status; of watches cut, black-hole, slow, "
+            "no-bookmarks, no-initial-end, error-event.",
         ),
     ],
     value: Annotated[

@@ -12,7 +12,7 @@ import pytest
 from tests.support.pipeline import is_alive, running, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240), pytest.mark.xdist_group("acceptance")]
-CHURN_PER_S = 200.0
+CHURN_PER_S = 80.0
 SERVER = ("--objects", "pods=300", "--churn", f"{CHURN_PER_S:g}/s")
 
 
@@ -179,7 +179,7 @@ def test_a_total_kill_in_the_middle_of_the_first_list_is_listed_again_and_comple
 def test_a_total_kill_between_a_commit_and_its_ack_repeats_nothing_and_lists_nothing(tmp_path):
     """The broker is stopped, so that it hears no ack; what the workers had been sent is stored and told."""
     runtime = {"reflectors": 2, "workers": 2, "heartbeat": 5}  # nobody is missed before the kill
-    with running(tmp_path, "--objects", "pods=300", "--churn", "400/s", runtime=runtime) as (
+    with running(tmp_path, "--objects", "pods=300", "--churn", "150/s", runtime=runtime) as (
         server,
         pipeline,
     ):

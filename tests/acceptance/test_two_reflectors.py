@@ -44,7 +44,7 @@ def test_killing_one_reflector_leaves_the_streams_of_the_other_alone(both):
     assert set(owners.values()) == {"reflector-0", "reflector-1"}, "both must have something to do"
     assert watches(server) == dict.fromkeys(RESOURCES, 1), "each stream's watch is there once"
 
-    server.churn(200)
+    server.churn(60)
     victim = owners["dev/pods@*"]
     others = [n.partition("@")[0] for n, owner in owners.items() if owner != victim]
     busy = next(name for name in others if name in ("dev/deployments.apps", "dev/replicasets.apps"))

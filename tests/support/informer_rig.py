@@ -20,7 +20,7 @@ from tests.support.patience import wait_until
 PATIENCE_S = 30.0
 
 
-def until(done: Callable[[], Any], what: str = "it", patience_s: float = PATIENCE_S) -> Any:
+def until(done: Callable[[], Any], what: object = "it", patience_s: float = PATIENCE_S) -> Any:
     return wait_until(done, what, seconds=patience_s, every_s=0.002)
 
 

@@ -1,6 +1,7 @@
 """A whole pipeline as a user runs it, for process and acceptance tests: an API server and ``deltawire up``.
 
-Everything is a process of its own and is talked to as an outsider would: signals, the command line, HTTP.
+Everything is a process of its own and is talked to as an outsider would: signals, the command line, HTTP, and the
+socket that commands use.
 """
 
 import json
@@ -17,6 +18,9 @@ from typing import Any
 import requests
 import yaml
 
+from deltawire.cli.config_source import plan_of
+from deltawire.cli.requests import Supervision
+from deltawire.common.errors import DeltawireError
 from tests.support import patience
 
 DELTAWIRE = Path(sys.executable).with_name("deltawire")
@@ -175,9 +179,13 @@ class Pipeline:
         )  # fmt: skip
 
     def status(self) -> dict[str, Any]:
-        """``status --json``; {} while nobody answers."""
-        done = self.run("status", "--json")
-        return json.loads(done.stdout) if done.returncode == 0 and done.stdout else {}
+        """What ``status --json`` shows; {} while nobody answers. Asked without a new process: tests ask often."""
+        try:
+            with Supervision(plan_of(self.config)) as supervision:
+                status: dict[str, Any] = supervision.ask("status")
+        except DeltawireError:
+            return {}
+        return status
 
     @property
     def pid(self) -> int:

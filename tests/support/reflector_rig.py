@@ -62,9 +62,15 @@ class PlayedBroker:
                 self._on(event)
 
     def until(
-        self, done: Callable[[], Any], what: str = "the broker to see it", seconds: float = 15.0
+        self,
+        done: Callable[[], Any],
+        what: str | Callable[[], str] = "the broker to see it",
+        seconds: float = 15.0,
     ) -> Any:
-        return wait_until(done, lambda: f"{what}; saw {self.kinds()[-20:]}", seconds=seconds, turn=self.pump)
+        def missed() -> str:
+            return f"{what() if callable(what) else what}; saw {self.kinds()[-20:]}"
+
+        return wait_until(done, missed, seconds=seconds, turn=self.pump)
 
     def pump_for(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -58,6 +58,29 @@ def test_a_failing_server_answers_with_a_status(
     assert get(api_server).status_code == 200
 
 
+def test_a_failure_may_come_as_the_body_of_a_200(api_server: ApiServer) -> None:
+    api_server.fault("bare-status", 410, verb="watch", count=1)
+    answer = ask(api_server, "GET", MAPS, params={"watch": "1"})
+    assert (answer.status_code, answer.json()["kind"], answer.json()["code"]) == (200, "Status", 410)
+    assert answer.json()["reason"] == "Expired"
+
+
+@pytest.mark.parametrize("code", [500, 403, 0])
+def test_a_watch_ends_in_an_error_event_also_one_that_is_open(api_server: ApiServer, code: int) -> None:
+    make(api_server, "a")
+    with WatchLines(api_server, MAPS, timeoutSeconds="30") as watch:
+        assert named(watch.next()) == ("ADDED", "a")
+        api_server.fault("error-event", code, resource="configmaps", count=1)
+        make(api_server, "b")
+        *before, last = watch.rest()
+    assert [named(event) for event in before] in ([], [("ADDED", "b")])
+    assert (last["type"], last["object"]["kind"]) == ("ERROR", "Status")
+    assert last["object"].get("code", 0) == code
+    assert ("reason" in last["object"]) is bool(code)
+    with WatchLines(api_server, MAPS) as watch:
+        assert named(watch.next()) == ("ADDED", "a")
+
+
 def test_a_fault_of_a_path_meets_that_path_only_also_where_no_resource_is(api_server: ApiServer) -> None:
     api_server.fault("error", 403, path="/api/v1/namespaces/kube-system")
     api_server.fault("error", 404, path="/apis*")

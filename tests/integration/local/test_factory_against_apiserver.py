@@ -20,6 +20,13 @@ from deltawire.client.schema import GroupVersionResource
 from deltawire.common.errors import StatusError
 from deltawire.reflector.backoff import Backoff
 from tests.support.informer_rig import Recorder, name_of, stored, until
+from tests.support.watch_answers import (
+    ANSWERS,
+    create_one_of_each,
+    expected_lists,
+    give_answers,
+    lists_of,
+)
 
 CONFIG_MAPS = GroupVersionResource("", "v1", "configmaps")
 
@@ -175,6 +182,29 @@ def test_why_a_cache_does_not_fill_is_said(server, clientset, caplog):
         server.clear_faults(fault)
         stop.set()
         assert factory.shutdown(40)
+
+
+def test_a_watch_that_cannot_be_kept_is_listed_again_and_one_that_is_refused_is_watched_again(server, clientset):
+    """docs/watches.md in one process: each resource's watch meets another answer."""
+    create_one_of_each(server.create, "before")
+    factory = DynamicSharedInformerFactory(clientset)
+    informers = {}
+    for resource in ANSWERS:
+        plural, _, group = resource.partition(".")
+        informers[resource] = factory.for_resource(GroupVersionResource(group, "v1", plural))
+    listers = [informer.lister().in_namespace("default") for informer in informers.values()]
+    with started(factory):
+        until(lambda: all(i.informer().status().state == "watching" for i in informers.values()))
+        give_answers(server)
+        until(lambda: lists_of(server) == expected_lists(), lambda: str(lists_of(server)))
+        until(lambda: all(i.informer().status().state == "watching" for i in informers.values()))
+        create_one_of_each(server.create, "after")
+        until(lambda: all(names_in(lister) >= {"before", "after"} for lister in listers))
+        assert lists_of(server) == expected_lists()
+
+
+def names_in(lister):
+    return {name_of(obj)[0].rpartition("/")[2] for obj in lister.list()}
 
 
 def versions_of(clientset):

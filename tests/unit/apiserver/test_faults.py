@@ -75,6 +75,8 @@ def test_whoever_listens_hears_of_changes() -> None:
         Fault("error", 399),
         Fault("error", 600),
         Fault("error", 404.5),
+        Fault("bare-status", 0),
+        Fault("error-event", 200),
         Fault("error", path="api"),
         Fault("latency", -1),
         Fault("latency", float("nan")),
