@@ -34,7 +34,8 @@ class RetryWatcher(Generic[T]):
     not passed on. Cut connections, time-outs and errors of the server are followed by a new watch. For good
     it ends with an error: 410 (list again), 401 and 403, an event that cannot be read, an object without a
     version. client-go goes on for ever when the opening itself brings 410; nothing can come of that.
-    ``is_lost`` names further ERROR events that end it.
+    ``is_lost`` names further ERROR events that end it; with ``takes_unversioned`` objects without a version pass and
+    move nothing.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class RetryWatcher(Generic[T]):
         *,
         clock: Clock | None = None,
         is_lost: Callable[[StatusError], bool] = lambda error: False,
+        takes_unversioned: bool = False,
     ) -> None:
         if resource_version in ("", "0"):
             raise ConfigError(
@@ -59,6 +61,7 @@ class RetryWatcher(Generic[T]):
         self._lock = threading.Lock()
         self._watch: OpenWatch[T] | None = None
         self._is_lost = is_lost
+        self._takes_unversioned = takes_unversioned
         self._is_in_stream = False
         self._events = self._read()
 
@@ -109,13 +112,13 @@ class RetryWatcher(Generic[T]):
                 return
             for event in watch:
                 version = metadata(event.object, "resourceVersion")
-                if not version:
+                if not version and not self._takes_unversioned:
                     raise TransportError(
                         f"a {event.type} event of the watch has no resourceVersion", reason="garbage"
                     )
                 if event.type != BOOKMARK:
                     yield event
-                self.resource_version = version  # after the yield: what was not taken comes again
+                self.resource_version = version or self.resource_version  # after the yield: what was not taken comes again
         finally:
             with self._lock:
                 self._watch = None

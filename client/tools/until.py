@@ -1,25 +1,18 @@
 """Waiting until objects are as they should be (semantics §33.4)."""
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from deltawire.client.rest.decode import decoder_of
 from deltawire.client.rest.resource_client import ResourceClient
-from deltawire.client.rest.watch import ADDED, DELETED, MODIFIED, Watch, WatchEvent
-from deltawire.client.tools.objects import key, metadata
+from deltawire.client.rest.watch import WatchEvent
+from deltawire.client.tools.list_then_watch import ListThenWatch
 from deltawire.client.tools.retry_watcher import OpenWatch, RetryWatcher
 from deltawire.common.clock import Clock, SystemClock
-from deltawire.common.errors import ConfigError, StatusError, WaitError
+from deltawire.common.errors import ConfigError, WaitError
 
 T = TypeVar("T")
 Condition = Callable[[WatchEvent[T]], bool]
-
-PAGE_ITEMS = 500
-# Before a list that answers an ERROR event other than 410.
-RELIST_S = 1.0
-
-_decode = decoder_of(Any)
 
 
 def until_without_retry(
@@ -83,97 +76,19 @@ def until_with_sync(
 ) -> WatchEvent[Any]:
     """As `until`, from what there is now: each object that exists comes first, as ADDED.
 
-    Survives 410: it lists again, and what changed or went meanwhile comes as MODIFIED and DELETED. So does what
-    became of ``known``, objects that the caller has seen, before the first list. Objects are dicts.
+    As an informer it survives what the server says or does (`ListThenWatch`): it lists again, and what changed or went
+    meanwhile comes as MODIFIED and DELETED. So does what became of ``known``, objects that the caller has seen,
+    before the first list. Objects are dicts. The WaitError of a time-out names the error that was met last; without
+    ``timeout_s`` it waits for ever. Raises StatusError 400 and 422 for selectors that the server does not take.
     """
     selectors: dict[str, str | None] = {"labelSelector": label_selector, "fieldSelector": field_selector}
     watch = ListThenWatch(client, selectors, known=known, clock=clock)
-    return until_without_retry(watch, *conditions, timeout_s=timeout_s, clock=clock)
-
-
-class ListThenWatch:
-    """The objects of a resource as events: those that exist, then what happens, over any 410."""
-
-    def __init__(
-        self,
-        client: ResourceClient,
-        selectors: dict[str, str | None],
-        *,
-        known: Iterable[dict[str, Any]] = (),
-        clock: Clock | None = None,
-    ) -> None:
-        self._client = client
-        self._selectors = selectors
-        self._clock = clock or SystemClock()
-        self._stop = threading.Event()
-        self._known: dict[str, Any] = {key(item): item for item in known}
-        self._lock = threading.Lock()
-        self._watcher: RetryWatcher[Any] | None = None
-        self._is_stopped = False
-
-    def __iter__(self) -> Iterator[WatchEvent[Any]]:
-        while not self._is_stopped:
-            version = yield from self._list()
-            with self._lock:
-                if self._is_stopped:
-                    return
-                self._watcher = RetryWatcher(
-                    self._open, version, clock=self._clock, is_lost=_is_lost
-                )
-            try:
-                for event in self._watcher:
-                    if event.type == DELETED:
-                        self._known.pop(key(event.object), None)
-                    else:
-                        self._known[key(event.object)] = event.object
-                    yield event
-                return
-            except StatusError as error:
-                if not error.is_expired and not _is_lost(error):
-                    raise
-                if not error.is_expired and self._clock.sleep(RELIST_S, self._stop):
-                    return
-
-    def stop(self) -> None:
-        self._stop.set()
-        with self._lock:
-            self._is_stopped = True
-            watcher = self._watcher
-        if watcher is not None:
-            watcher.stop()
-
-    def _open(self, version: str) -> Watch[Any]:
-        params = {**self._selectors, "resourceVersion": version, "allowWatchBookmarks": True}
-        return Watch(self._client.open_watch(params), _decode)
-
-    def _list(self) -> Generator[WatchEvent[Any], None, str]:
-        """The differences to what is known; returns the version of the list."""
-        found: dict[str, Any] = {}
-        token = ""
-        while True:
-            params = {**self._selectors, "limit": PAGE_ITEMS, "continue": token}
-            page = _decode(self._client.list_page(params))
-            found |= {key(item): item for item in page.get("items") or []}
-            meta = page.get("metadata") or {}
-            token = meta.get("continue") or ""
-            if not token:
-                break
-        gone = [self._known[name] for name in self._known if name not in found]
-        before, self._known = self._known, found
-        for item in gone:
-            yield WatchEvent(DELETED, item)
-        for name, item in found.items():
-            old = before.get(name)
-            if old is None:
-                yield WatchEvent(ADDED, item)
-            elif metadata(old, "resourceVersion") != metadata(item, "resourceVersion"):
-                yield WatchEvent(MODIFIED, item)
-        return meta.get("resourceVersion") or ""
-
-
-def _is_lost(error: StatusError) -> bool:
-    """An ERROR event that says nothing of the load: only a list tells what went on, as in an informer."""
-    return error.code not in (401, 403, 429)
+    try:
+        return until_without_retry(watch, *conditions, timeout_s=timeout_s, clock=clock)
+    except WaitError as error:
+        if watch.error is None:
+            raise
+        raise WaitError(f"{error.message}; {watch.error}", reason=error.reason) from watch.error
 
 
 def _stop_late(

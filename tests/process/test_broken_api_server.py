@@ -4,13 +4,22 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.broken_server import EXPIRED, HONEST, LISTS, WATCHES, BrokenServer, broken_server
+from tests.support.broken_server import (
+    EXPIRED,
+    HONEST,
+    LISTS,
+    VERSIONLESS,
+    WATCHES,
+    BrokenServer,
+    broken_server,
+)
 from tests.support.pipeline import RECORDER, Pipeline, ServerProcess, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("broken-server")]
@@ -50,7 +59,13 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path) -> Iterator[Scene]:
     """Of each test alone: the delay between attempts grows with each failure and falls back after minutes."""
-    folder = tmp_path
+    with begun(tmp_path, HONEST) as made:
+        yield made
+
+
+@contextmanager
+def begun(folder: Path, mode: str) -> Iterator[Scene]:
+    """A pipeline that has synced with a server that answers so."""
     server = ServerProcess(folder, "--objects", "pods=5")
     calls = folder / "calls"
     command = [sys.executable, str(RECORDER), str(calls)]
@@ -61,6 +76,7 @@ def scene(tmp_path) -> Iterator[Scene]:
             runtime={"reflectors": 1, "workers": 1, "heartbeat": 1},
             handlers=[{"name": "latest", "command": command, "on": ["pods", "configmaps"]}],
         )
+        proxy.lie(mode)
         try:
             pipeline.up()
             pipeline.wait_synced()
@@ -126,3 +142,22 @@ def test_an_object_over_the_bound_is_named_and_counted_and_the_others_pass(scene
     finally:
         scene.proxy.lie(HONEST)
     assert scene.pipeline.pids() == before
+
+
+def test_a_server_whose_lists_have_no_version_is_listed_stored_and_ready(tmp_path):
+    with begun(tmp_path, VERSIONLESS) as scene:
+        status = wait_until("the pipeline to be ready", lambda: ready(scene.pipeline), seconds=60, every_s=0.2)
+        informer = status["informers"]["dev/pods"]
+        assert (informer["synced"], informer["fresh"]) == (True, True)
+        assert status["streams"][STREAM]["error"] == ""
+        scene.create("pods")
+        wait_until("the pipeline to be ready", lambda: ready(scene.pipeline), seconds=60, every_s=0.2)
+        scene.pipeline.kill_9("worker-0")
+        scene.create("pods")
+        wait_until("the pipeline to be ready", lambda: ready(scene.pipeline), seconds=60, every_s=0.2)
+
+
+def ready(pipeline: Pipeline) -> dict[str, Any]:
+    """The status, if all is ready."""
+    status = pipeline.status()
+    return status if status.get("ready") else {}

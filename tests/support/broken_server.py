@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
-HONEST = "honest"
+HONEST, VERSIONLESS = "honest", "versionless"
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 EXPIRED = {
     "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
@@ -29,6 +29,10 @@ def event(type_: object, object_: object) -> bytes:
     return json.dumps({"type": type_, "object": object_}).encode() + b"\n"
 
 
+NO_STREAMING_LISTS = {
+    "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "code": 422,
+    "message": "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled",
+}  # fmt: skip
 HUGE = {
     "kind": "Pod", "apiVersion": "v1",
     "metadata": {"name": "huge", "namespace": "default", "uid": "u", "resourceVersion": "2"},
@@ -49,7 +53,8 @@ REFUSED = {"huge": HUGE, "nameless": {"kind": "Pod"}}
 
 
 class BrokenServer(ThreadingHTTPServer):
-    """``mode``: `HONEST`, ``list <name>``, ``watch <name>``, or one of `REFUSED`."""
+    """``mode``: `HONEST`, `VERSIONLESS` (lists have no version), ``list <name>``, ``watch <name>``, or one of
+    `REFUSED`."""
 
     daemon_threads = True
 
@@ -103,6 +108,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*LISTS[which])
         elif what == "watch" and is_watch:
             self._answer(*WATCHES[which])
+        elif what == VERSIONLESS and "sendInitialEvents" in query:
+            self._answer(422, "application/json", json.dumps(NO_STREAMING_LISTS).encode())
+        elif what == VERSIONLESS and not is_watch:
+            self._pass_on_without_a_version()
         elif what in REFUSED and is_watch and self.server.asked == 1:
             self._answer(200, "application/json", event("ADDED", REFUSED[what]))
         else:
@@ -133,6 +142,11 @@ class _Handler(BaseHTTPRequestHandler):
             for chunk in answer.iter_content(None):
                 self.wfile.write(chunk)
                 self.wfile.flush()
+
+    def _pass_on_without_a_version(self) -> None:
+        listed = requests.get(self.server.upstream + self.path, timeout=60).json()
+        listed["metadata"].pop("resourceVersion")
+        self._answer(200, "application/json", json.dumps(listed).encode())
 
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""

@@ -8,7 +8,8 @@ import pytest
 from deltawire.apiserver.server import ApiServer
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.watch import ADDED, DELETED, MODIFIED, WatchEvent
-from deltawire.client.tools.until import ListThenWatch, until_with_sync
+from deltawire.client.tools.list_then_watch import ListThenWatch
+from deltawire.client.tools.until import until_with_sync
 from deltawire.common.errors import WaitError
 from deltawire.common.meta.resources import ResourceType, find
 

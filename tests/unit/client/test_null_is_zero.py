@@ -11,7 +11,7 @@ from deltawire.client.discovery import aggregated, legacy
 from deltawire.client.rest import frames
 from deltawire.client.rest.decode import decoder_of
 from deltawire.client.rest.failures import status_of
-from deltawire.client.tools.until import ListThenWatch
+from deltawire.client.tools.list_then_watch import ListThenWatch
 from deltawire.client.transport.channels import exit_code_of
 from deltawire.reflector import objects, split
 

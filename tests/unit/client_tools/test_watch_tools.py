@@ -1,5 +1,6 @@
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -201,19 +202,35 @@ def test_until_goes_on_over_connections():
 
 
 class Lister:
-    """Lists one object at the next version each time; its watches are the given ones."""
+    """Lists one object at the next version each time; its watches are the given ones. An error in the place of an
+    answer is raised. ``versionless``: its lists have no version."""
 
-    def __init__(self, *chunks: bytes) -> None:
+    def __init__(
+        self,
+        *chunks: bytes | DeltawireError,
+        refusals: Sequence[DeltawireError] = (),
+        versionless: bool = False,
+    ) -> None:
         self._chunks = list(chunks)
+        self._refusals = list(refusals)
+        self._versionless = versionless
         self.lists = 0
+        self.watched_at: list[str] = []
 
     def list_page(self, params: Any) -> bytes:
+        if self._refusals:
+            raise self._refusals.pop(0)
         self.lists += 1
-        item = f'{{"metadata":{{"name":"a","resourceVersion":"{self.lists}"}}}}'
-        return f'{{"metadata":{{"resourceVersion":"{self.lists}"}},"items":[{item}]}}'.encode()
+        item = {"metadata": {"name": "a", "resourceVersion": str(self.lists)}}
+        meta = {} if self._versionless else {"resourceVersion": str(self.lists)}
+        return json.dumps({"metadata": meta, "items": [item]}).encode()
 
     def open_watch(self, params: Any) -> "Chunks":
-        return Chunks(self._chunks.pop(0))
+        self.watched_at.append(params["resourceVersion"])
+        found = self._chunks.pop(0)
+        if isinstance(found, DeltawireError):
+            raise found
+        return Chunks(found)
 
 
 class Chunks:
@@ -227,7 +244,11 @@ class Chunks:
         self._chunks = []
 
 
-@pytest.mark.parametrize("reason", ["InternalError", "Expired"])
+def line(type: str, **metadata: Any) -> bytes:
+    return json.dumps({"type": type, "object": {"metadata": metadata}}).encode() + b"\n"
+
+
+@pytest.mark.parametrize("reason", ["InternalError", "Expired", "Forbidden", "Unauthorized"])
 def test_until_with_sync_lists_again_after_an_error_event_as_an_informer_does(reason: str) -> None:
     status = f'{{"kind":"Status","status":"Failure","reason":"{reason}","message":"no"}}'
     client = Lister(f'{{"type":"ERROR","object":{status}}}\n'.encode(), b"")
@@ -236,8 +257,58 @@ def test_until_with_sync_lists_again_after_an_error_event_as_an_informer_does(re
     assert client.lists == 2
 
 
+FORBIDDEN = StatusError(403, "Forbidden", "not yet")
+
+
+def test_until_with_sync_outlives_refusals_of_lists_and_watches_as_an_informer_does() -> None:
+    refusals = [FORBIDDEN, StatusError(401, "Unauthorized", "who?"), TransportError("away", reason="refused")]
+    client = Lister(FORBIDDEN, b"", refusals=refusals)
+    clock = FastClock()
+    found = until_with_sync(client, lambda e: e.type == MODIFIED, clock=clock)  # type: ignore[arg-type]
+    assert found.object["metadata"]["resourceVersion"] == "2"
+    assert clock.slept[:4] == [1, 2, 4, 8], "the delay doubles while nothing comes between"
+
+
+def test_until_with_sync_says_what_it_met_when_its_time_is_over() -> None:
+    client = Lister(refusals=[FORBIDDEN] * 100_000)
+    with pytest.raises(WaitError, match="not yet"):
+        until_with_sync(client, lambda e: True, timeout_s=0.05)  # type: ignore[arg-type]
+
+
+def test_until_with_sync_ends_with_a_question_that_the_server_does_not_take() -> None:
+    client = Lister(refusals=[StatusError(400, "BadRequest", "no such field")])
+    with pytest.raises(StatusError, match="no such field"):
+        until_with_sync(client, lambda e: True, clock=FastClock())  # type: ignore[arg-type]
+
+
+def test_until_with_sync_watches_a_list_without_a_version_from_anywhere_and_tells_nothing_twice() -> None:
+    begins_with = line("ADDED", name="a", resourceVersion="1") + line("ADDED", name="b", resourceVersion="5")
+    client = Lister(begins_with, line("DELETED", name="b", resourceVersion="9"), versionless=True)
+    told: list[tuple[str, str]] = []
+
+    def is_deleted(event: WatchEvent[Any]) -> bool:
+        told.append((event.type, event.object["metadata"]["name"]))
+        return event.object["metadata"].get("resourceVersion") == "9"
+
+    until_with_sync(client, is_deleted, clock=FastClock())  # type: ignore[arg-type]
+    # The second list does not name b, and has another version of a.
+    assert told == [(ADDED, "a"), (ADDED, "b"), (DELETED, "b"), (MODIFIED, "a"), (DELETED, "b")]
+    assert client.watched_at == ["", ""]
+
+
+def test_until_with_sync_takes_objects_without_a_version() -> None:
+    client = Lister(line("ADDED", name="b") + line("MODIFIED", name="b"))
+    found = until_with_sync(client, lambda e: e.type == MODIFIED, clock=FastClock())  # type: ignore[arg-type]
+    assert (found.object["metadata"], client.lists) == ({"name": "b"}, 1)
+
+
 class FastClock(FakeClock):
-    """Sleeps take no time."""
+    """Sleeps take no time; ``slept`` is how long they would have been."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept: list[float] = []
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> bool:
+        self.slept.append(seconds)
         return False
