@@ -118,7 +118,8 @@ class RetryWatcher(Generic[T]):
                     )
                 if event.type != BOOKMARK:
                     yield event
-                self.resource_version = version or self.resource_version  # after the yield: what was not taken comes again
+                # After the yield: what was not taken comes again.
+                self.resource_version = version or self.resource_version
         finally:
             with self._lock:
                 self._watch = None
