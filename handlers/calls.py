@@ -6,7 +6,7 @@ Not here: when a call is made (``dispatch``), in which thread (``pool``).
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 _VERBS = {"A": "on_add", "U": "on_update", "D": "on_delete", "S": "on_update", GAP_NOTICE: "on_gap"}
 
 _decode = msgspec.json.Decoder().decode
+
+
+class AsyncRunner(Protocol):
+    """Who runs what async functions return."""
+
+    def run(self, awaitable: Awaitable[Any]) -> Any: ...
+
+    def close(self, timeout_s: float) -> None: ...
 
 
 class AsyncLoop:
@@ -82,12 +90,19 @@ class Program:
         surroundings: Surroundings,
         *,
         clock: Clock,
+        asyncs: AsyncRunner | None = None,
+        leaving: tuple[type[BaseException], ...] = (),
     ) -> None:
-        """``informers``: the names (``cluster/resource``) of what the process receives."""
+        """``informers``: the names (``cluster/resource``) of what the process receives.
+
+        ``asyncs``: who runs async functions, a thread of its own by default. ``leaving``: exceptions of a person who
+        wants to leave, which `run` lets through.
+        """
         self._surroundings = surroundings
         self._clock = clock
         self._log = logging.getLogger(f"handler.{handler.name}")
-        self._async = AsyncLoop()
+        self._async = asyncs or AsyncLoop()
+        self._leaving = leaving
         self._on: dict[tuple[str, str], list[Subscription]] = {}
         self._reconciles: list[Subscription] = []
         for subscription in handler.subscriptions:
@@ -96,7 +111,7 @@ class Program:
         self.routes = {informer: self._route(handler, informer) for informer in informers}
 
     def run(self, call: Call) -> Outcome:
-        """Make the call and say how it ended. Raises nothing: whatever a function raises is an outcome."""
+        """Make the call and say how it ended. Whatever a function raises is an outcome, but for ``leaving``."""
         try:
             if call.reconcile is None:
                 return self._handle(call.newest)
@@ -107,6 +122,8 @@ class Program:
         except Dead as dead:
             self._log.error("%s: dead: %s", display_key(call.key), dead.why)
             return Outcome(Verdict.DEAD, None, dead.why or "Dead")
+        except self._leaving:
+            raise
         # SystemExit and its like too: a plug-in's function must not end one thread of our process.
         except BaseException as error:
             attempt = call.newest.attempt

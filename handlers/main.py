@@ -6,6 +6,7 @@ Not here: the loop (``runner``), the manners of a process (``common.process``).
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,15 +41,24 @@ ALL_KINDS = frozenset("AUDSG")
 class HandlerRole:
     """One replica of a group, put together from the config. A `Role`."""
 
-    def __init__(self, arguments: RoleArguments, plan: Plan) -> None:
-        """Raises ConfigError for a group the config does not know, PluginError for a faulty plug-in."""
+    def __init__(self, arguments: RoleArguments, plan: Plan, *, is_inline: bool = False) -> None:
+        """``is_inline``: calls run in the main thread, without a deadline, for a debugger.
+
+        Raises ConfigError for a group the config does not know, PluginError for a faulty plug-in.
+        """
         if arguments.handler not in plan.handlers:
             known = ", ".join(plan.handlers) or "none"
             raise ConfigError(f"no handler named {arguments.handler!r} (handlers: {known})")
         self._arguments = arguments
         self._plan = plan
         self._group: HandlerPlan = plan.handlers[arguments.handler]
+        self._is_inline = is_inline
         run = self._group.options.run
+        if is_inline and run is None:
+            raise ConfigError(
+                f"handler {self._group.name!r} is a command: --inline is for Python",
+                hint="start the command under its own debugger",
+            )
         # Loaded before anything is opened: a faulty file ends the process with one line.
         self._handler: Handler | None = None if run is None else pick(load(run), self._group.name, run)
 
@@ -56,6 +66,9 @@ class HandlerRole:
         """Work until ``stop`` is set. Raises PluginError for a command that cannot be started."""
         plan, clock = self._plan, SystemClock()
         settings = settle(self._group.options, self._handler)
+        if self._is_inline:
+            # One key at a time: what a person is not looking at is for other replicas.
+            settings = replace(settings, workers=1, window=1, deadline_s=0.0)
         informers = informers_of(self._group, self._handler, plan.first_cluster)
         results = Results()
         queries = Queries(results.wake, clock=clock)
@@ -93,10 +106,18 @@ class HandlerRole:
             drain_deadline_s=plan.drain_deadline_s,
         )
         try:
-            return runner.run(stop)
+            return self._turn(runner, executor, stop)
         finally:
             caches.close()
             context.term()
+
+    def _turn(self, runner: Runner, executor: Executor, stop: threading.Event) -> int:
+        if self._is_inline:
+            from deltawire.handlers.inline import Inline, run_beside
+
+            if isinstance(executor, Inline):
+                return run_beside(runner.run, executor, stop)
+        return runner.run(stop)
 
     def _executor(
         self, settings: Settings, informers: list[str], caches: Caches, results: Results, clock: Clock
@@ -109,6 +130,14 @@ class HandlerRole:
             )
             return {informer: Route(ALL_KINDS) for informer in informers}, child
         surroundings = Surroundings(self._plan, caches)
+        if self._is_inline:
+            # Imported here: asyncio and the debugger's base cost 20 ms that others need not pay.
+            from deltawire.handlers.inline import LEAVING, Inline, MainLoop
+
+            program = Program(
+                self._handler, informers, surroundings, clock=clock, asyncs=MainLoop(), leaving=LEAVING
+            )
+            return program.routes, Inline(program, results)
         program = Program(self._handler, informers, surroundings, clock=clock)
         return program.routes, Pool(program, settings.workers, results, clock=clock)
 
@@ -156,11 +185,13 @@ def new_client(plan: Plan, cluster: str) -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``--config FILE --handler NAME [--index N]`` runs a replica; ``--describe FILE`` prints JSON."""
+    """``--config FILE --handler NAME [--index N] [--inline]`` runs a replica; ``--describe FILE`` prints JSON."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["--describe"]:
         return _describe(arguments[1:])
-    return run_role("handlers", HandlerRole, parse_arguments("handlers", arguments))
+    is_inline = "--inline" in arguments
+    role = partial(HandlerRole, is_inline=is_inline)
+    return run_role("handlers", role, parse_arguments("handlers", [a for a in arguments if a != "--inline"]))
 
 
 def _describe(targets: list[str]) -> int:

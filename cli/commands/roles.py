@@ -52,6 +52,9 @@ def informer(
 def handler(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A handler of the config.")],
     index: ReplicaOption = None,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Calls in the main thread, one at a time: for breakpoint().")
+    ] = False,
     config: options.ConfigOption = None,
     log_level: options.LogLevelOption = "info",
 ) -> int:
@@ -60,7 +63,7 @@ def handler(
     from deltawire.handlers.main import main
 
     which = ["--replica", replica_name(name)] if index is None else ["--index", str(index)]
-    return _run(main, config, log_level, "--handler", name, *which)
+    return _run(main, config, log_level, "--handler", name, *which, *(["--inline"] if inline else []))
 
 
 def _run(main: Callable[[Sequence[str]], int], config: Path | None, log_level: str, *arguments: str) -> int:
