@@ -32,8 +32,9 @@ def config_result(is_file: bool, plan: Plan) -> Result:
 
 
 def run(plan: Plan) -> Iterator[Result]:
-    """State folder, commands of handlers, clusters, informers; one after the other, as asking takes time."""
+    """State folder, open files, commands of handlers, clusters, informers; one after the other, as asking takes time."""
     yield _state(plan)
+    yield _open_files(plan)
     for handler in plan.config.handlers:
         if handler.command:
             problem = command_problem(handler)
@@ -52,6 +53,18 @@ def _state(plan: Plan) -> Result:
     except DeltawireError as error:
         return Result(what, str(error), False)
     return Result(what, "in use by a running `deltawire up`" if is_running(plan.store_dir) else "ours, free")
+
+
+def _open_files(plan: Plan) -> Result:
+    """Of the reflector with the most streams; it raises its soft limit itself."""
+    from deltawire.reflector.descriptors import limit_for, needed
+
+    counts = [len(list(plan.streams_of_reflector(i))) for i in range(plan.config.runtime.reflectors)]
+    streams = max(counts)
+    need = needed(streams)
+    limit = limit_for(need)
+    text = f"a reflector with {streams} streams may need {need}, the limit is {limit}"
+    return Result("open files", text if need <= limit else f"{text}: raise it with ulimit -n", need <= limit)
 
 
 def _cluster(plan: Plan, cluster: str) -> Iterator[Result]:

@@ -11,13 +11,22 @@ def needed(streams: int) -> int:
     return 2 * streams + SPARE
 
 
+def limit_for(need: int) -> int:
+    """The limit that counts for a process with our limits once it has raised them as far as it needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or (soft < need and hard == resource.RLIM_INFINITY):
+        return need
+    return soft if soft >= need else hard
+
+
 def raise_limit(need: int) -> int:
     """Raise the soft limit of open files to the hard one where it is below ``need``; the limit that counts then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= need or soft == hard:
-        return soft
+    limit = limit_for(need)
+    if soft in (limit, resource.RLIM_INFINITY):
+        return limit
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     except (OSError, ValueError):
         return soft  # some systems know a lower bound than they tell
-    return hard
+    return limit

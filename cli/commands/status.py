@@ -1,5 +1,6 @@
 """``deltawire status``: everything about the pipeline that runs, or what its state folder holds."""
 
+import shutil
 import sys
 from typing import Annotated
 
@@ -40,5 +41,6 @@ def status(
         sys.stdout.write(msgspec.json.encode({"running": True, **plain}).decode() + "\n")
     else:
         snapshot = msgspec.convert(plain, Snapshot)
-        sys.stdout.write("\n".join(view.render(snapshot)) + "\n")
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        sys.stdout.write("\n".join(view.render(snapshot, columns=columns)) + "\n")
     return 0

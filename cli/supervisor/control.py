@@ -82,6 +82,11 @@ class ControlSocket:
         return self._listener.socket
 
     @property
+    def unanswered(self) -> int:
+        """Messages of peers without a session beyond what is answered."""
+        return self._listener.unanswered
+
+    @property
     def rejected(self) -> int:
         """Messages and hellos that broke the rules."""
         return self._malformed + self._listener.malformed + self._listener.refused

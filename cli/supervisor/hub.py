@@ -105,6 +105,7 @@ class Hub:
             processes=self._reporters.statuses(now_s),
             kills={},
             rejected=self._control.rejected,
+            unanswered=self._control.unanswered,
             store=str(self._plan.store_dir),
             durable=self._durable,
         )

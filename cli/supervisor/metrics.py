@@ -53,6 +53,12 @@ class PipelineCollector(Collector):
         restarts = CounterMetricFamily(
             "deltawire_process_restarts", "Restarts of the process.", labels=labels
         )
+        hung = CounterMetricFamily(
+            "deltawire_process_hung", "Kills because its main loop stood still.", labels=labels
+        )
+        unanswered = CounterMetricFamily(
+            "deltawire_process_unanswered", "Messages without a session that got no answer.", labels=labels
+        )
         memory = GaugeMetricFamily("deltawire_process_resident_bytes", "Resident memory.", labels=labels)
         cpu = CounterMetricFamily(
             "deltawire_process_cpu_seconds", "CPU time of all its lives.", labels=labels
@@ -61,9 +67,13 @@ class PipelineCollector(Collector):
             key = [name, p.role]
             up.add_metric(key, float(p.state == "ready"))
             restarts.add_metric(key, p.restarts)
+            hung.add_metric(key, p.hung)
+            unanswered.add_metric(key, p.unanswered)
             memory.add_metric(key, p.rss_mb * 1e6)
             cpu.add_metric(key, p.cpu_s)
-        yield from (up, restarts, memory, cpu)
+        # The socket that all of them report to.
+        unanswered.add_metric(["control", "control"], self._snapshot.unanswered)
+        yield from (up, restarts, hung, unanswered, memory, cpu)
 
     def _streams(self) -> Iterator[Metric]:
         labels = ["cluster", "resource", "stream"]

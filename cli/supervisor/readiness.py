@@ -159,15 +159,21 @@ class Readiness:
 
     def _claim(self, name: str, keys: Iterable[tuple[str, ...]], as_ofs: list[int]) -> Claim:
         # Who is not heard is the cause of most that is wrong besides.
-        parts = [self._part(*key) for key in sorted(keys, key=lambda key: key[0] != "process")]
+        ordered = sorted(keys, key=lambda key: key[0] != "process")
+        parts = [self._part(*key) for key in ordered]
         as_of_us = min(as_ofs, default=0) or None
-        why = next((part.why for part in parts if part.why), "")
+        why = next((self._why(name, key, part) for key, part in zip(ordered, parts, strict=True) if part.why), "")
         bad_us = max(part.bad_us for part in parts)
         if not why and as_of_us is None:
             why = "nothing was proven of it yet"
         elif not why and as_of_us is not None and as_of_us <= bad_us:
             why = "nothing was proven of it since all parts are well"
         return Claim(not why, as_of_us, why=why)
+
+    def _why(self, name: str, key: tuple[str, ...], part: Part) -> str:
+        """A group whose informer is not well says which; why is said of the informer itself."""
+        is_of_informer = key[0] in ("queue", "stream", "open", "stored")
+        return f"{key[1]} is not synced" if is_of_informer and key[1] != name else part.why
 
     def _parts_of_informer(self, name: str) -> list[tuple[str, ...]]:
         keys: list[tuple[str, ...]] = [("process", BROKER), ("queue", name)]
@@ -195,7 +201,8 @@ class Readiness:
                 if reflector != name:
                     continue
                 said = _at(streams, f"{informer}@{stream}")
-                state = said.get("error") or said.get("state") or "unknown"
+                # Its error stands beside the stream: here it would be said for each group again.
+                state = said.get("state") or "unknown"
                 why = "" if said.get("watching") else f"stream {stream} is not watched ({state})"
                 self._part("stream", informer, stream).set(why, wall_us)
 

@@ -18,6 +18,7 @@ def readyz(snapshot: Snapshot, query: str = "") -> Answer:
     is_ready = all(is_well for is_well, _ in lines)
     shown = [line for is_well, line in lines if "verbose" in asked or not is_well]
     if "verbose" in asked:
+        shown += [f"[!] {line}" for of, line in snapshot.warnings_by_cluster if not cluster or of in ("", cluster)]
         shown += [f"[-] {fault}" for fault in snapshot.core_faults]
     return (200 if is_ready else 503), "\n".join([*shown, "ready" if is_ready else "not ready"]) + "\n"
 

@@ -85,6 +85,22 @@ class LagReport(msgspec.Struct):
     count: Count = 0
 
 
+class ClusterReport(msgspec.Struct):
+    """A cluster, from a reflector that has streams of it."""
+
+    id: str = ""
+    warning: str = ""
+    error: str = ""
+    reads: Count = 0
+
+
+class DescriptorsReport(msgspec.Struct):
+    """Open files of a reflector: what it may need, and what it may have."""
+
+    need: Count = 0
+    limit: Count = 0
+
+
 class BrokerReport(msgspec.Struct):
     """A worker's line to the broker."""
 
@@ -105,6 +121,7 @@ class RoleReport(msgspec.Struct):
     cpu_s: float = 0.0
     malformed: Count = 0
     refused: Count = 0
+    unanswered: Count = 0
     calls: Count = 0
     succeeded: Count = 0
     failed: Count = 0
@@ -114,6 +131,8 @@ class RoleReport(msgspec.Struct):
     streams: dict[str, StreamReport] = {}
     informers: dict[str, InformerReport] = {}
     groups: dict[str, dict[str, GroupReport]] = {}
+    clusters: dict[str, ClusterReport] = {}
+    descriptors: DescriptorsReport = msgspec.field(default_factory=DescriptorsReport)
 
 
 def fault_of(report: Any) -> str | None:

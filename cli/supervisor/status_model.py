@@ -15,6 +15,7 @@ from deltawire.cli.supervisor.report_maps import length, map_at, seconds_ago, we
 from deltawire.cli.supervisor.reports import rejected_of
 from deltawire.cli.supervisor.shape import BROKER, Shape
 from deltawire.cli.supervisor.status_types import (
+    ClusterStatus,
     GroupStatus,
     InformerStatus,
     KillStatus,
@@ -26,10 +27,10 @@ from deltawire.cli.supervisor.status_types import (
 
 _COUNTERS = frozenset(
     (
-        *("lists", "watches", "events", "bytes", "refused", "unsupported"),
+        *("lists", "watches", "events", "bytes", "refused", "unsupported", "reads"),
         *("published", "popped", "dedup_deletes", "dedup_updates", "redelivered"),
         *("applied", "delivered", "acknowledged", "coalesced", "gaps"),
-        *("calls", "succeeded", "failed"),
+        *("calls", "succeeded", "failed", "unanswered"),
     )
 )
 _US = 1_000_000
@@ -142,6 +143,7 @@ class StatusModel:
         processes: dict[str, ProcessStatus],
         kills: dict[str, KillStatus],
         rejected: int = 0,
+        unanswered: int = 0,
         server: str = "",
         store: str = "",
         durable: bool = True,
@@ -186,8 +188,10 @@ class StatusModel:
             streams=streams,
             informers=informers,
             groups=groups,
+            clusters=self._clusters(),
             kills=kills,
             rejected=rejected,
+            unanswered=unanswered,
             server=server,
             store=store,
             durable=durable,
@@ -196,10 +200,35 @@ class StatusModel:
     # -- inside
 
     def _process(self, name: str, process: ProcessStatus) -> ProcessStatus:
-        """A process that is said to be ready and does not report is silent: its beats alone prove nothing."""
-        if process.state == Phase.READY.value and name in self._roles and not self._readiness.is_heard(name):
-            return msgspec.structs.replace(process, state=Phase.SILENT.value)
-        return process
+        """With what it tells itself. One that is said to be ready and does not report is silent: its beats alone
+        prove nothing."""
+        if name not in self._roles:
+            return process
+        _, carried = self._roles[name]
+        is_silent = process.state == Phase.READY.value and not self._readiness.is_heard(name)
+        files = map_at(carried.latest, "descriptors")
+        return msgspec.structs.replace(
+            process,
+            state=Phase.SILENT.value if is_silent else process.state,
+            unanswered=int(carried.latest.get("unanswered") or 0) + carried.before("unanswered"),
+            descriptors_need=files.get("need"),
+            descriptors_limit=files.get("limit"),
+        )
+
+    def _clusters(self) -> dict[str, ClusterStatus]:
+        found: dict[str, ClusterStatus] = {}
+        for name, carried in self._of_role("reflector"):
+            for cluster, c in sorted(map_at(carried.latest, "clusters").items()):
+                known = found.get(cluster, ClusterStatus())
+                reads = known.reads + int(c.get("reads") or 0) + carried.before("clusters", cluster, "reads")
+                said = c if self._readiness.is_heard(name) else {}
+                found[cluster] = ClusterStatus(
+                    id=known.id or str(said.get("id") or ""),
+                    warning=known.warning or str(said.get("warning") or ""),
+                    error=known.error or str(said.get("error") or ""),
+                    reads=reads,
+                )
+        return found
 
     def _unready(self, informers: dict[str, InformerStatus], groups: dict[str, GroupStatus]) -> list[str]:
         lines = self.not_synced()

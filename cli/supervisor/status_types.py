@@ -8,8 +8,9 @@ import msgspec
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One process. ``state`` is a `Phase` of the supervisor; ``turns`` counts its main loop.
 
-    ``rejected``: messages, hellos and lines that reached this life of it and broke the rules. ``hung``: how often
-    it was killed because its main loop stood still.
+    ``rejected``: messages, hellos and lines that reached this life of it and broke the rules. ``unanswered``: messages
+    without a session beyond what is answered, of all lives. ``hung``: how often it was killed because its main loop
+    stood still. ``descriptors_need``, ``descriptors_limit``: open files that it may need and may have; None: not told.
     """
 
     role: str
@@ -21,6 +22,9 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s: float = 0.0
     turns: int = 0
     rejected: int = 0
+    unanswered: int = 0
+    descriptors_need: int | None = None
+    descriptors_limit: int | None = None
     last_end: str = ""
     last_words: str = ""
 
@@ -41,6 +45,19 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 0
     refused: int = 0
     progress_s_ago: float | None = None
+
+
+class ClusterStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A cluster as those reflectors know it that are heard.
+
+    ``id``: its uid, or the address that stands for it; ``warning``: why an id that cannot be read is believed.
+    ``reads`` of the id are counted over all lives.
+    """
+
+    id: str = ""
+    warning: str = ""
+    error: str = ""
+    reads: int = 0
 
 
 class InformerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +140,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     ``ready``: all is synced and fresh, as of ``as_of`` (µs since 1970, of the slowest part; None: not known); else
     ``unready`` says why. ``core_faults``: processes that are not heard, caches that cannot be used.
-    ``rejected``: what reached the control socket and broke the rules. ``durable``: the state folder is not on
+    ``rejected``, ``unanswered``: what reached the control socket and broke the rules, or got no answer. ``durable``: the state folder is not on
     a file system that goes with the machine's or the container's restart.
     """
 
@@ -143,8 +160,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     streams: dict[str, StreamStatus]
     informers: dict[str, InformerStatus]
     groups: dict[str, GroupStatus]
+    clusters: dict[str, ClusterStatus] = {}
     kills: dict[str, KillStatus] = {}
     rejected: int = 0
+    unanswered: int = 0
     server: str = ""
     store: str = ""
     durable: bool = True
@@ -160,6 +179,34 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             if p.state == "gave up" or (p.state == "waiting" and p.last_end)
         ]
         return lines
+
+    @property
+    def warnings(self) -> list[str]:
+        """One line for each thing that a person should look at, though it works."""
+        return [text for _, text in self.warnings_by_cluster]
+
+    @property
+    def warnings_by_cluster(self) -> list[tuple[str, str]]:
+        """(cluster, line) for each of `warnings`; "" for what is of no cluster."""
+        found = [(name, f"{name}: {c.warning}") for name, c in self.clusters.items() if c.warning]
+        found += [
+            (name.partition("/")[0], f"{name}: {i.warning}") for name, i in self.informers.items() if i.warning
+        ]
+        found += [
+            ("", f"{name}: may need {need} open files, the limit is {limit}: raise it with ulimit -n")
+            for name, need, limit in self.descriptors
+            if need > limit
+        ]
+        return found
+
+    @property
+    def descriptors(self) -> list[tuple[str, int, int]]:
+        """(process, need, limit) of open files, of each process that tells."""
+        return [
+            (name, p.descriptors_need, p.descriptors_limit)
+            for name, p in self.processes.items()
+            if p.descriptors_need is not None and p.descriptors_limit is not None
+        ]
 
     def as_plain(self) -> dict[str, Any]:
         """Maps, lists, numbers and strings only."""

@@ -333,6 +333,7 @@ class Supervisor:
             processes={name: self._process_status(name) for name in self._specs},
             kills=self._kills.statuses,
             rejected=self._control.rejected,
+            unanswered=self._control.unanswered,
             store=str(self._plan.store_dir),
             durable=self._durable,
         )

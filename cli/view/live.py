@@ -74,6 +74,7 @@ def render(snapshot: Snapshot, notes: Sequence[str]) -> Group:
     )
     parts: list[Text | Table] = [head, _processes(snapshot), _informers(snapshot), _groups(snapshot)]
     parts += [Text(f"not ready: {line}", style="yellow") for line in snapshot.unready]
+    parts += [Text(f"warning: {line}", style="yellow") for line in snapshot.warnings]
     parts += [Text(error, style="red") for error in snapshot.errors]
     parts += [Text(note, style="cyan") for note in notes]
     victim = next((name for name, p in snapshot.processes.items() if p.role == "reflector"), "")

@@ -1,6 +1,7 @@
 """``deltawire status`` as text: tables that `grep` and `awk` can read."""
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from deltawire.cli.output.table import align
@@ -11,24 +12,46 @@ from deltawire.cli.view.text import clock_time, known, milliseconds, readiness
 from deltawire.cli.view.units import format_age, format_bytes
 
 
-def render(snapshot: Snapshot) -> list[str]:
-    """The whole status, and at its end a line for each thing that is wrong."""
+def render(snapshot: Snapshot, *, columns: int | None = None) -> list[str]:
+    """The whole status, and at its end a line for each thing that is wrong.
+
+    ``columns``: of a terminal. Then a row of a table is cut there, so that each part has one line, what counts most
+    in front; other lines are broken between words. Without it nothing is cut.
+    """
     totals = snapshot.totals
-    lines = [
+    head = [
         f"{snapshot.state} for {format_age(snapshot.up_s)}, {readiness(snapshot)}, "
         f"{totals.objects} objects, {totals.events_per_s:.0f} events/s, "
         f"lag p50 {milliseconds(snapshot.lag_p50_ms)} p99 {milliseconds(snapshot.lag_p99_ms)}, "
         f"state in {snapshot.store} (durable: {'yes' if snapshot.durable else 'no'})",
     ]
+    if snapshot.descriptors:
+        parts = [f"{name} may need {need} of {limit}" for name, need, limit in snapshot.descriptors]
+        head.append(f"open files: {', '.join(parts)}")
+    lines = _broken(head, columns)
     for table in (_processes(snapshot), _streams(snapshot), _informers(snapshot), _groups(snapshot)):
-        lines += ["", *align(table)]
-    if snapshot.kills:
-        lines += ["", *(describe(name, kill) for name, kill in snapshot.kills.items())]
-    if snapshot.unready:
-        lines += ["", *(f"NOT READY {line}" for line in snapshot.unready)]
-    if snapshot.errors:
-        lines += ["", *(f"ERROR {error}" for error in snapshot.errors)]
+        lines += ["", *_cut(align(table), columns)]
+    for paragraph in (
+        [describe(name, kill) for name, kill in snapshot.kills.items()],
+        [f"NOT READY {line}" for line in snapshot.unready],
+        [f"WARNING {line}" for line in snapshot.warnings],
+        [f"ERROR {line}" for line in snapshot.errors],
+    ):
+        if paragraph:
+            lines += ["", *_broken(paragraph, columns)]
     return lines
+
+
+def _cut(lines: list[str], columns: int | None) -> list[str]:
+    if columns is None:
+        return lines
+    return [line if len(line) <= columns else f"{line[: columns - 1]}…" for line in lines]
+
+
+def _broken(lines: list[str], columns: int | None) -> list[str]:
+    if columns is None:
+        return lines
+    return [part for line in lines for part in wrap(line, columns, subsequent_indent="  ")]
 
 
 def _processes(snapshot: Snapshot) -> list[list[str]]:
@@ -51,19 +74,19 @@ def _processes(snapshot: Snapshot) -> list[list[str]]:
 
 
 def _streams(snapshot: Snapshot) -> list[list[str]]:
+    """Errors are long, and stand below."""
     return [
-        ["STREAM", "REFLECTOR", "STATE", "VERSION", "LISTS", "WATCHES", "EVENTS", "PROGRESS", "ERROR"],
+        ["STREAM", "STATE", "VERSION", "PROGRESS", "LISTS", "WATCHES", "EVENTS", "REFLECTOR"],
         *(
             [
                 name,
-                s.reflector,
                 s.state if s.retry_in_s is None else f"{s.state} {s.retry_in_s:.1f}s",
                 s.version or "-",
+                "-" if s.progress_s_ago is None else f"{s.progress_s_ago:.1f}s ago",
                 str(s.lists),
                 str(s.watches),
                 str(s.events),
-                "-" if s.progress_s_ago is None else f"{s.progress_s_ago:.1f}s ago",
-                s.error or "-",
+                s.reflector,
             ]
             for name, s in snapshot.streams.items()
         ),
@@ -72,7 +95,7 @@ def _streams(snapshot: Snapshot) -> list[list[str]]:
 
 def _informers(snapshot: Snapshot) -> list[list[str]]:
     return [
-        ["INFORMER", "SYNCED", "FRESH", "AS OF", "OBJECTS", "SIZE", "PUBLISHED", "APPLIED", "QUEUED", "LAG"],
+        ["INFORMER", "SYNCED", "FRESH", "AS OF", "OBJECTS", "QUEUED", "LAG", "SIZE", "PUBLISHED", "APPLIED"],
         *(
             [
                 name,
@@ -80,11 +103,11 @@ def _informers(snapshot: Snapshot) -> list[list[str]]:
                 "yes" if i.fresh else "no",
                 clock_time(i.as_of),
                 str(i.objects),
+                known(i.depth),
+                milliseconds(i.lag_ms),
                 format_bytes(i.bytes),
                 str(i.published),
                 str(i.applied),
-                known(i.depth),
-                milliseconds(i.lag_ms),
             ]
             for name, i in snapshot.informers.items()
         ),
@@ -94,21 +117,21 @@ def _informers(snapshot: Snapshot) -> list[list[str]]:
 def _groups(snapshot: Snapshot) -> list[list[str]]:
     return [
         [
-            *("HANDLER", "SYNCED", "AS OF", "REPLICAS", "DELIVERED", "ACKNOWLEDGED", "PENDING", "RETRY"),
-            *("DEAD", "LAG P99"),
+            *("HANDLER", "SYNCED", "AS OF", "PENDING", "RETRY", "DEAD", "LAG P99", "REPLICAS", "DELIVERED"),
+            "ACKNOWLEDGED",
         ],
         *(
             [
                 name,
                 "off" if g.off else "yes" if g.synced else "no",
                 clock_time(g.as_of),
-                str(g.replicas),
-                str(g.delivered),
-                str(g.acknowledged),
                 known(g.pending),
                 known(g.retry),
                 known(g.dead),
                 milliseconds(g.lag_p99_ms),
+                str(g.replicas),
+                str(g.delivered),
+                str(g.acknowledged),
             ]
             for name, g in snapshot.groups.items()
         ),

@@ -1,6 +1,7 @@
 """What is missing is known before anything runs: commands of handlers, kubeconfigs, contexts."""
 
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,27 @@ def test_a_kubeconfig_or_context_that_is_not_there_is_named(
 
 def test_a_cluster_that_makes_its_kubeconfig_itself_is_not_looked_for(folder: Path) -> None:
     preflight.require(plan_with(folder, ["sh"], {"kubeconfig": "later"}), but="dev")
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_ok", "said"),
+    [
+        ((256, 1024), True, "a reflector with 3 streams may need 134, the limit is 256"),
+        ((64, 1024), True, "a reflector with 3 streams may need 134, the limit is 1024"),
+        ((64, 100), False, "may need 134, the limit is 100: raise it with ulimit -n"),
+    ],
+)
+def test_check_says_how_many_open_files_a_reflector_may_need_and_may_have(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], is_ok: bool, said: str
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    config = {
+        "version": 1,
+        "clusters": {"dev": {"kubeconfig": str(folder / "kubeconfig")}},
+        "store": {"dir": str(folder / "state")},
+        "runtime": {"reflectors": 2},
+        "informers": [{"resource": "pods", "namespaces": ["a", "b", "c", "d", "e"]}],
+    }
+    found = {result.what: result for result in checks.run(Plan(parse(config)))}
+    assert found["open files"].is_ok == is_ok
+    assert said in found["open files"].text

@@ -55,3 +55,13 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be(monkeypatch):
     assert raise_limit(needed(10)) == 1024
     assert raise_limit(needed(1000)) == 4096
     assert limits[-1] == (4096, 4096)
+
+
+def test_a_limit_without_end_is_raised_as_far_as_is_needed(monkeypatch):
+    limits = [(1024, resource.RLIM_INFINITY)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.append(both))
+    assert raise_limit(needed(1000)) == needed(1000)
+    assert limits[-1] == (needed(1000), resource.RLIM_INFINITY)
+    limits.append((resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert raise_limit(needed(1000)) == needed(1000)
