@@ -32,7 +32,7 @@ def config_result(is_file: bool, plan: Plan) -> Result:
 
 
 def run(plan: Plan) -> Iterator[Result]:
-    """State folder, open files, commands of handlers, clusters, informers; one after the other, as asking takes time."""
+    """State folder, open files, commands, clusters, informers; one after the other, as asking takes time."""
     yield _state(plan)
     yield _open_files(plan)
     for handler in plan.config.handlers:

@@ -140,7 +140,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     ``ready``: all is synced and fresh, as of ``as_of`` (µs since 1970, of the slowest part; None: not known); else
     ``unready`` says why. ``core_faults``: processes that are not heard, caches that cannot be used.
-    ``rejected``, ``unanswered``: what reached the control socket and broke the rules, or got no answer. ``durable``: the state folder is not on
+    ``rejected``, ``unanswered``: what reached the control socket and broke the rules, or got no answer.
+    ``durable``: the state folder is not on
     a file system that goes with the machine's or the container's restart.
     """
 

@@ -1,4 +1,4 @@
-"""What works and still wants a look: an id that is believed, files that run short, messages without an answer, hangs."""
+"""What works and still wants a look: an id that is believed, files that run short, unanswered messages, hangs."""
 
 import io
 
