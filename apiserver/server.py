@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -30,13 +31,17 @@ _T = TypeVar("_T")
 # Bound on waiting for the server's thread, at the start (filling the store included) and at the end.
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 10.0
+SETTLE_TIMEOUT_S = 60.0
 
 
 class ApiServer:
     """Start it, use ``url``, stop it; or use it as a context manager."""
 
-    def __init__(self, options: ApiServerOptions | None = None) -> None:
-        self._service = Service(options or ApiServerOptions())
+    def __init__(
+        self, options: ApiServerOptions | None = None, *, now: Callable[[], float] = time.time
+    ) -> None:
+        """``now`` gives Unix seconds: the times of objects, and when controllers see that one has come."""
+        self._service = Service(options or ApiServerOptions(), now=now)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -114,6 +119,15 @@ class ApiServer:
             return action(self._service.core)
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(START_TIMEOUT_S)
+
+    def settle(self, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
+        """Wait until the controllers have nothing to do now. Raises TimeoutError where they go on for too long.
+
+        What waits for a time, or for a program to end, is not waited for.
+        """
+        if self._loop is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._service.settle(), self._loop).result(timeout_s)
 
     def create(self, resource: str, obj: dict[str, Any], namespace: str = "") -> dict[str, Any]:
         """Create an object and return it as stored. Raises StatusError."""

@@ -5,7 +5,8 @@ import errno
 import itertools
 import logging
 import random
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from aiohttp import web
@@ -55,6 +56,8 @@ _IN_PROCESS_URL = "http://in-process-{}.localhost"
 _PORT_INSIDE = 6443
 _LOOPBACK = "127.0.0.1"
 _numbers = itertools.count(1)
+# Nodes that controllers have where nobody says how many: pods need one to run.
+NODES_DEFAULT = 1
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound to by default
 
 
@@ -65,12 +68,12 @@ class Service:
     there is none.
     """
 
-    def __init__(self, options: ApiServerOptions) -> None:
+    def __init__(self, options: ApiServerOptions, *, now: Callable[[], float] = time.time) -> None:
         if not options.listen and (options.tls or options.users or options.kubeconfig is not None):
             raise ConfigError("TLS, certificates and a kubeconfig need a server that listens", path="listen")
         self.options = options
         limits = WindowLimits(options.window_events_max, options.window_bytes_max)
-        self.core = ApiCore(limits=limits)
+        self.core = ApiCore(limits=limits, now=now)
         self.requests = RequestLog()
         self.streams = OpenStreams()
         self.scripts = Scripts()
@@ -113,7 +116,9 @@ class Service:
             self.write_kubeconfig(options.kubeconfig)
         await self.churn.set_rate(options.churn_per_s)
         if options.controllers:
-            self._controllers = ControllerRunner(self.core, seed=options.seed, now=self.core.now)
+            self._controllers = ControllerRunner(
+                self.core, self.scripts, seed=options.seed, now=self.core.now, root_ca=self._root_ca
+            )
             self._controllers.start()
         _log.info("listening on %s", self.url)
 
@@ -135,6 +140,11 @@ class Service:
             self._shortage.stop()
         if self._journal is not None:
             self._journal.close()
+
+    async def settle(self) -> None:
+        """Return when the controllers have nothing to do now; at once where there are none."""
+        if self._controllers is not None:
+            await self._controllers.settle()
 
     @property
     def ca_pem(self) -> bytes:
@@ -166,6 +176,14 @@ class Service:
             write_kubeconfig(path, kubeconfig(self.url, *credentials, ca_pem=self.ca_pem))
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}", path="write-kubeconfig") from None
+
+    def _root_ca(self) -> str:
+        """What pods trust; over plain http there is nothing to verify, and a certificate all the same."""
+        if self._authority is None:
+            import trustme
+
+            return trustme.CA().cert_pem.bytes().decode()
+        return self._authority.ca_pem.decode()
 
     def _own_credentials(self) -> Credentials:
         """Those of an administrator: the first token of one, or a certificate."""
@@ -247,4 +265,6 @@ def _objects(options: ApiServerOptions) -> dict[str, int]:
         objects[resource.name] = count
     if options.churn_per_s > 0:
         objects.setdefault("pods", PODS_DEFAULT)
+    if options.controllers and "pods" not in objects:
+        objects.setdefault("nodes", NODES_DEFAULT)
     return objects

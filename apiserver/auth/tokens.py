@@ -4,6 +4,7 @@ import csv
 import hashlib
 import hmac
 import secrets
+import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from deltawire.apiserver.auth.users import ADMIN, User, account_of, authenticate
 from deltawire.common.errors import ConfigError
 
 ISSUER = "https://kubernetes.default.svc"
+# Under it a service account's user says by which token it came.
+_CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
@@ -67,6 +70,7 @@ class Tokens:
             "iat": issued,
             "nbf": issued,
             "exp": issued + lifetime_s,
+            "jti": str(uuid.uuid4()),
         }
         signed = f"{_part(msgspec.json.encode(_HEADER))}.{_part(msgspec.json.encode(claims))}"
         return f"{signed}.{self._signature(signed)}"
@@ -84,7 +88,8 @@ class Tokens:
         account = account_of(name)
         if account is not None and not self._account_exists(*account, uid):
             return None
-        return User(name, tuple(claims["groups"]), uid)
+        extra = {_CREDENTIAL_ID: (f"JTI={claims['jti']}",)} if account is not None else {}
+        return User(name, tuple(claims["groups"]), uid, extra)
 
     def is_ours(self, token: str) -> bool:
         """Whether it was given or made here, good or not."""

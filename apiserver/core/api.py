@@ -24,7 +24,7 @@ from deltawire.apiserver.core.pods import as_ended, as_running, container_of
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.core.restore import restore
-from deltawire.apiserver.core.scale import scale_of, scaled
+from deltawire.apiserver.core.scale import applied_scale, scale_of, scaled
 from deltawire.apiserver.core.scheduling import bound
 from deltawire.apiserver.core.selection import Selection
 from deltawire.apiserver.core.store import Store
@@ -89,6 +89,15 @@ class ApiCore:
         for name in FIRST_NAMESPACES:
             if f"/{name}" not in namespaces:
                 self.create("namespaces", {"metadata": {"name": name}})
+
+    @property
+    def stops_pods(self) -> bool:
+        """Whether somebody stops pods that are deleted: with a grace period they are marked first, and go later."""
+        return self._context.stops_pods
+
+    @stops_pods.setter
+    def stops_pods(self, stops: bool) -> None:
+        self._context.stops_pods = stops
 
     @property
     def cluster_uid(self) -> str:
@@ -251,9 +260,28 @@ class ApiCore:
         )
         return scale_of(resource, record)
 
+    def apply_scale(
+        self,
+        resource: str | Resource,
+        scale: dict[str, Any],
+        name: str,
+        namespace: str = "",
+        *,
+        manager: Manager,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Server-side apply of a Scale. Returns the new one. Raises StatusError 409 where others own the number."""
+        resource = self.resource(resource)
+        config = applied_scale(resource, self.get(resource, name, namespace).decode(), scale)
+        record, _ = self._writer.apply(
+            resource, namespace, name, config, manager, force=force, dry_run=dry_run
+        )
+        return scale_of(resource, record)
+
     def evict(self, name: str, namespace: str, options: DeleteOptions = DeleteOptions()) -> Deletion:
         """Delete a pod unless a disruption budget covers it that allows none to go: StatusError 429."""
-        check_budgets(self.store, self.get("pods", name, namespace))
+        check_budgets(self.store, self.get("pods", name, namespace), is_live=self.stops_pods)
         return self.delete("pods", name, namespace, options)
 
     def bind(self, name: str, namespace: str, node: str, *, dry_run: bool = False) -> Record:

@@ -28,6 +28,8 @@ class Context:
         self.now = now
         self.new_uid = new_uid
         self.choice = choice
+        # Whether kubelets are there that stop pods; without them a pod goes as soon as it is deleted.
+        self.stops_pods = False
 
     @property
     def namespaces(self) -> Resource:

@@ -1,6 +1,7 @@
 """Deleting: finalizers, preconditions, what an object owns, and the two kinds that hold others.
 
-A deletion with nothing in its way happens at once: pods have no kubelet here that would have to stop them.
+A deletion with nothing in its way happens at once, that of a pod too where no kubelet is there to stop it
+(`Context.stops_pods`); with one the pod is marked, and gone when the kubelet deletes it without grace.
 What a namespace holds, and the objects of a removed definition, go before it; what an object owns goes after.
 """
 
@@ -11,16 +12,20 @@ import msgspec
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.context import Context
 from deltawire.apiserver.core.crds import CLEANUP_FINALIZER, DEFINITIONS, condition
+from deltawire.apiserver.core.graceful import grace_s_of, is_stopping, namespace_conditions
 from deltawire.apiserver.core.metadata import timestamp
 from deltawire.apiserver.core.options import DeleteOptions, parse_version
+from deltawire.apiserver.core.ownership import Ownership
 from deltawire.apiserver.core.record import Record, encode_record
 from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.managed.managers import Manager
 from deltawire.common.errors import StatusError
 
 NAMESPACES = "namespaces"
 PODS = "pods"
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _PROPAGATION = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
+_COLLECTOR = Manager("kube-controller-manager")
 # Deleting these would leave a cluster that no client expects.
 PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
 
@@ -39,6 +44,7 @@ class Deleter:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._store = context.store
+        self._waiting: dict[str, tuple[str, str]] | None = None
 
     def delete(self, resource: Resource, namespace: str, name: str, options: DeleteOptions) -> Deletion:
         """Delete, or mark as being deleted where finalizers hold it. Raises StatusError 403, 404, 409."""
@@ -49,7 +55,7 @@ class Deleter:
         finalizer = _PROPAGATION.get(options.propagation, "")
         if finalizer and resource.storage not in (NAMESPACES, DEFINITIONS):
             return self._delete_in_steps(resource, record, finalizer)
-        deletion = self._delete(resource, record, orphan=False)
+        deletion = self._delete(resource, record, orphan=False, grace_s=options.grace_s)
         if resource.storage == DEFINITIONS and deletion.is_gone:
             return deletion._replace(is_gone=False)  # answered as it was when its deletion began
         if resource.storage == PODS and deletion.is_gone:
@@ -65,19 +71,57 @@ class Deleter:
             obj["metadata"]["finalizers"] = [*held, finalizer]
             record = self._mark(resource, self._store.put(resource, obj))
         answer = Deletion(record, record.body, is_gone=False)
-        self._release_owned(record.uid, orphan=orphan)
-        current = self._store.table(resource.storage).records.get(record.key)
+        self._release_owned(record.uid, orphan=orphan, in_steps=not orphan)
+        if not orphan and self._is_blocked(record.uid):
+            self._owners_waiting()[record.uid] = (resource.storage, record.key)
+        else:
+            self._end_steps(resource, record.key, finalizer)
+        return answer
+
+    def _end_steps(self, resource: Resource, key: str, finalizer: str) -> None:
+        """What the object owned is seen to: the object itself goes, if nothing else holds it."""
+        current = self._store.table(resource.storage).records.get(key)
         if current is None:
-            return answer
+            return
         obj = current.decode()
         left = [name for name in obj["metadata"].get("finalizers") or () if name != finalizer]
         obj["metadata"].pop("finalizers", None)
         if left:
             obj["metadata"]["finalizers"] = left
         current = self._store.put(resource, obj)
-        if not left:
-            self._remove(resource, current, orphan=orphan)
-        return answer
+        if not self._is_held(resource, current):
+            self._remove(resource, current, orphan=finalizer == ORPHAN)
+
+    def _is_blocked(self, uid: str) -> bool:
+        """Whether something is left that this owner has to outlive."""
+        for storage, key in self._store.owned_by(uid):
+            record = self._store.table(storage).records[key]
+            for reference in record.decode()["metadata"].get("ownerReferences") or ():
+                if reference.get("uid") == uid and reference.get("blockOwnerDeletion"):
+                    return True
+        return False
+
+    def _owners_waiting(self) -> dict[str, tuple[str, str]]:
+        """Where the owners are, by uid, that wait for what they own. Read from the store when first asked for."""
+        if self._waiting is None:
+            self._waiting = {
+                record.uid: (storage, record.key)
+                for storage, table in self._store.tables()
+                for record in table.records.values()
+                if record.is_terminating and FOREGROUND in _finalizers(record)
+            }
+        return self._waiting
+
+    def _release_owners(self, record: Record) -> None:
+        """Owners that waited for ``record``, which is gone, go as well."""
+        for uid in record.owners:
+            waiting = self._owners_waiting()
+            if uid in waiting and not self._is_blocked(uid):
+                storage, key = waiting.pop(uid)
+                resource = self._context.catalogue.of_storage(storage)
+                owner = self._store.table(storage).records.get(key)
+                if resource is not None and owner is not None and owner.uid == uid:
+                    self._end_steps(resource, key, FOREGROUND)
 
     def _as_deleted(self, resource: Resource, deletion: Deletion) -> bytes:
         """A pod that nobody had to stop goes at once; the answer shows that it was told to."""
@@ -97,13 +141,23 @@ class Deleter:
         self._remove(resource, record, orphan=False)
         return True
 
-    def _delete(self, resource: Resource, record: Record, *, orphan: bool) -> Deletion:
+    def _delete(
+        self, resource: Resource, record: Record, *, orphan: bool, grace_s: int | None = None
+    ) -> Deletion:
+        if resource.storage == PODS and self._context.stops_pods:
+            given_s = grace_s_of(record.decode(), grace_s)
+            if given_s:
+                marked = self._mark(resource, record, given_s)
+                return Deletion(marked, marked.body, is_gone=False)
         if resource.storage in (NAMESPACES, DEFINITIONS) or _finalizers(record):
             marked = self._mark(resource, record)
             self._empty(resource, marked)
             # Emptying may have removed the object itself, by way of `finish`.
             current = self._store.table(resource.storage).records.get(record.key)
             if current is not None and (current.uid != marked.uid or self._is_held(resource, current)):
+                if resource.storage == NAMESPACES:
+                    self._tell_what_is_left(resource, current)
+                    current = marked  # told later, as by a controller
                 return Deletion(current, current.body, is_gone=False)
             if current is None:
                 return Deletion(marked, marked.body, is_gone=True)
@@ -121,15 +175,17 @@ class Deleter:
         if resource.storage == NAMESPACES and record.name in PROTECTED_NAMESPACES:
             raise failures.forbidden(resource, record.name, "this namespace may not be deleted")
 
-    def _mark(self, resource: Resource, record: Record) -> Record:
-        """Set deletionTimestamp once; a second delete changes nothing."""
-        if record.is_terminating:
-            return record
+    def _mark(self, resource: Resource, record: Record, grace_s: int = 0) -> Record:
+        """Set deletionTimestamp once; a second delete changes nothing, unless it leaves a pod less time."""
         obj = record.decode()
+        if record.is_terminating and not obj["metadata"].get("deletionGracePeriodSeconds", 0) > grace_s:
+            return record
         now = timestamp(self._context.now())
-        obj["metadata"]["deletionTimestamp"] = now
+        obj["metadata"]["deletionTimestamp"] = timestamp(self._context.now() + grace_s)
         if resource.storage not in (NAMESPACES, DEFINITIONS):
-            obj["metadata"]["deletionGracePeriodSeconds"] = 0
+            obj["metadata"]["deletionGracePeriodSeconds"] = grace_s
+        if record.is_terminating:
+            return self._store.put(resource, obj)
         if resource.has_generation and resource.storage != DEFINITIONS:
             obj["metadata"]["generation"] = obj["metadata"].get("generation", 0) + 1
         if resource.storage == NAMESPACES:
@@ -152,6 +208,22 @@ class Deleter:
                 for key in list(self._store.table(held.storage).keys):
                     self._delete_if_there(held, key)
 
+    def _tell_what_is_left(self, resource: Resource, record: Record) -> None:
+        """Write what keeps a namespace from going into its status."""
+        left: dict[str, int] = {}
+        finalizers: dict[str, int] = {}
+        for storage, table in self._store.tables():
+            keys = table.keys_of(record.name) if self._is_namespaced(storage) else []
+            if keys:
+                left[storage] = len(keys)
+            for name in (name for key in keys for name in _finalizers(table.records[key])):
+                finalizers[name] = finalizers.get(name, 0) + 1
+        obj = record.decode()
+        told = namespace_conditions(left, finalizers, timestamp(self._context.now()))
+        if [c.get("message") for c in obj["status"].get("conditions") or ()] != [c["message"] for c in told]:
+            obj["status"]["conditions"] = told
+            self._store.put(resource, obj)
+
     def _delete_if_there(self, resource: Resource, key: str) -> None:
         record = self._store.table(resource.storage).records.get(key)
         if record is not None and not record.is_terminating:
@@ -167,6 +239,8 @@ class Deleter:
         if resource.storage == DEFINITIONS:
             left = [name for name in _finalizers(record) if name != CLEANUP_FINALIZER]
             return bool(left) or bool(self._store.table(record.name).keys)
+        if resource.storage == PODS and self._context.stops_pods and is_stopping(record.decode()):
+            return True
         return bool(_finalizers(record))
 
     def _is_namespaced(self, storage: str) -> bool:
@@ -178,24 +252,33 @@ class Deleter:
         if resource.storage == DEFINITIONS:
             self._context.stop_serving(record.name)
         self._release_owned(record.uid, orphan=orphan)
+        self._release_owners(record)
         self._finish_holder(resource, record)
         return event.last_body
 
-    def _release_owned(self, uid: str, *, orphan: bool) -> None:
-        """What only this object owned is deleted; what has other owners, or is orphaned, forgets it."""
+    def _release_owned(self, uid: str, *, orphan: bool, in_steps: bool = False) -> None:
+        """What only this object owned is deleted; what has other owners, or is orphaned, forgets it.
+
+        ``in_steps``: what it owned goes after what that owns.
+        """
         for storage, key in self._store.owned_by(uid):
             resource = self._context.catalogue.of_storage(storage)
             record = self._store.table(storage).records.get(key)
             if resource is None or record is None:
                 continue
             if not orphan and record.owners == (uid,):
-                self._delete_if_there(resource, key)
+                if in_steps and not record.is_terminating and self._store.owned_by(record.uid):
+                    self._delete_in_steps(resource, record, FOREGROUND)
+                else:
+                    self._delete_if_there(resource, key)
                 continue
             obj = record.decode()
             references = [o for o in obj["metadata"]["ownerReferences"] if o.get("uid") != uid]
             obj["metadata"]["ownerReferences"] = references
             if not references:
                 del obj["metadata"]["ownerReferences"]
+            # Who set the reference no longer owns it; the collector owns nothing itself.
+            Ownership(resource, _COLLECTOR, timestamp(self._context.now())).write(record.decode(), obj)
             self._store.put(resource, obj)
 
     def _finish_holder(self, resource: Resource, record: Record) -> None:

@@ -14,13 +14,13 @@ BUDGETS = "poddisruptionbudgets.policy"
 PODS = "pods"
 
 
-def check_budgets(store: Store, pod: Record) -> None:
+def check_budgets(store: Store, pod: Record, *, is_live: bool) -> None:
     """Raise StatusError 429 if a budget that covers ``pod`` allows no disruption now.
 
     It names no time after which to try again, as clients would do so behind their users' backs.
 
-    A budget's status.disruptionsAllowed decides where somebody set it. There is no controller that would
-    keep it, so without one it is worked out from the spec and the pods there are.
+    A budget's status.disruptionsAllowed decides where somebody set it; else it is worked out from the spec and the
+    pods there are. ``is_live``: a controller writes the status, a little later than pods go, so both count.
     """
     table = store.table(BUDGETS)
     for key in table.keys_of(pod.namespace):
@@ -32,21 +32,20 @@ def check_budgets(store: Store, pod: Record) -> None:
         status = budget.get("status") or {}
         # A status that no controller has written says nothing.
         allowed = status.get("disruptionsAllowed") if any(status.values()) else None
-        if (_allowed(store, budget["spec"], pod) if allowed is None else allowed) <= 0:
-            name = budget["metadata"]["name"]
-            raise StatusError(
-                429,
-                "TooManyRequests",
-                "Cannot evict pod as it would violate the pod's disruption budget.",
-                details={
-                    "causes": [
-                        {
-                            "reason": "DisruptionBudget",
-                            "message": f"The disruption budget {name} does not allow evicting pods currently",
-                        }
-                    ]
-                },
-            )
+        if allowed is None or (is_live and allowed > 0):
+            allowed = _allowed(store, budget["spec"], pod)
+        if allowed <= 0:
+            raise _refused(budget["metadata"]["name"], status)
+
+
+def _refused(name: str, status: Tree) -> StatusError:
+    told = f"The disruption budget {name} does not allow evicting pods currently"
+    if status.get("expectedPods"):
+        desired, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
+        told = f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
+    message = "Cannot evict pod as it would violate the pod's disruption budget."
+    causes = [{"reason": "DisruptionBudget", "message": told}]
+    return StatusError(429, "TooManyRequests", message, details={"causes": causes})
 
 
 def _covers(selector: Tree, pod: Record) -> bool:
@@ -62,9 +61,9 @@ def _allowed(store: Store, spec: Tree, evicted: Record) -> int:
     ]
     healthy = sum(not record.is_terminating and _is_ready(record.decode()) for record in covered)
     if spec.get("minAvailable") is not None:
-        return healthy - _share(spec["minAvailable"], len(covered))
+        return healthy - share_of(spec["minAvailable"], len(covered))
     if spec.get("maxUnavailable") is not None:
-        return _share(spec["maxUnavailable"], len(covered)) - (len(covered) - healthy)
+        return share_of(spec["maxUnavailable"], len(covered)) - (len(covered) - healthy)
     return 1
 
 
@@ -75,7 +74,7 @@ def _is_ready(pod: Tree) -> bool:
     return not ready or ready[0] == "True"
 
 
-def _share(value: Any, total: int) -> int:
+def share_of(value: Any, total: int) -> int:
     """A number, or a percentage of ``total`` rounded up."""
     if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
         return -(-int(value[:-1]) * total // 100)

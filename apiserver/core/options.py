@@ -30,12 +30,16 @@ class WatchOptions:
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """``uid`` and ``version`` are preconditions; ``propagation`` is Background, Foreground or Orphan."""
+    """``uid`` and ``version`` are preconditions; ``propagation`` is Background, Foreground or Orphan.
+
+    ``grace_s`` is what a pod gets to stop; None leaves that to its spec.
+    """
 
     uid: str = ""
     version: str = ""
     propagation: str = "Background"
     dry_run: bool = False
+    grace_s: int | None = None
 
 
 def parse_version(text: str, asked: str = 'resourceVersion: Invalid value: "{}": ') -> int:

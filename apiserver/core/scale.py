@@ -61,6 +61,22 @@ def scaled(resource: Resource, obj: Tree, scale: Any) -> Tree:
     return obj
 
 
+def applied_scale(resource: Resource, obj: Tree, scale: Tree) -> Tree:
+    """What an apply of ``scale`` says of the object itself. Raises StatusError 400, 422."""
+    replicas = _at(scaled(resource, obj, scale), resource.scale.replicas if resource.scale else "")
+    config: Tree = {
+        "apiVersion": resource.type.api_version,
+        "kind": resource.type.kind,
+        "metadata": {"name": obj["metadata"]["name"]},
+    }
+    *steps, last = resource.scale.replicas.split(".") if resource.scale else ("", "")
+    holder = config
+    for step in steps:
+        holder = holder.setdefault(step, {})
+    holder[last] = replicas
+    return config
+
+
 def selector_text(selector: Any) -> str:
     """A label selector (either form) as text; text stays as it is."""
     if not isinstance(selector, dict):

@@ -77,6 +77,7 @@ class Asked:
         if len(query.get("fieldManager", "")) > NAME_CHARS_MAX:
             told = f"Too long: may not be more than {NAME_CHARS_MAX} bytes"
             causes.append(cause("fieldManager", told, "FieldValueTooLong"))
+        causes += _unprintable(query.get("fieldManager", ""))
         if (why := queries.dry_run_problem(query.getall("dryRun", []))) is not None:
             causes.append(why)
         mode = query.get("fieldValidation", "")
@@ -144,3 +145,18 @@ class Asked:
         if asked is None:
             return self.request.headers.get("User-Agent", "").startswith(_FOR_EYES)
         return asked
+
+
+def _unprintable(name: str) -> list[dict[str, str]]:
+    """What is wrong with a manager's name, character by character; places are counted in bytes."""
+    # As Go quotes it.
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
+    return [
+        cause(
+            "fieldManager",
+            f'Invalid value: "{shown}": invalid character U+{ord(character):04X} '
+            f"(at position {len(name[:place].encode())})",
+        )
+        for place, character in enumerate(name)
+        if not character.isprintable()
+    ]

@@ -59,8 +59,9 @@ def delete_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
     """Options in the body win; the query counts only where there is no body (fake API server §0.5)."""
     if body is None:
         dry = query.get("dryRun")
-        number(query, "gracePeriodSeconds")
         body = {"propagationPolicy": query.get("propagationPolicy"), "dryRun": [dry] if dry else []}
+        if query.get("gracePeriodSeconds"):
+            body["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
     if not isinstance(body, dict) or not isinstance(body.get("preconditions") or {}, dict):
         raise bad_request("the body of a delete must be a DeleteOptions object")
     if body.get("kind", "") not in _DELETE_OPTIONS:
@@ -83,6 +84,7 @@ def delete_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
         version=str(preconditions.get("resourceVersion") or ""),
         propagation=policy or ("Orphan" if body.get("orphanDependents") else "Background"),
         dry_run=bool(body.get("dryRun")),
+        grace_s=grace_s if isinstance(grace_s := body.get("gracePeriodSeconds"), int) else None,
     )
 
 

@@ -20,7 +20,7 @@ from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.execs import ExecHandlers
 from deltawire.apiserver.http.forwards import ForwardHandlers
 from deltawire.apiserver.http.log_following import LogFollower
-from deltawire.apiserver.http.patches import read_scale_change
+from deltawire.apiserver.http.patches import is_apply, read_configuration, read_scale_change
 from deltawire.apiserver.http.proxies import ProxyHandlers
 from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.common.errors import StatusError
@@ -78,6 +78,8 @@ class SubresourceHandlers:
         return self._scaled(asked, lambda current: body)
 
     async def _patch_scale(self, asked: Asked) -> web.Response:
+        if is_apply(asked.request):
+            return await self._apply_scale(asked)
         change = await read_scale_change(asked.request)
         try:
             return self._scaled(asked, change)
@@ -88,6 +90,21 @@ class SubresourceHandlers:
             raise StatusError(
                 422, "Invalid", f' "" is invalid: patch: Invalid value: {error.message}'
             ) from None
+
+    async def _apply_scale(self, asked: Asked) -> web.Response:
+        scale = await read_configuration(asked.request)
+        if scale.get("kind") != "Scale":
+            raise failures.bad_request("the applied configuration is not a Scale")
+        made = self._core.apply_scale(
+            asked.resource,
+            scale,
+            asked.path.name,
+            asked.path.namespace,
+            manager=asked.manager(applies=True),
+            force=bool(queries.flag(asked.request.query, "force")),
+            dry_run=asked.is_dry_run,
+        )
+        return asked.answer_tree(made)
 
     def _scaled(self, asked: Asked, apply: Callable[[dict[str, Any]], Any]) -> web.Response:
         path = asked.path

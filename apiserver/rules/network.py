@@ -39,6 +39,14 @@ def service_ports(service: Tree) -> Causes:
         yield from port(f"{where}.targetPort", target)
 
 
+def address_stays(old: Tree, new: Tree) -> Causes:
+    """A service keeps the address it has, unless it comes to stand for a name outside."""
+    before, after = look(old, "spec.clusterIPs") or [], look(new, "spec.clusterIPs") or []
+    kinds = (look(old, "spec.type"), look(new, "spec.type"))
+    if before and "ExternalName" not in kinds and after[:1] != before[:1]:
+        yield invalid("spec.clusterIPs[0]", after, "may not change once set")
+
+
 def external_name(service: Tree) -> Causes:
     if look(service, "spec.type") == "ExternalName" and not look(service, "spec.externalName"):
         yield required("spec.externalName")

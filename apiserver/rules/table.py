@@ -65,6 +65,7 @@ CHANGES: dict[str, tuple[ChangeRule, ...]] = {
     "configmaps": (contents.kept_if_immutable("data", "binaryData"),),
     "secrets": (contents.kept_if_immutable("data"), immutable("type")),
     "pods": (pods.pod_change,),
+    "services": (network.address_stays,),
     "deployments.apps": (_SELECTOR_STAYS,),
     "replicasets.apps": (_SELECTOR_STAYS,),
     "daemonsets.apps": (_SELECTOR_STAYS,),

@@ -14,8 +14,9 @@ from typing import Any
 
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.metadata import timestamp
+from deltawire.apiserver.core.options import DeleteOptions
 from deltawire.apiserver.core.selection import Selection
-from deltawire.apiserver.simulate import templates
+from deltawire.apiserver.simulate import machines, templates
 from deltawire.apiserver.simulate.names import create_under_a_free_name
 from deltawire.common.errors import StatusError
 from deltawire.common.meta.selectors import LabelSelector, parse_label_selector
@@ -78,7 +79,8 @@ class SimulatedCluster:
         nodes = counts.pop("nodes", -(-pods // PODS_A_NODE) if pods else 0)
         deployments = counts.pop("deployments.apps", -(-pods // PODS_A_DEPLOYMENT))
         counts.pop("replicasets.apps", None)
-        self._nodes = [self._create("nodes", templates.node(n)).name for n in range(nodes)]
+        now = timestamp(self._now())
+        self._nodes = [self._node(n, now) for n in range(nodes)]
         for number in range(deployments):
             self._make_workload(number, pods // deployments + (number < pods % deployments))
         for storage, count in counts.items():
@@ -131,6 +133,13 @@ class SimulatedCluster:
             # The names that an earlier start gave with the same seed are taken.
             self._random.seed(f"{self._seed}/{self._core.store.version}")
         return bool(owners)
+
+    def _node(self, number: int, now: str) -> str:
+        body = machines.node(number, now)
+        name: str = body["metadata"]["name"]
+        if not self._core.exists("nodes", name):  # an earlier start with the same file may have made it
+            self._create("nodes", body)
+        return name
 
     def _make_workload(self, number: int, replicas: int) -> None:
         namespace = _NAMESPACES[number % len(_NAMESPACES)]
@@ -207,7 +216,7 @@ class SimulatedCluster:
     def _replace(self, workload: Workload, name: str) -> None:
         self._follow_ups.append(partial(self._report_replicas, workload))
         self._follow_ups.append(partial(self._refill, workload))
-        self._core.delete("pods", name, workload.namespace)
+        self._core.delete("pods", name, workload.namespace, DeleteOptions(grace_s=0))
 
     def _refill(self, workload: Workload) -> None:
         self._core.get("replicasets.apps", workload.replica_set, workload.namespace)

@@ -12,44 +12,6 @@ _IMAGE = "registry.example.net/shop/{name}:v{revision}"
 _TIMES = "2026-01-01T00:00:00Z"
 
 
-def node(number: int) -> Tree:
-    name = f"node-{number}"
-    address = f"10.0.{number // 250}.{number % 250 + 1}"
-    capacity = {"cpu": "8", "memory": "32Gi", "pods": "110", "ephemeral-storage": "100Gi"}
-    return {
-        "metadata": {
-            "name": name,
-            "labels": {
-                "kubernetes.io/hostname": name,
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": "amd64",
-                "topology.kubernetes.io/zone": f"zone-{number % 3 + 1}",
-            },
-        },
-        "spec": {
-            "podCIDR": f"10.{number // 250 + 1}.{number % 250}.0/24",
-            "providerID": f"simulated://{name}",
-        },
-        "status": {
-            "capacity": capacity,
-            "allocatable": capacity,
-            "addresses": [
-                {"type": "InternalIP", "address": address},
-                {"type": "Hostname", "address": name},
-            ],
-            "conditions": [_condition("Ready", "KubeletReady")],
-            "nodeInfo": {
-                "kubeletVersion": "v1.32.4",
-                "osImage": "Simulated Linux",
-                "kernelVersion": "6.1.0",
-                "containerRuntimeVersion": "containerd://2.0.0",
-                "operatingSystem": "linux",
-                "architecture": "amd64",
-            },
-        },
-    }
-
-
 def deployment(namespace: str, name: str, replicas: int) -> Tree:
     return {
         "metadata": {"name": name, "namespace": namespace, "labels": _labels(name)},

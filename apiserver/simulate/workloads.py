@@ -1,4 +1,4 @@
-"""What controllers would make of users' Deployments, ReplicaSets and pods: bodies and statuses, nothing done.
+"""What controllers would make of users' Deployments and ReplicaSets: bodies and statuses, nothing done.
 
 A rollout is over at once: there is no rolling, no probe and no image that cannot be pulled.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from deltawire.apiserver.simulate.templates import running_status
+from deltawire.apiserver.simulate.desk import reference_to
 
 Tree = dict[str, Any]
 
@@ -55,12 +55,6 @@ def with_replicas(obj: Tree, replicas: int) -> Tree:
     return {**obj, "spec": {**obj["spec"], "replicas": replicas}}
 
 
-def owner_of(obj: Tree) -> Tree:
-    """The owner reference of the controller; empty where there is none."""
-    references = obj["metadata"].get("ownerReferences") or ()
-    return next((reference for reference in references if reference.get("controller")), {})
-
-
 def replica_set(deployment: Tree, revision: int) -> Tree:
     metadata, spec = deployment["metadata"], deployment["spec"]
     template = spec["template"]
@@ -77,7 +71,7 @@ def replica_set(deployment: Tree, revision: int) -> Tree:
             "name": f"{metadata['name']}-{mark[HASH]}",
             "labels": labels,
             "annotations": annotations,
-            "ownerReferences": [_reference("Deployment", metadata)],
+            "ownerReferences": [reference_to(deployment, "apps/v1", "Deployment")],
         },
         "spec": {
             "replicas": spec.get("replicas", 1),
@@ -87,31 +81,22 @@ def replica_set(deployment: Tree, revision: int) -> Tree:
     }
 
 
-def pod(owner: Tree, suffix: str) -> Tree:
-    """A pod of a ReplicaSet, not started yet."""
-    metadata, template = owner["metadata"], owner["spec"]["template"]
+def pod(owner: Tree, reference: Tree, name: str, *, labels: Tree | None = None) -> Tree:
+    """A pod of a workload, not started yet. ``labels`` go on top of the template's."""
+    template = owner["spec"]["template"]
     about = template.get("metadata") or {}
-    marks = {name: about[name] for name in ("labels", "annotations") if about.get(name)}
+    marks = {key: about[key] for key in ("labels", "annotations", "finalizers") if about.get(key)}
+    if labels:
+        marks["labels"] = {**(marks.get("labels") or {}), **labels}
     return {
         "metadata": {
             **marks,
-            "name": f"{metadata['name']}-{suffix}",
-            "generateName": f"{metadata['name']}-",
-            "ownerReferences": [_reference("ReplicaSet", metadata)],
+            "name": name,
+            "generateName": f"{owner['metadata']['name']}-",
+            "ownerReferences": [reference],
         },
         "spec": template.get("spec") or {},
     }
-
-
-def started(pod: Tree, number: int, now: str) -> Tree:
-    """The pod with all of its containers running and ready."""
-    containers = [c for c in pod["spec"].get("containers") or () if isinstance(c, dict)]
-    return {**pod, "status": running_status(containers, number, now)}
-
-
-def is_ready(pod: Tree) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
 def replica_set_status(obj: Tree, replicas: int, ready: int) -> Tree:
@@ -171,14 +156,3 @@ def _dated(condition: Tree, earlier: Tree | None, now: str) -> Tree:
         return earlier
     changed = earlier.get("lastTransitionTime") if earlier.get("status") == condition["status"] else None
     return condition | {"lastUpdateTime": now, "lastTransitionTime": changed or now}
-
-
-def _reference(kind: str, metadata: Tree) -> Tree:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }

@@ -7,7 +7,8 @@ namespace, its number, and what earlier answers gave.
 import http.client
 import json
 import re
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _IN_TEXT = re.compile(r"\b(resource version|resourceVersion)[^0-9\"]{0,12}\d+")
 _NUMBER = re.compile(r"\d{3,}")
+_SERVICE_ADDRESS = re.compile(r"10\.0\.[0-9]+\.[0-9]+")
+_CERTIFICATE = re.compile(
+    r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\n?", re.ASCII
+)
 _TIMEOUT_S = 30.0
 
 
@@ -53,22 +58,37 @@ def exchanges() -> list[dict[str, Any]]:
 
 
 class Replay:
-    """Asks everything in order. ``wait`` gets the seconds that the recording waited, before what needs controllers."""
+    """Asks everything in order.
+
+    ``wait`` gets the seconds that the recording waited, before what needs controllers; ``pauses`` has further ones
+    by the number of the exchange before which time had passed. ``context`` is that of TLS, for an https URL.
+    """
 
     def __init__(
-        self, url: str, token: str = "", *, run: str = "00417", controllers: bool = False, wait: Any = None
+        self,
+        url: str,
+        token: str = "",
+        *,
+        run: str = "00417",
+        controllers: bool = False,
+        wait: Callable[[float], None] = lambda seconds: None,
+        pauses: Mapping[int, float] | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         address = urlsplit(url)
         self._host, self._port = address.hostname or "", address.port or 80
+        self._context = context
         self._token = token
         self._controllers = controllers
-        self._wait = wait or (lambda seconds: None)
+        self._wait = wait
+        self._pauses = pauses or {}
         self.names: dict[str, Any] = {"RUN": run, "NS": f"dt{run}"}
 
     def outcomes(self, asked: list[dict[str, Any]]) -> Iterator[Outcome]:
         for exchange in asked:
-            if exchange["request"].get("sleep"):
-                self._wait(exchange["request"]["sleep"])
+            pause_s = exchange["request"].get("sleep", 0) + self._pauses.get(exchange["n"], 0)
+            if pause_s:
+                self._wait(pause_s)
             answer = self.ask(exchange["request"], exchange["response"], looks_away=exchange["status_only"])
             if exchange["response"] is None or exchange["setup"]:
                 continue
@@ -101,7 +121,7 @@ class Replay:
                 f"{quote_plus(k)}={quote_plus(str(self._fill(v)))}" for k, v in request["params"].items()
             ]
             path += ("&" if "?" in path else "?") + "&".join(pairs)
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+        connection = self._connection()
         try:
             connection.request(request["method"], path, payload, headers)
             answer = _read(connection.getresponse(), bool(request.get("watch")), expected, looks_away)
@@ -110,6 +130,11 @@ class Replay:
         for name, steps in (request.get("cap") or {}).items():
             self.names[name] = _at(answer.body, steps.split("/"))
         return answer
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._context is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT_S, context=self._context)
 
     def _fill(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -139,7 +164,10 @@ class Replay:
             if wanted != ours.headers.get(name):
                 lines.append(f"header {name}: real {wanted!r} | ours {ours.headers.get(name)!r}")
         if not exchange["status_only"]:
-            lines += _compared(_plain(self._fill(real["body"])), _plain(ours.body), "")
+            bodies = [_plain(body) for body in (self._fill(real["body"]), ours.body)]
+            if exchange["needs_controllers"]:
+                bodies = [_without_choices(body) for body in bodies]
+            lines += _compared(*bodies, "")
         return [line for line in lines if not any(re.search(known, line) for known in exchange["ignore"])]
 
 
@@ -199,6 +227,22 @@ def _plain(value: Any, key: str = "") -> Any:
             plain["name"] = "<generated>"
         return plain
     return value
+
+
+def _without_choices(value: Any, key: str = "") -> Any:
+    """``value`` without what a server draws at random: addresses and ports of services, its own certificate.
+
+    In the recording these occur where answers are said to be another cluster's own.
+    """
+    if isinstance(value, dict):
+        return {name: _without_choices(child, name) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_without_choices(item, key) for item in value]
+    if key == "nodePort" and isinstance(value, int):
+        return "<port>"
+    if key in ("clusterIP", "clusterIPs") and _SERVICE_ADDRESS.fullmatch(str(value)):
+        return "<address>"
+    return _CERTIFICATE.sub("<certificate>", value) if isinstance(value, str) else value
 
 
 def _compared(real: Any, ours: Any, path: str) -> list[str]:

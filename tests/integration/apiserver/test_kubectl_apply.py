@@ -171,12 +171,27 @@ def test_an_unknown_patch_type_is_refused(api_server: ApiServer) -> None:
     assert answer.json()["message"] == "415: Unsupported Media Type"
 
 
-def test_a_scale_cannot_be_applied(api_server: ApiServer) -> None:
+def test_an_applied_scale_sizes_its_object_and_is_owned(api_server: ApiServer) -> None:
     api_server.create("deployments.apps", {"metadata": {"name": "d"}}, "default")
-    answer = requests.patch(
-        f"{api_server.url}/apis/apps/v1/namespaces/default/deployments/d/scale?fieldManager=m",
-        data="{}",
-        headers={"Content-Type": "application/apply-patch+yaml"},
-        timeout=10,
+
+    def apply(replicas: int, manager: str) -> requests.Response:
+        scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "spec": {"replicas": replicas}}
+        return requests.patch(
+            f"{api_server.url}/apis/apps/v1/namespaces/default/deployments/d/scale?fieldManager={manager}",
+            json={**scale, "metadata": {"name": "d"}},
+            headers={"Content-Type": "application/apply-patch+yaml"},
+            timeout=10,
+        )
+
+    applied = apply(4, "one")
+    assert (applied.status_code, applied.json()["kind"], applied.json()["spec"]) == (
+        200,
+        "Scale",
+        {"replicas": 4},
     )
-    assert (answer.status_code, "apply-patch" in answer.json()["message"]) == (415, False)
+    assert apply(4, "two").status_code == 200
+    refused = apply(5, "two")
+    assert (refused.status_code, refused.json()["reason"]) == (409, "Conflict")
+    stored = api_server.call(lambda core: core.get("deployments.apps", "d", "default")).decode()
+    owners = {(m["manager"], m["subresource"]) for m in stored["metadata"]["managedFields"]}
+    assert owners == {("one", "scale"), ("two", "scale")}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deltawire.apiserver.core.api import ApiCore
+from deltawire.apiserver.simulate import machines
 from deltawire.apiserver.simulate.cluster import SimulatedCluster
 from deltawire.apiserver.simulate.controllers import Controllers
 
@@ -27,6 +28,8 @@ def woken() -> list[int]:
 
 @pytest.fixture
 def settle(core: ApiCore, woken: list[int]) -> Callable[[], int]:
+    core.stops_pods = True
+    core.create("nodes", machines.node(0, "2026-01-01T00:00:00Z"))
     controllers = Controllers(core, seed=1, now=core.now, wake=lambda: woken.append(1))
 
     def run() -> int:

@@ -1,5 +1,6 @@
 """Who is let in, for whom a request acts, and how a refusal is told."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,11 @@ def test_a_service_accounts_token_expires_and_goes_with_the_account(
     who = Authenticator(tokens, strangers)
     robot = service_account("default", "robot", "uid-1")
     token = tokens.mint(robot, [], 600)
-    assert who.user(bearer(token)) == robot
+    came = who.user(bearer(token))
+    assert replace(came, extra={}) == robot
+    assert list(came.extra) == ["authentication.kubernetes.io/credential-id"]
     clock.now_s += 599
-    assert who.user(bearer(token)) == robot
+    assert who.user(bearer(token)) == came
     accounts.clear()
     assert refused(who, bearer(token))
     accounts.add(("default", "robot", "uid-1"))
