@@ -25,7 +25,7 @@ class ApiServerOptions:
 
     ``objects`` are made at the start, by resource (``{"pods": 1000}``); ``churn_per_s`` are writes a second
     of the simulated cluster; ``seed`` decides what it writes. ``kubeconfig`` is written when listening.
-    ``controllers`` give Deployments their ReplicaSets and pods, and let pods start.
+    ``controllers`` run pods on simulated nodes (one, unless ``objects`` says another number) and act on workloads.
     ``expired_watch_as_http`` answers a watch from a lost version with HTTP 410 (real servers: an ERROR event in
     the stream, the default). The window bounds the events kept of each resource. Without ``listen`` there is
     no port: only this process reaches it, by `ApiServer.session` and `ApiServer.adapter`.
@@ -101,7 +101,7 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
     )
     parser.add_argument("--churn", default="0", metavar="200/s", help="writes of a small simulated cluster")
     parser.add_argument(
-        "--controllers", action="store_true", help="Deployments get ReplicaSets and pods, and pods start"
+        "--controllers", action="store_true", help="simulated nodes run pods, and workloads get theirs"
     )
     parser.add_argument("--data", type=Path, metavar="FILE", help="keep the objects over restarts")
     parser.add_argument("--tls", action="store_true", help="https with a certificate made for this run")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
+
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.simulate import (
     autoscaling,
@@ -91,8 +93,6 @@ TABLES = (
 # Records never change, and their selectors are asked for with each pod that does.
 @lru_cache(maxsize=4096)
 def _selector_of(body: bytes) -> Any:
-    import msgspec
-
     return (msgspec.json.decode(body).get("spec") or {}).get("selector")
 
 

@@ -43,7 +43,7 @@ def _condition(budget: Tree, allows: bool, now: str) -> Tree:
         "reason": "SufficientPods" if allows else "InsufficientPods",
         "message": "",
     }
-    known = next(
+    known: Tree = next(
         (c for c in (budget.get("status") or {}).get("conditions") or () if c.get("type") == made["type"]), {}
     )
     is_same = known.get("status") == made["status"] and "lastTransitionTime" in known

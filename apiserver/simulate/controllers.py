@@ -18,7 +18,6 @@ from deltawire.common.errors import StatusError
 
 # What users change meanwhile, and what they made that no controller could use. Everything else is a fault here.
 _PASSED_OVER = (400, 403, 404, 409, 422, 429)
-# Passes over one object in a row before a warning would be due: a controller that never comes to rest is a bug.
 NODES = "nodes"
 
 

@@ -113,7 +113,8 @@ def _named(pod: Tree | None) -> list[tuple[Any, Any]]:
 
 
 def _subsets(service: Tree, pods: list[Tree]) -> list[Tree]:
-    ready, waiting = [], []
+    ready: list[Tree] = []
+    waiting: list[Tree] = []
     for pod in pods:
         if "deletionTimestamp" in pod["metadata"]:
             continue

@@ -87,10 +87,9 @@ def _numbers(field: str, low: int, high: int, names: tuple[str, ...]) -> frozens
         else:
             first = _number(found["first"], low, names)
             last = _number(found["last"], low, names) if found["last"] else high if found["step"] else first
-        if step < 1 or not low <= first <= high or not first <= last <= high + (high == 6):
+        if step < 1 or not low <= first <= high or not first <= last <= high:
             raise ValueError(f"{piece!r} is out of range")
-        # Sunday is both ends of the week.
-        numbers.update(number % 7 if high == 6 else number for number in range(first, last + 1, step))
+        numbers.update(range(first, last + 1, step))
     return frozenset(numbers)
 
 

@@ -20,7 +20,7 @@ def apiserver(
     ] = "0",
     controllers: Annotated[
         bool,
-        typer.Option("--controllers", help="Deployments get ReplicaSets and pods, and pods start."),
+        typer.Option("--controllers", help="Simulated nodes run pods, and workloads get theirs."),
     ] = False,
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the objects here over restarts.")

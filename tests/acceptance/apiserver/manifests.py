@@ -216,3 +216,42 @@ def config_map(name: str, label: str = "", **data: str) -> str:
     labels = f", labels: {{app: {label}}}" if label else ""
     values = ", ".join(f'{key}: "{value}"' for key, value in data.items())
     return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}{labels}}}\ndata: {{{values}}}\n"
+
+
+FAILING_JOB = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: bad}
+spec:
+  backoffLimit: 1
+  template: {spec: {restartPolicy: Never, containers: [{name: c, image: busybox, command: ["false"]}]}}
+"""
+SETS = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 2
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: c, image: "db:1"}]}
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {containers: [{name: c, image: "agent:1"}]}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: db}
+spec: {minAvailable: 1, selector: {matchLabels: {app: db}}}
+"""

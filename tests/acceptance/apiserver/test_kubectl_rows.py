@@ -5,11 +5,16 @@ from pathlib import Path
 import pytest
 
 from deltawire.apiserver.server import ApiServer
-from tests.acceptance.apiserver import kubectl_cluster, kubectl_reading, kubectl_writing
+from tests.acceptance.apiserver import kubectl_cluster, kubectl_controllers, kubectl_reading, kubectl_writing
 from tests.acceptance.apiserver.rows import Scenario, failures_of
 from tests.support.servers import Kubectl, ServerFactory, require_kubectl
 
-SCENARIOS = (*kubectl_reading.SCENARIOS, *kubectl_writing.SCENARIOS, *kubectl_cluster.SCENARIOS)
+SCENARIOS = (
+    *kubectl_reading.SCENARIOS,
+    *kubectl_writing.SCENARIOS,
+    *kubectl_cluster.SCENARIOS,
+    *kubectl_controllers.SCENARIOS,
+)
 ROWS_MIN = 60
 
 
