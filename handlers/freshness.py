@@ -25,6 +25,14 @@ class Freshness:
     why: str = ""
 
 
+def freshness_of(proof: Proof, wall_us: int) -> Freshness:
+    """What a proof says at ``wall_us``, µs since the epoch."""
+    age_s = max(0.0, (wall_us - proof.proof_us) / 1e6)
+    is_fresh = wall_us < proof.stale_us
+    why = "" if is_fresh else f"the API server was last heard {age_s:.0f} s ago"
+    return Freshness(is_fresh, proof.as_of_us / 1e6, age_s, why)
+
+
 class FreshnessBook:
     """``workers``: all must be heard, each within ``silent_s``, before anything is known."""
 
@@ -60,8 +68,4 @@ class FreshnessBook:
         proof = slowest(proofs)
         if proof is None:
             return Freshness(why=f"{UNKNOWN}: no worker has a part of it")
-        wall_us = int(self._clock.wall_s() * 1e6)
-        age_s = max(0.0, (wall_us - proof.proof_us) / 1e6)
-        is_fresh = wall_us < proof.stale_us
-        why = "" if is_fresh else f"the API server was last heard {age_s:.0f} s ago"
-        return Freshness(is_fresh, proof.as_of_us / 1e6, age_s, why)
+        return freshness_of(proof, int(self._clock.wall_s() * 1e6))

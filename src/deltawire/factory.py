@@ -29,11 +29,12 @@ from deltawire.fifo.deltas import Tombstone as DeletedFinalStateUnknown
 from deltawire.fifo.deltas import Transform
 from deltawire.local.groups import InformerGroups, watchable
 from deltawire.local.indexer import IndexFunction
-from deltawire.local.informer import InformerStatus, SharedIndexInformer
+from deltawire.local.informer import SharedIndexInformer
 from deltawire.local.lifetime import InformerSet
 from deltawire.local.listers import Lister
 from deltawire.local.notifications import FilteringHandler, ResourceEventHandler
 from deltawire.local.source import ClientListerWatcher, Scope, TweakListOptions
+from deltawire.local.status import InformerStatus
 
 __all__ = [
     "DeletedFinalStateUnknown",
@@ -70,7 +71,8 @@ class GenericInformer(Generic[T]):
         return self._informer
 
     def lister(self) -> Lister[T]:
-        return Lister(self._informer.get_indexer(), self._resource)
+        informer = self._informer
+        return Lister(informer.get_indexer(), self._resource, freshness=informer.freshness)
 
 
 @dataclass(frozen=True, slots=True)

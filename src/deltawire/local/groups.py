@@ -35,7 +35,10 @@ class ResourceInformer(Generic[T, L]):
         return self._informers(self._row)
 
     def lister(self) -> Any:
-        return Lister(self.informer().get_indexer(), self._row.resource, self._row.method)
+        informer = self.informer()
+        return Lister(
+            informer.get_indexer(), self._row.resource, self._row.method, freshness=informer.freshness
+        )
 
 
 class VersionInformers:

@@ -4,7 +4,6 @@ import logging
 import random as _random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from deltawire.client.tools.objects import key as key_of_object
@@ -13,6 +12,7 @@ from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.errors import ConfigError, DeltawireError
 from deltawire.fifo.delta_fifo import DeltaFIFO
 from deltawire.fifo.deltas import Deltas, DeltaType, Tombstone, Transform
+from deltawire.handlers.freshness import Freshness
 from deltawire.local.indexer import NAMESPACE_INDEX, Indexer, IndexFunction, by_namespace
 from deltawire.local.listener import NOTIFICATIONS_MAX, HandlerStatus, Listener
 from deltawire.local.notifications import (
@@ -25,6 +25,7 @@ from deltawire.local.notifications import (
 )
 from deltawire.local.processor import RESYNC_S_MIN, Processor, resync_period
 from deltawire.local.reflector import QueueReflector, Source
+from deltawire.local.status import InformerStatus, freshness
 
 T = TypeVar("T")
 
@@ -38,25 +39,6 @@ READER_END_S = 5.0
 
 class InformerStateError(DeltawireError):
     """What was asked of an informer must be asked before it starts, or before it stops."""
-
-
-@dataclass(frozen=True, slots=True)
-class InformerStatus:
-    """``state`` is the reflector's word (docs/status.md), or ``new`` or ``stopped``. ``error``: why it does not go
-    on, or the last object that was refused. ``progress_at_s``: when the server was last heard, seconds since 1970."""
-
-    name: str
-    state: str
-    is_synced: bool
-    error: str
-    version: str
-    objects: int
-    refused: int
-    lists: int
-    watches: int
-    retries: int
-    progress_at_s: float | None
-    handlers: tuple[HandlerStatus, ...]
 
 
 class HandlerRegistration:
@@ -213,6 +195,10 @@ class SharedIndexInformer(Generic[T]):
         """True once the cache has held everything of the first list. It says nothing of handlers."""
         return self._synced.is_set()
 
+    def freshness(self) -> Freshness:
+        """How old what the cache shows may be, in the words of a handler's lister."""
+        return freshness(self._reflector, is_synced=self._synced.is_set(), clock=self._clock)
+
     def last_sync_resource_version(self) -> str:
         """How far the watch has come; the cache may be behind (`Indexer.resource_version`)."""
         return self._reflector.version if self._reflector is not None else ""
@@ -306,6 +292,8 @@ class SharedIndexInformer(Generic[T]):
                 is_busy = reflector.turn()
                 self._drain(queue)
                 self._indexer.set_resource_version(reflector.version)
+                if not len(queue):
+                    reflector.prove()
                 if queue.has_synced():
                     self._synced.set()
                 next_s = self._resync(queue)

@@ -1,14 +1,20 @@
 """Listers: the cache as a typed, read-only API (semantics §11). They never ask the server."""
 
+from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar
 
 from deltawire.client.tools.objects import field
 from deltawire.common.errors import ConfigError, StatusError
 from deltawire.common.meta.resources import ResourceType
 from deltawire.common.meta.selectors import parse_label_selector
+from deltawire.handlers.freshness import UNKNOWN, Freshness
 from deltawire.local.indexer import NAMESPACE_INDEX, Indexer
 
 T = TypeVar("T")
+
+
+def _nobody() -> Freshness:
+    return Freshness(why=f"{UNKNOWN}: no informer keeps this cache")
 
 
 class NamespaceLister(Generic[T]):
@@ -37,15 +43,27 @@ class Lister(Generic[T]):
     A resource in namespaces has its lister's method, too, as in client-go: ``lister.deployments("default")``.
     """
 
-    def __init__(self, indexer: Indexer[T], resource: ResourceType, method: str = "") -> None:
+    def __init__(
+        self,
+        indexer: Indexer[T],
+        resource: ResourceType,
+        method: str = "",
+        *,
+        freshness: Callable[[], Freshness] = _nobody,
+    ) -> None:
         self._indexer = indexer
         self._resource = resource
+        self._freshness = freshness
         if method and resource.namespaced:
             setattr(self, method, self.in_namespace)
 
     def in_namespace(self, namespace: str) -> NamespaceLister[T]:
         """client-go's ByNamespace."""
         return NamespaceLister(self._indexer, self._resource, namespace)
+
+    def freshness(self) -> Freshness:
+        """``is_fresh``, ``as_of_s``, ``proof_age_s`` and ``why``, as a handler's lister says them."""
+        return self._freshness()
 
     def get(self, name: str) -> T:
         """By name, of what is in no namespace, or by ``namespace/name``. Raises StatusError (NotFound)."""

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from deltawire.client.tools.objects import key as key_of_object
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError
+from deltawire.common.wire.messages.proofs import Proof
 from deltawire.fifo.delta_fifo import DeltaFIFO
 from deltawire.fifo.deltas import Tombstone
 from deltawire.local.error_log import ErrorLog
@@ -17,6 +18,7 @@ from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.listwatch import ListerWatcher
 from deltawire.reflector.machine import Machine, State
 from deltawire.reflector.objects import Counters, Delta
+from deltawire.reflector.proof import StreamProver
 from deltawire.reflector.reader import Closed, News, Opened, Read, Reader
 from deltawire.reflector.split import Batch
 
@@ -25,8 +27,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 log = logging.getLogger(__name__)
 
-# The machine looks at least so often whether a watch fell silent.
-TICK_S = 1.0
+# The machine looks at least so often whether a watch fell silent. Below the prover's `STOOD_STILL_S`: an idle informer
+# must not be taken for one that was stopped.
+TICK_S = 0.4
 
 
 class Source(ListerWatcher, Protocol[T_co]):
@@ -67,6 +70,10 @@ class QueueReflector(Generic[T]):
         self.progress_at_s: float | None = None  # wall time
         self._on_error = on_error
         self._error_log = ErrorLog(log, f"informer {name}", clock)
+        self.proof: Proof | None = None
+        self.is_closed = False
+        self._trouble_us = 0
+        self._prover = StreamProver()
         self._listed: dict[str, T] = {}
         self._is_listing = False
         self._is_open = False
@@ -94,6 +101,26 @@ class QueueReflector(Generic[T]):
             self._error_log.note(error)
         return news is not None
 
+    @property
+    def is_watching(self) -> bool:
+        """True while the API server has accepted the watch, or is just asked to do so again."""
+        return self.machine.state is State.WATCHING and self._prover.is_watching(self._clock.now_s())
+
+    def prove(self) -> None:
+        """All that was taken is stored: note in ``proof`` what holds of the cache now, if anything new does."""
+        self._prover.turn(self._clock.now_s(), self._wall_us(), self._reader.reading())
+        if not self.is_watching:
+            self._trouble_us = self._wall_us()
+            return
+        machine, held_us = self.machine, self._reader.oldest_us()
+        found = self._prover.proof(machine.version, machine.bookmark_interval_s, held_us)
+        self.proof = found or self.proof
+
+    @property
+    def is_proven_since_trouble(self) -> bool:
+        """True if ``proof`` is of a time after the last at which nothing was watched."""
+        return self.proof is not None and self.proof.as_of_us > self._trouble_us
+
     def wait(self, until_s: float) -> None:
         """Until there may be news, or something is due, at the latest ``until_s``."""
         deadline_s = min(until_s, self._clock.now_s() + TICK_S)
@@ -111,6 +138,7 @@ class QueueReflector(Generic[T]):
             self._changed.notify_all()
 
     def close(self) -> None:
+        self.is_closed = True
         self._reader.close()
 
     def join(self, timeout_s: float) -> bool:
@@ -125,17 +153,28 @@ class QueueReflector(Generic[T]):
             part = news.part
             self.progress_at_s = news.at_us / 1_000_000
             actions = machine.batch(now_s, part) if isinstance(part, Batch) else machine.page(now_s, part)
+            self._prover.read(machine.version)
         elif isinstance(news, Opened):
             self._is_open = True
             self.progress_at_s = self._clock.wall_s()
+            self._prover.opened(now_s, self._wall_us())
             actions = machine.opened(now_s)
         elif isinstance(news, Closed):
+            self._prover.ended(now_s)
             actions = machine.closed(now_s)
         else:
             if not self._is_open:
                 self._tell(news.error)
             actions = machine.failed(now_s, news.error)
+            if any(isinstance(action, Watch) and not action.is_list for action in actions):
+                self._prover.ended(now_s)  # cut after it worked, and opened again at once
+            else:
+                self._lost()
         self._do(actions)
+
+    def _lost(self) -> None:
+        self._trouble_us = self._wall_us()
+        self._prover.lost()
 
     def _tell(self, error: DeltawireError) -> None:
         """Tell the program's handler: of a list that failed or a watch that did not begin (semantics §1.1.6)."""
@@ -153,6 +192,8 @@ class QueueReflector(Generic[T]):
             if isinstance(action, List | Watch):
                 self._is_open = False
                 self._is_listing = self._is_listing and isinstance(action, List)
+                is_list = isinstance(action, List) or action.is_list
+                self._prover.asked(self._clock.now_s(), is_list=is_list)
                 self._reader.submit(action)
             elif isinstance(action, Cancel):
                 self._reader.cancel(is_dead=action.is_silent)
@@ -160,12 +201,16 @@ class QueueReflector(Generic[T]):
                 self._listed, self._is_listing = {}, True
             elif isinstance(action, End):
                 self._is_listing = False
+                self._prover.listed(action.version)
                 if not self._replace(action.version):
                     return
             elif isinstance(action, Deltas):
                 self._take(action)
             else:
                 self.version = action.version
+
+    def _wall_us(self) -> int:
+        return int(self._clock.wall_s() * 1_000_000)
 
     def _take(self, action: Deltas) -> None:
         if not self._is_listing:
@@ -187,6 +232,7 @@ class QueueReflector(Generic[T]):
         except Exception as error:
             now_s = self._clock.now_s()
             failure = DeltawireError(f"the list cannot be taken: {type(error).__name__}: {error}")
+            self._lost()
             self._do(self.machine.stop(failure))
             self._tell(failure)
             self._relist_at_s = now_s + self._backoff.next_s(now_s)

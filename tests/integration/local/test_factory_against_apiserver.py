@@ -3,6 +3,7 @@
 import functools
 import random
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -314,3 +315,24 @@ def test_ten_thousand_objects_survive_cuts_lost_history_and_broken_lists(api_ser
             assert recorder.faults == []
             told = [(key, version) for what, key, version in recorder.told if what != "delete"]
             assert len(told) == len(set(told)), "a version of a key was told twice"
+
+
+def test_listers_of_each_factory_say_how_fresh_they_are(server, clientset, namespace):
+    typed = SharedInformerFactory(clientset, namespace=namespace)
+    untyped = DynamicSharedInformerFactory(clientset, namespace=namespace)
+    metadata = MetadataSharedInformerFactory(clientset, namespace=namespace)
+    listers = [
+        typed.core().v1().config_maps().lister(),
+        typed.for_resource("pods").lister(),
+        untyped.for_resource(CONFIG_MAPS).lister(),
+        metadata.for_resource(CONFIG_MAPS).lister(),
+    ]
+    assert [lister.freshness().is_fresh for lister in listers] == [False] * 4
+    with started(typed, untyped, metadata):
+        server.create("configmaps", {"metadata": {"name": "one"}}, namespace)
+        written_s = time.time() + 0.5  # what is on its way has come by then
+        for lister in listers:
+            until(lambda of=lister: (of.freshness().as_of_s or 0.0) > written_s, lister.freshness)
+            assert lister.freshness().is_fresh
+        for lister in (listers[0], *listers[2:]):
+            assert len(lister.list()) == 1
