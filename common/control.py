@@ -15,14 +15,17 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.errors import DeltawireError
 from deltawire.common.health import HealthFile
 from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.loop import Loop, Timer
 from deltawire.common.process import usage_of
+from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import Identity
-from deltawire.common.wire.link import Arrived, Link
+from deltawire.common.wire.link import Arrived, Link, LinkEvent, Opened
 
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 1.0
+HEALTH_EVERY_S = 0.25
 # What cannot wait for that is reported so soon, once for all that changes meanwhile.
 HURRY_S = 0.05
 # An `ask` handler: (verb, arguments) → the answer's body. Raises DeltawireError to refuse.
@@ -52,7 +55,9 @@ class Control:
         self._identity = identity
         self._heartbeat = heartbeat
         self._every_s = min(STATUS_EVERY_S, plan.heartbeat_s)
-        self._reported_at_s = float("-inf")
+        self._status: Callable[[], dict[str, Any]] = dict
+        self._due: Timer | None = None
+        self._wants_drain = False
         self._link: Link | None = None
         if plan.config.runtime.control:
             self._link = Link(
@@ -67,37 +72,49 @@ class Control:
         health = plan.config.runtime.health
         self._health = HealthFile(Path(health), clock=clock) if health else None
 
-    def register(self, poller: zmq.Poller) -> None:
-        if self._link:
-            poller.register(self._link.socket, zmq.POLLIN)
-
-    def turn(self, status: Callable[[], dict[str, Any]]) -> bool:
-        """One turn of the main loop: report if it is time, answer requests. True if the role should drain."""
+    def join(self, loop: Loop, status: Callable[[], dict[str, Any]]) -> None:
+        """Report ``status`` and answer requests in the turns of ``loop``."""
+        self._status = status
         if self._health:
-            # Its own work only: a supervisor that is away makes no role ill.
-            links = [link for link in self._heartbeat.links if link is not self._link]
-            self._health.turn(self._heartbeat.turns, [link.endpoint for link in links if not link.is_open])
-        if self._link is None:
-            return False
-        drain = False
-        for event in [*self._link.tick(), *self._link.receive()]:
-            if isinstance(event, Arrived):
-                drain = drain or event.kind == "drain"
-                if event.kind == "ask":
-                    self._reply(event.body)
-        if self._link.is_open and self._clock.now_s() - self._reported_at_s >= self._every_s:
-            self.report(status())
-        return drain
+            loop.every(HEALTH_EVERY_S, self._show_health)
+        if self._link is not None:
+            follow_link(loop, self._clock, self._link, self._take)
+            self._due = loop.timer(self._report_if_open)
+
+    @property
+    def wants_drain(self) -> bool:
+        """The supervisor has asked the role to finish what is in flight and leave."""
+        return self._wants_drain
 
     def hurry(self) -> None:
-        """Report with the next turn: something changed that nobody should go on believing."""
-        self._reported_at_s = min(self._reported_at_s, self._clock.now_s() - self._every_s + HURRY_S)
+        """Report soon: something changed that nobody should go on believing."""
+        if self._due is not None:
+            self._due.hurry(self._clock.now_s() + HURRY_S)
+
+    def _show_health(self) -> None:
+        # Its own work only: a supervisor that is away makes no role ill.
+        if self._health:
+            links = [link for link in self._heartbeat.links if link is not self._link]
+            self._health.turn(self._heartbeat.turns, [link.endpoint for link in links if not link.is_open])
+
+    def _take(self, event: LinkEvent) -> None:
+        if isinstance(event, Opened):
+            self._report_if_open()
+        elif isinstance(event, Arrived):
+            self._wants_drain = self._wants_drain or event.kind == "drain"
+            if event.kind == "ask":
+                self._reply(event.body)
+
+    def _report_if_open(self) -> None:
+        if self._link is not None and self._link.is_open:
+            self.report(self._status())
+        if self._due is not None:
+            self._due.set(self._clock.now_s() + self._every_s)
 
     def report(self, status: dict[str, Any]) -> None:
         """Send the status now; a role does so once more at its very end."""
         if self._link is None:
             return
-        self._reported_at_s = self._clock.now_s()
         me = self._identity
         rss_mb, cpu_s = usage_of(me.pid)
         head = {

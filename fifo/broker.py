@@ -153,13 +153,13 @@ class Broker:
                     actions.append(send_batch(informer.name, shard, self.boot, marks))
         return actions
 
-    def wait_s(self, now_s: float) -> float | None:
-        """How long the shell may sleep without an event; None = as long as it likes."""
+    def wake_at_s(self, now_s: float) -> float | None:
+        """When the shell is to turn without an event, monotonic; None = never."""
         if self.is_draining:
             return None
         if self._turns:
-            return 0.0
-        return max(0.0, self._marks_at_s - now_s) if self._marks_wait or self._proofs_wait else None
+            return now_s
+        return self._marks_at_s if self._marks_wait or self._proofs_wait else None
 
     @property
     def leased(self) -> int:

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import zmq
@@ -11,6 +12,7 @@ from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
 from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.loop import Loop
 from deltawire.common.process import (
     EXIT_DRAIN_LATE,
     EXIT_OK,
@@ -18,6 +20,7 @@ from deltawire.common.process import (
     parse_arguments,
     run_role,
 )
+from deltawire.common.wire.follow import follow_listener
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener, ListenerEvent
@@ -30,13 +33,6 @@ from deltawire.fifo.status import status_of
 log = logging.getLogger(__name__)
 
 ROLE = "fifo"
-# Without an event the loop turns so often, to find dead peers and to report.
-TURN_S = 0.25
-# Peers are looked after so often.
-TICK_S = 0.1
-# Messages taken from one socket before the other gets its turn and batches go out: at 64 deltas each and
-# 3 µs a delta one informer's list delays another's change by 3 ms.
-MESSAGES_PER_TURN = 16
 # What is not acknowledged by then comes again from the API server, so a longer wait saves little.
 DRAIN_S_MAX = 5.0
 
@@ -60,7 +56,6 @@ class Fifo:
         silent_s = SILENT_INTERVALS_MAX * plan.heartbeat_s
         self._listeners: dict[Side, Listener] = {}
         self._peers: dict[tuple[Side, bytes], Peer] = {}
-        self._ticked_at_s = float("-inf")
         try:
             for side in Side:
                 self._listeners[side] = Listener(
@@ -75,18 +70,19 @@ class Fifo:
             raise
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
         self._control = Control(self._context, plan, identity, self._heartbeat, clock=self._clock)
+        self._loop = Loop(self._clock, self._heartbeat)
+        # Marks and proofs that wait for their time; the end of the turn sends them.
+        self._marks = self._loop.timer(lambda: None)
 
     def run(self, stop: threading.Event) -> int:
         """Pass deltas on until ``stop`` is set or the supervisor asks; then wait for the acks under way."""
         self._heartbeat.start()
         try:
             log.info("listens on %s", ", ".join(listener.endpoint for listener in self._listeners.values()))
-            poller = self._poller(*Side)
-            while not stop.is_set():
-                self._wait(poller)
-                self._turn(*Side)
-                if self._control.turn(self.status):
-                    break
+            for side, listener in self._listeners.items():
+                follow_listener(self._loop, listener, partial(self._take, side))
+            self._control.join(self._loop, self.status)
+            self._loop.run(stop, self._pump, until=lambda: self._control.wants_drain)
             return self._drain()
         finally:
             self._heartbeat.stop()
@@ -103,42 +99,26 @@ class Fifo:
         """Nothing new is taken or sent. What the queues hold is read again by the next broker's reflectors."""
         self.broker.drain()
         deadline_s = self._clock.now_s() + min(DRAIN_S_MAX, self._plan.drain_deadline_s)
-        poller = self._poller(Side.WORKERS)
+        self._loop.forgets(self._listeners[Side.REFLECTORS].socket)
         while self.broker.leased and self._clock.now_s() < deadline_s:
-            self._wait(poller)
-            self._turn(Side.WORKERS)
-            self._control.turn(self.status)
+            self._loop.turn()
         self._control.report(self.status())
         if self.broker.leased:
             log.warning("%d deltas were not acknowledged in time", self.broker.leased)
             return EXIT_DRAIN_LATE
         return EXIT_OK
 
-    def _poller(self, *sides: Side) -> zmq.Poller:
-        poller = zmq.Poller()
-        for side in sides:
-            poller.register(self._listeners[side].socket, zmq.POLLIN)
-        self._control.register(poller)
-        return poller
+    def _take(self, side: Side, event: ListenerEvent) -> None:
+        self._perform(self._decide(side, event))
 
-    def _wait(self, poller: zmq.Poller) -> None:
-        wait_s = self.broker.wait_s(self._clock.now_s())
-        poller.poll(int(1000 * (TURN_S if wait_s is None else min(wait_s, TURN_S))))
-
-    def _turn(self, *sides: Side) -> None:
-        self._heartbeat.turn()
+    def _pump(self) -> None:
+        """The end of a turn: what is ready goes out."""
+        self._perform(self.broker.pump())
         now_s = self._clock.now_s()
-        looks_after = now_s - self._ticked_at_s >= TICK_S
-        if looks_after:
-            self._ticked_at_s = now_s
-        for side in sides:
-            listener = self._listeners[side]
-            if looks_after:
-                listener.tick()
-            for event in listener.receive(MESSAGES_PER_TURN):
-                self._perform(self._decide(side, event))
-            self._perform(self.broker.pump())
         self._perform(self.broker.tick(now_s))
+        wake_at_s = self.broker.wake_at_s(now_s)
+        if wake_at_s is not None:
+            self._marks.set(wake_at_s)
 
     def _decide(self, side: Side, event: ListenerEvent) -> list[Action]:
         peer = event.peer

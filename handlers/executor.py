@@ -3,10 +3,10 @@
 Not here: which call is next (``dispatch``).
 """
 
-import os
 from collections import deque
 from typing import Protocol
 
+from deltawire.common.loop import Waker
 from deltawire.handlers.dispatch import Call, Outcome
 
 
@@ -35,47 +35,34 @@ class Executor(Protocol):
 class Results:
     """Outcomes on their way from the threads that call to the loop that acknowledges.
 
-    A pipe wakes the loop, once for all outcomes that wait, so that a busy handler pays one wake-up for many
-    calls. `fileno` is for a poller.
+    The loop is woken once for all outcomes that wait, so that a busy handler pays one wake-up for many calls.
     """
 
     def __init__(self) -> None:
         self._outcomes: deque[tuple[Call, Outcome]] = deque()
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._woken = False
+        self._waker = Waker()
 
     def fileno(self) -> int:
-        return self._reader
+        """For the loop's poller."""
+        return self._waker.fileno()
 
     def put(self, call: Call, outcome: Outcome) -> None:
         """From any thread."""
         self._outcomes.append((call, outcome))
-        self.wake()
+        self._waker.wake()
 
     def wake(self) -> None:
         """Makes the loop turn; from any thread."""
-        if not self._woken:
-            self._woken = True
-            try:
-                os.write(self._writer, b"!")
-            except BlockingIOError:
-                # Full: the loop is going to wake anyway.
-                pass
+        self._waker.wake()
 
     def take(self) -> list[tuple[Call, Outcome]]:
         """All outcomes so far; from the loop's thread."""
-        try:
-            os.read(self._reader, 4096)
-        except BlockingIOError:
-            pass
-        # Cleared before the queue is emptied: an outcome put after this line wakes the loop again.
-        self._woken = False
+        self._waker.clear()
         taken = []
         while self._outcomes:
             taken.append(self._outcomes.popleft())
         return taken
 
     def close(self) -> None:
-        """Only when no thread is left that may put: the pipe's number may be another file's afterwards."""
-        os.close(self._reader)
-        os.close(self._writer)
+        """Only when no thread is left that may put."""
+        self._waker.close()

@@ -7,15 +7,17 @@ Not here: order and verdicts (``dispatch``), the wire (``worker_link``), making 
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
-
-import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.control import Control
 from deltawire.common.errors import DeltawireError
+from deltawire.common.loop import Loop
 from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK
+from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
+from deltawire.common.wire.link import LinkEvent
 from deltawire.common.wire.messages.gap import GapNotice
 from deltawire.handlers.dispatch import Ack, Dispatch
 from deltawire.handlers.events import delivery_of_gap
@@ -29,8 +31,9 @@ from deltawire.handlers.worker_link import Answer, Dropped, Folder, Proven, Rece
 
 log = logging.getLogger(__name__)
 
-# The longest sleep of an idle loop: a stop request and a due hello are noticed that fast.
-TURN_MS = 100
+# Calls that take too long are looked for so often.
+DEADLINE_LOOK_S = 1.0
+DRAIN_TURN_S = 0.1
 # How long acks may take from our socket into the kernel's once the process is done.
 LINGER_MS = 1000
 # A process that leaves gives back what it has not begun, to be sent to another no sooner than this: a worker
@@ -79,27 +82,26 @@ class Runner:
         self._drain_deadline_s = drain_deadline_s
         self._statistics = Statistics()
         self._gaps = GapFilter()
-        self._checked_at_s = clock.now_s()
-        self._poller = zmq.Poller()
-        self._poller.register(executor.results.fileno(), zmq.POLLIN)
+        self._failure = ""
+        self._is_draining = False
+        self._loop = Loop(clock, heartbeat)
+        self._loop.reads(executor.results.fileno(), self._finish)
         for link in links:
-            self._poller.register(link.link.socket, zmq.POLLIN)
+            follow_link(self._loop, clock, link.link, partial(self._take, link))
             heartbeat.watch(link.link)
-        control.register(self._poller)
+        if settings.deadline_s:
+            self._loop.every(DEADLINE_LOOK_S, self._look_for_overdue)
+        control.join(self._loop, self.status)
 
     def run(self, stop: threading.Event) -> int:
         """Work until ``stop`` is set or the supervisor says drain. Raises HandlerFailed."""
         self._heartbeat.start()
         try:
-            failure = ""
-            while not (stop.is_set() or failure):
-                if self._turn():
-                    break
-                failure = self._failure()
-            in_time = self._drain(HUNG_GRACE_S if failure else self._drain_deadline_s)
+            self._loop.run(stop, self._work, until=lambda: bool(self._control.wants_drain or self._failure))
+            in_time = self._drain(HUNG_GRACE_S if self._failure else self._drain_deadline_s)
             self._control.report(self.status())
-            if failure:
-                raise HandlerFailed(failure)
+            if self._failure:
+                raise HandlerFailed(self._failure)
             return EXIT_OK if in_time else EXIT_DRAIN_LATE
         finally:
             self._close()
@@ -123,36 +125,37 @@ class Runner:
             **self._statistics.report(),
         }
 
-    def _turn(self) -> bool:
-        """Wait for something and deal with it. True if the supervisor wants us to leave."""
-        self._poller.poll(TURN_MS)
-        self._heartbeat.turn()
-        self._receive()
-        self._finish()
-        self._hand_out()
+    def _work(self) -> None:
+        """The end of a turn: what may run next is handed out, questions are asked."""
+        if not self._is_draining:
+            for call in self._dispatch.take(self._executor.capacity - self._dispatch.calls_out):
+                self._executor.submit(call)
+            self._failure = self._failure or self._executor.failure
         self._ask()
-        return self._control.turn(self.status)
 
-    def _receive(self) -> None:
-        for link in self._links:
-            for news in link.receive():
-                if isinstance(news, Received):
-                    self._statistics.arrived(news.deliveries)
-                    link.acknowledge(self._dispatch.arrive(news.deliveries))
-                elif isinstance(news, Dropped):
-                    self._statistics.dropped += self._dispatch.drop(link.number)
-                    self._queries.lost(link.number)
-                    self._freshness.lost(link.number)
-                elif isinstance(news, Proven):
-                    self._freshness.said(link.number, news.rows)
-                elif isinstance(news, GapNotice):
-                    self._tell_gap(link, news)
-                elif isinstance(news, Folder):
-                    self._opened(news)
-                elif isinstance(news, Synced):
-                    self._statistics.synced.setdefault(news.informer, set()).add(news.shard)
-                elif isinstance(news, Answer):
-                    self._queries.answered(news)
+    def _take(self, link: WorkerLink, event: LinkEvent) -> None:
+        for news in link.digest(event):
+            if isinstance(news, Received):
+                self._statistics.arrived(news.deliveries)
+                acks = self._dispatch.arrive(news.deliveries)
+                if self._is_draining:
+                    # What still arrives goes back at once.
+                    acks += self._dispatch.release(RELEASE_AFTER_MS)
+                self._acknowledge(acks)
+            elif isinstance(news, Dropped):
+                self._statistics.dropped += self._dispatch.drop(link.number)
+                self._queries.lost(link.number)
+                self._freshness.lost(link.number)
+            elif isinstance(news, Proven):
+                self._freshness.said(link.number, news.rows)
+            elif isinstance(news, GapNotice):
+                self._tell_gap(link, news)
+            elif isinstance(news, Folder):
+                self._opened(news)
+            elif isinstance(news, Synced):
+                self._statistics.synced.setdefault(news.informer, set()).add(news.shard)
+            elif isinstance(news, Answer):
+                self._queries.answered(news)
 
     def _tell_gap(self, link: WorkerLink, notice: GapNotice) -> None:
         """Log it, and call who asked for it; what another shard has told of the same list is seen already."""
@@ -178,10 +181,6 @@ class Runner:
         for link in self._links:
             link.acknowledge([ack for ack in acks if ack.link == link.number])
 
-    def _hand_out(self) -> None:
-        for call in self._dispatch.take(self._executor.capacity - self._dispatch.calls_out):
-            self._executor.submit(call)
-
     def _ask(self) -> None:
         for question in self._queries.outgoing():
             link = next((link for link in self._links if link.number == question.worker), None)
@@ -190,49 +189,25 @@ class Runner:
             ):
                 self._queries.again(question)
 
-    def _failure(self) -> str:
-        """Why this process cannot go on, "" if it can."""
-        if self._executor.failure:
-            return self._executor.failure
-        now_s = self._clock.now_s()
-        if not self._settings.deadline_s or now_s - self._checked_at_s < 1.0:
-            return ""
-        self._checked_at_s = now_s
-        overdue = self._executor.overdue(now_s - self._settings.deadline_s)
-        if not overdue:
-            return ""
-        self._statistics.hung += len(overdue)
-        calls = "; ".join(overdue)
-        return f"{len(overdue)} calls took longer than {self._settings.deadline_s:g} s: {calls}"
+    def _look_for_overdue(self) -> None:
+        """A call that takes longer than the deadline ends the process."""
+        overdue = self._executor.overdue(self._clock.now_s() - self._settings.deadline_s)
+        if overdue and not self._is_draining:
+            self._statistics.hung += len(overdue)
+            calls = "; ".join(overdue)
+            self._failure = f"{len(overdue)} calls took longer than {self._settings.deadline_s:g} s: {calls}"
 
     def _drain(self, deadline_s: float) -> bool:
         """Finish the calls that have begun and acknowledge them; the rest goes back. False if it was late."""
+        self._is_draining = True
         self._acknowledge(self._dispatch.release(RELEASE_AFTER_MS))
         ends_s = self._clock.now_s() + deadline_s
         while self._dispatch.calls_out and not self._executor.failure:
             if self._clock.now_s() >= ends_s:
                 log.error("%d calls did not end within %g s", self._dispatch.calls_out, deadline_s)
                 return False
-            self._poller.poll(TURN_MS)
-            self._heartbeat.turn()
-            self._receive_while_draining()
-            self._finish()
-            self._ask()
-            self._control.turn(self.status)
+            self._loop.turn(self._work, wait_s_max=DRAIN_TURN_S)
         return True
-
-    def _receive_while_draining(self) -> None:
-        """Sessions and answers live on; events that still arrive go back at once."""
-        for link in self._links:
-            for news in link.receive():
-                if isinstance(news, Received):
-                    self._statistics.arrived(news.deliveries)
-                    self._dispatch.arrive(news.deliveries)
-                    self._acknowledge(self._dispatch.release(RELEASE_AFTER_MS))
-                elif isinstance(news, Answer):
-                    self._queries.answered(news)
-                elif isinstance(news, Dropped):
-                    self._queries.lost(link.number)
 
     def _close(self) -> None:
         has_ended = self._executor.close(0.0 if self._dispatch.calls_out else EXECUTOR_GRACE_S)

@@ -13,7 +13,7 @@ import zmq
 from deltawire.common.clock import Clock
 from deltawire.common.errors import ProtocolError
 from deltawire.common.wire.identity import Identity
-from deltawire.common.wire.link import Arrived, Link, Lost, Opened, Refused
+from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
 from deltawire.common.wire.messages.gap import GapNotice
 from deltawire.common.wire.messages.proofs import InformerProof, parse
 from deltawire.handlers.dispatch import Ack, Verdict
@@ -123,26 +123,22 @@ class WorkerLink:
     def acks_waiting(self) -> int:
         return len(self._unsent)
 
-    def receive(self) -> list[LinkNews]:
-        """What has arrived, and what time has brought, without waiting."""
+    def digest(self, event: LinkEvent) -> list[LinkNews]:
+        """What an event of `link` means."""
         news: list[LinkNews] = []
-        # In this order: the caller drops what a Lost says before the next call's tick makes a hello.
-        for event in [*self.link.tick(), *self.link.receive()]:
-            if isinstance(event, Arrived):
-                try:
-                    self._take(event.kind, event.body, news)
-                except (ProtocolError, msgspec.ValidationError, TypeError, ValueError) as error:
-                    self.problems += 1
-                    log.warning(
-                        "a malformed %r from worker %d was ignored: %s", event.kind, self.number, error
-                    )
-            elif isinstance(event, Opened):
-                log.info("connected to worker %d", self.number)
-                unsent, self._unsent = self._unsent, []
-                self.acknowledge(unsent)
-            elif isinstance(event, Lost | Refused):
-                log.warning("worker %d: %s", self.number, event.reason)
-                news.append(Dropped(event.reason))
+        if isinstance(event, Arrived):
+            try:
+                self._take(event.kind, event.body, news)
+            except (ProtocolError, msgspec.ValidationError, TypeError, ValueError) as error:
+                self.problems += 1
+                log.warning("a malformed %r from worker %d was ignored: %s", event.kind, self.number, error)
+        elif isinstance(event, Opened):
+            log.info("connected to worker %d", self.number)
+            unsent, self._unsent = self._unsent, []
+            self.acknowledge(unsent)
+        elif isinstance(event, Lost | Refused):
+            log.warning("worker %d: %s", self.number, event.reason)
+            news.append(Dropped(event.reason))
         return news
 
     def acknowledge(self, acks: Iterable[Ack]) -> None:

@@ -6,9 +6,13 @@ it again (docs/wire.md §3, §6).
 
 import logging
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
+from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
+from deltawire.common.limits import SHARD_BYTES_MAX, SHARD_DELTAS_MAX
+from deltawire.common.loop import Loop
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
 from deltawire.common.wire.messages.proofs import Proof, ShardProof, parse
 from deltawire.informer.shard import Shard, Work
@@ -18,43 +22,51 @@ log = logging.getLogger(__name__)
 
 # Batches of one shard that are committed together: fewer commits when the worker lags.
 BATCHES_PER_COMMIT = 4
+# Acks wait so long for more of their kind; at once where half of a shard's credit is used, and at a list's ends.
+ACK_LATE_S = 0.1
 # Proofs wait among the batches of their shard: ("proof", [{stream: proof}]).
 PROOF = "proof"
 _BODY_LENGTHS = {"pop": 7, "begin": 6, "end": 8}
 
 
-class BrokerLink:
-    """Keeps the work of each shard. Its bound is the shard's credit, which the broker grants by `shard`."""
+def hello_of(informers: Mapping[str, SharedInformer]) -> dict[str, Any]:
+    """A worker's part of its hello: the shards that it owns, those of failed informers included."""
+    return {"shards": [[i.name, number] for i in informers.values() for number in i.numbers]}
 
-    def __init__(self, informers: dict[str, SharedInformer]) -> None:
-        self.link: Link | None = None
+
+class BrokerLink:
+    """Keeps the work of each shard. Its bound is the shard's credit, which the broker grants by `shard`.
+
+    The broker waits for no ack, so acks are late, and one takes the place of many; ``loop`` sends them in time.
+    """
+
+    def __init__(
+        self, informers: Mapping[str, SharedInformer], link: Link, loop: Loop, *, clock: Clock
+    ) -> None:
         self.lost = 0
         self.refused = ""
         self._informers = informers
+        self._link = link
+        self._clock = clock
         self._work: dict[tuple[str, int], deque[Work]] = {}
+        # What is committed and not acknowledged yet: broker's life, number, deltas, bytes.
+        self._acks: dict[tuple[str, int], tuple[str, int, int, int]] = {}
+        self._ack_timer = loop.timer(self.send_acks)
         # Cluster ids of informers for which there was no room when they were to be opened.
         self._unopened: dict[str, str] = {}
-
-    def attach(self, link: Link) -> None:
-        """The connection to use; its hellos are made by `hello`."""
-        self.link = link
-
-    def hello(self) -> dict[str, Any]:
-        """The shards that this worker owns, those of failed informers included."""
-        return {"shards": [[i.name, number] for i in self._informers.values() for number in i.numbers]}
 
     def take(self, event: LinkEvent) -> list[SharedInformer]:
         """Digest one event of the link. The informers that were opened by it, for their handlers to know."""
         if isinstance(event, Lost):
             self.lost += 1
-            self._work.clear()
+            self._forget()
             log.warning("the broker's session ended: %s", event.reason)
         elif isinstance(event, Refused):
-            self._work.clear()
+            self._forget()
             self.refused = event.reason
             log.error("the broker does not want this worker: %s", event.reason)
         elif isinstance(event, Opened):
-            self._work.clear()
+            self._forget()
             self.refused = ""
         elif isinstance(event, Arrived):
             if event.kind == "open":
@@ -99,16 +111,42 @@ class BrokerLink:
 
     def acknowledge(self, shard: Shard, work: list[Work]) -> None:
         """These batches are committed. Marks alone (last = 0) are not acknowledged."""
-        numbers = [body[2] if kind == "pop" else body[1] for kind, body in work]
-        if self.link is not None and any(numbers):
-            self.link.send("ack", shard.informer, shard.number, work[-1][1][0], max(numbers))
+        place = shard.informer, shard.number
+        boot, number, deltas, size = self._acks.get(place, ("", 0, 0, 0))
+        is_urgent = False
+        for kind, body in work:
+            if kind == "pop":
+                boot, first, last, keys, _ = body
+                if last:
+                    number, deltas = max(number, last), deltas + last - first + 1
+                    size += sum(len(delta[6]) for _, _, rows in keys for delta in rows)
+            else:
+                # The broker starts and stops streams by what is known of their lists.
+                boot, number, is_urgent = body[0], max(number, body[1]), True
+        if not number:
+            return
+        self._acks[place] = boot, number, deltas, size
+        if is_urgent or deltas >= SHARD_DELTAS_MAX // 2 or size >= SHARD_BYTES_MAX // 2:
+            self.send_acks()
+        else:
+            self._ack_timer.hurry(self._clock.now_s() + ACK_LATE_S)
+
+    def send_acks(self) -> None:
+        """Acknowledge all that is committed."""
+        acks, self._acks = self._acks, {}
+        for (informer, number), (boot, last, _, _) in acks.items():
+            self._link.send("ack", informer, number, boot, last)
+
+    def _forget(self) -> None:
+        """The session is over, and all that came in it comes again."""
+        self._work.clear()
+        self._acks.clear()
 
     def fail(self, informer: SharedInformer) -> None:
         """Tell the broker that the informer's shards cannot be used."""
-        if self.link is not None:
-            for number in informer.numbers:
-                self._work.pop((informer.name, number), None)
-                self.link.send("failed", informer.name, number, informer.error[:1000])
+        for number in informer.numbers:
+            self._work.pop((informer.name, number), None)
+            self._link.send("failed", informer.name, number, informer.error[:1000])
 
     def _open(self, body: list[Any]) -> list[SharedInformer]:
         name, cluster_id, *rest = body
@@ -138,17 +176,16 @@ class BrokerLink:
         for number, shard in informer.shards.items():
             self._work.pop((name, number), None)
             progress = shard.progress
-            if self.link is not None:
-                self.link.send(
-                    "shard",
-                    name,
-                    number,
-                    informer.cluster_id,
-                    progress.boot,
-                    progress.number,
-                    shard.report(),
-                    informer.address,
-                )
+            self._link.send(
+                "shard",
+                name,
+                number,
+                informer.cluster_id,
+                progress.boot,
+                progress.number,
+                shard.report(),
+                informer.address,
+            )
         return [] if was_open else [informer]
 
     def retry_open(self, informer: SharedInformer) -> list[SharedInformer]:
@@ -157,9 +194,8 @@ class BrokerLink:
 
     def _tell_failed(self, informer: SharedInformer, reason: str) -> None:
         log.error("%s: %s", informer.name, reason)
-        if self.link is not None:
-            for number in informer.numbers:
-                self.link.send("failed", informer.name, number, reason[:1000])
+        for number in informer.numbers:
+            self._link.send("failed", informer.name, number, reason[:1000])
 
     def _keep_proofs(self, body: list[Any]) -> None:
         """Behind the batches of their shards that wait."""

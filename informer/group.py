@@ -81,7 +81,9 @@ class Group:
         self._fence = 0
         self.told_synced = False
         state.epoch += 1
-        self._dirty = True
+        # Whether its row must be written, and whether before anything more is sent: only what was acknowledged may be
+        # committed late.
+        self._dirty = self._is_urgent = True
 
     @property
     def is_every(self) -> bool:
@@ -121,11 +123,16 @@ class Group:
         self.lot.writes.clear()
         self.notes.writes.clear()
         self.sent.was_committed()
-        self._dirty = False
+        self._dirty = self._is_urgent = False
 
     @property
     def has_writes(self) -> bool:
         return self._dirty or bool(self.lot.writes) or bool(self.notes.writes)
+
+    @property
+    def has_urgent_writes(self) -> bool:
+        """True if something waits that must not be lost with the worker before more is sent."""
+        return self._is_urgent or bool(self.lot.writes)
 
     @property
     def retains_from(self) -> int | None:
@@ -198,7 +205,7 @@ class Group:
     def tell(self, gap: Gap) -> None:
         """Changes are lost for this group: a replica will be told."""
         self.gaps.add(gap)
-        self._dirty = True
+        self._dirty = self._is_urgent = True
 
     def listed(self, seq: int) -> None:
         """The shard is complete for the first time since the group came."""
@@ -244,7 +251,7 @@ class Group:
 
     def touch(self) -> None:
         """`state` was changed: its row must be written."""
-        self._dirty = True
+        self._dirty = self._is_urgent = True
 
     def advance(self) -> None:
         """Move the position to where everything below is done."""
@@ -282,7 +289,8 @@ class Group:
     def reserve(self) -> bool:
         """True if there was no room to send for want of a note, which is to be committed now."""
         is_due = self.sent.reserve()
-        self._dirty = self._dirty or is_due
+        if is_due:
+            self._dirty = self._is_urgent = True
         return is_due
 
     def next_fence(self) -> int:
@@ -374,4 +382,4 @@ class Group:
     def _know_replicas(self, now: float) -> None:
         self.state.replicas = [*(r.known for r in self.replicas.values()), *self._awaited.known]
         self.state.last_seen = now
-        self._dirty = True
+        self._dirty = self._is_urgent = True

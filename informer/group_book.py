@@ -54,6 +54,10 @@ class GroupBook:
     def has_writes(self) -> bool:
         return any(group.has_writes for group in self.groups.values())
 
+    @property
+    def has_urgent_writes(self) -> bool:
+        return any(group.has_urgent_writes for group in self.groups.values())
+
     def write(self, batch: Batch) -> None:
         """Put what changed into the transaction; `written` once it is committed."""
         for group in self.groups.values():

@@ -1,6 +1,7 @@
 """The worker's line to handler processes: who is there, events out, acks and queries in (docs/wire.md §7)."""
 
 import logging
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -56,8 +57,12 @@ _Acks = list[tuple[str, int, int, int, Annotated[int, Meta(le=int(1000 * _LONG_S
 class HandlersLink:
     """All replicas of all groups that this worker serves."""
 
-    def __init__(self, informers: dict[str, SharedInformer]) -> None:
-        self.listener: Listener | None = None
+    def __init__(
+        self, informers: dict[str, SharedInformer], listener: Listener, touch: Callable[[Shard], None]
+    ) -> None:
+        """``touch`` is called with each shard that something happened to."""
+        self._listener = listener
+        self._touch = touch
         self.malformed = 0
         self._informers = informers
         self._here: dict[bytes, tuple[Peer, HandlerHello, Replica]] = {}
@@ -73,10 +78,6 @@ class HandlersLink:
             counts[hello.group] = counts.get(hello.group, 0) + 1
         return counts
 
-    def attach(self, listener: Listener) -> None:
-        """The socket to use."""
-        self.listener = listener
-
     def take(self, event: ListenerEvent) -> None:
         """Digest one event of the listener."""
         if isinstance(event, Hello):
@@ -91,8 +92,7 @@ class HandlersLink:
                 log.warning(
                     "reset %s: it sent a malformed %r: %s", event.peer.name[:80], event.kind[:40], error
                 )
-                if self.listener is not None:
-                    self.listener.reset(event.peer, f"a malformed {event.kind[:40]!r}: {error}")
+                self._listener.reset(event.peer, f"a malformed {event.kind[:40]!r}: {error}")
 
     def opened(self, informer: SharedInformer) -> None:
         """An informer's shards can be read and delivered now: its handlers join."""
@@ -113,28 +113,27 @@ class HandlersLink:
 
     def prove(self, rows: list[InformerProof]) -> None:
         """Tell each replica how fresh this worker's part of each informer is."""
-        if self.listener is None or not self._here:
+        if not self._here:
             return
         body = plain(rows)
         for identity in self._here:
-            self.listener.send(identity, "proof", body)
+            self._listener.send(identity, "proof", body)
 
     def _hello(self, peer: Peer) -> None:
-        assert self.listener is not None  # noqa: S101  # attached before the first event
         try:
             hello = msgspec.convert(peer.body, HandlerHello)
         except msgspec.ValidationError as error:
-            self.listener.refuse(peer, f"a handler's hello is malformed: {error}")
+            self._listener.refuse(peer, f"a handler's hello is malformed: {error}")
             return
         reason = self._objection(hello)
         if reason:
-            self.listener.refuse(peer, reason)
+            self._listener.refuse(peer, reason)
             return
         known = KnownReplica(peer.name, peer.nonce, peer.pid, peer.started, peer.host)
         replica = Replica(
             peer.identity, known, min(hello.window, WINDOW_MAX), hello.window_bytes, wants_old=hello.old
         )
-        if not self.listener.welcome(peer):
+        if not self._listener.welcome(peer):
             return
         self._here[peer.identity] = (peer, hello, replica)
         for name in hello.informers:
@@ -161,8 +160,7 @@ class HandlersLink:
         except OwnerLost:
             raise
         except DeltawireError as error:
-            if self.listener is not None:
-                self.listener.reset(peer, f"{informer.name} cannot be followed now: {error}")
+            self._listener.reset(peer, f"{informer.name} cannot be followed now: {error}")
 
     def _join(self, hello: HandlerHello, replica: Replica, informer: SharedInformer) -> None:
         options = GroupOptions(hello.delivery, max(0.0, hello.resync_s), hello.attempts_max or 0)
@@ -180,11 +178,11 @@ class HandlersLink:
             self._acknowledge(shard, hello.group, replica, self._early.pop(_place(replica, shard), []))
             # The group is on the disk before it hears of the shard: from here on no deletion is missed.
             shard.flush()
-            if self.listener is not None:
-                folder = str(shard.indexer.folder)
-                self.listener.send(
-                    replica.identity, "opened", informer.name, number, informer.shards_in_all, folder
-                )
+            self._touch(shard)
+            folder = str(shard.indexer.folder)
+            self._listener.send(
+                replica.identity, "opened", informer.name, number, informer.shards_in_all, folder
+            )
 
     def _gone(self, event: Gone) -> None:
         here = self._here.pop(event.peer.identity, None)
@@ -194,6 +192,7 @@ class HandlersLink:
         log.info("handler %s is gone: %s", event.peer.name, event.reason)
         for name in hello.informers:
             for shard in self._informers[name].shards.values():
+                self._touch(shard)
                 shard.leave(hello.group, replica.identity, event.reason, _DEPARTURES[event.how])
         self._synced = {told for told in self._synced if told[0] != replica.identity}
         self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
@@ -206,8 +205,7 @@ class HandlersLink:
         elif kind == "gap-seen":
             self._gap_seen(peer, body)
         elif kind == "bye":
-            if self.listener is not None:
-                self.listener.let_go(peer, "it has left")
+            self._listener.let_go(peer, "it has left")
         else:
             raise ProtocolError("this kind of message is unknown here")
 
@@ -232,24 +230,25 @@ class HandlersLink:
 
     def _acknowledge(self, shard: Shard, group: str, replica: Replica, acks: _Acks) -> None:
         now = shard.now()
+        self._touch(shard)
         for key, seq, fence, verdict, after_ms, error in acks:
             shard.groups[group].acknowledge(
                 replica.identity, key, seq, fence, verdict, after_ms / 1000.0, error, now
             )
 
     def _query(self, peer: Peer, body: list[Any]) -> None:
-        if len(body) < 4 or self.listener is None:
+        if len(body) < 4:
             raise ProtocolError("a query has an id, an informer, a shard and a verb")
         number, name, where, verb, *arguments = body
         informer = self._informers.get(name)
         shard = informer.shards.get(where) if informer is not None else None
         if informer is None or shard is None:
-            self.listener.send(peer.identity, "problem", number, f"this worker has no {name} shard {where}")
+            self._listener.send(peer.identity, "problem", number, f"this worker has no {name} shard {where}")
             return
         try:
             rows, after = informer.query(shard, verb, arguments)
         except DeltawireError as error:
-            self.listener.send(peer.identity, "problem", number, str(error)[:1000])
+            self._listener.send(peer.identity, "problem", number, str(error)[:1000])
             return
         size = 0
         kept: list[list[Any]] = []
@@ -259,22 +258,21 @@ class HandlersLink:
                 after = str(kept[-1][0])
                 break
             kept.append([row.key, row.version, row.object])
-        self.listener.send(peer.identity, "rows", number, kept, after)
+        self._listener.send(peer.identity, "rows", number, kept, after)
 
     def _send_events(self, identity: bytes, shard: Shard, events: list[Event]) -> None:
         """In messages of bounded size; what a vanished peer was sent counts as in flight until its Gone."""
-        assert self.listener is not None  # noqa: S101  # attached before the first event
         batch: list[Event] = []
         size = 0
         for event in events:
             bytes_ = len(event[9] or b"") + len(event[10] or b"")
             if batch and (len(batch) >= BATCH_DELTAS_MAX or size + bytes_ > BATCH_BYTES_MAX):
-                self.listener.send(identity, "events", shard.informer, shard.number, batch)
+                self._listener.send(identity, "events", shard.informer, shard.number, batch)
                 batch, size = [], 0
             batch.append(event)
             size += bytes_
         if batch:
-            self.listener.send(identity, "events", shard.informer, shard.number, batch)
+            self._listener.send(identity, "events", shard.informer, shard.number, batch)
 
     def _tell_gaps(self, shard: Shard) -> None:
         for group in shard.groups.values():
@@ -287,8 +285,7 @@ class HandlersLink:
                     gap.generation, gap.lost_from, gap.version, gap.at,
                 )  # fmt: skip
                 group.counters.gaps += 1
-                assert self.listener is not None  # noqa: S101  # attached before the first event
-                self.listener.send(identity, "gap", *msgspec.structs.astuple(notice))
+                self._listener.send(identity, "gap", *msgspec.structs.astuple(notice))
 
     def _gap_seen(self, peer: Peer, body: list[Any]) -> None:
         seen = msgspec.convert(body, GapSeen)
@@ -303,9 +300,9 @@ class HandlersLink:
             if group.replicas and group.is_synced:
                 for identity in group.replicas:
                     told = (identity, shard.informer, shard.number)
-                    if told not in self._synced and self.listener is not None:
+                    if told not in self._synced:
                         self._synced.add(told)
-                        self.listener.send(identity, "synced", shard.informer, shard.number)
+                        self._listener.send(identity, "synced", shard.informer, shard.number)
 
 
 def _place(replica: Replica, shard: Shard) -> tuple[bytes, str, int]:

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import zmq
@@ -14,34 +15,34 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
 from deltawire.common.errors import CapacityError, DeltawireError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.loop import Loop
 from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK, RoleArguments, parse_arguments, run_role
 from deltawire.common.store import folder
 from deltawire.common.store.reader import ReaderUnavailable
+from deltawire.common.wire.follow import follow_link, follow_listener
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import is_known_dead, new_identity
-from deltawire.common.wire.link import Link
-from deltawire.common.wire.listener import Listener
+from deltawire.common.wire.link import Link, LinkEvent
+from deltawire.common.wire.listener import Listener, ListenerEvent
 from deltawire.informer import generation
 from deltawire.informer.asks import Asks
-from deltawire.informer.broker_link import BrokerLink
+from deltawire.informer.broker_link import BrokerLink, hello_of
 from deltawire.informer.claims import Claims
 from deltawire.informer.group_state import KnownReplica
 from deltawire.informer.handlers_link import HandlersLink
 from deltawire.informer.indexer import DamagedError, OwnerLost
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.status import status_of
-from deltawire.informer.turns import rotated
+from deltawire.informer.turns import BusyShards
 
 log = logging.getLogger(__name__)
 
 ROLE = "informer"
-# Without an event the loop turns so often, to find dead peers and to report.
-TURN_S = 0.25
-TICK_S = 0.1
 # Readers of dead processes, byte bounds and absent groups are looked after so often.
 HOUSEKEEPING_S = 1.0
-# Messages taken from one socket before the others get their turn.
-MESSAGES_PER_TURN = 32
+# Informers that have no room are looked at so often; each is tried every `shared_informer.RETRY_S`.
+TRY_S = 0.25
+DRAIN_TURN_S = 0.1
 # What is still in flight after that comes again to its group.
 DRAIN_S_MAX = 5.0
 
@@ -80,9 +81,7 @@ class Worker:
             )
             for informer, owned in numbers.items()
         }
-        self._broker = BrokerLink(self.informers)
         self._claims = Claims(self.informers)
-        self._handlers = HandlersLink(self.informers)
         plan.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
@@ -100,19 +99,22 @@ class Worker:
             self._context,
             plan.endpoint("fifo-out"),
             identity,
-            self._broker.hello,
+            partial(hello_of, self.informers),
             clock=self._clock,
             silent_s=silent_s,
         )
-        self._broker.attach(self._link)
-        self._handlers.attach(self._listener)
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
         self._heartbeat.watch(self._link)
-        asks = Asks(self.informers, self._clock)
+        self._loop = Loop(self._clock, self._heartbeat)
+        self._busy = BusyShards(self._loop, self._clock)
+        self._broker = BrokerLink(self.informers, self._link, self._loop, clock=self._clock)
+        self._handlers = HandlersLink(self.informers, self._listener, self._busy.touch)
+        self._asks = Asks(self.informers, self._clock)
         self._control = Control(
-            self._context, plan, identity, self._heartbeat, clock=self._clock, answer=asks.answer
+            self._context, plan, identity, self._heartbeat, clock=self._clock, answer=self._answer
         )
-        self._ticked_at_s = self._housekept_at_s = self._proved_at_s = float("-inf")
+        # Informers without room that try again in this turn.
+        self._tried: list[SharedInformer] = []
         self._is_draining = False
 
     def run(self, stop: threading.Event) -> int:
@@ -121,16 +123,14 @@ class Worker:
         self._heartbeat.start()
         try:
             log.info("owns shards %s", sorted({n for i in self.informers.values() for n in i.numbers}))
-            poller = zmq.Poller()
-            for socket in (self._link.socket, self._listener.socket):
-                poller.register(socket, zmq.POLLIN)
-            self._control.register(poller)
-            while not stop.is_set():
-                poller.poll(self._wait_ms())
-                self._turn()
-                if self._control.turn(self.status):
-                    break
-            code = self._drain(poller)
+            follow_link(self._loop, self._clock, self._link, self._on_broker)
+            follow_listener(self._loop, self._listener, self._on_handlers)
+            self._control.join(self._loop, self.status)
+            self._loop.every(self._plan.heartbeat_s, lambda: self._handlers.prove(self._claims.rows()))
+            self._loop.every(HOUSEKEEPING_S, self._keep_house)
+            self._loop.every(TRY_S, self._try_paused)
+            self._loop.run(stop, self._work, until=lambda: self._control.wants_drain)
+            code = self._drain()
             clean = True
             return code
         finally:
@@ -149,30 +149,39 @@ class Worker:
             "unanswered": self._listener.unanswered,
         }
 
-    def _turn(self) -> None:
-        """One turn: what arrived, then commits, then what may be told of them."""
-        self._heartbeat.turn()
-        now_s = self._clock.now_s()
-        if now_s - self._ticked_at_s >= TICK_S:
-            self._ticked_at_s = now_s
-            self._listener.tick()
-        # A Lost of the tick is digested before the hello of the next one.
-        for event in [*self._link.tick(), *self._link.receive(MESSAGES_PER_TURN)]:
-            for informer in self._broker.take(event):
-                self._handlers.opened(informer)
-        for news in self._listener.receive(MESSAGES_PER_TURN):
-            self._handlers.take(news)
-        self._store()
+    def _on_broker(self, event: LinkEvent) -> None:
+        for informer in self._broker.take(event):
+            self._handlers.opened(informer)
+
+    def _on_handlers(self, event: ListenerEvent) -> None:
+        self._handlers.take(event)
+        self._busy.made_room()
+
+    def _work(self) -> None:
+        """The end of a turn: what arrived is committed, then delivered as far as it may be told."""
+        if self._broker.has_work or self._tried:
+            self._store()
         self._deliver()
-        if now_s - self._proved_at_s >= self._plan.heartbeat_s:
-            self._proved_at_s = now_s
-            self._handlers.prove(self._claims.rows())
-        if now_s - self._housekept_at_s >= HOUSEKEEPING_S:
-            self._housekept_at_s = now_s
-            self._keep_house()
+        if self._broker.has_work:
+            self._loop.soon()
+
+    def _try_paused(self) -> None:
+        self._tried = [informer for informer in self.informers.values() if informer.begin_try()]
+
+    def _answer(self, verb: str, arguments: dict[str, Any]) -> Any:
+        """A request of the supervisor, which may have given groups something to do."""
+        try:
+            return self._asks.answer(verb, arguments)
+        finally:
+            self._touch(*self.informers.values())
+
+    def _touch(self, *informers: SharedInformer) -> None:
+        for informer in informers:
+            for shard in informer.shards.values():
+                self._busy.touch(shard)
 
     def _store(self) -> None:
-        tried = [informer for informer in self.informers.values() if informer.begin_try()]
+        tried, self._tried = self._tried, []
         for informer, shard, work, proofs in self._broker.next_work():
             self._beats.progress(informer.name)
             try:
@@ -187,9 +196,9 @@ class Worker:
                 continue
             if work:
                 self._broker.acknowledge(shard, work)
+                self._busy.touch(shard)
             if proofs:
                 self._claims.take(shard, proofs)
-
         for informer in tried:
             self._try_to_go_on(informer)
 
@@ -197,6 +206,7 @@ class Worker:
         """There was no room; its batches have just been tried, with none or with success."""
         if informer.try_failed:
             return
+        self._touch(informer)
         try:
             if informer.shards:
                 informer.end_try()
@@ -212,24 +222,25 @@ class Worker:
             self._fail(informer, error)
 
     def _deliver(self) -> None:
-        turn = self._heartbeat.turns
-        for informer in rotated(self.informers.values(), turn):
-            if not informer.may_write:
+        """What groups did is committed where it cannot wait, then they get what is next."""
+        for shard, is_due in self._busy.take():
+            informer = self.informers[shard.informer]
+            if not informer.may_write or informer.shards.get(shard.number) is not shard:
                 continue
             self._beats.progress(informer.name)
-            for shard in rotated(informer.shards.values(), turn):
-                try:
-                    shard.flush()
-                    if not self._is_draining:
-                        self._handlers.deliver(shard)
-                except OwnerLost:
-                    raise
-                except ReaderUnavailable as error:
-                    # Others hold all slots of readers; what was not sent is found by the next scan.
-                    informer.warning = str(error)
-                except DeltawireError as error:
-                    self._fail(informer, error)
-                    break
+            try:
+                shard.flush() if is_due else shard.flush_urgent()
+                if not self._is_draining:
+                    self._handlers.deliver(shard)
+                self._busy.settle(shard)
+            except OwnerLost:
+                raise
+            except ReaderUnavailable as error:
+                # Others hold all slots of readers; what was not sent is found by the next scan.
+                informer.warning = str(error)
+                self._busy.try_again(shard)
+            except DeltawireError as error:
+                self._fail(informer, error)
 
     def _fail(self, informer: SharedInformer, error: DeltawireError) -> None:
         """An error that stops one informer leaves the others running, but where its cache is to be made anew."""
@@ -261,26 +272,14 @@ class Worker:
             except DeltawireError as error:
                 self._fail(informer, error)
 
-    def _wait_ms(self) -> int:
-        if self._broker.has_work:
-            return 0
-        now = self._clock.wall_s()
-        wakes = [s.next_wake() for i in self.informers.values() for s in i.shards.values()]
-        return (
-            int(1000 * max(0.0, min(TURN_S, *(wake - now for wake in wakes))))
-            if wakes
-            else int(1000 * TURN_S)
-        )
-
-    def _drain(self, poller: zmq.Poller) -> int:
+    def _drain(self) -> int:
         """Nothing new is handed out; acks of what is in flight still count."""
         self._is_draining = True
         deadline_s = self._clock.now_s() + min(DRAIN_S_MAX, self._plan.drain_deadline_s)
         while self._in_flight and self._clock.now_s() < deadline_s:
-            poller.poll(int(1000 * TICK_S))
-            self._turn()
-            self._control.turn(self.status)
-        self._turn()
+            self._loop.turn(self._work, wait_s_max=DRAIN_TURN_S)
+        self._loop.turn(self._work, wait_s_max=0)
+        self._broker.send_acks()
         self._control.report(self.status())
         if self._in_flight:
             log.warning("%d events were not acknowledged in time and will come again", self._in_flight)

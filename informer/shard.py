@@ -137,11 +137,25 @@ class Shard:
             self.lag_ms = round(self._clock.wall_s() * 1e3 - self._newest_at / 1e3, 3)
 
     def flush(self) -> bool:
-        """Commit what groups acknowledged where no batch carries it. False if there was nothing."""
+        """Commit what groups did where no batch carries it. False if there was nothing."""
         if not self._book.has_writes:
             return False
         with self._transaction():
             return True
+
+    def flush_urgent(self) -> bool:
+        """`flush`, where more than acknowledgements waits: epochs, replicas, what is parked."""
+        return self._book.has_urgent_writes and self.flush()
+
+    @property
+    def has_writes(self) -> bool:
+        """True if `flush` has something to commit."""
+        return self._book.has_writes
+
+    @property
+    def waits_for_room(self) -> bool:
+        """True if a group has more to get than its replicas may hold."""
+        return any(group.has_work(self.seq) for group in self.groups.values())
 
     def probe(self) -> None:
         """Commit something, to see whether that is possible. Raises CapacityError."""

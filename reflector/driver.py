@@ -131,8 +131,9 @@ class StreamDriver:
     def close(self) -> None:
         self._reader.close()
 
-    def join(self, timeout_s: float) -> None:
-        self._reader.join(timeout_s)
+    def join(self, timeout_s: float) -> bool:
+        """False if the reader's thread still runs."""
+        return self._reader.join(timeout_s)
 
     def status(self, cluster_error: DeltawireError | None = None) -> dict[str, Any]:
         """The stream's entry in status (docs/status.md). ``cluster_error``: why it may not have begun."""

@@ -20,9 +20,11 @@ from deltawire.common.config.schema import Cluster as ClusterOptions
 from deltawire.common.control import Control, refuse_all
 from deltawire.common.errors import ProtocolError, StateError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.loop import Loop
 from deltawire.common.meta.resources import BUILTIN, ResourceType, find
 from deltawire.common.process import RoleArguments, parse_arguments, run_role
 from deltawire.common.version import __version__
+from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
@@ -39,7 +41,7 @@ from deltawire.reflector.messages import Cluster, Credit, Start, from_broker
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.reader import Reader
 from deltawire.reflector.transform import trimmer
-from deltawire.reflector.waker import Waker
+from deltawire.reflector.waker import KeyedWaker
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +70,11 @@ class Reflector:
         self._clock = clock or SystemClock()
         self._beats = of_process()
         self._connect = connect or connect_cluster
-        self._waker: Waker[StreamName] = Waker()
+        self._waker: KeyedWaker[StreamName] = KeyedWaker()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         identity = new_identity(ROLE, name, plan.run)
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
+        self._loop = Loop(self._clock, self._heartbeat)
         self._control = Control(
             self._context, plan, identity, self._heartbeat, clock=self._clock, answer=self._answer
         )
@@ -104,26 +107,22 @@ class Reflector:
                 *(len(self._streams), need, self._descriptors),
             )
         self._ready: set[StreamName] = set()
-        self._ticked_at_s = 0.0
+        self._prove_due = False
         self._watching: set[StreamName] = set()
         self._owed: dict[StreamName, int] = {}
         self._proved_at_s = float("-inf")
 
     def run(self, stop: threading.Event) -> int:
         """Mirror until ``stop`` is set. What was not published is read again by whoever resumes."""
-        poller = zmq.Poller()
-        poller.register(self._link.socket, zmq.POLLIN)
-        poller.register(self._waker.fd, zmq.POLLIN)
-        self._control.register(poller)
+        follow_link(self._loop, self._clock, self._link, self._on)
+        self._loop.reads(self._waker.fileno(), self._take_news)
+        self._control.join(self._loop, self.status)
+        self._loop.every(TICK_S, self._tick)
         self._heartbeat.start()
         log.info("mirrors %d streams: %s", len(self._streams), ", ".join(d.name for d in self._drivers()))
         try:
             self._clusters.start()
-            drain = False
-            while not stop.is_set() and not drain:
-                readable = dict(poller.poll(0 if self._ready else int(TICK_S * 1000)))
-                self._turn(self._link.socket in readable, self._waker.fd in readable)
-                drain = self._control.turn(self.status)
+            self._loop.run(stop, self._turn, until=lambda: self._control.wants_drain)
         finally:
             self._close()
         return 0
@@ -143,22 +142,17 @@ class Reflector:
 
     # -- the loop
 
-    def _turn(self, has_messages: bool, has_news: bool) -> None:
-        self._heartbeat.turn()
-        now_s = self._clock.now_s()
-        is_tick = now_s - self._ticked_at_s >= TICK_S
-        if is_tick:
-            self._ticked_at_s = now_s
-            for event in self._link.tick():
-                self._on(event)
-        if has_messages:
-            for event in self._link.receive():
-                self._on(event)
+    def _take_news(self) -> None:
+        self._ready |= self._waker.taken()
+
+    def _tick(self) -> None:
+        """What no message brings: back-off, watches that are silent, proofs."""
+        self._ready |= self._streams.keys()
+        self._prove_due = True
+
+    def _turn(self) -> None:
+        """The end of a turn: the streams that have something to do."""
         ready, self._ready = self._ready, set()
-        if has_news:
-            ready |= self._waker.taken()
-        if is_tick:
-            ready |= self._streams.keys()
         self._clusters.tell()
         for name in ready & self._streams.keys():
             driver = self._streams[name]
@@ -166,8 +160,11 @@ class Reflector:
             if driver.turn():
                 self._ready.add(name)
             self._stop_cluster_if_changed(driver)
-        if is_tick:
-            self._prove(now_s)
+        if self._prove_due:
+            self._prove_due = False
+            self._prove(self._clock.now_s())
+        if self._ready:
+            self._loop.soon()
 
     def _prove(self, now_s: float) -> None:
         """Each beat, and soon after streams begin to watch: how far each is, behind all that was sent of it."""
@@ -313,13 +310,13 @@ class Reflector:
         for driver in self._drivers():
             driver.close()
         deadline_s = self._clock.now_s() + CLOSE_S_MAX
-        for driver in self._drivers():
-            driver.join(deadline_s - self._clock.now_s())
+        have_ended = [driver.join(deadline_s - self._clock.now_s()) for driver in self._drivers()]
         self._clusters.close()
         self._heartbeat.stop()
         self._control.close()
         self._link.close()
-        self._waker.close()
+        if all(have_ended):
+            self._waker.close()
         self._context.destroy(linger=0)
 
 

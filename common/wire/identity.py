@@ -3,6 +3,7 @@
 import os
 import secrets
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -42,6 +43,7 @@ def process_started(pid: int) -> int:
     return 0 if fields[0] == "Z" else int(fields[19])
 
 
+@cache
 def host_id() -> str:
     """Boot id and pid namespace: processes with the same value see each other's pids. "" without /proc."""
     try:

@@ -87,6 +87,13 @@ class Link:
         return counter.session if counter else 0
 
     @property
+    def due_s(self) -> float:
+        """When `tick` has something to do at the earliest, monotonic."""
+        if self.is_open:
+            return self._heard_at_s + self._silent_s
+        return self._session.hello_due_s()
+
+    @property
     def beat_identity(self) -> bytes:
         return self.identity.bytes + BEAT_SUFFIX
 

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -93,6 +94,8 @@ class Listener:
         self._clock = clock
         self._sessions = ServerSessions(lambda: secrets.randbits(53) | 1, silent_s)
         self._gone: list[ListenerEvent] = []
+        # Called when somebody was found gone; `receive` tells who.
+        self.on_gone: Callable[[], object] = lambda: None
         self._looked_at_s = 0.0
         self._ends: zmq.Socket[bytes] | None = None
         self._probe_until_s = 0.0
@@ -253,6 +256,7 @@ class Listener:
         peer = self._sessions.end(identity)
         if peer is not None:
             self._gone.append(Gone(peer, reason, how))
+            self.on_gone()
 
     def _answer(self, identity: bytes, data: bytes) -> bool:
         """As `_transmit`, for what no credit bounds: whoever lets such answers pile up is given up, not we."""

@@ -73,9 +73,13 @@ class ClientSession:
     quiet_until_s: float = 0.0
 
     def hello_due(self, now_s: float) -> bool:
-        if self.open is not None or now_s < self.quiet_until_s:
-            return False
-        return self.said_hello_at_s is None or now_s - self.said_hello_at_s >= self.hello_every_s
+        return self.open is None and now_s >= self.hello_due_s()
+
+    def hello_due_s(self) -> float:
+        """When the next hello is to be said, as long as no session is open."""
+        if self.said_hello_at_s is None:
+            return self.quiet_until_s
+        return max(self.quiet_until_s, self.said_hello_at_s + self.hello_every_s)
 
     def said_hello(self, now_s: float) -> None:
         self.open = None

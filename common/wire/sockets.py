@@ -24,9 +24,13 @@ def _common(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
 
 
+# Plain numbers: an operation on zmq's enums costs as much as asking the socket.
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
+
+
 def has_message(socket: zmq.Socket[bytes]) -> bool:
-    """True if a message can be received now. Asking costs a third of the exception that says no."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    """True if a message can be received now. Asking costs half of the exception that says no."""
+    return bool(socket.getsockopt(_EVENTS) & _POLLIN)  # type: ignore[operator]  # a number, for this option
 
 
 def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, identity: bytes) -> zmq.Socket[bytes]:

@@ -16,6 +16,7 @@ from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
+from deltawire.common.loop import Loop
 from deltawire.common.errors import DeltawireError
 from deltawire.common.store import folder as state_folder
 from deltawire.common.wire.heartbeat import Heartbeat
@@ -71,10 +72,11 @@ class Broker:
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
         identity = new_identity("fifo", "fifo")
         self._control = Control(self._context, plan, identity, self._heartbeat, clock=CLOCK)
+        self._loop = Loop(CLOCK, self._heartbeat)
+        self._control.join(self._loop, lambda: {"informers": {"default/pods": {"published": 7}}})
 
     def turn(self) -> None:
-        self._heartbeat.turn()
-        self._control.turn(lambda: {"informers": {"default/pods": {"published": 7}}})
+        self._loop.turn(wait_s_max=0)
 
     def beat(self) -> None:
         """From now on its beats go on by themselves, whether or not it turns."""

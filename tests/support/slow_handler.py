@@ -7,16 +7,16 @@ from pathlib import Path
 from deltawire import Event, Handler
 from deltawire.handlers.runner import Runner
 
-turn = Runner._turn
+work = Runner._work
 
 
-def turn_unless_stuck(self):
+def work_unless_stuck(self):
     while Path(os.environ["STUCK_FILE"]).exists():
         time.sleep(0.1)
-    return turn(self)
+    return work(self)
 
 
-Runner._turn = turn_unless_stuck
+Runner._work = work_unless_stuck
 
 handler = Handler("slow")
 

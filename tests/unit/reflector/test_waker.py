@@ -5,18 +5,18 @@ import threading
 
 import pytest
 
-from deltawire.reflector.waker import Waker
+from deltawire.reflector.waker import KeyedWaker
 
 
 @pytest.fixture
 def waker():
-    made = Waker()
+    made = KeyedWaker()
     yield made
     made.close()
 
 
 def is_readable(waker, seconds=0.0):
-    return bool(select.select([waker.fd], [], [], seconds)[0])
+    return bool(select.select([waker.fileno()], [], [], seconds)[0])
 
 
 def test_a_wake_makes_the_descriptor_readable_until_it_is_taken(waker):

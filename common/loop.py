@@ -1,0 +1,177 @@
+"""The loop of a role: it waits for what can be read and for timers, and does what these ask for.
+
+A turn costs what has something to do, never what exists: only sources that can be read are read, and timers lie in a
+heap. One thread owns a loop; others wake it with a `Waker`.
+
+Not here: what a role does in its turns.
+"""
+
+import heapq
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import zmq
+
+from deltawire.common.clock import Clock
+
+# The longest sleep: so often a loop without any event shows that it turns, and sees that it is to stop.
+IDLE_S = 0.25
+_POLLIN = int(zmq.POLLIN)
+
+Action = Callable[[], object]
+
+
+class Turns(Protocol):
+    """Counts the turns of a loop (`wire.heartbeat.Heartbeat`)."""
+
+    def turn(self) -> None: ...
+
+
+class Waker:
+    """Wakes a loop's poll from another thread. `wake` may be called from any thread, `clear` from the loop's."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._is_rung = False
+
+    def fileno(self) -> int:
+        """For the poller: can be read once `wake` was called."""
+        return self._reader
+
+    def wake(self) -> None:
+        if not self._is_rung:
+            self._is_rung = True
+            try:
+                os.write(self._writer, b"!")
+            except BlockingIOError:
+                pass  # full: it is awake anyway
+
+    def clear(self) -> None:
+        """Call it before looking at what there is: whatever is added later rings again."""
+        try:
+            os.read(self._reader, 4096)
+        except BlockingIOError:
+            pass
+        self._is_rung = False
+
+    def close(self) -> None:
+        """Only when no thread is left that may wake: the pipe's number may be another file's afterwards."""
+        self._is_rung = True
+        if self._reader >= 0:
+            os.close(self._reader)
+            os.close(self._writer)
+            self._reader = -1
+
+
+class Timer:
+    """Calls ``action`` once when its time has come; the loop's thread sets it anew."""
+
+    __slots__ = ("_loop", "action", "at_s")
+
+    def __init__(self, loop: "Loop", action: Action) -> None:
+        self._loop = loop
+        self.action = action
+        self.at_s: float | None = None
+
+    def set(self, at_s: float) -> None:
+        """Monotonic s; replaces what was set before."""
+        if at_s != self.at_s:
+            self.at_s = at_s
+            self._loop._enter(at_s, self)
+
+    def hurry(self, at_s: float) -> None:
+        """Set it, unless it is set for an earlier time."""
+        if self.at_s is None or at_s < self.at_s:
+            self.set(at_s)
+
+    def cancel(self) -> None:
+        self.at_s = None
+
+
+class Loop:
+    """``turns`` is told of each turn."""
+
+    def __init__(self, clock: Clock, turns: Turns) -> None:
+        self._clock = clock
+        self._turns = turns
+        self._poller = zmq.Poller()
+        self._sources: dict[Any, Action] = {}
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._entered = 0
+        self._is_soon = False
+
+    def reads(self, source: "zmq.Socket[bytes] | int", action: Action) -> None:
+        """Call ``action`` in each turn in which ``source``, a socket or a file's number, can be read.
+
+        It need not read all that is there: the next turn comes at once.
+        """
+        self._sources[source] = action
+        self._poller.register(source, _POLLIN)
+
+    def forgets(self, source: "zmq.Socket[bytes] | int") -> None:
+        if self._sources.pop(source, None) is not None:
+            self._poller.unregister(source)
+
+    def timer(self, action: Action) -> Timer:
+        """A timer that is not set yet."""
+        return Timer(self, action)
+
+    def every(self, interval_s: float, action: Action) -> Timer:
+        """Call ``action`` in the next turn, and then each ``interval_s``."""
+
+        def again() -> None:
+            timer.set(self._clock.now_s() + interval_s)
+            action()
+
+        timer = Timer(self, again)
+        timer.set(self._clock.now_s())
+        return timer
+
+    def soon(self) -> None:
+        """The next turn begins without waiting."""
+        self._is_soon = True
+
+    def turn(self, after: Action | None = None, *, wait_s_max: float = IDLE_S) -> None:
+        """Wait until there is something to do, and do it; ``after`` is called last."""
+        ready = self._poller.poll(self._wait_ms(wait_s_max))
+        self._turns.turn()
+        self._is_soon = False
+        if self._heap:
+            self._fire(self._clock.now_s())
+        for source, _ in ready:
+            action = self._sources.get(source)
+            if action is not None:
+                action()
+        if after is not None:
+            after()
+
+    def run(self, stop: threading.Event, after: Action | None = None, *, until: Callable[[], bool]) -> None:
+        """Turn until ``stop`` is set or ``until`` says so."""
+        while not (stop.is_set() or until()):
+            self.turn(after)
+
+    def _wait_ms(self, wait_s_max: float) -> int:
+        if self._is_soon:
+            return 0
+        heap = self._heap
+        while heap and heap[0][0] != heap[0][2].at_s:
+            heapq.heappop(heap)  # it was set anew, or cancelled
+        if not heap:
+            return int(1000 * wait_s_max)
+        left_s = min(wait_s_max, heap[0][0] - self._clock.now_s())
+        # Rounded up: a turn just before the time would find nothing to do.
+        return max(0, int(1000 * left_s) + 1) if left_s > 0 else 0
+
+    def _enter(self, at_s: float, timer: Timer) -> None:
+        self._entered += 1
+        heapq.heappush(self._heap, (at_s, self._entered, timer))
+
+    def _fire(self, now_s: float) -> None:
+        heap = self._heap
+        while heap and heap[0][0] <= now_s:
+            at_s, _, timer = heapq.heappop(heap)
+            if timer.at_s == at_s:
+                timer.at_s = None
+                timer.action()

@@ -1,0 +1,50 @@
+"""Joins the ends of a connection to a role's loop: messages when they come, hellos and silence when they are due."""
+
+from collections.abc import Callable
+
+from deltawire.common.clock import Clock
+from deltawire.common.loop import Loop
+from deltawire.common.wire.link import Link, LinkEvent
+from deltawire.common.wire.listener import Listener, ListenerEvent
+
+# Messages taken from one socket before the other sources of the loop get their turn.
+MESSAGES_PER_TURN = 32
+# Dead and silent peers are looked for so often.
+LOOK_EVERY_S = 0.25
+
+
+def follow_link(loop: Loop, clock: Clock, link: Link, take: Callable[[LinkEvent], object]) -> None:
+    """Hand every event of ``link`` to ``take``, in order; a `Lost` is digested before the next hello is made."""
+
+    def tick() -> None:
+        for event in link.tick():
+            take(event)
+        timer.set(max(link.due_s, clock.now_s()))
+
+    def read() -> None:
+        was_open = link.is_open
+        for event in link.receive(MESSAGES_PER_TURN):
+            take(event)
+        if link.is_open is not was_open:
+            timer.set(link.due_s)
+
+    timer = loop.timer(tick)
+    timer.set(clock.now_s())
+    loop.reads(link.socket, read)
+
+
+def follow_listener(loop: Loop, listener: Listener, take: Callable[[ListenerEvent], object]) -> None:
+    """Hand every event of ``listener`` to ``take``; who was found gone while sending comes with the next turn."""
+
+    def read(messages_max: int = MESSAGES_PER_TURN) -> None:
+        for event in listener.receive(messages_max):
+            take(event)
+
+    def look() -> None:
+        listener.tick()
+        read(0)
+
+    loop.reads(listener.socket, read)
+    loop.every(LOOK_EVERY_S, look)
+    gone = loop.timer(lambda: read(0))
+    listener.on_gone = lambda: gone.hurry(float("-inf"))
