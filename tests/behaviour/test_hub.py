@@ -16,8 +16,8 @@ from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
-from deltawire.common.loop import Loop
 from deltawire.common.errors import DeltawireError
+from deltawire.common.loop import Loop
 from deltawire.common.store import folder as state_folder
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
