@@ -63,6 +63,13 @@ def scene(tmp_path) -> Iterator[Scene]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory) -> Iterator[Scene]:
+    """For what makes no stream wait; shared."""
+    with begun(tmp_path_factory.mktemp("calm"), HONEST) as made:
+        yield made
+
+
 @contextmanager
 def begun(folder: Path, mode: str) -> Iterator[Scene]:
     """A pipeline that has synced with a server that answers so."""
@@ -88,8 +95,13 @@ def begun(folder: Path, mode: str) -> Iterator[Scene]:
             server.stop()
 
 
+MODES = [*(f"list {name}" for name in LISTS), *(f"watch {name}" for name in WATCHES)]
+# Each costs a pipeline: one of both kinds, and the others in `make test-long`.
+SHORT = ("list HTML", "watch garbage")
+
+
 @pytest.mark.parametrize(
-    "mode", [*(f"list {name}" for name in LISTS), *(f"watch {name}" for name in WATCHES)]
+    "mode", [mode if mode in SHORT else pytest.param(mode, marks=pytest.mark.long) for mode in MODES]
 )
 def test_a_broken_answer_is_one_line_in_status_and_hurts_no_other_informer(scene, mode):
     before = scene.pipeline.pids()
@@ -113,35 +125,35 @@ def test_a_broken_answer_is_one_line_in_status_and_hurts_no_other_informer(scene
     assert written in scene.pipeline.log or f"stream {STREAM}: {error}" in scene.pipeline.log
 
 
-def test_an_object_without_metadata_is_named_and_counted_and_the_others_pass(scene):
-    unsupported = scene.stream()["refused"]
-    scene.proxy.lie("nameless")
+def test_an_object_without_metadata_is_named_and_counted_and_the_others_pass(calm):
+    unsupported = calm.stream()["refused"]
+    calm.proxy.lie("nameless")
     try:
         wait_until(
             "the object in status",
-            lambda: scene.stream()["error"] == "skipped: a Pod without a name",
+            lambda: calm.stream()["error"] == "skipped: a Pod without a name",
             seconds=30,
             every_s=0.2,
         )
-        assert scene.stream()["refused"] > unsupported
-        scene.create("configmaps")
-        scene.create("pods")
+        assert calm.stream()["refused"] > unsupported
+        calm.create("configmaps")
+        calm.create("pods")
     finally:
-        scene.proxy.lie(HONEST)
+        calm.proxy.lie(HONEST)
 
 
-def test_an_object_over_the_bound_is_named_and_counted_and_the_others_pass(scene):
-    before = scene.pipeline.pids()
-    refused = scene.stream()["refused"]
-    scene.proxy.lie("huge")
+def test_an_object_over_the_bound_is_named_and_counted_and_the_others_pass(calm):
+    before = calm.pipeline.pids()
+    refused = calm.stream()["refused"]
+    calm.proxy.lie("huge")
     try:
-        wait_until("the count", lambda: scene.stream()["refused"] > refused, seconds=30, every_s=0.2)
-        assert "default/huge" not in scene.calls.read_text()
-        scene.create("configmaps")
-        scene.create("pods")
+        wait_until("the count", lambda: calm.stream()["refused"] > refused, seconds=30, every_s=0.2)
+        assert "default/huge" not in calm.calls.read_text()
+        calm.create("configmaps")
+        calm.create("pods")
     finally:
-        scene.proxy.lie(HONEST)
-    assert scene.pipeline.pids() == before
+        calm.proxy.lie(HONEST)
+    assert calm.pipeline.pids() == before
 
 
 def test_a_server_whose_lists_have_no_version_is_listed_stored_and_ready(tmp_path):
