@@ -35,6 +35,10 @@ setup-dev: links $(VENV)/.dev
 run: setup
 	@exec $(BIN)/deltawire up --embedded $(if $(FOR),--for $(FOR))
 
+# Hundreds of short processes run the same modules: they write the bytecode, also where the environment says not to
+# (an empty value means unset).
+test test-long: export PYTHONDONTWRITEBYTECODE =
+
 test: setup-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 

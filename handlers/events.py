@@ -108,6 +108,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
                             in between is seen by nobody, and the events of what changed say ``gap``.
                             ``forgotten``: the handler was away for too long, and gets all objects anew
     lost_from, version      of a relist: what changed after the one up to the other; "?" = not known
+    attempt                 1 once at most; else 2 or more: the handler may have been told before
     """
 
     informer: str
@@ -117,6 +118,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     lost_from: str
     version: str
+    attempt: int = 1
 
 
 def gap_of(delivery: Delivery) -> Gap:
@@ -131,6 +133,7 @@ def gap_of(delivery: Delivery) -> Gap:
         reason=reason,
         lost_from=lost_from,
         version=delivery.version,
+        attempt=delivery.attempt,
     )
 
 
@@ -139,7 +142,7 @@ def delivery_of_gap(link: int, notice: GapNotice) -> Delivery:
     details = msgspec.json.encode((notice.reason, notice.lost_from))
     return Delivery(
         link, notice.informer, notice.shard, notice.number, notice.stream, GAP_NOTICE, "",
-        notice.version, notice.at, 1, 0, 0, details, None,
+        notice.version, notice.at, notice.attempt, 0, 0, details, None,
     )  # fmt: skip
 
 

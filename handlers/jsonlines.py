@@ -110,7 +110,8 @@ def line_of(number: int, delivery: Delivery) -> bytes:
 def _line_of_gap(number: int, gap: Gap) -> bytes:
     """All that other lines have, empty, so that a program which knows nothing of gaps meets no missing field."""
     head = Head(
-        number, KINDS[GAP_NOTICE], gap.resource, gap.cluster, "", gap.namespace, "", "", gap.version, 1, 0, ["gap"]
+        number, KINDS[GAP_NOTICE], gap.resource, gap.cluster, "", gap.namespace, "", "", gap.version, gap.attempt, 0,
+        ["gap"],
     )  # fmt: skip
     more: dict[str, Any] = {"reason": gap.reason, "lost_from": gap.lost_from, "object": {"metadata": {}}, "old": None}
     return msgspec.json.encode({**msgspec.structs.asdict(head), **more}) + b"\n"

@@ -29,8 +29,9 @@ class GapNotices:
 
     def __init__(self, waiting: list[Gap]) -> None:
         self.waiting = list(waiting)
-        # Who was told, by the notice's number.
+        # Who was told, by the notice's number; and how often anybody may have been, since it was found.
         self._told: dict[int, bytes] = {}
+        self._times = {gap.number: 1 for gap in waiting}
         self._last = max((gap.number for gap in waiting), default=0)
 
     def add(self, gap: Gap) -> None:
@@ -47,18 +48,24 @@ class GapNotices:
             if first.stream != second.stream:
                 merged = msgspec.structs.replace(second, stream="*", lost_from="?")
             self.waiting[:2] = [merged]
+            # One that was told, and that reaches as far, may be told again with another number.
+            self._times[merged.number] = max(self._times.pop(n, 0) for n in (first.number, second.number))
 
-    def untold(self, identity: bytes) -> list[Gap]:
-        """What nobody is told of at the moment; ``identity`` is from now on."""
+    def untold(self, identity: bytes) -> list[tuple[Gap, int]]:
+        """What nobody is told of at the moment, and for which time: the second, at least, where an earlier worker left
+        it, which may have told it. ``identity`` is told from now on."""
         found = [gap for gap in self.waiting if gap.number not in self._told]
-        self._told.update(dict.fromkeys((gap.number for gap in found), identity))
-        return found
+        for gap in found:
+            self._told[gap.number] = identity
+            self._times[gap.number] = self._times.get(gap.number, 0) + 1
+        return [(gap, self._times[gap.number]) for gap in found]
 
     def seen(self, number: int) -> bool:
         """A replica has dealt with it. False if it was not waiting."""
         before = len(self.waiting)
         self.waiting = [gap for gap in self.waiting if gap.number != number]
         self._told.pop(number, None)
+        self._times.pop(number, None)
         return len(self.waiting) < before
 
     def left(self, identity: bytes) -> None:
@@ -66,4 +73,4 @@ class GapNotices:
         self._told = {number: who for number, who in self._told.items() if who != identity}
 
     def clear(self) -> None:
-        self.waiting, self._told = [], {}
+        self.waiting, self._told, self._times = [], {}, {}

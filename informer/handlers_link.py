@@ -23,6 +23,8 @@ from deltawire.informer.shared_informer import SharedInformer
 log = logging.getLogger(__name__)
 
 WINDOW_MAX = 10_000
+# All shards tell of the same list, and know nothing of each other: one of them says that it is the first to tell.
+FIRST_SHARD = 0
 # A group's name is part of keys in the store.
 _GROUP_BYTES_MAX = 63
 # A thousand years: what is longer is no time.
@@ -279,10 +281,10 @@ class HandlersLink:
             identity = next(iter(group.replicas), None)
             if identity is None or not group.gaps.waiting:
                 continue
-            for gap in group.gaps.untold(identity):
+            for gap, times in group.gaps.untold(identity):
                 notice = GapNotice(
                     shard.informer, shard.number, gap.number, gap.reason, gap.stream,
-                    gap.generation, gap.lost_from, gap.version, gap.at,
+                    gap.generation, gap.lost_from, gap.version, gap.at, times + (shard.number != FIRST_SHARD),
                 )  # fmt: skip
                 group.counters.gaps += 1
                 self._listener.send(identity, "gap", *msgspec.structs.astuple(notice))

@@ -99,8 +99,8 @@ class Run:
                 self._driver.complaints.append(("drain", f"the last drain ended with {code}"))
             for outsider in outsiders:
                 processes.end_group(outsider)
-        requests, claims = self._judge("check_requests"), self._judge("check_claims")
-        return self._verdict(found, requests, claims, self._clock.now_s() - began, settled_s)
+        judged = [found, *(self._judge(name) for name in ("check_requests", "check_claims", "check_gaps"))]
+        return self._verdict(judged, self._clock.now_s() - began, settled_s)
 
     def _wait_for_calls(self) -> None:
         """Half of the runs begin with a pipeline at work, the others hit it while it starts."""
@@ -212,27 +212,21 @@ class Run:
             },
             "filtered": ["configmaps"] if any(scope["selector"] for scope in scopes) else [],
             "narrowed": any(scope["namespaces"] for scope in scopes),
+            "covered": covered_namespaces([scope["namespaces"] for scope in scopes if scope["namespaces"]]),
             "stops": [[entry["victim"], entry["at"], entry["until"]] for entry in self._log.of("stop")],
             "lister": LISTER_GROUP,
         }  # fmt: skip
         (self._folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
 
-    def _verdict(
-        self,
-        keys: dict[str, Any],
-        requests: dict[str, Any],
-        claims: dict[str, Any],
-        took_s: float,
-        settled_s: float,
-    ) -> Verdict:
+    def _verdict(self, judged: list[dict[str, Any]], took_s: float, settled_s: float) -> Verdict:
+        """``judged``: what the judges of keys, requests, claims and gaps said."""
+        keys, requests, claims, _ = judged
         counts: dict[str, int] = {}
-        for found in (keys, requests, claims):
+        for found in judged:
             counts |= found["counts"]
         for rule, _ in self._driver.complaints:
             counts[rule] = counts.get(rule, 0) + 1
-        violations = [
-            (rule, text) for found in (keys, requests, claims) for rule, text in found["violations"]
-        ]
+        violations = [(rule, text) for found in judged for rule, text in found["violations"]]
         return Verdict(
             seed=self._settings.seed,
             for_s=self._settings.for_s,
@@ -248,3 +242,10 @@ class Run:
             violations=[*self._driver.complaints, *violations][:SHOWN_MAX],
             counts=counts,
         )
+
+
+def covered_namespaces(narrowed: list[Sequence[str]]) -> list[str] | None:
+    """The namespaces that every narrowed scope covers; None where there is none, and all are covered."""
+    if not narrowed:
+        return None
+    return sorted(set.intersection(*map(set, narrowed)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import deltawire.cli.chaos
+from deltawire.cli.chaos.run import covered_namespaces as covered_by
 
 OUTSIDE = Path(deltawire.cli.chaos.__file__).with_name("outside")
 KEY = ("pods", "a/x")
@@ -24,6 +25,7 @@ def load(name):
 
 
 keys, requests, claims = load("check_keys"), load("check_requests"), load("check_claims")
+gaps = load("check_gaps")
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in OUTSIDE.glob("*.py")))
@@ -188,7 +190,7 @@ def claim_folder(tmp_path, *, code, at, gone=None, stopped=None):
         {"kind": "stop", "name": "worker-0", "victim": "worker-0", "pid": 1, "at": stopped[0], "until": stopped[1]}
     ]  # fmt: skip
     write("actions.jsonl", stops)
-    write("run.json", [{"heartbeat_s": 0.5, "groups": {}, "narrowed": False, "filtered": []}])
+    write("run.json", [{"heartbeat_s": 0.5, "groups": {}, "covered": None, "filtered": []}])
     return tmp_path
 
 
@@ -220,7 +222,7 @@ def test_a_group_is_ready_while_another_replica_of_it_is_there(tmp_path):
     assert set(claims.judge(folder)["counts"]) == {"ready-dead"}
 
 
-def judged_claim(folder, seen, calls, as_of, claimed):
+def judged_claim(folder, seen, calls, as_of, claimed, covered=None):
     """The rules that a claim of `synced` breaks. ``seen`` at the server, ``calls`` of the group: at, type, version."""
     pod = {"resource": "pods", "key": "a/x"}
     record = [pod | {"at": at, "type": kind, "uid": "u", "version": version} for at, kind, version in seen]
@@ -232,7 +234,7 @@ def judged_claim(folder, seen, calls, as_of, claimed):
     line = {"at": claimed, "took_s": 0.0, "wall": claimed, "what": "status", "status": status}
     with (folder / "claims.jsonl").open("a") as claims_file:
         claims_file.write(json.dumps(line) + "\n")
-    run = {"heartbeat_s": 0.5, "groups": {"g": {"born": 0.0}}, "narrowed": False, "filtered": []}
+    run = {"heartbeat_s": 0.5, "groups": {"g": {"born": 0.0}}, "covered": covered, "filtered": []}
     (folder / "run.json").write_text(json.dumps(run))
     return set(claims.judge(folder)["counts"])
 
@@ -263,3 +265,71 @@ def test_of_what_ended_a_group_that_holds_nothing_of_it_has_nothing_to_do(tmp_pa
     seen = [(10.0, "ADDED", "11"), (12.0, "DELETED", "12")]
     later = [(30.0, "added", "15")]
     assert judged_claim(folder, seen, [*calls, *later], 20.0, 20.5) == expected
+
+
+@pytest.mark.parametrize(("covered", "expected"), [(["a"], {"synced"}), (["b"], set()), ([], set())])
+def test_of_narrowed_scopes_a_claim_is_judged_by_what_all_of_them_cover(tmp_path, covered, expected):
+    folder = claim_folder(tmp_path, code=503, at=5.0)
+    seen, calls = [(10.0, "MODIFIED", "12")], [(30.0, "updated", "12")]
+    assert judged_claim(folder, seen, calls, 20.0, 20.5, covered) == expected
+
+
+def test_what_all_narrowed_scopes_cover_is_their_intersection():
+    assert covered_by([]) is None
+    assert covered_by([("b", "a"), ("c", "b")]) == ["b"]
+
+
+def notice(at, lost_from, version, attempt, reason="relist"):
+    return {
+        "type": "gap", "at": at, "resource": "pods", "key": "", "namespace": "", "flags": ["gap"], "reason": reason,
+        "lost_from": lost_from, "version": version, "attempt": attempt,
+    }  # fmt: skip
+
+
+def told(at, *flags):
+    return {"type": "updated", "at": at, "resource": "pods", "key": "a/x", "flags": list(flags), "attempt": 1}
+
+
+@pytest.mark.parametrize(
+    ("delivery", "calls", "expected"),
+    [
+        ("every", [told(50, "gap"), notice(51, "10", "20", 1)], []),
+        ("every", [told(9), told(9, "coalesced")], []),
+        ("every", [told(9, "gap")], ["gap"]),
+        ("every", [notice(9, "10", "20", 1)], ["gap"]),
+        ("every", [notice(9, "", "", 1, reason="forgotten")], []),
+        ("latest", [told(50)], []),
+        ("latest", [told(50, "gap")], ["gap"]),
+        ("latest", [notice(50, "10", "20", 1)], ["gap"]),
+        ("every", [notice(50, "10", "20", 1), notice(60, "10", "20", 2)], []),
+        ("every", [notice(50, "10", "20", 2), notice(60, "10", "20", 1)], []),
+        ("every", [notice(50, "10", "20", 1), notice(60, "10", "20", 1)], ["notice"]),
+        ("every", [notice(50, "10", "20", 1), notice(60, "20", "30", 1)], []),
+        ("every", [notice(50, "?", "20", 1)], []),
+        ("every", [notice(50, "20", "20", 1)], ["notice"]),
+    ],
+)
+def test_what_is_told_of_a_gap_needs_a_loss_and_only_one_telling_is_the_first(delivery, calls, expected):
+    """History was lost from 40 s on."""
+    assert rules(gaps.judge_gaps("g", delivery, calls, 40.0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        ([("scope", 1), ("kill", 50)], float("inf")),
+        ([("scope", 1), ("kill", 5), ("compact", 60)], 5),
+        ([("scope", 1), ("kill", 50), ("compact-behind", 60)], 60),
+        ([("scope", 1), ("scope", 70)], 70),
+        ([("scope", 1), ("server-kill", 40)], 40),
+    ],
+)
+def test_history_is_lost_from_when_something_was_done_that_can_lose_it(actions, expected):
+    assert gaps.first_loss([{"kind": kind, "at": at} for kind, at in actions]) == expected
+
+
+def test_a_run_is_judged_by_what_its_recorders_wrote(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({"groups": {"g": {"delivery": "latest"}}}))
+    begun = [{"what": "begin", **told(5, "gap")}, {"what": "end", **told(5, "gap")}]
+    (tmp_path / "g.calls").write_text("".join(json.dumps(line) + "\n" for line in begun))
+    assert gaps.judge(tmp_path)["counts"] == {"gap": 1}

@@ -311,9 +311,10 @@ def test_the_audit_examples_note_and_acknowledge(start, tmp_path, command):
 
 
 def test_a_gap_is_a_line_that_has_all_fields_of_the_others():
-    notice = delivery_of_gap(0, GapNotice("dev/pods", 1, 7, "relist", "ns", 2, "100", "200", 1))
+    notice = delivery_of_gap(0, GapNotice("dev/pods", 1, 7, "relist", "ns", 2, "100", "200", 1, 2))
     line = msgspec.json.decode(line_of(3, notice))
     usual = msgspec.json.decode(line_of(3, delivery()))
     assert (line["id"], line["type"], line["resource"], line["namespace"]) == (3, "gap", "pods", "ns")
     assert (line["reason"], line["lost_from"], line["version"]) == ("relist", "100", "200")
+    assert line["attempt"] == 2
     assert set(usual) <= set(line)

@@ -166,7 +166,14 @@ class Undone:
 
 
 def judge_status(folder: Path, run: dict[str, Any], claims: list[dict[str, Any]]) -> Iterator[Complaint]:
-    record = [e for e in lines(folder / "seen.jsonl") if e["resource"] not in run["filtered"]]
+    # Narrowed scopes hide changes rightly; what each of them covers is seen all the time.
+    covered = run["covered"]
+    record = [
+        e
+        for e in lines(folder / "seen.jsonl")
+        if e["resource"] not in run["filtered"]
+        and (covered is None or e["key"].partition("/")[0] in covered)
+    ]
     slowed = [
         (a["at"], a["until"] + ON_ITS_WAY_S)
         for a in lines(folder / "actions.jsonl")
@@ -185,13 +192,7 @@ def judge_status(folder: Path, run: dict[str, Any], claims: list[dict[str, Any]]
                     f"{name} at {claim['at']:.3f}: depth {informer['depth']}, leased {informer['leased']}",
                 )
         for name, group in status.get("groups", {}).items():
-            # Narrowed scopes hide changes rightly.
-            if (
-                not group.get("as_of")
-                or not group.get("synced")
-                or name not in run["groups"]
-                or run["narrowed"]
-            ):
+            if not group.get("as_of") or not group.get("synced") or name not in run["groups"]:
                 continue
             as_of = group["as_of"] / 1e6 - claim["wall"] + claim["at"]
             if any(since <= as_of <= until for since, until in slowed):

@@ -17,6 +17,8 @@ import time
 from typing import Any
 
 KEPT = ("type", "resource", "key", "uid", "version", "attempt", "fence", "flags")
+# Of a notice of lost changes, beside these.
+KEPT_OF_GAPS = ("namespace", "reason", "lost_from")
 
 
 def main() -> None:
@@ -33,7 +35,8 @@ def main() -> None:
     count = iter(range(os.getpid() % max(options.fail_every, 1) + 1, sys.maxsize))
 
     def note(what: str, call: dict[str, Any], number: int) -> None:
-        kept = {name: call.get(name) for name in KEPT}
+        names = KEPT + KEPT_OF_GAPS if call["type"] == "gap" else KEPT
+        kept = {name: call.get(name) for name in names}
         line = {"what": what, "at": time.monotonic(), "pid": os.getpid(), "call": number, **kept}
         os.write(out, json.dumps(line).encode() + b"\n")
 

@@ -13,7 +13,8 @@ class GapNotice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     ``relist``: the API server's history was lost. What changed after version ``lost_from`` ("?" = not known) up
     to ``version``, and is not among the events, is seen by nobody. ``forgotten``: the group stayed away for longer than
     ``store.forget_after`` and begins anew; no versions. ``number``: of the notice in its shard. ``generation``:
-    the list's number, the same in all shards. ``at``: µs since the epoch when the worker found it.
+    the list's number, the same in all shards. ``at``: µs since the epoch when the worker found it. ``attempt``: of all
+    that is told of a list only the first notice of shard 0 says 1. Others say 2 or more: somebody may have been told.
     """
 
     informer: str
@@ -25,6 +26,7 @@ class GapNotice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     lost_from: str
     version: str
     at: int
+    attempt: int = 1
 
 
 class GapSeen(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

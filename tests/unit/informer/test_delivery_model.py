@@ -40,6 +40,21 @@ class Seen:
     sent_versions: set[tuple[str, int]] = field(default_factory=set)
     reached: dict[str, int] = field(default_factory=dict)
     worker_from: int = 0
+    # Lists that it must be told of; how often it was told of each; what was found before the worker that is there now.
+    owed: set[int] = field(default_factory=set)
+    told: dict[int, int] = field(default_factory=dict)
+    old_notices: set[int] = field(default_factory=set)
+
+    def notice(self, generation: int, times: int) -> None:
+        """``generation``: of the list, 0 for having been forgotten."""
+        assert self.delivery == "every" or not generation, "the latest state has no gaps"
+        assert generation in self.owed or not generation, f"list {generation} lost nothing of this group"
+        told = self.told.get(generation, 0)
+        if generation in self.old_notices or told:
+            assert times > 1, f"list {generation} is told again as attempt {times}"
+        else:
+            assert times == 1, f"list {generation} is told for the first time as attempt {times}"
+        self.told[generation] = told + 1
 
     def send(self, event: Event) -> None:
         seq, key, kind, uid, version, _, attempt, *_ = event
@@ -164,6 +179,9 @@ class World:
             self.rig.begin(self.generation)
         self.list_items(items)
         self.rig.end(str(self.version), self.generation)
+        for seen in self.seen.values():
+            if seen.delivery == "every":
+                seen.owed.add(self.generation)
 
     def list_items(self, items: list[tuple[str, str, str, str]]) -> None:
         if items:
@@ -228,9 +246,22 @@ class World:
             for handler, _ in found:
                 self.rig.dead.add(handler.nonce)
             found.clear()
-            self.seen[name].worker_from = self.rig.shard.seq
+            seen = self.seen[name]
+            seen.worker_from = self.rig.shard.seq
+            seen.old_notices = {0} | seen.owed | set(seen.told)
+
+    def tell_gaps(self) -> None:
+        """As the worker does: one replica is told, and may see it."""
+        for name, group in self.rig.shard.groups.items():
+            identity = next(iter(group.replicas), None)
+            for gap, times in group.gaps.untold(identity) if identity is not None else ():
+                self.seen[name].notice(gap.generation, times)
+                if self.random.random() < 0.7:
+                    assert group.gaps.seen(gap.number)
+                    group.touch()
 
     def handle(self) -> None:
+        self.tell_gaps()
         for group, by_replica in self.rig.shard.deliver():
             for handler, inbox in self.handlers[group]:
                 inbox += by_replica.get(handler.identity, [])
@@ -303,6 +334,7 @@ class World:
             gone = {uid for uid, kinds in seen.sent.items() if kinds - {"D"}}
             alive = {uid for uid, _ in self.truth.values()}
             assert gone - alive <= seen.deleted, "a deletion was missed"
+            assert seen.owed <= set(seen.told), "nobody was told of a list"
         for rows in (b"gone", b"history", b"parked", b"owed"):
             assert self.rig.shard.indexer.rows(rows) == []
 

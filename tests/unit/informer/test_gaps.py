@@ -207,16 +207,28 @@ def test_a_notice_outlives_the_worker_until_it_is_seen(rig: ShardRig) -> None:
     rig.reopen()
     every(rig, "r1")
     group = rig.shard.groups["g"]
-    (gap,) = group.gaps.untold(b"r1")
+    ((gap, times),) = group.gaps.untold(b"r1")
     assert group.gaps.untold(b"r1") == []
     group.gaps.left(b"r1")
-    assert group.gaps.untold(b"r2") == [gap]
+    assert group.gaps.untold(b"r2") == [(gap, times + 1)]
     assert group.gaps.seen(gap.number)
     assert not group.gaps.seen(gap.number)
     group.touch()
     rig.shard.flush()
     rig.reopen()
     assert notices(rig) == []
+
+
+def test_a_notice_that_may_have_been_told_before_does_not_say_that_it_is_the_first(rig: ShardRig) -> None:
+    every(rig)
+    relist(rig)
+    gaps = rig.shard.groups["g"].gaps
+    assert [times for _, times in gaps.untold(b"r0")] == [1]
+    gaps.left(b"r0")
+    assert [times for _, times in gaps.untold(b"r1")] == [2]
+    rig.dead.add("r0")
+    rig.reopen()  # the worker was killed: nobody knows whether it had told
+    assert [times for _, times in rig.shard.groups["g"].gaps.untold(b"r2")] == [2]
 
 
 def test_notices_are_bounded_and_the_oldest_become_one() -> None:
