@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from deltawire.apiserver.cel.definitions import causes_of_rules
+from deltawire.apiserver.cel.rules import Rules, has_rules
 from deltawire.apiserver.core.failures import cause, invalid
 from deltawire.apiserver.core.resource import PrinterColumn, Resource, ScalePaths
 from deltawire.apiserver.rules import definitions
@@ -109,6 +111,7 @@ def resources_of(definition: dict[str, Any]) -> list[Resource]:
     for version in spec["versions"]:
         if not version.get("served"):
             continue
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
         resources.append(
             Resource(
                 ResourceType(
@@ -140,7 +143,8 @@ def resources_of(definition: dict[str, Any]) -> list[Resource]:
                     )
                     for column in version.get("additionalPrinterColumns") or ()
                 ),
-                schema=(version.get("schema") or {}).get("openAPIV3Schema") or {},
+                schema=schema,
+                rules=Rules(schema) if has_rules(schema) else None,
             )
         )
     return resources
@@ -183,6 +187,9 @@ def _check(resource: Resource, obj: dict[str, Any]) -> None:
         if not isinstance(version, dict) or not isinstance(version.get("name"), str):
             raise _required(resource, name, f"spec.versions[{position}].name")
     causes = [*definitions.approval(obj), *definitions.versions(obj), *definitions.structure(obj)]
+    if not causes:
+        for path, schema in definitions.schemas_of(obj):
+            causes += causes_of_rules(schema, path) if has_rules(schema) else ()
     if causes:
         raise invalid(resource, name, *causes)
 

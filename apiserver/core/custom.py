@@ -29,9 +29,16 @@ _BLOCKING = (
 
 
 def complete_custom(
-    resource: Resource, obj: dict[str, Any], on_unknown: OnUnknown | None = None, subresource: str = ""
+    resource: Resource,
+    obj: dict[str, Any],
+    on_unknown: OnUnknown | None = None,
+    subresource: str = "",
+    old: dict[str, Any] | None = None,
 ) -> None:
-    """Make ``obj`` what its schema asks for, in place. Raises StatusError 422 naming every bad field."""
+    """Make ``obj`` what its schema asks for, in place. Raises StatusError 422 naming every bad field.
+
+    ``old`` is what was there before, for rules about changes.
+    """
     if not resource.schema:
         return
     for name, value in obj.items():
@@ -45,8 +52,10 @@ def complete_custom(
     is_blocked = any(found["reason"] in _BLOCKING for found in causes)
     if resource.scale is not None and not subresource:
         causes += _scale_causes(resource, obj)
-    if is_blocked and has_rules(resource.schema):
+    if resource.rules is not None and is_blocked:
         causes.append(cause("<nil>", f"Invalid value: null: {_NOT_CHECKED}"))
+    elif resource.rules is not None:
+        causes += [cause(p.field or "<nil>", p.message, p.reason) for p in resource.rules.problems(obj, old)]
     if causes:
         raise invalid(resource, obj["metadata"].get("name", ""), *causes)
 
@@ -109,10 +118,3 @@ def _go_type(value: Any) -> str:
         case dict():
             return "map[string]interface {}"
     return "int64"
-
-
-def has_rules(schema: Any) -> bool:
-    """Whether some place of a schema has validation rules of its own."""
-    if isinstance(schema, dict):
-        return "x-kubernetes-validations" in schema or any(has_rules(child) for child in schema.values())
-    return isinstance(schema, list) and any(has_rules(child) for child in schema)

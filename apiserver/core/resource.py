@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from deltawire.apiserver.cel.rules import Rules
 from deltawire.common.meta.resources import ResourceType
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -113,7 +114,7 @@ class Resource:
     a Status. ``needs_version_on_update`` refuses an update without resourceVersion. ``verbs`` are what can be
     done with it: a resource with nothing but ``create`` is answered, never stored. ``conversion`` is set for a
     further view of objects that are stored as another type. ``schema`` is the OpenAPI schema of a custom
-    resource's version, empty for others, ``columns`` what its table shows. ``actions`` are subresources beside
+    resource's version, empty for others, ``rules`` the rules in it, ``columns`` what its table shows. ``actions`` are subresources beside
     status and scale. ``creates_on_update`` makes an object that is updated and not there.
     """
 
@@ -135,6 +136,7 @@ class Resource:
     conversion: Conversion | None = None
     columns: tuple[PrinterColumn, ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    rules: Rules | None = field(default=None, repr=False, compare=False)
     # What field selectors call the stored fields, where the served version has other names.
     field_names: Mapping[str, str] = field(default_factory=dict, compare=False)
     creates_on_update: bool = False

@@ -227,7 +227,7 @@ class Writer:
             raise failures.invalid(
                 resource, stored.name, failures.cause("metadata.finalizers", why, "FieldValueForbidden")
             )
-        self._complete(resource, obj, write.on_unknown, write.subresource)
+        self._complete(resource, obj, write.on_unknown, write.subresource, old)
         meta["resourceVersion"] = old_meta["resourceVersion"]
         old["apiVersion"] = obj["apiVersion"]
         write.ownership.write(old, obj)
@@ -276,12 +276,17 @@ class Writer:
                 return
 
     def _complete(
-        self, resource: Resource, obj: dict[str, Any], on_unknown: OnUnknown | None, subresource: str = ""
+        self,
+        resource: Resource,
+        obj: dict[str, Any],
+        on_unknown: OnUnknown | None,
+        subresource: str = "",
+        old: dict[str, Any] | None = None,
     ) -> None:
         check_marks(resource, obj["metadata"])
         fill_in(resource.storage, obj)
         if resource.is_custom:
-            complete_custom(resource, obj, on_unknown, subresource)
+            complete_custom(resource, obj, on_unknown, subresource, old)
         if resource.storage == "customresourcedefinitions.apiextensions.k8s.io":
             complete_definition(resource, obj, metadata.timestamp(self._context.now()))
 

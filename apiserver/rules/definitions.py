@@ -1,5 +1,6 @@
 """Rules of CustomResourceDefinitions: versions, approval of protected groups, structural schemas."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from deltawire.apiserver.rules.causes import Causes, ChangeRule, Tree, immutable, invalid, look, required
@@ -59,15 +60,23 @@ def _internal(version: Tree) -> Tree:
     }
 
 
+def schemas_of(obj: Tree) -> Iterator[tuple[str, Tree]]:
+    """The schemas of all versions, each with its path."""
+    known = look(obj, "spec.versions") or []
+    schemas = [look(version, "schema.openAPIV3Schema") for version in known]
+    if schemas and isinstance(schemas[0], dict) and all(schema == schemas[0] for schema in schemas):
+        # One that all versions have is told once.
+        yield "spec.validation.openAPIV3Schema", schemas[0]
+        return
+    for position, schema in enumerate(schemas):
+        if isinstance(schema, dict):
+            yield f"spec.versions[{position}].schema.openAPIV3Schema", schema
+
+
 def structure(obj: Tree) -> Causes:
     """Every schema says of each place which type it has."""
-    known = look(obj, "spec.versions") or []
-    for position, version in enumerate(known):
-        schema = look(version, "schema.openAPIV3Schema")
-        if isinstance(schema, dict):
-            # One version's schema counts as that of all, and is told so.
-            path = "spec.validation" if len(known) == 1 else f"spec.versions[{position}].schema"
-            yield from _typed(schema, f"{path}.openAPIV3Schema", "root")
+    for path, schema in schemas_of(obj):
+        yield from _typed(schema, path, "root")
 
 
 def _typed(schema: Any, path: str, place: str) -> Causes:

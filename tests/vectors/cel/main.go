@@ -1,0 +1,128 @@
+// Answers of Kubernetes' own code to definitions with rules in CEL, and to objects of them.
+//
+//	go run . CASES.json >ANSWERS.json
+//
+// A case has "schema", the schema of a version. With "objects" it has pairs [object, earlier object or null]: the answer has the
+// causes of each. The answer always has "definition", the causes for which the schema itself is refused.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/install"
+	v1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
+	structural "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	"k8s.io/apiserver/pkg/cel/common"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
+)
+
+type testCase struct {
+	Name    string           `json:"name"`
+	Schema  json.RawMessage  `json:"schema"`
+	Status  bool             `json:"status,omitempty"`
+	Objects [][2]interface{} `json:"objects,omitempty"`
+}
+type cause struct {
+	Field   string `json:"field"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+type answer struct {
+	Name       string    `json:"name"`
+	Definition []cause   `json:"definition"`
+	Objects    [][]cause `json:"objects"`
+}
+
+func causes(list field.ErrorList) []cause {
+	found := []cause{}
+	for _, e := range list {
+		found = append(found, cause{e.Field, string(e.Type), e.ErrorBody()})
+	}
+	return found
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// Whole numbers are int64, as an API server reads them.
+func whole(v interface{}) interface{} {
+	switch v := v.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, _ := v.Float64()
+		return f
+	case map[string]interface{}:
+		for k := range v {
+			v[k] = whole(v[k])
+		}
+	case []interface{}:
+		for i := range v {
+			v[i] = whole(v[i])
+		}
+	}
+	return v
+}
+
+func main() {
+	scheme := runtime.NewScheme()
+	install.Install(scheme)
+	file, err := os.Open(os.Args[1])
+	must(err)
+	decoder := json.NewDecoder(file)
+	decoder.UseNumber()
+	var cases []testCase
+	must(decoder.Decode(&cases))
+	answers := []answer{}
+	for _, c := range cases {
+		var props v1.JSONSchemaProps
+		must(json.Unmarshal(c.Schema, &props))
+		version := v1.CustomResourceDefinitionVersion{Name: "v1", Served: true, Storage: true,
+			Schema: &v1.CustomResourceValidation{OpenAPIV3Schema: &props}}
+		if c.Status {
+			version.Subresources = &v1.CustomResourceSubresources{Status: &v1.CustomResourceSubresourceStatus{}}
+		}
+		crd := &v1.CustomResourceDefinition{Spec: v1.CustomResourceDefinitionSpec{Group: "example.com", Scope: "Namespaced",
+			Names:    v1.CustomResourceDefinitionNames{Plural: "widgets", Singular: "widget", Kind: "Widget", ListKind: "WidgetList"},
+			Versions: []v1.CustomResourceDefinitionVersion{version}}}
+		crd.Name = "widgets.example.com"
+		scheme.Default(crd)
+		inside := &apiextensions.CustomResourceDefinition{}
+		must(scheme.Convert(crd, inside, nil))
+		inside.Status.StoredVersions = []string{"v1"}
+		a := answer{Name: c.Name, Definition: causes(validation.ValidateCustomResourceDefinition(context.Background(), inside))}
+		if len(c.Objects) > 0 {
+			internal := &apiextensions.JSONSchemaProps{}
+			must(v1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&props, internal, nil))
+			s, err := structural.NewStructural(internal)
+			must(err)
+			validator := cel.NewValidator(s, true, celconfig.PerCallLimit)
+			for _, pair := range c.Objects {
+				obj, old := whole(pair[0]), whole(pair[1])
+				options := []cel.Option{}
+				if old != nil {
+					options = append(options, cel.WithRatcheting(common.NewCorrelatedObject(obj, old, &model.Structural{Structural: s})))
+				}
+				found, _ := validator.Validate(context.Background(), nil, s, obj, old, celconfig.RuntimeCELCostBudget, options...)
+				a.Objects = append(a.Objects, causes(found))
+			}
+		}
+		answers = append(answers, a)
+	}
+	out := json.NewEncoder(os.Stdout)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", " ")
+	must(out.Encode(answers))
+}
