@@ -33,9 +33,8 @@ class Shape:
 
 def properties_of(schema: Schema, *, is_root: bool) -> dict[str, Schema]:
     """The named fields of an object; at the root of a resource those that all have, too."""
-    known = {
-        name: child for name, child in (schema.get("properties") or {}).items() if isinstance(child, dict)
-    }
+    given = schema.get("properties") or {}
+    known: dict[str, Schema] = {name: child for name, child in given.items() if isinstance(child, dict)}
     return {**known, **ROOT} if is_root else known
 
 

@@ -36,7 +36,8 @@ def defined(core: ApiCore, *rules: Tree) -> None:
 
 
 def widget(size: int) -> Tree:
-    return {"metadata": {"name": "w"}, "spec": {"size": size}}
+    head = {"kind": "Widget", "apiVersion": "example.com/v1"}
+    return {**head, "metadata": {"name": "w"}, "spec": {"size": size}}
 
 
 def test_a_transition_rule_holds_for_updates_only(core: ApiCore) -> None:
@@ -73,4 +74,4 @@ def test_a_definition_with_a_rule_about_a_field_that_is_not_there_is_refused(cor
 def test_rules_are_not_run_where_the_schema_is_broken_already(core: ApiCore) -> None:
     defined(core, {"rule": "self.size > 1"})
     with pytest.raises(StatusError, match="some validation rules were not checked"):
-        core.create("widgets.example.com", {"metadata": {"name": "w"}, "spec": {"size": "x"}}, "default")
+        core.create("widgets.example.com", {**widget(2), "spec": {"size": "x"}}, "default")
