@@ -115,7 +115,8 @@ class Resource:
     done with it: a resource with nothing but ``create`` is answered, never stored. ``conversion`` is set for a
     further view of objects that are stored as another type. ``schema`` is the OpenAPI schema of a custom
     resource's version, empty for others, ``rules`` the rules in it, ``columns`` what its table shows.
-    ``actions`` are subresources beside status and scale. ``creates_on_update`` makes an object that is updated and not there.
+    ``actions`` are subresources beside status and scale. ``creates_on_update`` makes an object that is updated
+    and not there.
     """
 
     type: ResourceType
