@@ -10,8 +10,11 @@ from typing import Any
 import yaml
 
 from deltawire.apiserver.auth.certificates import ClientCertificate
+from deltawire.common.meta.yaml_words import quoting
 
 NAME = "deltawire"
+# kubectl and PyYAML read the same: a token or a name may look like a number.
+_Dumper = quoting(yaml.SafeDumper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def write_kubeconfig(path: Path, config: dict[str, Any]) -> None:
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            yaml.safe_dump(config, file, sort_keys=False)
+            yaml.dump(config, file, Dumper=_Dumper, sort_keys=False)
         Path(draft).replace(path)
     except OSError:
         Path(draft).unlink(missing_ok=True)

@@ -11,10 +11,12 @@ from deltawire.apiserver.core.record import item_body, served_body
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.http import tables
 from deltawire.apiserver.http.negotiate import META_GROUP, Form
+from deltawire.common.meta.yaml_words import quoting
 
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
 _LIST_END = b"]}"
+_Dumper = quoting(yaml.SafeDumper)
 
 
 def render_object(
@@ -78,7 +80,8 @@ def list_pieces(resource: Resource, page: Page, piece_bytes: int = 1 << 62) -> I
 
 
 def to_yaml(tree: Any) -> bytes:
-    return yaml.safe_dump(tree, sort_keys=True, default_flow_style=False).encode()
+    text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=True, default_flow_style=False)
+    return text.encode()
 
 
 def _version(form: Form) -> str:

@@ -19,6 +19,7 @@ import yaml
 
 from deltawire.cli.chaos import processes
 from deltawire.cli.chaos.shape import NAMESPACES, RESOURCES
+from deltawire.client.config import yaml_text
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError
 
@@ -145,7 +146,7 @@ class Server:
         }
         self.ask("POST", _ROLES, {**role, "rules": rules})
         self.grant()
-        self._write("kubeconfig", yaml.safe_dump(config))
+        self._write("kubeconfig", yaml_text.dump(config))
 
     def _write(self, name: str, text: str) -> None:
         path = self._folder / name

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 import yaml
 
+from deltawire.common.meta.yaml_words import quoting
+
 Tree = dict[str, Any]
 
 _JSON_INDENT = 4
 # libyaml's, six times as fast, where PyYAML was built with it.
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_Dumper: Any = quoting(getattr(yaml, "CSafeDumper", yaml.SafeDumper))
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 

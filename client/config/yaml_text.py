@@ -1,36 +1,21 @@
 """YAML and JSON as Go's Kubernetes clients read it, so that a file means here what it means to kubectl.
 
-Of several documents the first counts. Which plain words are booleans or numbers is a table of its own (YAML 1.1,
-but ``1:30`` and dates are text, and ``y``, ``1e3``, ``0o7`` are not); keys that are none become text; a tag that
-nobody knows is left out.
+Of several documents the first counts. Which plain words are booleans or numbers is a table of its own
+(`common.meta.yaml_words`); keys that are none become text; a tag that nobody knows is left out.
 """
 
-import re
 from typing import Any
 
 import yaml
+
+from deltawire.common.meta.yaml_words import BOOL, INTEGER, NUMBER, TRUE, quoting, tag_of
 
 # A few lines of aliases of aliases stand for more than a memory holds.
 NODES_MAX = 1_000_000
 
 _Base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_MERGE = "tag:yaml.org,2002:merge"
-_NULL = "tag:yaml.org,2002:null"
-_BOOL = "tag:yaml.org,2002:bool"
-_NUMBER = "tag:deltawire,2026:number"
-
-_TRUE = {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}
-_FALSE = {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"}
-_WORDS = {
-    "<<": _MERGE,
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), _NULL),
-    **dict.fromkeys(_TRUE | _FALSE, _BOOL),
-    **{f"{sign}.{word}": _NUMBER for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")},
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), _NUMBER),
-}
-_INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|[1-9][0-9]*|0)")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_Dumper = quoting(yaml.SafeDumper)
 
 
 class Loader(_Base):  # type: ignore[misc]  # one of two classes with the same interface
@@ -42,23 +27,13 @@ class Loader(_Base):  # type: ignore[misc]  # one of two classes with the same i
         return super().resolve(kind, value, implicit)
 
 
-def tag_of(word: str) -> str:
-    """What a plain word is."""
-    found = _WORDS.get(word)
-    if found is None:
-        digits = word.replace("_", "") if word[:1] in "+-0123456789" else word
-        is_number = bool(_INTEGER.fullmatch(digits) or _FLOAT.fullmatch(digits))
-        found = _NUMBER if is_number else "tag:yaml.org,2002:str"
-    return found
-
-
 def _bool(loader: Any, node: yaml.ScalarNode) -> bool:
-    return node.value in _TRUE
+    return node.value in TRUE
 
 
 def _number(loader: Any, node: yaml.ScalarNode) -> int | float:
     text = node.value.replace("_", "")
-    if not _INTEGER.fullmatch(text):
+    if not INTEGER.fullmatch(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     sign = -1 if text.startswith("-") else 1
     digits = text.lstrip("+-")
@@ -76,20 +51,9 @@ def _unknown(loader: Any, suffix: str, node: yaml.Node) -> Any:
     return loader.construct_scalar(node)
 
 
-Loader.add_constructor(_BOOL, _bool)
-Loader.add_constructor(_NUMBER, _number)
+Loader.add_constructor(BOOL, _bool)
+Loader.add_constructor(NUMBER, _number)
 Loader.add_multi_constructor("!", _unknown)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes what any reader of YAML, Go's or PyYAML's, might take for something else than text."""
-
-    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
-        found = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
-        if kind is yaml.ScalarNode and implicit[0] and found == "tag:yaml.org,2002:str":
-            tag = tag_of(value)
-            return found if tag == found else tag
-        return found
 
 
 def load(data: bytes) -> Any:

@@ -12,6 +12,7 @@ from deltawire.cli.output import formats
 from deltawire.cli.output.table import PAGE_ROWS, align, table_lines
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import ResourceType, find
+from deltawire.common.meta.yaml_words import quoting
 
 PODS = find("pods")
 DEPLOYMENTS = find("deploy")
@@ -144,7 +145,7 @@ def test_a_list_that_is_written_item_by_item_is_the_text_of_the_whole(count: int
     found = "\n".join(lines(objects, "json"))
     assert found == json.dumps(whole, indent=4, ensure_ascii=False, sort_keys=True)
     text = "\n".join(lines(objects, "yaml"))
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    dumper = quoting(getattr(yaml, "CSafeDumper", yaml.SafeDumper))
     assert text.rstrip() == yaml.dump(whole, Dumper=dumper, sort_keys=True, allow_unicode=True).rstrip()
     assert yaml.safe_load(text) == whole
 
