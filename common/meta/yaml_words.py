@@ -43,7 +43,7 @@ def tag_of(word: str) -> str:
 def quoting(dumper: type[Any]) -> type[Any]:
     """One of PyYAML's safe dumpers, so that what it writes as text is read as text everywhere."""
 
-    class Quoting(dumper):
+    class Quoting(dumper):  # type: ignore[misc]  # one of several classes with the same interface
         def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
             found = super().resolve(kind, value, implicit)
             if found == TEXT and kind is yaml.ScalarNode and implicit[0]:

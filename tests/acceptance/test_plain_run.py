@@ -7,6 +7,7 @@ import pytest
 from tests.support.pipeline import Pipeline, ServerProcess, running
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("acceptance")]
+ONE_OF_EACH = {"reflectors": 1, "workers": 1, "heartbeat": 1}
 
 
 def test_a_run_under_churn_ends_with_every_view_equal_to_the_server(tmp_path):
@@ -70,5 +71,23 @@ def test_up_for_a_while_prints_one_json_summary_and_exits_0(tmp_path):
         for name, judged in verdict["handlers"].items():
             assert summary["handlers"][name]["acknowledged"] == judged["acknowledged"]
             assert summary["handlers"][name]["pending"] == summary["handlers"][name]["dead"] == 0
+    finally:
+        server.stop()
+
+
+def test_up_for_a_while_that_ends_while_an_informer_stands_still_says_so_and_exits_1(tmp_path):
+    server = ServerProcess(tmp_path, "--objects", "pods=300")
+    pipeline = Pipeline(
+        tmp_path, server.kubeconfig, informers=[{"resource": "pods", "max_bytes": "300KiB"}], runtime=ONE_OF_EACH
+    )
+    try:
+        done = pipeline.run("up", "--for", "3s", "--json", timeout_s=120)
+        assert done.returncode == 1, done.stderr
+        summary = json.loads(done.stdout.splitlines()[-1])
+        assert (summary["synced"], summary["ready"]) == (False, False)
+        # It names the informer, why it stands still, and nobody who is well.
+        ended = [line for line in done.stderr.splitlines() if "max_bytes" in line and "dev/pods" in line]
+        assert ended, done.stderr[-3000:]
+        assert "Traceback" not in done.stderr
     finally:
         server.stop()

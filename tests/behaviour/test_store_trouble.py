@@ -2,7 +2,10 @@
 that is hit stands still (P7, P8)."""
 
 import resource
+import shutil
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -68,7 +71,54 @@ def test_an_informer_without_room_says_so_the_others_go_on_and_it_resumes_by_its
     limit_files(resource.RLIM_INFINITY)
     rig.until(lambda: not worker.status()["informers"][PODS]["error"], "it to go on")
     rig.until(lambda: len(replica.events()) == 2, "the event")
-    assert broker.acked() == broker.number
+    rig.until(lambda: broker.acked() == broker.number, "the ack")
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """The folder is a mount that takes no writes, for the length of the block; skips where nobody may mount."""
+
+    def mount(*arguments: str) -> bool:
+        done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, check=False)
+        return done.returncode == 0
+
+    if shutil.which("mount") is None or not mount("--bind", str(folder)):
+        pytest.skip("a read-only mount needs the rights of root in the machine or the container")
+    try:
+        if not mount("-o", "remount,bind,ro"):
+            pytest.skip("this kernel makes no bind mount read-only")
+        yield
+    finally:
+        # Lazily: what was opened meanwhile may still be open.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_cache_on_a_read_only_mount_is_named_the_others_go_on_and_it_resumes_by_itself(rig: Rig) -> None:
+    worker = rig.start()
+    broker = rig.broker()
+    broker.open()
+    broker.list("100", ("a/k", "u1", "50"))
+    rig.until(lambda: broker.acked() == 3, "the list to be stored")
+    folder = worker.informers[PODS].shards[0].indexer.folder
+    before = broker.identity
+    rig.stop()
+    broker.heard.clear()
+    cache = next(parent for parent in folder.parents if parent.name == "pods")
+    with read_only(cache):
+        worker = rig.start()
+        rig.until(lambda: broker.identity not in (b"", before), "a hello of the worker")
+        broker.send("open", PODS, "c1")
+        broker.open(informer="dev/nodes")
+        rig.until(lambda: worker.status()["informers"][PODS]["error"], "the error")
+        error = worker.status()["informers"][PODS]["error"]
+        assert str(cache) in error
+        assert "it goes on by itself" in error
+        assert worker.status()["informers"][PODS]["as_of"] == 0
+        assert not worker.status()["informers"]["dev/nodes"]["error"]
+        assert not broker.said("failed")
+    rig.until(lambda: not worker.status()["informers"][PODS]["error"], "it to go on")
+    rig.until(lambda: any(body[0] == PODS for body in broker.said("shard")), "the shard's state")
+    assert worker.informers[PODS].shards[0].indexer.count() == 1
 
 
 def plan_of(folder: Path, **options: object) -> Plan:
