@@ -7,7 +7,12 @@ FOR ?=
 LONG_ARGS ?=
 JOBS ?= 4
 
-.PHONY: setup setup-dev run test test-long chaos-full check lint types layers lock clean links
+# QUICK=1: ours and the official client only, short windows, printed. Else everything (20 minutes on a quiet machine), which
+# writes docs/performance.json, .md and the pictures, and goes on where it was ended. BENCH_ARGS: see bench/run.py.
+QUICK ?=
+BENCH_ARGS ?=
+
+.PHONY: setup setup-dev run test test-long bench chaos-full check lint types layers lock clean links
 
 # The packages under src/deltawire are links to the folders here. Zip archives, and Windows checkouts without the right to make
 # links, have nothing or small text files there: pip does without them (setup.py), linters and tests want them.
@@ -51,6 +56,9 @@ test-long: setup-dev
 # A thousand kills and 200 stops, and everything else at random: half an hour or more. Writes docs/chaos-full.json.
 chaos-full: setup-dev
 	$(BIN)/python tests/acceptance/chaos_full.py docs/chaos-full.json
+
+bench: setup-dev
+	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(BENCH_ARGS)
 
 check: lint types layers
 lint: setup-dev

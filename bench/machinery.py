@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 RECORD = struct.Struct("<qq")
 END_DEADLINE_S = 30
 START_DEADLINE_S = 120
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 REST = -1.0
 FULL = 0.0
 
@@ -64,6 +65,27 @@ def memory_kb(pid: int) -> dict[str, int]:
     except OSError:
         return {}
     return {line.split()[0].rstrip(":"): int(line.split()[1]) for line in lines}
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it, as of now."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").glob("*"):
+            with suppress(OSError):
+                found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def family_cpu_s(pid: int) -> float:
+    """CPU seconds of a process, its descendants, and those of them that ended and were waited for."""
+    used = 0.0
+    for member in family(pid):
+        used += cpu_s(member)
+        with suppress(OSError):
+            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+            used += (int(fields[13]) + int(fields[14])) / TICKS_PER_S
+    return used
 
 
 class Source:

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from machinery import HERE, BenchError, Records, Source, process, wait_until
+from cgroup import Cgroup, made_cgroup
+from machinery import HERE, BenchError, Records, Source, memory_kb, process, wait_until
 
 DELTAWIRE = Path(sys.executable).with_name("deltawire")
-HANDLER = HERE / "contenders" / "ours.py"
+HANDLER = HERE / "programs" / "ours.py"
+MB = 1024 * 1024
 SYNC_DEADLINE_S = 120
 STATUS_DEADLINE_S = 10
 ROLES = {"fifo": "broker", "informer": "worker", "handlers": "handler"}
@@ -37,6 +39,7 @@ class Pipeline:
     state: Path
     supervisor: int
     records: dict[str, Records]
+    cgroup: Cgroup | None = None
     status: dict[str, Any] = field(default_factory=dict)
 
     def ask(self) -> dict[str, Any]:
@@ -58,6 +61,18 @@ class Pipeline:
         found: dict[str, list[int]] = {"supervisor": [self.supervisor]}
         for said in self.status["processes"].values():
             found.setdefault(ROLES.get(said["role"], said["role"]), []).append(said["pid"])
+        return found
+
+    def memory_at_rest(self) -> dict[str, Any]:
+        """Object bytes, memory of the worker that is no file's, working set of the control group of all processes."""
+        self.wait_synced()
+        worker_kb = sum(memory_kb(pid).get("Pss_Anon", 0) for pid in self.pids()["worker"])
+        found = {
+            "object_mb": round(self.status["informers"]["bench/pods"]["bytes"] / MB, 1),
+            "worker_anon_mb": round(worker_kb / 1024, 2),
+        }
+        if self.cgroup is not None:
+            found["working_set_mb"] = round(self.cgroup.working_set() / MB, 1)
         return found
 
     def pending(self, group: str = "bench") -> int | None:
@@ -87,17 +102,22 @@ def plan(kubeconfig: Path, state: Path, shape: Shape, outs: dict[str, Path]) -> 
 
 
 @contextmanager
-def started(folder: Path, source: Source, shape: Shape, state: Path | None = None) -> Iterator[Pipeline]:
-    """``deltawire up``; what it needs in time is the caller's to see."""
+def started(
+    folder: Path, source: Source, shape: Shape, state: Path | None = None, cgroup: bool = False
+) -> Iterator[Pipeline]:
+    """``deltawire up``, not waited for. ``cgroup``: in a control group of its own, where one can be made."""
     run = folder / f"run-{time.monotonic_ns()}"
     run.mkdir()
+    state = state or run / "state"
     outs = {name: run / f"{name}.records" for name in shape.handlers}
     config = run / "deltawire.yaml"
-    config.write_text(json.dumps(plan(source.kubeconfig, state or run / "state", shape, outs)))
-    with process([str(DELTAWIRE), "up", "-c", str(config)], folder / "deltawire.log") as pid:
-        yield Pipeline(
-            config, state or run / "state", pid, {name: Records(out) for name, out in outs.items()}
-        )
+    config.write_text(json.dumps(plan(source.kubeconfig, state, shape, outs)))
+    command = [str(DELTAWIRE), "up", "-c", str(config)]
+    with ExitStack() as stack:
+        group = stack.enter_context(made_cgroup(run.name)) if cgroup else None
+        command = group.starting(command) if group else command
+        pid = stack.enter_context(process(command, folder / "deltawire.log"))
+        yield Pipeline(config, state, pid, {name: Records(out) for name, out in outs.items()}, group)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def ours(folder: Path, options: argparse.Namespace, report: Callable[[list[str]]
 def official(folder: Path, options: argparse.Namespace, report: Callable[[list[str]], None]) -> None:
     out = folder / "official.records"
     with source(folder, options.objects) as feed:
-        command = [sys.executable, str(HERE / "contenders" / "official.py"), str(feed.kubeconfig)]
+        command = [sys.executable, str(HERE / "programs" / "official.py"), str(feed.kubeconfig)]
         with process(command, folder / "official.log", {"BENCH_OUT": str(out)}) as pid:
             records = Records(out)
             records.wait_for(options.objects, SYNC_DEADLINE_S, "the official informer's first list")

@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 POD = Path(__file__).parents[1] / "tests" / "vectors" / "pod-4k.json"
 WRITE_BYTES = 64 * 1024
 FIRST_VERSION = 1_000_000
+NODES = 100
 LATE_S = 0.005
 REST_SLICE_S = 0.01
 BOOKMARK_EVERY_S = 60
@@ -70,6 +71,7 @@ class Source:
             pod["metadata"].update(
                 name=f"web-{i:06d}", uid=f"00000000-0000-0000-0000-{i:012d}", resourceVersion="@V@"
             )
+            pod["spec"]["nodeName"] = f"node-{i % NODES}"
             pod["metadata"]["annotations"]["bench/sent-us"] = "@T@"
             text = json.dumps(pod, separators=(",", ":")).encode()
             head, _, rest = text.partition(b"@V@")
