@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +103,13 @@ def plan(kubeconfig: Path, state: Path, shape: Shape, outs: dict[str, Path]) -> 
 
 @contextmanager
 def started(
-    folder: Path, source: Source, shape: Shape, state: Path | None = None, cgroup: bool = False
+    folder: Path,
+    source: Source,
+    shape: Shape,
+    state: Path | None = None,
+    *,
+    cgroup: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Pipeline]:
     """``deltawire up``, not waited for. ``cgroup``: in a control group of its own, where one can be made."""
     run = folder / f"run-{time.monotonic_ns()}"
@@ -116,7 +122,7 @@ def started(
     with ExitStack() as stack:
         group = stack.enter_context(made_cgroup(run.name)) if cgroup else None
         command = group.starting(command) if group else command
-        pid = stack.enter_context(process(command, folder / "deltawire.log"))
+        pid = stack.enter_context(process(command, folder / "deltawire.log", environment))
         yield Pipeline(config, state, pid, {name: Records(out) for name, out in outs.items()}, group)
 
 
