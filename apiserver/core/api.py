@@ -30,7 +30,7 @@ from deltawire.apiserver.core.selection import Selection
 from deltawire.apiserver.core.store import Store
 from deltawire.apiserver.core.watches import WatchCursor, open_watch
 from deltawire.apiserver.core.window import WindowLimits
-from deltawire.apiserver.core.writes import Writer
+from deltawire.apiserver.core.writes import Admit, Writer
 from deltawire.apiserver.managed.managers import Manager
 
 FIRST_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -143,14 +143,16 @@ class ApiCore:
         dry_run: bool = False,
         manager: Manager | None = None,
         on_unknown: OnUnknown | None = None,
+        admit: Admit | None = None,
     ) -> Record:
         """``manager`` becomes the owner of the fields; without one managedFields stay empty.
 
-        ``on_unknown`` hears of fields that a custom resource's schema does not know; they are dropped.
+        ``on_unknown`` hears of fields that a custom resource's schema does not know; they are dropped. ``admit`` is
+        what webhooks make of the object before it is stored.
         """
         resource = self.resource(resource)
         record = self._writer.create(
-            resource, namespace, obj, dry_run=dry_run, manager=manager, on_unknown=on_unknown
+            resource, namespace, obj, dry_run=dry_run, manager=manager, on_unknown=on_unknown, admit=admit
         )
         self._after_create(resource, record, dry_run=dry_run)
         return record
@@ -166,6 +168,7 @@ class ApiCore:
         dry_run: bool = False,
         manager: Manager | None = None,
         on_unknown: OnUnknown | None = None,
+        admit: Admit | None = None,
     ) -> Record:
         return self._writer.update(
             self.resource(resource),
@@ -176,6 +179,7 @@ class ApiCore:
             dry_run=dry_run,
             manager=manager,
             on_unknown=on_unknown,
+            admit=admit,
         )
 
     def patch(
@@ -189,6 +193,7 @@ class ApiCore:
         dry_run: bool = False,
         manager: Manager | None = None,
         on_unknown: OnUnknown | None = None,
+        admit: Admit | None = None,
     ) -> Record:
         """``apply`` gets a fresh tree of the stored object and returns what it should become."""
         return self._writer.patch(
@@ -200,6 +205,7 @@ class ApiCore:
             dry_run=dry_run,
             manager=manager,
             on_unknown=on_unknown,
+            admit=admit,
         )
 
     def apply(
@@ -213,6 +219,7 @@ class ApiCore:
         force: bool = False,
         dry_run: bool = False,
         on_unknown: OnUnknown | None = None,
+        admit: Admit | None = None,
     ) -> Applied:
         """Server-side apply. Raises StatusError 409 where others own a field with another value."""
         resource = self.resource(resource)
@@ -226,6 +233,7 @@ class ApiCore:
                 force=force,
                 dry_run=dry_run,
                 on_unknown=on_unknown,
+                admit=admit,
             )
         )
         if applied.is_new:

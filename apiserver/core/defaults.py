@@ -6,6 +6,7 @@ What is added later, and belongs to nobody, is in `deltawire.apiserver.core.admi
 from base64 import b64encode
 from typing import Any
 
+from deltawire.apiserver.core import hook_defaults
 from deltawire.apiserver.core.pod_defaults import pod_spec
 
 Tree = dict[str, Any]
@@ -59,6 +60,14 @@ def fill_in(storage: str, obj: Tree) -> None:
             _endpoint_slice(obj)
         case "customresourcedefinitions.apiextensions.k8s.io":
             _definition(obj)
+        case "mutatingwebhookconfigurations.admissionregistration.k8s.io":
+            hook_defaults.webhooks(obj, reinvocationPolicy="Never")
+        case "validatingwebhookconfigurations.admissionregistration.k8s.io":
+            hook_defaults.webhooks(obj)
+        case "validatingadmissionpolicies.admissionregistration.k8s.io":
+            hook_defaults.policy(obj)
+        case "validatingadmissionpolicybindings.admissionregistration.k8s.io":
+            hook_defaults.binding(obj)
 
 
 def _namespace(obj: Tree) -> None:

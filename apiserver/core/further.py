@@ -1,4 +1,7 @@
-"""Built-in resources that are kept and served, but mean nothing to this server: nobody acts on them."""
+"""Built-in resources that are kept and served, but mean nothing to this server: nobody acts on them.
+
+Those of admissionregistration.k8s.io are the exception: `deltawire.apiserver.admission`.
+"""
 
 from deltawire.apiserver.core.resource import Resource
 from deltawire.common.meta.resources import ResourceType
@@ -18,11 +21,41 @@ def _kept(
     return Resource(known, has_status=has_status, has_generation=has_generation, categories=categories)
 
 
+_ADMISSION = "admissionregistration.k8s.io"
 _NODE = "node.k8s.io"
 _API = "apiregistration.k8s.io"
 _DEVICES = "resource.k8s.io"
 
 FURTHER: tuple[Resource, ...] = (
+    _kept(
+        _ADMISSION,
+        "mutatingwebhookconfigurations",
+        "MutatingWebhookConfiguration",
+        has_generation=True,
+        categories=("api-extensions",),
+    ),
+    _kept(
+        _ADMISSION,
+        "validatingadmissionpolicies",
+        "ValidatingAdmissionPolicy",
+        has_generation=True,
+        has_status=True,
+        categories=("api-extensions",),
+    ),
+    _kept(
+        _ADMISSION,
+        "validatingadmissionpolicybindings",
+        "ValidatingAdmissionPolicyBinding",
+        has_generation=True,
+        categories=("api-extensions",),
+    ),
+    _kept(
+        _ADMISSION,
+        "validatingwebhookconfigurations",
+        "ValidatingWebhookConfiguration",
+        has_generation=True,
+        categories=("api-extensions",),
+    ),
     _kept(_NODE, "runtimeclasses", "RuntimeClass"),
     _kept(_API, "apiservices", "APIService", has_status=True, categories=("api-extensions",)),
     _kept(_DEVICES, "deviceclasses", "DeviceClass", has_generation=True),

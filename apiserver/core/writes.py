@@ -1,6 +1,7 @@
 """Creating and changing objects: what is checked, what the server sets, when nothing is written."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 from deltawire.apiserver.core import failures, metadata
@@ -30,8 +31,11 @@ from deltawire.apiserver.schemas.typed import typed
 from deltawire.common.errors import StatusError
 
 Tree = dict[str, Any]
+# What webhooks make of an object before it is stored, in the version that is served.
+Admit = Callable[[Tree], Tree]
 
 _GENERATE_ATTEMPTS = 8
+_IDENTITY = ("name", "namespace", "uid", "creationTimestamp", "resourceVersion", "managedFields")
 
 
 class Write(NamedTuple):
@@ -41,6 +45,7 @@ class Write(NamedTuple):
     is_dry: bool = False
     on_unknown: OnUnknown | None = None
     subresource: str = ""
+    admit: Admit | None = None
 
 
 class Writer:
@@ -61,6 +66,7 @@ class Writer:
         dry_run: bool = False,
         manager: Manager | None = None,
         on_unknown: OnUnknown | None = None,
+        admit: Admit | None = None,
     ) -> Record:
         """Store a new object and return its record; a dry run returns one without version.
 
@@ -68,7 +74,7 @@ class Writer:
         that a custom resource's schema does not know; they are dropped.
         """
         obj = metadata.checked_shape(resource, obj)
-        write = Write(Ownership(resource, manager, self._now), dry_run, on_unknown)
+        write = Write(Ownership(resource, manager, self._now), dry_run, on_unknown, admit=admit)
         return self._create(resource, namespace, obj, write)
 
     def update(
@@ -82,9 +88,10 @@ class Writer:
         dry_run: bool = False,
         manager: Manager | None = None,
         on_unknown: OnUnknown | None = None,
+        admit: Admit | None = None,
     ) -> Record:
         """Replace an object, or only its part under ``subresource``. What changes nothing is not written."""
-        write = Write(Ownership(resource, manager, self._now), dry_run, on_unknown)
+        write = Write(Ownership(resource, manager, self._now), dry_run, on_unknown, admit=admit)
         return self._update(resource, namespace, name, obj, subresource, write)
 
     def patch(
@@ -98,6 +105,7 @@ class Writer:
         dry_run: bool = False,
         manager: Manager | None = None,
         on_unknown: OnUnknown | None = None,
+        admit: Admit | None = None,
     ) -> Record:
         """Update with what ``apply`` makes of the stored object (in the version that is served)."""
         patched = apply(_as_served(resource, self._context.existing(resource, namespace, name)))
@@ -110,6 +118,7 @@ class Writer:
             dry_run=dry_run,
             manager=manager,
             on_unknown=on_unknown,
+            admit=admit,
         )
 
     def apply(
@@ -123,6 +132,7 @@ class Writer:
         force: bool,
         dry_run: bool = False,
         on_unknown: OnUnknown | None = None,
+        admit: Admit | None = None,
     ) -> tuple[Record, bool]:
         """Server-side apply: the record, and whether the object is new. Raises StatusError 409 for conflicts."""
         config = checked_configuration(resource, config, name, manager.subresource)
@@ -139,11 +149,11 @@ class Writer:
                 raise failures.conflict(resource, name, why)
             own: Ownership = AppliedOwnership.of_new(resource, manager, self._now, config)
             obj = shaped(resource, metadata.checked_shape(resource, config))
-            return self._create(resource, namespace, obj, Write(own, dry_run, on_unknown)), True
+            return self._create(resource, namespace, obj, Write(own, dry_run, on_unknown, admit=admit)), True
         obj, own = applied_to(
             resource, _as_served(resource, stored), config, manager, now=self._now, force=force
         )
-        write = Write(own, dry_run, on_unknown)
+        write = Write(own, dry_run, on_unknown, admit=admit)
         return self._update(resource, namespace, name, obj, manager.subresource, write), False
 
     def rewrite(
@@ -188,6 +198,7 @@ class Writer:
         write.ownership.write(None, obj)
         obj = _as_stored(resource, obj)
         self._admission.on_create(resource, obj)
+        obj = self._admitted(resource, obj, write)
         self._check(resource, None, obj, write)
         if write.is_dry:
             return encode_record(resource, obj, 0)
@@ -233,6 +244,7 @@ class Writer:
         write.ownership.write(old, obj)
         obj, old = _as_stored(resource, obj), _as_stored(resource, old)
         self._admission.on_update(resource, old, obj)
+        obj = self._admitted(resource, obj, write, old)
         self._check(resource, old, obj, write)
         is_asked = write.ownership.is_of_client or resource.storage != "pods"
         if resource.has_generation and is_asked and metadata.differs_outside_status(resource, old, obj):
@@ -246,6 +258,19 @@ class Writer:
         if record.is_terminating:
             self._deleter.finish(resource, record)
         return record
+
+    def _admitted(self, resource: Resource, obj: Tree, write: Write, old: Tree | None = None) -> Tree:
+        """What webhooks make of it, complete again. Who an object is they cannot change."""
+        if write.admit is None:
+            return obj
+        meta = obj["metadata"]
+        changed = write.admit(in_served_version(resource, deepcopy(obj)))
+        if not resource.is_custom:
+            kind = resource.type
+            changed = typed(module_of(kind.group, kind.version), kind.kind, changed)[0]
+        changed["metadata"] |= {name: meta[name] for name in _IDENTITY if name in meta}
+        self._complete(resource, changed, write.on_unknown, write.subresource, old)
+        return _as_stored(resource, changed)
 
     def _check(self, resource: Resource, old: Tree | None, obj: Tree, write: Write) -> None:
         """Clients are held to all rules, the server's own writes to the first ones only."""
@@ -335,10 +360,14 @@ class Writer:
 
 def _as_served(resource: Resource, record: Record) -> dict[str, Any]:
     """A stored object as a tree in the version that is served."""
-    tree = record.decode()
+    return in_served_version(resource, record.decode())
+
+
+def in_served_version(resource: Resource, tree: Tree) -> Tree:
+    """A tree of the stored version in the one that is served; it may be changed."""
     if resource.conversion is not None:
         tree = resource.conversion.to_served(tree)
-    tree["apiVersion"] = resource.type.api_version
+    tree["apiVersion"], tree["kind"] = resource.type.api_version, resource.type.kind
     return tree
 
 

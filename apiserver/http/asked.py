@@ -114,7 +114,7 @@ class Asked:
                 raise StatusError(422, "Invalid", f"error decoding patch: {message}")
             raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {message}')
         if mode == "Warn":
-            self.warnings.extend(told)
+            self.warnings.extend(text for text in told if text not in self.warnings)
 
     @property
     def takes_stored_bytes(self) -> bool:
@@ -134,7 +134,7 @@ class Asked:
             body = msgspec.json.format(body, indent=2) + b"\n"
         headers = {"Content-Type": content_type, "Cache-Control": "no-cache, private"}
         response = web.Response(body=body, status=status, headers=headers)
-        for text in (*self.warnings, *_DEPRECATED.get(self.resource.storage, ())):
+        for text in (*dict.fromkeys(self.warnings), *_DEPRECATED.get(self.resource.storage, ())):
             response.headers.add("Warning", f"299 - {msgspec.json.encode(text).decode()}")
         return response
 

@@ -21,6 +21,7 @@ from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import asking, bodies, long_lists, patches, queries, render, sabotage
+from deltawire.apiserver.http.admitting import Admitting
 from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.frames import error_frame
 from deltawire.apiserver.http.negotiate import Form, negotiate
@@ -63,6 +64,7 @@ class ResourceHandlers:
         self._streams = streams
         self._gate = gate
         self._plan = plan
+        self._admitting = Admitting(core)
         self._subresources = SubresourceHandlers(core, gate.tokens, scripts, streams)
         self._bookmark_interval_s = bookmark_interval_s
         self._watch_timeout_s = watch_timeout_s
@@ -146,7 +148,8 @@ class ResourceHandlers:
             manager=asked.manager(),
             on_unknown=asked.on_unknown,
         )
-        record = self._guarded(asked, create)
+        self._admitting.name(asked, obj, create)
+        record = await self._guarded(asked, create)
         return self._object(asked, record.body, status=201)
 
     def _review(self, asked: Asked, obj: Any) -> web.Response:
@@ -182,7 +185,7 @@ class ResourceHandlers:
                 manager=asked.manager(),
                 on_unknown=asked.on_unknown,
             )
-        record = self._guarded(asked, update)
+        record = await self._guarded(asked, update)
         return self._object(asked, record.body, status=201 if is_new else 200)
 
     async def _patch(self, asked: Asked) -> web.Response:
@@ -200,7 +203,7 @@ class ResourceHandlers:
             manager=asked.manager(),
             on_unknown=asked.on_unknown,
         )
-        record = self._guarded(asked, patch)
+        record = await self._guarded(asked, patch)
         return self._object(asked, record.body)
 
     async def _apply(self, asked: Asked) -> web.Response:
@@ -220,18 +223,21 @@ class ResourceHandlers:
         )
         if self._gate.guards(asked.resource):
             self._gate.check_grant(asked.user, asked.resource, apply(dry_run=True).record.decode())
-        applied = apply(dry_run=asked.is_dry_run)
+        applied = await self._admitting.written(asked, apply, lambda applied: applied.record)
         return self._object(asked, applied.record.body, status=201 if applied.is_new else 200)
 
-    def _guarded(self, asked: Asked, write: Callable[..., Record]) -> Record:
+    async def _guarded(self, asked: Asked, write: Callable[..., Record]) -> Record:
         """Carry out a write; one that may give permissions away is tried and looked at before."""
         if self._gate.guards(asked.resource):
             self._gate.check_grant(asked.user, asked.resource, write(dry_run=True).decode())
-        return write(dry_run=asked.is_dry_run)
+        record: Record = await self._admitting.written(asked, write)
+        return record
 
     async def _delete(self, asked: Asked) -> web.Response:
         resource, path = asked.resource, asked.path
         options = queries.delete_options(asked.request.query, await bodies.read_optional(asked.request))
+        record = self._core.get(resource, path.name, path.namespace)
+        await self._admitting.check_deletion(asked, record)
         deletion = self._core.delete(resource, path.name, path.namespace, options)
         if (deletion.is_gone or options.dry_run) and not resource.answers_delete_with_object:
             return asked.answer_tree(_deleted(resource, deletion))
@@ -239,6 +245,9 @@ class ResourceHandlers:
 
     async def _delete_collection(self, asked: Asked) -> web.Response:
         options = queries.delete_options(asked.request.query, await bodies.read_optional(asked.request))
+        if self._admitting.is_wanted(asked):
+            for record in self._core.list(asked.resource, asked.selection).records:
+                await self._admitting.check_deletion(asked, record)
         deletions = self._core.delete_collection(asked.resource, asked.selection, options)
         return self._page(asked, Page([gone.record for gone in deletions], self._core.store.version))
 

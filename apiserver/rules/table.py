@@ -1,6 +1,6 @@
 """Which rules hold for which kind, by the name of its table. Their order is that of the causes in a refusal."""
 
-from deltawire.apiserver.rules import contents, definitions, network, pods, workloads
+from deltawire.apiserver.rules import contents, definitions, hooks, network, pods, workloads
 from deltawire.apiserver.rules.causes import (
     Cause,
     ChangeRule,
@@ -57,6 +57,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "endpointslices.discovery.k8s.io": (one_of("addressType", "FQDN", "IPv4", "IPv6"),),
     "storageclasses.storage.k8s.io": (present("provisioner"),),
     "events": (network.beside_its_object,),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": (hooks.webhooks,),
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": (hooks.webhooks,),
+    "validatingadmissionpolicies.admissionregistration.k8s.io": (hooks.policy,),
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": (hooks.binding,),
 }
 
 _SELECTOR_STAYS = immutable("spec.selector")

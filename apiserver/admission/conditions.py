@@ -1,0 +1,35 @@
+"""Conditions in CEL under which a webhook is called, or a policy looked at."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from deltawire.apiserver.admission.attempt import Attempt, described
+from deltawire.apiserver.cel.library import CompileError, EvaluationError, run
+from deltawire.apiserver.core.resource import Resource
+
+
+class ConditionFailed(Exception):
+    """A condition has no value for this attempt."""
+
+
+def values_of(attempt: Attempt, shown: Resource) -> dict[str, Any]:
+    """What expressions may look at."""
+    obj, old = attempt.in_version(shown)
+    request = described(attempt, shown) | {"dryRun": attempt.is_dry_run, "options": attempt.options}
+    request = {"name": "", "namespace": "", "subResource": "", "requestSubResource": "", **request}
+    return {"object": obj, "oldObject": old, "request": request, "params": None, "namespaceObject": None}
+
+
+def all_hold(conditions: Iterable[Mapping[str, Any]], values: Mapping[str, Any]) -> bool:
+    """Whether an attempt fulfils all of them. Raises ConditionFailed where none is unfulfilled and one fails."""
+    failed = ""
+    for condition in conditions:
+        try:
+            if run(str(condition.get("expression", "")), values) is not True:
+                return False
+        except (CompileError, EvaluationError) as error:
+            told = f"expression '{condition.get('expression', '')}' resulted in error: {error}"
+            failed = failed or told
+    if failed:
+        raise ConditionFailed(failed)
+    return True

@@ -1,0 +1,146 @@
+"""ValidatingAdmissionPolicies: expressions that writes must fulfil."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from deltawire.apiserver.options import ApiServerOptions
+from deltawire.apiserver.server import ApiServer
+
+Tree = dict[str, Any]
+_GROUP = "apis/admissionregistration.k8s.io/v1"
+_MAPS = "api/v1/namespaces/default/configmaps"
+_CONSTRAINTS: Tree = {
+    "resourceRules": [
+        {
+            "operations": ["CREATE", "UPDATE", "DELETE"],
+            "apiGroups": [""],
+            "apiVersions": ["v1"],
+            "resources": ["configmaps"],
+        }
+    ]
+}
+
+
+class Cluster:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ask(self, method: str, path: str, body: Tree | None = None) -> requests.Response:
+        return requests.request(method, f"{self.url}/{path}", json=body, timeout=30)
+
+    def policy(self, *validations: Tree, **fields: Any) -> requests.Response:
+        spec = {"matchConstraints": _CONSTRAINTS, "validations": list(validations), **fields}
+        body = {"metadata": {"name": "p"}, "spec": spec}
+        return self.ask("POST", f"{_GROUP}/validatingadmissionpolicies", body)
+
+    def bind(self, *actions: str, **fields: Any) -> None:
+        spec = {"policyName": "p", "validationActions": list(actions) or ["Deny"], **fields}
+        body = {"metadata": {"name": "b"}, "spec": spec}
+        answer = self.ask("POST", f"{_GROUP}/validatingadmissionpolicybindings", body)
+        assert answer.status_code == 201, answer.text
+
+    def create(self, name: str = "a", **data: str) -> requests.Response:
+        return self.ask("POST", _MAPS, {"metadata": {"name": name}, "data": data})
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with ApiServer(ApiServerOptions()) as server:
+        yield Cluster(server.url)
+
+
+def test_what_a_policy_denies_is_refused_in_its_words(cluster: Cluster) -> None:
+    cluster.policy({"expression": "object.data.k != 'bad'", "message": "not bad"})
+    assert cluster.create("before", k="bad").status_code == 201  # a policy without a binding does nothing
+    cluster.bind()
+    refused = cluster.create(k="bad")
+    denied = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: not bad"
+    assert (refused.status_code, refused.json()["reason"]) == (422, "Invalid")
+    assert refused.json()["message"] == f'configmaps "a" is forbidden: {denied}'
+    assert refused.json()["details"]["causes"] == [{"message": denied}]
+    assert cluster.create(k="good").status_code == 201
+
+
+def test_reasons_and_message_expressions(cluster: Cluster) -> None:
+    cluster.policy(
+        {"expression": "false", "reason": "Forbidden", "messageExpression": "'no ' + object.metadata.name"}
+    )
+    cluster.bind()
+    refused = cluster.create()
+    assert (refused.status_code, refused.json()["reason"]) == (403, "Forbidden")
+    assert refused.json()["message"].endswith("denied request: no a")
+
+
+def test_without_a_message_the_expression_is_told(cluster: Cluster) -> None:
+    cluster.policy({"expression": "object.data.k == 'x'"})
+    cluster.bind()
+    assert cluster.create(k="y").json()["message"].endswith("failed expression: object.data.k == 'x'")
+
+
+def test_an_expression_without_a_value_denies_unless_failures_are_ignored(cluster: Cluster) -> None:
+    cluster.policy({"expression": "object.data.nope == 'x'"})
+    cluster.bind()
+    told = cluster.create(k="y").json()["message"]
+    assert told.endswith("expression 'object.data.nope == 'x'' resulted in error: no such key: nope")
+    policy = cluster.ask("GET", f"{_GROUP}/validatingadmissionpolicies/p").json()
+    policy["spec"]["failurePolicy"] = "Ignore"
+    cluster.ask("PUT", f"{_GROUP}/validatingadmissionpolicies/p", policy)
+    assert cluster.create(k="y").status_code == 201
+
+
+def test_variables_conditions_and_namespaces_can_be_used(cluster: Cluster) -> None:
+    cluster.policy(
+        {"expression": "variables.size < 2 && namespaceObject.metadata.name == 'default'"},
+        variables=[{"name": "size", "expression": "size(object.data)"}],
+        matchConditions=[{"name": "creations", "expression": "request.operation == 'CREATE'"}],
+    )
+    cluster.bind()
+    assert cluster.create("one", a="1").status_code == 201
+    assert cluster.create("two", a="1", b="2").status_code == 422
+    assert cluster.ask("DELETE", f"{_MAPS}/one").status_code == 200
+
+
+def test_deletions_can_be_denied(cluster: Cluster) -> None:
+    cluster.policy({"expression": "request.operation != 'DELETE' || oldObject.data.k != 'kept'"})
+    cluster.bind()
+    cluster.create(k="kept")
+    assert cluster.ask("DELETE", f"{_MAPS}/a").status_code == 422
+    assert cluster.ask("GET", f"{_MAPS}/a").status_code == 200
+
+
+def test_what_is_only_warned_of_is_written(cluster: Cluster) -> None:
+    cluster.policy({"expression": "false", "message": "careful"})
+    cluster.bind("Warn")
+    created = cluster.create()
+    told = "Validation failed for ValidatingAdmissionPolicy 'p' with binding 'b': careful"
+    assert (created.status_code, told in created.headers["Warning"]) == (201, True)
+
+
+def test_a_binding_brings_parameters(cluster: Cluster) -> None:
+    cluster.create("limits", most="2")
+    cluster.policy(
+        {"expression": "object.metadata.name == 'limits' || size(object.data) <= int(params.data.most)"},
+        paramKind={"apiVersion": "v1", "kind": "ConfigMap"},
+    )
+    cluster.bind(paramRef={"name": "limits", "namespace": "default", "parameterNotFoundAction": "Deny"})
+    assert cluster.create("few", a="1").status_code == 201
+    assert cluster.create("many", a="1", b="2", c="3").status_code == 422
+
+
+def test_parameters_that_are_not_there_deny(cluster: Cluster) -> None:
+    cluster.policy({"expression": "true"}, paramKind={"apiVersion": "v1", "kind": "ConfigMap"})
+    cluster.bind(paramRef={"name": "nope", "namespace": "default", "parameterNotFoundAction": "Deny"})
+    told = (
+        "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"
+    )
+    assert cluster.create().json()["message"].endswith(told)
+
+
+def test_an_expression_that_is_none_is_refused_with_its_policy(cluster: Cluster) -> None:
+    refused = cluster.policy({"expression": "object.x =="})
+    (cause,) = refused.json()["details"]["causes"]
+    assert (refused.status_code, cause["field"]) == (422, "spec.validations[0].expression")
+    assert "compilation failed: ERROR: <input>:1:12: Syntax error" in cause["message"]
