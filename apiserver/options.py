@@ -8,6 +8,8 @@ from pathlib import Path
 
 from deltawire.apiserver.auth.kubeconfig import NAME
 from deltawire.apiserver.auth.tokens import BearerToken, read_token_file
+from deltawire.apiserver.faults.fault import Fault
+from deltawire.apiserver.faults.reading import parse_fault
 from deltawire.common.errors import ConfigError
 
 # More objects than this in one --objects entry is a slip of the keyboard.
@@ -26,6 +28,8 @@ class ApiServerOptions:
     ``objects`` are made at the start, by resource (``{"pods": 1000}``); ``churn_per_s`` are writes a second
     of the simulated cluster; ``seed`` decides what it writes. ``kubeconfig`` is written when listening.
     ``controllers`` run pods on simulated nodes (one, unless ``objects`` says another number) and act on workloads.
+    ``load`` are files, or folders of files, with objects to begin with (`apiserver.loading`).
+    ``faults`` are set before the first request comes; ``as_of`` takes the data file back to that version.
     ``expired_watch_as_http`` answers a watch from a lost version with HTTP 410 (real servers: an ERROR event in
     the stream, the default). The window bounds the events kept of each resource. Without ``listen`` there is
     no port: only this process reaches it, by `ApiServer.session` and `ApiServer.adapter`.
@@ -48,6 +52,9 @@ class ApiServerOptions:
     window_events_max: int = 10_000
     window_bytes_max: int = 64 << 20
     listen: bool = True
+    faults: Sequence[Fault] = ()
+    as_of: int = 0
+    load: Sequence[Path] = ()
 
     @property
     def uses_tls(self) -> bool:
@@ -104,6 +111,25 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         "--controllers", action="store_true", help="simulated nodes run pods, and workloads get theirs"
     )
     parser.add_argument("--data", type=Path, metavar="FILE", help="keep the objects over restarts")
+    parser.add_argument(
+        "--load",
+        action="append",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="manifests, definitions or a dump to begin with, as YAML or JSON; a folder: its files",
+    )
+    parser.add_argument(
+        "--as-of", type=int, default=0, metavar="VERSION", help="start with an earlier state of the data file"
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND[=VALUE][,…]",
+        help="wrong from the start: error=403,lasts_s=5 (repeatable)",
+    )
     parser.add_argument("--tls", action="store_true", help="https with a certificate made for this run")
     parser.add_argument("--token", action="append", default=[], help="a bearer token to let in (repeatable)")
     parser.add_argument(
@@ -124,6 +150,8 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         raise ConfigError(f"{flags.port} is not a port", path="port", hint="0 to 65535")
     if not flags.bookmark_interval > 0:
         raise ConfigError("must be above 0", path="bookmark-interval")
+    if flags.as_of and flags.data is None:
+        raise ConfigError("needs a data file", path="as-of", hint="as in --data FILE --as-of 120")
     return ApiServerOptions(
         host=flags.host,
         port=flags.port,
@@ -138,4 +166,7 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         bookmark_interval_s=flags.bookmark_interval,
         seed=flags.seed,
         kubeconfig=flags.write_kubeconfig,
+        faults=tuple(map(parse_fault, flags.fault)),
+        as_of=flags.as_of,
+        load=tuple(path for paths in flags.load for path in paths),
     )

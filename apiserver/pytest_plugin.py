@@ -1,4 +1,4 @@
-"""Fixtures for pytest: an API server of a test's own, with a kubeconfig for it.
+"""Fixtures for pytest: an API server of a test's own, or one for a module or the whole run, with a kubeconfig for it.
 
 Loaded in every pytest run of whoever installs this project, so nothing but pytest is imported before a fixture
 is asked for.
@@ -22,13 +22,10 @@ def deltawire_api_factory() -> "Iterator[Callable[..., ApiServer]]":
 
     All of them end with the test. Raises ConfigError for options that make no sense.
     """
-    from deltawire.apiserver.options import ApiServerOptions
-    from deltawire.apiserver.server import ApiServer
-
     started: list[ApiServer] = []
 
-    def start(**options: Any) -> ApiServer:
-        server = ApiServer(ApiServerOptions(**options))
+    def start(**options: Any) -> "ApiServer":
+        server = _new(**options)
         server.start()
         started.append(server)
         return server
@@ -36,6 +33,40 @@ def deltawire_api_factory() -> "Iterator[Callable[..., ApiServer]]":
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def deltawire_session_api() -> "Iterator[ApiServer]":
+    """One server for the whole run: give each test a namespace of its own (`deltawire_namespace`)."""
+    with _new() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def deltawire_module_api() -> "Iterator[ApiServer]":
+    """One server for the tests of a module."""
+    with _new() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def deltawire_session_kubeconfig(
+    deltawire_session_api: "ApiServer", tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A kubeconfig file for `deltawire_session_api`."""
+    folder = tmp_path_factory.mktemp("deltawire")
+    return deltawire_session_api.write_kubeconfig(folder / "deltawire.kubeconfig")
+
+
+@pytest.fixture
+def deltawire_namespace(deltawire_session_api: "ApiServer") -> Iterator[str]:
+    """The name of a new namespace of `deltawire_session_api`, which goes after the test with all that is in it."""
+    made = deltawire_session_api.create("namespaces", {"metadata": {"generateName": "test-"}})
+    name = str(made["metadata"]["name"])
+    yield name
+    deltawire_session_api.call(
+        lambda core: core.exists("namespaces", name) and core.delete("namespaces", name)
+    )
 
 
 @pytest.fixture
@@ -61,3 +92,10 @@ def deltawire_session(deltawire_in_process: "ApiServer") -> "Iterator[requests.S
     """A requests session for `deltawire_in_process`; URLs begin with its ``url``."""
     with deltawire_in_process.session() as session:
         yield session
+
+
+def _new(**options: Any) -> "ApiServer":
+    from deltawire.apiserver.options import ApiServerOptions
+    from deltawire.apiserver.server import ApiServer
+
+    return ApiServer(ApiServerOptions(**options))

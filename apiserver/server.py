@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,9 +15,10 @@ from deltawire.apiserver.containers.ports import Answer
 from deltawire.apiserver.containers.programs import Script
 from deltawire.apiserver.containers.scripts import Where
 from deltawire.apiserver.core.api import ApiCore
-from deltawire.apiserver.faults.plan import Fault
+from deltawire.apiserver.faults.fault import Fault
 from deltawire.apiserver.http.request_log import RequestLog
 from deltawire.apiserver.inprocess.connection import MemorySocket
+from deltawire.apiserver.loading import load, read_files
 from deltawire.apiserver.options import ApiServerOptions
 from deltawire.apiserver.service import Service
 
@@ -38,9 +38,9 @@ class ApiServer:
     """Start it, use ``url``, stop it; or use it as a context manager."""
 
     def __init__(
-        self, options: ApiServerOptions | None = None, *, now: Callable[[], float] = time.time
+        self, options: ApiServerOptions | None = None, *, now: Callable[[], float] | None = None
     ) -> None:
-        """``now`` gives Unix seconds: the times of objects, and when controllers see that one has come."""
+        """``now`` gives Unix seconds in place of the machine's: for the times of objects and for controllers."""
         self._service = Service(options or ApiServerOptions(), now=now)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -133,6 +133,11 @@ class ApiServer:
         """Create an object and return it as stored. Raises StatusError."""
         return self.call(lambda core: core.create(resource, obj, namespace)).decode()
 
+    def load(self, *paths: Path | str) -> int:
+        """Make the objects of files, and of folders' files; how many are new. Raises ConfigError."""
+        objects = read_files(map(Path, paths))
+        return self.call(lambda core: load(core, objects))
+
     def script_log(self, pod: str, text: str, *, namespace: str = "default", container: str = "") -> None:
         """Make ``text`` what a container of that pod printed just now. Raises StatusError."""
         self.call(lambda core: core.script_log(pod, namespace, text, container=container))
@@ -218,9 +223,13 @@ class ApiServer:
         count: int | None = None,
         path: str = "",
         user: str = "",
+        share: float = 1.0,
+        lasts_s: float | None = None,
+        reason: str = "",
+        message: str = "",
     ) -> int:
-        """Make something go wrong (the kinds: `faults.plan`); the id to clear it by. Raises StatusError."""
-        fault = Fault(kind, value, resource, verb, count, path, user)
+        """Make something go wrong (the kinds: `faults.fault`); the id to clear it by. Raises StatusError."""
+        fault = Fault(kind, value, resource, verb, count, path, user, share, lasts_s, reason, message)
         return self.call(lambda core: self._service.faults.add(fault)).id
 
     def clear_faults(self, fault_id: int = 0) -> int:

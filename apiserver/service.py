@@ -5,9 +5,9 @@ import errno
 import itertools
 import logging
 import random
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -28,6 +28,8 @@ from deltawire.apiserver.core.journal import FileJournal
 from deltawire.apiserver.core.own_service import make_own_service
 from deltawire.apiserver.core.window import WindowLimits
 from deltawire.apiserver.descriptors import ShortageTeller
+from deltawire.apiserver.faults.fault import CONNECTION_FAULTS
+from deltawire.apiserver.faults.handshakes import Handshakes
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http.admin import AdminHandlers
 from deltawire.apiserver.http.app import Frontend
@@ -36,12 +38,15 @@ from deltawire.apiserver.http.request_log import RequestLog
 from deltawire.apiserver.http.resources import ResourceHandlers
 from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.apiserver.inprocess.connection import MemoryTransport
+from deltawire.apiserver.loading import load, read_files
 from deltawire.apiserver.options import ApiServerOptions
 from deltawire.apiserver.simulate.cluster import PODS_DEFAULT, SimulatedCluster
-from deltawire.apiserver.simulate.controller_runner import ControllerRunner
 from deltawire.apiserver.simulate.runner import ChurnRunner
-from deltawire.common.errors import ConfigError
+from deltawire.common.errors import ConfigError, StatusError
 from deltawire.common.meta.resources import find
+
+if TYPE_CHECKING:
+    from deltawire.apiserver.simulate.controller_runner import ControllerRunner
 
 _log = logging.getLogger(__name__)
 
@@ -68,17 +73,21 @@ class Service:
     there is none.
     """
 
-    def __init__(self, options: ApiServerOptions, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, options: ApiServerOptions, *, now: Callable[[], float] | None = None) -> None:
         if not options.listen and (options.tls or options.users or options.kubeconfig is not None):
             raise ConfigError("TLS, certificates and a kubeconfig need a server that listens", path="listen")
         self.options = options
         limits = WindowLimits(options.window_events_max, options.window_bytes_max)
-        self.core = ApiCore(limits=limits, now=now)
+        self.core = ApiCore(limits=limits) if now is None else ApiCore(limits=limits, now=now)
         self.requests = RequestLog()
         self.streams = OpenStreams()
         self.scripts = Scripts()
         self.faults = FaultPlan()
         self.faults.on_change(self.streams.wake)
+        self.faults.on_change(self._time_faults)
+        self._fault_timer: asyncio.TimerHandle | None = None
+        if not options.uses_tls:
+            self.faults.impossible = dict.fromkeys(CONNECTION_FAULTS, "this server has no TLS")
         self.url = ""
         self._authority: Authority | None = None
         self.gate = _gate(options, self.core)
@@ -102,13 +111,22 @@ class Service:
         if options.data is not None:
             self._journal = FileJournal(options.data)
             self.core.restore(self._journal)
+            if options.as_of:
+                self._go_back(options.as_of)
         self.core.bootstrap()
         self._cluster.populate()
         if options.rbac:
             make_first_roles(self.core)
+        if options.load:
+            made = load(self.core, read_files(options.load))
+            _log.info("loaded %d objects", made)
         if options.uses_tls:
             kept = options.data and options.data.with_name(f"{options.data.name}.ca")
-            self._authority = Authority(options.host, "localhost", "127.0.0.1", "::1", kept=kept)
+            hosts = (options.host, "localhost", "127.0.0.1", "::1")
+            self._authority = Authority(*hosts, kept=kept)
+            self._authority.context.sni_callback = Handshakes(self.faults, self._authority, hosts)
+        for fault in options.faults:
+            self.faults.add(fault)
         await self._listen()
         port = self._runner.addresses[0][1] if options.listen and self._runner is not None else _PORT_INSIDE
         make_own_service(self.core, _LOOPBACK, port)
@@ -116,11 +134,29 @@ class Service:
             self.write_kubeconfig(options.kubeconfig)
         await self.churn.set_rate(options.churn_per_s)
         if options.controllers:
+            # Imported here: what few servers need costs the start of all of them a tenth.
+            from deltawire.apiserver.simulate.controller_runner import ControllerRunner
+
             self._controllers = ControllerRunner(
                 self.core, self.scripts, seed=options.seed, now=self.core.now, root_ca=self._root_ca
             )
             self._controllers.start()
         _log.info("listening on %s", self.url)
+
+    def _go_back(self, version: int) -> None:
+        """Be as of an earlier version of the data file. Raises ConfigError."""
+        try:
+            self.core.rewind(version)
+        except StatusError as error:
+            raise ConfigError(error.message, path="as-of", hint="as in --data FILE --as-of 120") from None
+
+    def _time_faults(self) -> None:
+        """Have faults end when their time is over, also for watches that nothing else wakes."""
+        if self._fault_timer is not None:
+            self._fault_timer.cancel()
+            self._fault_timer = None
+        if (in_s := self.faults.next_end_s) is not None:
+            self._fault_timer = asyncio.get_running_loop().call_later(in_s, self.faults.expire)
 
     async def stop(self) -> None:
         """End churn, controllers and watches in good order, stop listening."""
@@ -138,6 +174,8 @@ class Service:
             await asyncio.sleep(0)
         if self._shortage is not None:
             self._shortage.stop()
+        if self._fault_timer is not None:
+            self._fault_timer.cancel()
         if self._journal is not None:
             self._journal.close()
 

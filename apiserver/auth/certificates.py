@@ -44,6 +44,23 @@ class Authority:
         self._authority.configure_trust(self.context)
         self.context.verify_mode = ssl.CERT_OPTIONAL
 
+    def false_context(self, hosts: Iterable[str], *, expired: bool) -> ssl.SSLContext:
+        """For serving with a certificate that clients must refuse: of another CA, or one that has expired."""
+        import trustme
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        names = dict.fromkeys(hosts)
+        if expired:
+            now = datetime.datetime.now(datetime.UTC)
+            ends = now - datetime.timedelta(days=1)
+            certificate = self._authority.issue_cert(
+                *names, not_before=ends - datetime.timedelta(days=1), not_after=ends
+            )
+        else:
+            certificate = trustme.CA().issue_cert(*names)
+        certificate.configure_cert(context)
+        return context
+
     def client_certificate(
         self, user: str, groups: Iterable[str] = (), lifetime_s: float = CERTIFICATE_LIFETIME_S
     ) -> ClientCertificate:

@@ -46,6 +46,15 @@ class ShortJournal:
             ) from None
         self._journal.append(storage, event)
 
+    def begin_anew(self) -> None:
+        """Raises StatusError 500 if the file cannot be rewritten."""
+        try:
+            self._journal.rewrite(self._store.version, _snapshot(self._store))
+        except OSError as error:
+            raise StatusError(
+                500, "InternalError", f"the data file cannot be rewritten: {error.strerror}"
+            ) from None
+
     def shorten(self) -> None:
         """Rewrite the journal if it is due. Raises OSError."""
         # Objects are counted only when it may be due: this is called with every write.

@@ -16,6 +16,9 @@ class Journal(Protocol):
 
     def append(self, storage: str, event: Event) -> None: ...
 
+    def begin_anew(self) -> None:
+        """Keep what the store holds now, and nothing of what came before. Raises StatusError."""
+
 
 class Table:
     """The objects of one resource in the order of their keys, and its recent events."""
@@ -127,11 +130,9 @@ class Store:
     def rewind(self, version: int) -> None:
         """Be as of ``version`` again, as a cluster restored from a backup: later versions are given once more.
 
-        Watches on what there was end. Raises StatusError 400 for a version that never was and for a store that
-        is kept in a file, 410 where the events since then are gone.
+        Watches on what there was end. Raises StatusError 400 for a version that never was, 410 where the events
+        since then are gone, 500 where a file that keeps the store cannot be rewritten.
         """
-        if self._journal is not None:
-            raise failures.bad_request("a store that is kept in a file cannot be rewound")
         if not 0 < version <= self.version:
             raise failures.bad_request(f"version {version} is not one of 1 to {self.version}")
         for _, table in self.tables():
@@ -145,6 +146,8 @@ class Store:
             table.begin_window(window.rewound(version))
             window.close()
         self.version = version
+        if self._journal is not None:
+            self._journal.begin_anew()
 
     def _commit(self, storage: str, key: str, record: Record | None) -> Event:
         table = self.table(storage)

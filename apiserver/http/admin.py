@@ -12,7 +12,8 @@ from aiohttp import web
 
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.failures import bad_request, method_not_allowed
-from deltawire.apiserver.faults.plan import Fault, FaultPlan
+from deltawire.apiserver.faults.fault import Fault
+from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import queries
 from deltawire.apiserver.http.request_log import RequestLog
 from deltawire.apiserver.http.streams import OpenStreams
@@ -121,6 +122,10 @@ class AdminHandlers:
             count=queries.number(query, "count") if "count" in query else None,
             path=query.get("path", ""),
             user=query.get("user", ""),
+            share=1.0 if (share := _number(query, "share")) is None else share,
+            lasts_s=_number(query, "lasts_s"),
+            reason=query.get("reason", ""),
+            message=query.get("message", ""),
         )
         return self._plan.add(fault).as_tree()
 

@@ -60,7 +60,7 @@ class Frontend:
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         try:
-            return await self._answer(request)
+            return await sabotage.spoil(request, await self._answer(request))
         except StatusError as error:
             return _status(error)
         except web.HTTPException:

@@ -1,26 +1,40 @@
-"""Carrying out the faults that meet a request before it is answered, and the failures that they make."""
+"""Carrying out the faults that meet a request, before it is answered and after, and the failures that they make."""
 
 import asyncio
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from deltawire.apiserver.core.failures import status_of
-from deltawire.apiserver.faults.plan import (
+from deltawire.apiserver.faults.fault import (
+    ANSWER_FAULTS,
     BARE_STATUS,
     DROP,
     ERROR,
+    GARBAGE,
+    HALF,
     LATENCY,
     REQUEST_FAULTS,
+    SLOW,
     THROTTLE,
+    WRONG_LENGTH,
     Came,
     Fault,
-    FaultPlan,
 )
+from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.common.errors import StatusError
 
 _KINDS = tuple(REQUEST_FAULTS)
+_KINDS_AND_ANSWERS = (*_KINDS, *ANSWER_FAULTS)
+# What comes in place of JSON.
+NONSENSE = b"\x1f\x8b{not json\n"
+# A slow answer is sent in so many pieces a second.
+_PIECES_PER_S = 10
+_NAME = "deltawire.faults"
+# Newer releases of aiohttp want keys of their own, older ones have none.
+_FOUND: Any = web.RequestKey(_NAME, list) if hasattr(web, "RequestKey") else _NAME
 
 
 # The reason that a real server gives with a code; others by HTTP's name.
@@ -35,7 +49,12 @@ async def meet(plan: FaultPlan, request: web.Request, user: str, resource: str =
     answer that only looks well, and ConnectionResetError."""
     if not plan.faults:
         return
-    found = plan.take(_KINDS, Came(resource, verb, request.path, user))
+    kinds = _KINDS if verb == "watch" else _KINDS_AND_ANSWERS
+    found = plan.take(kinds, Came(resource, verb, request.path, user))
+    spoiling = [fault for fault in found if fault.kind in ANSWER_FAULTS]
+    if spoiling:
+        request[_FOUND] = spoiling
+        found = [fault for fault in found if fault not in spoiling]
     for fault in found:
         if fault.kind == LATENCY:
             await asyncio.sleep(fault.amount)
@@ -45,7 +64,7 @@ async def meet(plan: FaultPlan, request: web.Request, user: str, resource: str =
                 request.transport.abort()
             raise ConnectionResetError("dropped on purpose")
         if fault.kind == BARE_STATUS:
-            body = msgspec.json.encode(status_of(failure_of(int(fault.amount)))).decode()
+            body = msgspec.json.encode(status_of(given_failure(fault))).decode()
             raise web.HTTPOk(text=body, content_type="application/json")
         if fault.kind != LATENCY:
             raise _failure(fault)
@@ -62,8 +81,44 @@ def _failure(fault: Fault) -> StatusError:
             retry_after_s=fault.amount,
         )
     if fault.kind == ERROR:
-        return failure_of(int(fault.amount))
+        return given_failure(fault)
     return StatusError(401, "Unauthorized", "Unauthorized")
+
+
+async def spoil(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """The answer as the faults that met its request have it. Raises ConnectionResetError for one that breaks off.
+
+    Answers that are sent in pieces anyway (logs, very long lists) go as they are.
+    """
+    found: list[Fault] = request.get(_FOUND, [])
+    if not found or not isinstance(response, web.Response) or response.prepared:
+        return response
+    body = response.body if isinstance(response.body, bytes) else b""
+    if any(fault.kind == GARBAGE for fault in found):
+        body = NONSENSE
+    out = web.StreamResponse(status=response.status, headers=response.headers)
+    out.headers.popall("Content-Length", None)
+    beyond = sum(int(fault.amount) for fault in found if fault.kind == WRONG_LENGTH)
+    breaks_off = any(fault.kind == HALF for fault in found)
+    out.content_length = len(body) + beyond
+    await out.prepare(request)
+    slow = min((fault.amount for fault in found if fault.kind == SLOW), default=0.0)
+    sent = body[: len(body) // 2] if breaks_off else body
+    piece = max(int(slow / _PIECES_PER_S), 1) if slow else max(len(sent), 1)
+    for start in range(0, len(sent), piece):
+        await out.write(sent[start : start + piece])
+        if slow:
+            await asyncio.sleep(piece / slow)
+    if (breaks_off or beyond) and request.transport is not None:
+        request.transport.close()
+        raise ConnectionResetError("broken off on purpose")
+    return out
+
+
+def given_failure(fault: Fault) -> StatusError:
+    """What the fault says of the Status, and the usual where it says nothing."""
+    usual = failure_of(int(fault.amount))
+    return StatusError(usual.code, fault.reason or usual.reason, fault.message or usual.message)
 
 
 def failure_of(code: int) -> StatusError:

@@ -15,20 +15,22 @@ from aiohttp import web
 from deltawire.apiserver.core.batches import Change
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.core.watches import WatchCursor
-from deltawire.apiserver.faults.plan import (
+from deltawire.apiserver.faults.fault import (
     BLACK_HOLE,
     CUT,
     ERROR_EVENT,
+    GARBAGE,
+    HALF,
     NO_BOOKMARKS,
     NO_INITIAL_END,
     SLOW,
     WATCH_FAULTS,
     Came,
     Fault,
-    FaultPlan,
 )
+from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http.frames import JoinedFrames, bookmark_frame, error_frame, joined
-from deltawire.apiserver.http.sabotage import failure_of
+from deltawire.apiserver.http.sabotage import NONSENSE, given_failure
 from deltawire.apiserver.http.wakeups import Wakeups
 from deltawire.common.errors import StatusError
 
@@ -202,9 +204,12 @@ class WatchStream:
                 # Open, silent, past any time-out: only the client can notice.
                 await self._ready.wait()
                 continue
+            if GARBAGE in self._faults:
+                await response.write(NONSENSE)
+                return
             failing = self._faults.get(ERROR_EVENT)
             if failing is not None:
-                await response.write(error_frame(failure_of(int(failing.amount))))
+                await response.write(error_frame(given_failure(failing)))
                 return
             try:
                 changes = cursor.take(self._write_bytes_max)
@@ -236,15 +241,19 @@ class WatchStream:
             self._sleeps = False
 
     async def _send(self, response: web.StreamResponse, changes: list[Change]) -> bool:
-        """False if the stream was cut, as a fault wanted: after so many events, without its final chunk."""
+        """False if the stream was cut, as a fault wanted: after so many events, without its final chunk.
+
+        Raises ConnectionResetError where it was cut within an event.
+        """
         is_last = len(changes) >= self._events_left
         if is_last:
             changes = changes[: int(self._events_left)]
         self._events_left -= len(changes)
         frames = self._frames(changes)
+        is_halved = HALF in self._faults and bool(frames)
         if frames:
-            await response.write(frames)
-        if is_last and self._request.transport is not None:
+            await response.write(frames[: len(frames) // 2] if is_halved else frames)
+        if (is_last or is_halved) and self._request.transport is not None:
             self._request.transport.close()
             raise ConnectionResetError("cut on purpose")
         slow = self._faults.get(SLOW)

@@ -38,6 +38,19 @@ def apiserver(
             metavar="NAME[=GROUP,...]", help="Gets a client certificate and a context; repeatable, with TLS."
         ),
     ] = None,
+    load: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Manifests, definitions or a dump to begin with; repeatable."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND[=VALUE][,…]", help="Wrong from the start: error=403,lasts_s=5; repeatable."
+        ),
+    ] = None,
+    as_of: Annotated[
+        int, typer.Option(metavar="VERSION", help="Start with an earlier state of the data file.")
+    ] = 0,
     rbac: Annotated[bool, typer.Option("--rbac", help="Forbid what no role allows, with TLS.")] = False,
 ) -> int:
     """Run a Kubernetes API server in memory, for demos and tests: kubectl and client libraries work against it."""
@@ -50,6 +63,12 @@ def apiserver(
         argv.append("--controllers")
     if data is not None:
         argv += ["--data", str(data)]
+    for path in load or []:
+        argv += ["--load", str(path)]
+    for entry in fault or []:
+        argv += ["--fault", entry]
+    if as_of:
+        argv += ["--as-of", str(as_of)]
     for entry in objects or []:
         argv += ["--objects", entry]
     for entry in token or []:

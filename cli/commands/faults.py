@@ -31,8 +31,9 @@ def set_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="latency, throttle, error, unauthorized, drop, bare-status; of watches cut, black-hole, slow, "
-            "no-bookmarks, no-initial-end, error-event.",
+            help="latency, throttle, error, unauthorized, drop, bare-status; of answers garbage, half, wrong-length, "
+            "slow; of watches these (but wrong-length) and cut, black-hole, no-bookmarks, no-initial-end, error-event; "
+            "of TLS tls-refused, tls-stranger, tls-expired.",
         ),
     ],
     value: Annotated[
@@ -54,13 +55,23 @@ def set_(
         str, typer.Option(metavar="PATH", help="Only this path of a URL; a * at its end: all that begin so.")
     ] = "",
     user: Annotated[str, typer.Option(metavar="NAME", help="Only requests of this user.")] = "",
+    share: Annotated[
+        float,
+        typer.Option(metavar="S", help="Only this share of the requests, at random: 0.1 is one in ten."),
+    ] = 1.0,
+    lasts: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", help="Clear it by itself after so long.")
+    ] = None,
+    reason: Annotated[str, typer.Option(metavar="R", help="The reason in an error's Status.")] = "",
+    message: Annotated[str, typer.Option(metavar="TEXT", help="The message in an error's Status.")] = "",
     kubeconfig: KubeconfigOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
 ) -> int:
     """Set a fault, and print its number."""
     asked = {"kind": kind, "value": value, "resource": resource, "verb": verb, "count": count}
-    asked |= {"path": path, "user": user}
+    asked |= {"path": path, "user": user, "share": share, "lasts_s": lasts}
+    asked |= {"reason": reason, "message": message}
     made = _ask("POST", asked, kubeconfig, config, store)
     sys.stdout.write(f"{made['id']}\n")
     return 0

@@ -10,7 +10,8 @@ from deltawire.cli.commands import options
 
 def relist(
     informer: Annotated[
-        str, typer.Argument(metavar="INFORMER", help="As `status` names it: dev/pods; pods of the first cluster.")
+        str,
+        typer.Argument(metavar="INFORMER", help="As `status` names it: dev/pods; pods of the first cluster."),
     ],
     config: options.ConfigOption = None,
     store: options.StoreOption = None,

@@ -27,6 +27,7 @@ COMMON_LINES_MAX = 2700
 # Who may read the clock without common/clock.py, with why.
 CLOCK_READERS: dict[str, str] = {
     "apiserver/core/api.py": "the default of an argument; the API server does without common/clock.py",
+    "apiserver/faults/plan.py": "the default of an argument; the API server does without common/clock.py",
     **{
         f"cli/chaos/outside/{name}.py": "a script that imports nothing of the project"
         for name in ("observer", "prober", "recorder", "writer")
@@ -211,7 +212,9 @@ def test_links_that_cannot_be_made_are_told_with_what_to_do(tmp_path):
 
 def test_the_rooms_are_the_same_wherever_they_are_named():
     assert f"ROOMS := {' '.join(ROOMS)}\n" in (ROOT / "Makefile").read_text()
-    assert f"ROOMS = {json.dumps(ROOMS)}".replace("[", "(").replace("]", ")") in (ROOT / "setup.py").read_text()
+    assert (
+        f"ROOMS = {json.dumps(ROOMS)}".replace("[", "(").replace("]", ")") in (ROOT / "setup.py").read_text()
+    )
 
 
 def test_each_link_leads_to_its_folder():
@@ -321,6 +324,33 @@ def test_a_process_imports_only_what_it_needs(module):
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
     )
     assert not UNWANTED[module] & set(done.stdout.split())
+
+
+def test_the_api_server_starts_with_what_its_extra_names_alone():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = {re.split("[<>=]", entry)[0] for entry in project["optional-dependencies"]["apiserver"]}
+    assert named <= {re.split("[<>=]", entry)[0] for entry in project["dependencies"]}
+    others = {
+        "zmq",
+        "msgpack",
+        "lmdb",
+        "lightkube",
+        "typer",
+        "rich",
+        "prometheus_client",
+        "requests",
+        "websockets",
+    }
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({sorted(others)}))\n"
+        "from deltawire.apiserver.options import ApiServerOptions\n"
+        "from deltawire.apiserver.server import ApiServer\n"
+        "with ApiServer(ApiServerOptions(controllers=True, rbac=True)) as server: print(server.url)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout.startswith("https://"), done.stderr
 
 
 def test_the_layers_are_kept():

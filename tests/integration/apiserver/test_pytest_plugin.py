@@ -62,6 +62,33 @@ USE = """
 
     def test_no_thread_is_left():
         assert "deltawire-apiserver" not in [thread.name for thread in threading.enumerate()]
+
+
+    namespaces = []
+
+
+    def test_a_namespace_of_the_runs_own_server(deltawire_session_api, deltawire_namespace):
+        deltawire_session_api.create("configmaps", {"metadata": {"name": "a"}}, deltawire_namespace)
+        namespaces.append(deltawire_namespace)
+
+
+    def test_another_namespace_and_the_one_before_is_gone(
+        deltawire_session_api, deltawire_namespace, deltawire_session_kubeconfig
+    ):
+        assert deltawire_namespace not in namespaces
+        assert not deltawire_session_api.call(lambda core: core.exists("namespaces", namespaces[0]))
+        assert deltawire_session_api.url in deltawire_session_kubeconfig.read_text()
+
+
+    servers = []
+
+
+    def test_a_server_of_the_module(deltawire_module_api):
+        servers.append(deltawire_module_api)
+
+
+    def test_the_same_server_of_the_module(deltawire_module_api):
+        assert servers == [deltawire_module_api]
 """
 
 
@@ -72,7 +99,7 @@ def test_the_fixtures_work_and_leave_nothing_under_strict_warnings(tmp_path: Pat
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", plugin, "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 passed" in done.stdout
+    assert "9 passed" in done.stdout
 
 
 def test_loading_the_plug_in_imports_nothing_heavy() -> None:

@@ -3,8 +3,10 @@
 import pytest
 
 from deltawire.apiserver.core.api import ApiCore
-from deltawire.apiserver.faults.plan import FAULTS_MAX, Came, Fault, FaultPlan
-from deltawire.common.errors import StatusError
+from deltawire.apiserver.faults.fault import Came, Fault
+from deltawire.apiserver.faults.plan import FAULTS_MAX, FaultPlan
+from deltawire.apiserver.faults.reading import parse_fault
+from deltawire.common.errors import ConfigError, StatusError
 
 ALL = ("error", "latency")
 
@@ -139,3 +141,52 @@ def test_a_version_that_never_was_or_is_forgotten_cannot_be_gone_back_to(core: A
         core.rewind(then)
     assert [*codes, refused.value.code] == [400, 400, 410]
     assert names(core) == ["a", "b"]
+
+
+def test_a_share_of_the_requests_is_met() -> None:
+    numbers = iter([0.9, 0.1, 0.5, 0.49])
+    plan = FaultPlan(draw=lambda: next(numbers))
+    plan.add(Fault("error", share=0.5, count=2))
+    assert [met(plan) for _ in range(4)] == [[], ["error"], [], ["error"]]
+    assert plan.faults == []
+
+
+def test_a_fault_ends_when_its_time_is_over_and_tells_so() -> None:
+    now = [100.0]
+    plan = FaultPlan(now_s=lambda: now[0])
+    told: list[int] = []
+    plan.on_change(lambda: told.append(1))
+    fault = plan.add(Fault("error", lasts_s=5))
+    assert plan.next_end_s == 5
+    now[0] += 4
+    assert met(plan) == ["error"]
+    assert len(told) == 1
+    now[0] += 1
+    plan.expire()
+    assert (met(plan), len(told), plan.is_cleared(fault), plan.next_end_s) == ([], 2, True, None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault("error", share=0), "share"),
+        (Fault("error", share=1.1), "share"),
+        (Fault("error", lasts_s=0), "lasts_s"),
+        (Fault("tls-refused", resource="pods"), "meets connections"),
+        (Fault("drop", message="why"), "sends no Status"),
+    ],
+)
+def test_what_makes_no_sense_of_a_fault_is_named(fault: Fault, told: str) -> None:
+    with pytest.raises(StatusError, match=told):
+        FaultPlan().add(fault)
+
+
+def test_a_fault_is_read_from_one_word() -> None:
+    read = parse_fault("error=403,resource=pods,verb=list,count=3,share=0.5,lasts_s=2,message=go away")
+    assert read == Fault("error", 403, "pods", "list", 3, share=0.5, lasts_s=2, message="go away")
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "error=x", "error,colour=red", "error=403,count=many"])
+def test_a_word_that_is_no_fault_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"fault: "):
+        parse_fault(text)
