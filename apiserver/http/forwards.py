@@ -1,4 +1,4 @@
-"""Port-forward: scripted ports behind one WebSocket, two channels for each."""
+"""Port-forward: scripted ports behind one WebSocket, two channels for each, or as kubectl does it (`tunnels`)."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.pods import PodLife
 from deltawire.apiserver.core.record import Record
-from deltawire.apiserver.http import upgrades
+from deltawire.apiserver.http import tunnels, upgrades
 from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.apiserver.http.upgrades import Ending
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 # Ports of one request: the channel is one byte, and each port has two.
 PORTS_MAX = 100
-_HINT = "kubectl port-forward wants SPDY, which is not spoken: use `kubectl proxy` or a WebSocket client"
+_HINT = "kubectl 1.31 and newer tunnel port-forward through a WebSocket"
 
 
 class ForwardHandlers:
@@ -38,7 +38,9 @@ class ForwardHandlers:
     async def port_forward(self, asked: Asked) -> web.StreamResponse:
         path, request = asked.path, asked.request
         pod, _ = upgrades.reachable(self._core, path.name, path.namespace, None)
-        protocol = upgrades.choose_protocol(request, (V4,), _HINT)
+        protocol = upgrades.choose_protocol(request, (tunnels.PROTOCOL, V4), _HINT)
+        if protocol == tunnels.PROTOCOL:
+            return await self._tunnel(request, pod)
         try:
             numbers = channels.parse_ports(request.query.getall("ports", []))
         except ValueError as error:
@@ -66,6 +68,25 @@ class ForwardHandlers:
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
         else:
             await socket.close()
+        return socket
+
+    async def _tunnel(self, request: web.Request, pod: Record) -> web.StreamResponse:
+        """As kubectl forwards: which ports, it says in the tunnel."""
+        socket = await upgrades.open_socket(request, tunnels.PROTOCOL)
+        tunnel = tunnels.Tunnel(socket, pod, self._scripts)
+
+        def life(wake: upgrades.Wake) -> PodLife:
+            return PodLife(self._core.store, pod, "", wake)
+
+        never = asyncio.create_task(asyncio.Event().wait())
+        try:
+            ending = await upgrades.last(never, tunnel.run(), tunnel.close, life, self._streams)
+        finally:
+            never.cancel()
+            await tunnel.close()
+        if ending is not Ending.LEFT:
+            is_stopping = ending is Ending.STOPPING
+            await socket.close(code=WSCloseCode.GOING_AWAY if is_stopping else WSCloseCode.OK)
         return socket
 
     async def _serve_all(

@@ -127,8 +127,11 @@ ITEMS: dict[int, Item] = {
     ),
     24: Item("exec, with its exit code", _streams("exec_prints_passes_input_and_exits_as_the_program_did")),
     25: Item(
-        "attach; port-forward is refused in words",
-        _streams("attach_shows_what_the_container_prints_until_it_ends", "port_forward_is_refused_in_words"),
+        "attach; port-forward",
+        _streams(
+            "attach_shows_what_the_container_prints_until_it_ends",
+            "port_forward_reaches_what_answers_on_the_pods_ports",
+        ),
     ),
     26: Item(
         "wait for conditions, values, creation, deletion",

@@ -1,13 +1,16 @@
 """kubectl exec, cp, attach, logs -f and port-forward against scripted containers."""
 
 import asyncio
+import socket
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from deltawire.apiserver.containers.ports import echo
 from deltawire.apiserver.containers.programs import Process, Reply
 from deltawire.apiserver.server import ApiServer
 from tests.support.servers import Kubectl, eventually, require_kubectl
@@ -155,10 +158,33 @@ def test_pods_of_the_simulated_cluster_can_be_entered(
     assert kubectl.run("exec", "-n", pod.namespace, pod.name, "--", "echo", "hi").stdout == "hi\n"
 
 
-def test_port_forward_is_refused_in_words(kubectl: Kubectl, pod: ApiServer) -> None:
-    refused = kubectl.run("port-forward", "p", ":80", check=False)
-    assert refused.returncode == 1
-    assert "kubectl port-forward wants SPDY, which is not spoken" in refused.stderr
+def test_port_forward_reaches_what_answers_on_the_pods_ports(
+    kubectl: Kubectl, pod: ApiServer, started: list[subprocess.Popen[str]]
+) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    pod.script_port("p", 80, answer)
+    pod.script_port("p", 7, echo)
+    command = kubectl.start("port-forward", "p", ":80", ":7", ":81", "--address", "127.0.0.1")
+    started.append(command)
+    assert command.stdout is not None
+    ports = [int(command.stdout.readline().partition("127.0.0.1:")[2].split()[0]) for _ in range(3)]
+    for _ in range(2):
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/", timeout=WAIT_S) as got:
+            assert got.read() == b"ok"
+    sent = bytes(range(256)) * 1024
+    with socket.create_connection(("127.0.0.1", ports[1]), WAIT_S) as connection:
+        sender = threading.Thread(target=_send_all, args=(connection, sent))
+        sender.start()
+        received = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        sender.join()
+    assert received == sent
+    with socket.create_connection(("127.0.0.1", ports[2]), WAIT_S) as connection:
+        assert connection.recv(1) == b"", "nothing listens there"
+
+
+def _send_all(connection: socket.socket, data: bytes) -> None:
+    connection.sendall(data)
+    connection.shutdown(socket.SHUT_WR)
 
 
 def test_a_deleted_pod_takes_its_programs_along(
