@@ -49,6 +49,13 @@ Service = Callable[[Connection], Awaitable[None]]
 Answer = bytes | Service | LocalPort
 
 
+def greeting(text: str) -> Answer:
+    """What answers HTTP with that text, whatever is asked."""
+    body = text.encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body
+
+
 async def echo(connection: Connection) -> None:
     """Send back what comes."""
     while data := await connection.read():

@@ -32,6 +32,16 @@ def container_of(pod: Record, container: str) -> str:
     return names[0] if names else ""
 
 
+def declared_ports(pod: Record) -> frozenset[int]:
+    """The TCP ports that the pod's containers say they listen on."""
+    return frozenset(
+        port["containerPort"]
+        for container in (pod.decode().get("spec") or {}).get("containers") or ()
+        for port in container.get("ports") or ()
+        if port.get("protocol", "TCP") == "TCP" and isinstance(port.get("containerPort"), int)
+    )
+
+
 def is_running(pod: Tree, container: str = "") -> bool:
     """Whether a process in that container could be reached; "" asks for the pod as a whole."""
     status = pod.get("status") or {}

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -10,7 +11,7 @@ from deltawire.apiserver.containers import channels, ports
 from deltawire.apiserver.containers.channels import V4
 from deltawire.apiserver.containers.ports import Connection
 from deltawire.apiserver.containers.programs import BadProgram
-from deltawire.apiserver.containers.scripts import Scripts, Where
+from deltawire.apiserver.containers.scripts import Scripts
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.pods import PodLife
@@ -73,7 +74,7 @@ class ForwardHandlers:
     async def _tunnel(self, request: web.Request, pod: Record) -> web.StreamResponse:
         """As kubectl forwards: which ports, it says in the tunnel."""
         socket = await upgrades.open_socket(request, tunnels.PROTOCOL)
-        tunnel = tunnels.Tunnel(socket, pod, self._scripts)
+        tunnel = tunnels.Tunnel(socket, pod, partial(upgrades.answer_on, self._core, self._scripts, pod))
 
         def life(wake: upgrades.Wake) -> PodLife:
             return PodLife(self._core.store, pod, "", wake)
@@ -104,7 +105,7 @@ class ForwardHandlers:
         try:
             await socket.send_bytes(channels.port_head(channel, port))
             await socket.send_bytes(channels.port_head(channel + 1, port))
-            answer = self._scripts.find_port(Where(pod.namespace, pod.name), port)
+            answer = upgrades.answer_on(self._core, self._scripts, pod, port)
             if answer is None:
                 raise ConnectionRefusedError("connection refused")
             await ports.serve(answer, connection)

@@ -11,12 +11,13 @@ from aiohttp import web
 from deltawire.apiserver.containers import ports
 from deltawire.apiserver.containers.ports import Answer, Connection
 from deltawire.apiserver.containers.programs import BadProgram
-from deltawire.apiserver.containers.scripts import Scripts, Where
+from deltawire.apiserver.containers.scripts import Scripts
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.pods import is_running
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.selection import parse_selection
+from deltawire.apiserver.http import upgrades
 from deltawire.apiserver.http.asked import Asked
 from deltawire.common.errors import StatusError
 
@@ -45,7 +46,7 @@ class ProxyHandlers:
         else:
             pod = self._core.get("pods", name, asked.path.namespace)
             number = _pod_port(pod, port)
-        answer = self._scripts.find_port(Where(pod.namespace, pod.name), number)
+        answer = upgrades.answer_on(self._core, self._scripts, pod, number)
         if answer is None or not is_running(pod.decode()):
             raise _unreachable(f"port {number} of pod {pod.name}: connection refused")
         method = asked.request.method

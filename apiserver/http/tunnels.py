@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from aiohttp import WSMsgType, web
 
 from deltawire.apiserver.containers import ports, spdy
-from deltawire.apiserver.containers.ports import Connection
+from deltawire.apiserver.containers.ports import Answer, Connection
 from deltawire.apiserver.containers.programs import BadProgram
-from deltawire.apiserver.containers.scripts import Scripts, Where
 from deltawire.apiserver.core.record import Record
 
 _log = logging.getLogger(__name__)
@@ -32,12 +31,14 @@ class _Forwarded:
 
 
 class Tunnel:
-    """Serves what comes through one WebSocket until it ends."""
+    """Serves what comes through one WebSocket until it ends. ``answer_on`` gives what answers on a port."""
 
-    def __init__(self, socket: web.WebSocketResponse, pod: Record, scripts: Scripts) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, pod: Record, answer_on: Callable[[int], Answer | None]
+    ) -> None:
         self._socket = socket
         self._pod = pod
-        self._scripts = scripts
+        self._answer_on = answer_on
         self._reader = spdy.Reader()
         self._writer = spdy.Writer()
         self._requests: dict[str, _Forwarded] = {}
@@ -113,7 +114,7 @@ class Tunnel:
         """One connection to its end; a failure is told on its other stream."""
         port, pod, told = forwarded.port, self._pod, ""
         try:
-            answer = self._scripts.find_port(Where(pod.namespace, pod.name), port)
+            answer = self._answer_on(port)
             if answer is None or forwarded.connection is None:
                 raise ConnectionRefusedError("connection refused")
             await ports.serve(answer, forwarded.connection)

@@ -7,9 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
+from deltawire.apiserver.containers.ports import Answer, greeting
+from deltawire.apiserver.containers.scripts import Scripts, Where
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
-from deltawire.apiserver.core.pods import PodLife, container_of, is_running
+from deltawire.apiserver.core.pods import PodLife, container_of, declared_ports, is_running
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.common.errors import StatusError
@@ -51,6 +53,14 @@ def reachable(core: ApiCore, name: str, namespace: str, container: str | None) -
             told = f'container not found ("{found}")'
         raise StatusError(500, "InternalError", told)
     return pod, found
+
+
+def answer_on(core: ApiCore, scripts: Scripts, pod: Record, port: int) -> Answer | None:
+    """What answers on a port of the pod: what is scripted; where kubelets are, a greeting on ports it declares."""
+    found = scripts.find_port(Where(pod.namespace, pod.name), port)
+    if found is None and core.stops_pods and port in declared_ports(pod):
+        return greeting(f"{pod.namespace}/{pod.name} answers on port {port}\n")
+    return found
 
 
 def check_host(core: ApiCore, request: web.Request, pod: Record) -> None:

@@ -5,6 +5,7 @@ at. What the simulated cluster made (`cluster`) moves by itself and is left alon
 """
 
 import heapq
+import logging
 from collections.abc import Callable
 
 from deltawire.apiserver.core.api import ApiCore
@@ -15,6 +16,8 @@ from deltawire.apiserver.simulate.acts import NAMESPACED_BY_PODS, TABLES
 from deltawire.apiserver.simulate.cluster import MINE
 from deltawire.apiserver.simulate.desk import PODS, Desk
 from deltawire.common.errors import StatusError
+
+_log = logging.getLogger(__name__)
 
 # What users change meanwhile, and what they made that no controller could use. Everything else is a fault here.
 _PASSED_OVER = (400, 403, 404, 409, 422, 429)
@@ -64,6 +67,9 @@ class Controllers:
         except StatusError as error:
             if error.code not in _PASSED_OVER:
                 raise
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # Objects that were made past HTTP may be of any shape: one of them must not stop the others.
+            _log.exception("no controller can act on %s %s", storage, key)
         return True
 
     @property

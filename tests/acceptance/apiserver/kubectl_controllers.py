@@ -12,6 +12,10 @@ PODS = Scenario(
         Row("get pod web -o wide", r"^web +1/1 +Running +0 +\S+ +10\.1\.[01]\.2 +node-[01] "),
         Row("exec web -- echo hi", r"\Ahi\n\Z"),
         Row("get endpointslices -l kubernetes.io/service-name=web", r"^web-\w+ +IPv4 +80 +10\.1\.[01]\.2 "),
+        Row(
+            "get --raw /api/v1/namespaces/default/pods/web:80/proxy/", r"\Adefault/web answers on port 80\n\Z"
+        ),
+        Row("get --raw /api/v1/namespaces/default/services/web:80/proxy/", r"answers on port 80$"),
         Row("run hello --image=busybox --restart=Never -- echo hi there", "created$"),
         Row("wait pod/hello --for=jsonpath={.status.phase}=Succeeded --timeout=20s", "condition met$"),
         Row("logs hello", r"\Ahi there\n\Z"),

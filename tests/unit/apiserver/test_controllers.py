@@ -134,6 +134,16 @@ def test_a_pod_that_goes_is_replaced_and_a_lone_pod_starts(
     assert [p["metadata"]["name"] for p in read(core, "pods")] == ["lone"]
 
 
+def test_an_object_that_no_controller_can_read_stops_none(
+    core: ApiCore, settle: Callable[[], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    core.create("deployments.apps", deployment(replicas="many"), "default")
+    core.create("pods", {"metadata": {"name": "lone"}, "spec": {"containers": [{"name": "c"}]}}, "default")
+    settle()
+    assert core.get("pods", "lone", "default").decode()["status"]["phase"] == "Running"
+    assert "no controller can act on replicasets.apps default/web-" in caplog.text
+
+
 def test_the_simulated_cluster_is_left_alone_and_lost_events_are_made_up_for(
     core: ApiCore, settle: Callable[[], int]
 ) -> None:
