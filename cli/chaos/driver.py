@@ -1,24 +1,23 @@
 """Carries out a schedule on a run's processes, one action after the other, and notes each."""
 
-import heapq
-import itertools
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from deltawire.cli.chaos import processes
 from deltawire.cli.chaos.action_log import ActionLog
 from deltawire.cli.chaos.actions import Action, Kind
+from deltawire.cli.chaos.later import Later, until_it_succeeds
 from deltawire.cli.chaos.pipeline import Pipeline
-from deltawire.cli.chaos.schedule import FAULT_S
+from deltawire.cli.chaos.schedule import FAULT_S, fault_query
 from deltawire.cli.chaos.server import Server
 from deltawire.cli.chaos.shape import Shape, changed
+from deltawire.cli.chaos.victims import Victims
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError
 
 # What a killed supervisor left must have ended by itself after this: a drain's deadline and some.
 ORPHANS_S = 30.0
-# How long an action waits for a process of the kind that it is about.
-VICTIM_S = 20.0
 LOOK_S = 0.05
 # So many ends by itself that nobody expected, and the run is broken off.
 ENDS_MAX = 5
@@ -29,12 +28,12 @@ class Driver:
 
     def __init__(self, server: Server, pipeline: Pipeline, log: ActionLog, clock: Clock) -> None:
         self._server, self._pipeline, self._log, self._clock = server, pipeline, log, clock
-        self._later: list[tuple[float, int, Callable[[], None]]] = []
-        self._numbers = itertools.count()
+        self._later = Later(clock)
         self._orphaned: dict[int, float] = {}
         self._orphans_may_be_until = 0.0
         self.complaints: list[tuple[str, str]] = []
         self.done: dict[str, int] = {}
+        self._victims = Victims(pipeline, clock, self.look_after, self._complain)
         self._acts: dict[Kind, Callable[[Action], None]] = {
             Kind.KILL: self._kill,
             Kind.STOP: self._stop,
@@ -60,10 +59,9 @@ class Driver:
         self._wait(began + until_s)
 
     def finish(self) -> None:
-        """Take back all that still lies still or is forbidden."""
-        while self._later:
-            heapq.heappop(self._later)[2]()
-        self._server.admin("DELETE", "faults")
+        """Take back all that still lies still or is forbidden. Raises DeltawireError where that does not succeed."""
+        self._later.finish()
+        until_it_succeeds(self._clock, "clear the faults", self._clear_faults)
 
     def leave_nothing(self) -> None:
         """End what still lives of the pipeline after it was ended; that is a complaint, too."""
@@ -72,17 +70,13 @@ class Driver:
 
     def look_after(self) -> None:
         """Start again what has ended by itself, note orphans, do what is due."""
-        self._do_what_is_due()
+        self._later.do()
         now = self._clock.now_s()
         if now < self._orphans_may_be_until:
             self._look_for_orphans(now)
         code = self._pipeline.take_end()
         if code is not None:
             self._ended(code)
-
-    def _do_what_is_due(self) -> None:
-        while self._later and self._later[0][0] <= self._clock.now_s():
-            heapq.heappop(self._later)[2]()
 
     def _look_for_orphans(self, now: float) -> None:
         """What a killed supervisor left must end by itself."""
@@ -93,17 +87,24 @@ class Driver:
                 self._end_orphan(pid, left[pid], now - since)
 
     def _end_orphan(self, pid: int, name: str, after_s: float) -> None:
-        self.complaints.append(("orphans", f"{name} ({pid}) outlived its supervisor by {after_s:.0f} s"))
+        self._complain("orphans", f"{name} ({pid}) outlived its supervisor by {after_s:.0f} s")
         processes.send(pid, signal.SIGKILL)
 
     def _ended(self, code: int) -> None:
         words = self._pipeline.last_words()
         self._log.add("up-ended", text=f"`up` ended by itself, exit code {code}", code=code, words=words)
         # Also right after a killed supervisor: the next one ends what that left, and is not refused.
-        self.complaints.append(("ended", f"`up` ended by itself with exit code {code}: {words}"))
+        self._complain("ended", f"`up` ended by itself with exit code {code}: {words}")
         if sum(rule == "ended" for rule, _ in self.complaints) > ENDS_MAX:
             raise DeltawireError(f"`up` ended by itself {ENDS_MAX + 1} times, at last with: {words}")
         self._clock.sleep(0.5)
+        self._up()
+
+    def _complain(self, rule: str, text: str) -> None:
+        self.complaints.append((rule, text))
+
+    def _up(self) -> None:
+        self._victims.forget()
         self._pipeline.up()
 
     def _wait(self, until: float) -> None:
@@ -114,56 +115,45 @@ class Driver:
                 return
             self._clock.sleep(min(left, LOOK_S))
 
-    def _after(self, seconds: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._later, (self._clock.now_s() + seconds, next(self._numbers), act))
-
-    def _victim(self, action: Action) -> tuple[str, int]:
-        """(name, pid) of one process of the kind, ("", 0) where there is none for a while."""
-        deadline = self._clock.now_s() + VICTIM_S
-        while self._clock.now_s() < deadline:
-            self.look_after()
-            found = self._pipeline.victims(action.target)
-            if found:
-                return found[action.pick % len(found)]
-            self._clock.sleep(LOOK_S)
-        return "", 0
-
     def _kill(self, action: Action) -> None:
-        name, pid = self._victim(action)
+        name, pid = self._victims.one(action)
         if name == "supervisor":
             self._log.add(Kind.KILL, text=f"kill supervisor ({pid})", name=name, pid=pid)
             self._pipeline.kill_supervisor()
             # One that was being forked shows what it is only later.
             self._orphans_may_be_until = self._clock.now_s() + 2 * ORPHANS_S
-            self._pipeline.up()
+            self._up()
         elif processes.send(pid, signal.SIGKILL) if pid else False:
+            self._victims.hit(name)
             kind = "command of " if action.target == "command" else ""
             self._log.add(
                 Kind.KILL, text=f"kill {kind}{name} ({pid})", name=name, pid=pid, target=action.target
             )
 
     def _stop(self, action: Action) -> None:
-        name, pid = self._victim(action)
+        name, pid = self._victims.one(action)
         if not pid or not processes.send(pid, signal.SIGSTOP):
             return
+        self._victims.hit(name)
         entry = self._log.add(
             Kind.STOP, text=f"stop {action.target} {name} ({pid}) for {action.amount} s",
             name="command" if action.target == "command" else name, victim=name, pid=pid,
         )  # fmt: skip
         entry["until"] += action.amount  # `end` says when it really was
 
-        def go_on() -> None:
+        def go_on() -> bool:
             processes.send(pid, signal.SIGCONT)
             self._log.end(entry)
+            return True
 
-        self._after(action.amount, go_on)
+        self._later.add(action.amount, f"wake {name}", go_on)
 
     def _kill_all(self, action: Action) -> None:
         entry = self._log.add(Kind.KILL_ALL, text=f"kill everything, for {action.amount} s")
         self._pipeline.kill_all()
         self._orphans_may_be_until = self._clock.now_s() + 2 * ORPHANS_S
         self._wait(self._clock.now_s() + action.amount)
-        self._pipeline.up()
+        self._up()
         self._log.end(entry)
 
     def _restart(self, action: Action) -> None:
@@ -171,17 +161,13 @@ class Driver:
         entry = self._log.add(
             Kind.RESTART, text=f"restart with another config: {action.target}", change=action.target
         )
-        self._victim(
-            Action(at_s=0, kind=Kind.RESTART, target="fifo")
-        )  # its signals are in its own hands by then
-        code = self._pipeline.drain(self._do_what_is_due)
+        self._victims.wait_for("fifo")  # the supervisor's signals are in its own hands by then
+        code = self._pipeline.drain(self._later.do)
         # 4: a process that lies still cannot drain, and is killed.
         if code not in (0, 4):
-            self.complaints.append(
-                ("drain", f"a drain ended with exit code {code}: {self._pipeline.last_words()}")
-            )
+            self._complain("drain", f"a drain ended with exit code {code}: {self._pipeline.last_words()}")
         self.use(shape)
-        self._pipeline.up()
+        self._up()
         self._log.end(entry)
 
     def use(self, shape: Shape) -> None:
@@ -212,38 +198,47 @@ class Driver:
 
     def _admin(self, action: Action) -> None:
         self._log.add(action.kind)
-        self._server.admin("POST", action.kind)
+        self._ask(action.kind)
+
+    def _ask(self, name: str, query: Mapping[str, Any] | None = None) -> None:
+        until_it_succeeds(self._clock, name, lambda: self._server.admin("POST", name, query))
 
     def _compact_behind(self, action: Action) -> None:
         """Reflectors are gone while the watches end, things change, and the history is lost: a 410 for each stream."""
+        victims = self._victims.all("reflector")
         entry = self._log.add(action.kind)
-        for _, pid in self._pipeline.victims("reflector"):
+        for name, pid in victims:
+            self._victims.hit(name)
             processes.send(pid, signal.SIGKILL)
         self._clock.sleep(0.1)
-        self._server.admin("POST", "compact")
+        self._ask("compact")
         self._log.end(entry)
 
     def _fault(self, action: Action) -> None:
-        query = {"kind": action.target, "verb": "watch", "count": action.count}
-        if action.target in ("error", "throttle", "cut", "latency"):
-            query["value"] = action.amount
         entry = self._log.add(action.kind, text=str(action), fault=action.target)
-        self._server.admin("POST", "faults", query)
+        self._ask("faults", fault_query(action))
         if action.target not in ("latency", "no-bookmarks"):
-            self._server.admin("POST", "cut")  # a fault of watches is met when one is opened
+            self._ask("cut")  # a fault of watches is met when one is opened
 
-        def clear() -> None:
-            self._server.admin("DELETE", "faults")
-            self._log.end(entry)
+        def clear() -> bool:
+            is_cleared = self._clear_faults()
+            if is_cleared:
+                self._log.end(entry)
+            return is_cleared
 
-        self._after(FAULT_S, clear)
+        self._later.add(FAULT_S, "clear the faults", clear)
+
+    def _clear_faults(self) -> bool:
+        return self._server.admin("DELETE", "faults")
 
     def _forbid(self, action: Action) -> None:
         entry = self._log.add(action.kind, text=f"no rights for {action.amount} s")
-        self._server.forbid()
+        until_it_succeeds(self._clock, "take the rights away", self._server.forbid)
 
-        def grant() -> None:
-            self._server.grant()
-            self._log.end(entry)
+        def grant() -> bool:
+            is_given = self._server.grant()
+            if is_given:
+                self._log.end(entry)
+            return is_given
 
-        self._after(action.amount, grant)
+        self._later.add(action.amount, "give the rights back", grant)

@@ -1,5 +1,7 @@
 """The pipeline of a run: ``deltawire up`` as a user starts it, in the shape of the moment."""
 
+import http.client
+import re
 import signal
 import subprocess
 import sys
@@ -81,6 +83,17 @@ class Pipeline:
             )
         return sorted((name, pid) for name, (k, pid) in found.items() if k == kind)
 
+    def ready(self) -> set[str]:
+        """Names of the roles that are ready, by the pipeline's metrics; empty where they are not answered."""
+        connection = http.client.HTTPConnection(self._places.listen, timeout=2)
+        try:
+            connection.request("GET", "/metrics")
+            return ready_roles(connection.getresponse().read().decode(errors="replace"))
+        except (OSError, http.client.HTTPException):
+            return set()
+        finally:
+            connection.close()
+
     def drain(self, meanwhile: Callable[[], None]) -> int:
         """Ask it to leave; the exit code, -9 where it had to be killed. ``meanwhile`` is called all the time."""
         process, self._process = self._process, None
@@ -127,3 +140,8 @@ class Pipeline:
         deadline = self._clock.now_s() + 10
         while any(map(processes.is_alive, pids)) and self._clock.now_s() < deadline:
             self._clock.sleep(0.01)
+
+
+def ready_roles(metrics: str) -> set[str]:
+    """Those whose ``deltawire_process_ready`` is 1, by name."""
+    return set(re.findall(r'^deltawire_process_ready\{process="([^"]+)",[^}]*\} 1\.0$', metrics, re.MULTILINE))

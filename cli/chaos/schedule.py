@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from deltawire.cli.chaos.actions import Action, Kind
 
@@ -68,6 +69,14 @@ def kills_and_stops(seed: int, kills: int, stops: int, *, stop_s_max: float = 6.
     kinds = [Kind.KILL] * kills + [Kind.STOP] * stops
     rng.shuffle(kinds)
     return tuple(_of_kind(rng, round(0.4 * i, 3), kind, stop_s_max) for i, kind in enumerate(kinds))
+
+
+def fault_query(action: Action) -> dict[str, Any]:
+    """What the API server's endpoint for faults is asked for, for an action of this kind."""
+    query = {"kind": action.target, "verb": "watch", "count": action.count}
+    if action.target in ("error", "throttle", "cut", "latency"):
+        query["value"] = action.amount
+    return query
 
 
 def _victim(rng: random.Random) -> str:

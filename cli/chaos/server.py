@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ import msgspec
 import yaml
 
 from deltawire.cli.chaos import processes
+from deltawire.cli.chaos.later import until_it_succeeds
 from deltawire.cli.chaos.shape import NAMESPACES, RESOURCES
 from deltawire.client.config import yaml_text
 from deltawire.common.clock import Clock
@@ -41,6 +43,7 @@ class Server:
         self.token = folder / "admin.token"
         self.kubeconfig = folder / "kubeconfig"
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_away = True
         admin, user = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
         self._write("admin.token", admin)
         self._write("tokens.csv", f'{admin},admin,1,"system:masters"\n{user},{USER},2\n')
@@ -63,47 +66,56 @@ class Server:
             if self._process.poll() is not None or self._clock.now_s() > deadline:
                 raise DeltawireError("the API server did not start", hint=f"see {self._folder}/server.log")
             self._clock.sleep(0.02)
+        self._is_away = False
         if not self.kubeconfig.exists():
             self._prepare(yaml.safe_load(made.read_text()))
 
     def kill(self) -> None:
         assert self._process is not None  # noqa: S101  # `start` came before
+        self._is_away = True
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
         """SIGTERM, and wait for its end."""
+        self._is_away = True
         if self._process is not None:
             processes.end_group(self._process, wait_s=15)
 
     def signal(self, number: signal.Signals) -> None:
+        """SIGSTOP or SIGCONT."""
         assert self._process is not None  # noqa: S101
+        self._is_away = number == signal.SIGSTOP
         processes.send(self._process.pid, number)
 
-    @property
-    def is_up(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def grant(self) -> None:
-        """Give the pipeline's user the rights to read what it watches."""
+    def grant(self) -> bool:
+        """Give the pipeline's user the rights to read what it watches. Whether he has them."""
         body = {
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": USER},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": USER},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}],
         }  # fmt: skip
-        self.ask("POST", _BINDINGS, body)
+        return self._made(_BINDINGS, body)
 
-    def forbid(self) -> None:
-        """Take the rights away, and end the watches that they opened."""
-        self.ask("DELETE", f"{_BINDINGS}/{USER}")
-        self.admin("POST", "cut")
+    def forbid(self) -> bool:
+        """Take the rights away, and end the watches that they opened. Whether both was done."""
+        code = self._ask("DELETE", f"{_BINDINGS}/{USER}")
+        return (200 <= code < 300 or code == 404) and self.admin("POST", "cut")
 
-    def admin(self, method: str, name: str, query: Mapping[str, Any] | None = None) -> Any:
-        """An endpoint under ``/_deltawire/``."""
-        return self.ask(method, f"/_deltawire/{name}{'?' + urlencode(query) if query else ''}")
+    def admin(self, method: str, name: str, query: Mapping[str, Any] | None = None) -> bool:
+        """An endpoint under ``/_deltawire/``. Whether the server did it."""
+        code = self._ask(method, f"/_deltawire/{name}{'?' + urlencode(query) if query else ''}")
+        return 200 <= code < 300
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The decoded answer, None for an error: the server may be away or faulty on purpose."""
+    def _made(self, path: str, body: Any) -> bool:
+        """Whether the object is there now."""
+        code = self._ask("POST", path, body)
+        return 200 <= code < 300 or code == 409
+
+    def _ask(self, method: str, path: str, body: Any = None) -> int:
+        """The answer's code; 0 without one: the server may be away or faulty on purpose."""
+        if self._is_away:
+            return 0
         tls = ssl.create_default_context(cafile=str(self.ca))
         connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=10, context=tls)
         headers = {"Authorization": f"Bearer {self.token.read_text()}", "User-Agent": "chaos-driver"}
@@ -111,10 +123,10 @@ class Server:
             data = None if body is None else msgspec.json.encode(body)
             connection.request(method, path, data, headers | {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            found = answer.read()
-            return msgspec.json.decode(found) if answer.status < 300 and found else None
-        except (OSError, http.client.HTTPException, msgspec.DecodeError):
-            return None
+            answer.read()
+            return answer.status
+        except (OSError, http.client.HTTPException):
+            return 0
         finally:
             connection.close()
 
@@ -128,8 +140,6 @@ class Server:
             "users": [{"name": USER, "user": {"token": self._user_token}}],
             "contexts": [{"name": USER, "context": {"cluster": USER, "user": USER}}],
         }  # fmt: skip
-        for namespace in NAMESPACES:
-            self.ask("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
         rules = [
             {"apiGroups": [""], "resources": list(RESOURCES), "verbs": ["get", "list", "watch"]},
             {
@@ -144,8 +154,11 @@ class Server:
             "kind": "ClusterRole",
             "metadata": {"name": USER},
         }
-        self.ask("POST", _ROLES, {**role, "rules": rules})
-        self.grant()
+        wanted = [("/api/v1/namespaces", {"metadata": {"name": namespace}}) for namespace in NAMESPACES]
+        wanted.append((_ROLES, {**role, "rules": rules}))
+        for path, body in wanted:
+            until_it_succeeds(self._clock, f"make {body['metadata']} at {path}", partial(self._made, path, body))
+        until_it_succeeds(self._clock, "give the pipeline its rights", self.grant)
         self._write("kubeconfig", yaml_text.dump(config))
 
     def _write(self, name: str, text: str) -> None:

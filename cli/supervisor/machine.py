@@ -22,6 +22,8 @@ BACKOFF_BASE_S = 0.2
 BACKOFF_CAP_S = 10.0
 # A process that ran so long since its last start begins with the short delay again.
 BACKOFF_RESET_S = 30.0
+# Who kills a process that nobody of ours killed.
+MEMORY_HINT = "; by somebody, or by the kernel for want of memory"
 # How long a drain waits for what is queued; what is left is kept on disk or asked for again.
 QUEUES_WAIT_S = 3.0
 
@@ -258,7 +260,9 @@ class Machine:
         # A wrong config does not get better; its own exit code tells more than ours.
         self.exit_code = EXIT_USAGE if process.last_code == EXIT_USAGE else EXIT_GAVE_UP
         times = "" if process.quick_failures == 1 else f" {process.quick_failures} times"
-        self.reason = f"{process.spec.name} failed{times} right after its start ({process.last_end})"
+        # What we killed ourselves says why.
+        hint = MEMORY_HINT if process.last_end == describe_end(-signal.SIGKILL) else ""
+        self.reason = f"{process.spec.name} failed{times} right after its start ({process.last_end}{hint})"
         return self.drain(now_s) if process.spec.essential else []
 
     def _drain_on(self, now_s: float, began_s: float, are_queues_empty: bool) -> list[Action]:

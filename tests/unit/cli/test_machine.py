@@ -88,6 +88,18 @@ def test_an_essential_process_that_never_gets_ready_ends_the_pipeline_with_3() -
     assert "fifo failed 6 times right after its start (exit code 1)" in made.reason
 
 
+def test_a_role_that_is_killed_before_it_is_ready_again_and_again_is_given_up_and_it_is_said_who_kills():
+    made = machine([Spec("fifo", "fifo", 0)])
+    now_s = 0.0
+    for _ in range(QUICK_FAILURES_MAX):
+        while not made.tick(now_s):
+            now_s += 0.5
+        made.on_exit("fifo", -signal.SIGKILL, now_s)
+    assert made.phase("fifo") is Phase.GAVE_UP
+    why = "killed by SIGKILL; by somebody, or by the kernel for want of memory"
+    assert made.reason == f"fifo failed 6 times right after its start ({why})"
+
+
 def test_a_role_that_refuses_its_config_is_not_asked_again() -> None:
     made = machine([Spec("fifo", "fifo", 0)])
     made.tick(0.0)
