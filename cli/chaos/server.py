@@ -154,10 +154,10 @@ class Server:
             "kind": "ClusterRole",
             "metadata": {"name": USER},
         }
-        wanted = [("/api/v1/namespaces", {"metadata": {"name": namespace}}) for namespace in NAMESPACES]
-        wanted.append((_ROLES, {**role, "rules": rules}))
+        wanted: list[tuple[str, Mapping[str, Any]]] = [(_ROLES, {**role, "rules": rules})]
+        wanted += [("/api/v1/namespaces", {"metadata": {"name": namespace}}) for namespace in NAMESPACES]
         for path, body in wanted:
-            until_it_succeeds(self._clock, f"make {body['metadata']} at {path}", partial(self._made, path, body))
+            until_it_succeeds(self._clock, f"make what is needed at {path}", partial(self._made, path, body))
         until_it_succeeds(self._clock, "give the pipeline its rights", self.grant)
         self._write("kubeconfig", yaml_text.dump(config))
 
