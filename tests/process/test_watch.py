@@ -48,7 +48,9 @@ class Watched:
         wait_until("the role's loop to turn", self.health.exists, seconds=60)
 
     def ends(self) -> int:
-        return self.process.wait(60)
+        """Its exit code."""
+        wait_until("process 1 to end", lambda: self.process.poll() is not None, seconds=60)
+        return self.process.wait()
 
     def close(self) -> None:
         for pid in reversed(descendants(self.process.pid)):
