@@ -55,10 +55,11 @@ class Watch:
         while self._code is None:
             taken = signal.sigtimedwait(_PASSED_ON | {signal.SIGCHLD}, TURN_S)
             now_s = self._clock.now_s()
+            # First: what the child said before, such as how long leaving may take.
+            self._listen(now_s)
             if taken is not None and taken.si_signo in _PASSED_ON:
                 self._pass_on(signal.Signals(taken.si_signo), now_s)
             self._reap()
-            self._listen(now_s)
             self._judge(now_s)
         self._signal_group(signal.SIGKILL)
         self._reap()

@@ -40,6 +40,7 @@ class Beats:
     def terms(self, hang_after_s: float, drain_s: float) -> None:
         """Say how long silence may be; 0 = for ever. ``drain_s``: and how long leaving may take."""
         self._say(f"terms {hang_after_s:g} {drain_s:g}")
+        self._said_at_s = float("-inf")  # the first turn ends the start, whose silence may be long
 
     def turn(self) -> None:
         """The main loop has turned. Cheap: call it each turn."""

@@ -41,6 +41,15 @@ def test_a_busy_loop_beats_as_rarely_as_an_idle_one(pipe: Pipe) -> None:
     assert pipe.lines() == ["turn"]
 
 
+def test_the_first_turn_after_the_terms_is_said_at_once(pipe: Pipe) -> None:
+    """Until then silence has the deadline of a start, which is long."""
+    said = Beats(pipe.fd, FakeClock())
+    said.terms(2.0, 20.0)
+    said.turn()
+    said.turn()
+    assert pipe.lines() == ["terms 2 20", "turn"]
+
+
 def test_a_call_and_its_end_are_said_at_once(pipe: Pipe) -> None:
     said = Beats(pipe.fd, FakeClock())
     said.turn()
