@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from deltawire.apiserver.cel.durations import seconds_of
 from deltawire.apiserver.cel.names import escaped
 from deltawire.apiserver.cel.shapes import properties_of, shape_of
+from deltawire.apiserver.kinds.durations import seconds_of
 
 
 def value_of(schema: Mapping[str, Any], value: Any, *, is_root: bool = False) -> Any:

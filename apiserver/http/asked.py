@@ -11,16 +11,22 @@ from deltawire.apiserver.core.failures import bad_request, cause, invalid_option
 from deltawire.apiserver.core.resource import Resource, Subresource
 from deltawire.apiserver.core.selection import Selection, parse_selection
 from deltawire.apiserver.http import queries, render
-from deltawire.apiserver.http.negotiate import Form
+from deltawire.apiserver.http.negotiate import PROTOBUF_TYPE, Form
 from deltawire.apiserver.http.patches import is_apply
 from deltawire.apiserver.http.paths import ResourcePath
 from deltawire.apiserver.managed.managers import APPLY, NAME_CHARS_MAX, UPDATE, Manager
+from deltawire.apiserver.protobuf.encode import encode_object, is_known
 from deltawire.common.errors import StatusError
 
 # How the User-Agent of tools begins whose output people read as it is.
 _FOR_EYES = ("curl", "Wget", "Mozilla/5.0")
 _DEPRECATED = {
     "endpoints": ("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",),
+}
+_CONTENT_TYPES = {
+    Form.YAML: "application/yaml",
+    Form.YAML_TABLE: "application/yaml",
+    Form.PROTOBUF: PROTOBUF_TYPE,
 }
 _VALIDATIONS = ("Ignore", "Strict", "Warn")
 
@@ -122,15 +128,20 @@ class Asked:
         return self.form is Form.OBJECT and not self._wants_indentation
 
     def answer_tree(self, tree: dict[str, Any], *, status: int = 200) -> web.Response:
-        """An object that is not stored: JSON, or YAML where that is wanted."""
-        if self.form.is_yaml:
+        """An object that is not stored, in the form that is wanted, or JSON where it cannot be told in that."""
+        form = self.form
+        if form.is_yaml:
             return self.answer(render.to_yaml(tree), status=status)
-        return self.answer(msgspec.json.encode(tree), status=status)
+        if form is Form.PROTOBUF and is_known(str(tree.get("apiVersion")), str(tree.get("kind"))):
+            return self.answer(encode_object(tree), status=status)
+        form = Form.OBJECT if form is Form.PROTOBUF else form
+        return self.answer(msgspec.json.encode(tree), status=status, form=form)
 
-    def answer(self, body: bytes, *, status: int = 200) -> web.Response:
+    def answer(self, body: bytes, *, status: int = 200, form: Form | None = None) -> web.Response:
         """``body`` as rendered in the form that was asked for."""
-        content_type = "application/yaml" if self.form.is_yaml else "application/json"
-        if not self.form.is_yaml and self._wants_indentation:
+        form = form or self.form
+        content_type = _CONTENT_TYPES.get(form, "application/json")
+        if content_type == "application/json" and self._wants_indentation:
             body = msgspec.json.format(body, indent=2) + b"\n"
         headers = {"Content-Type": content_type, "Cache-Control": "no-cache, private"}
         response = web.Response(body=body, status=status, headers=headers)

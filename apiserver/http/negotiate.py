@@ -9,7 +9,7 @@ META_GROUP = "meta.k8s.io"
 
 
 class Form(Enum):
-    """JSON as it is stored, YAML, a table for people, or metadata only."""
+    """JSON as it is stored, YAML, protobuf, a table for people, or metadata only."""
 
     OBJECT = "object"
     YAML = "yaml"
@@ -17,6 +17,7 @@ class Form(Enum):
     METADATA = "PartialObjectMetadata"
     YAML_TABLE = "Table in YAML"
     TABLE_BETA = "Table of v1beta1"
+    PROTOBUF = "protobuf"
 
     @property
     def is_yaml(self) -> bool:
@@ -30,19 +31,30 @@ _AS = {
 }
 _PLAIN_JSON = ("application/json", "application/*", "*/*")
 _YAMLS = ("application/yaml", "text/yaml")
+PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 MEDIA_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 _STREAMS = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
 
 
-def negotiate(accept: str, *, is_list: bool = False, internal: str = "") -> Form:
+def negotiate(
+    accept: str,
+    *,
+    is_list: bool = False,
+    internal: str = "",
+    has_protobuf: bool = False,
+    is_long: bool = False,
+) -> Form:
     """The first acceptable clause wins, higher ``q`` first. Raises StatusError 406 if there is none.
+
+    ``has_protobuf`` says whether the kind can be told in protobuf. Of what is long (a list, a watch) protobuf
+    comes last: JSON is at hand, and every client that prefers protobuf reads it as well.
 
     ``internal`` is what the API server calls the object's type inside (``core.ConfigMap``): it is told where
     metadata of a list is asked of one object, or the other way round.
     """
     if not accept.strip():
         return Form.OBJECT
-    is_known = False
+    is_known, takes_protobuf = False, False
     clauses = [_clause(text) for text in accept.split(",")]
     for media_type, parameters, quality in sorted(clauses, key=lambda clause: -clause[2]):
         if quality <= 0:
@@ -54,6 +66,10 @@ def negotiate(accept: str, *, is_list: bool = False, internal: str = "") -> Form
                 return Form.OBJECT
             if media_type in _YAMLS:
                 return Form.YAML
+            if media_type == PROTOBUF_TYPE and has_protobuf:
+                if not is_long:
+                    return Form.PROTOBUF
+                takes_protobuf = True
         elif parameters.get("g") == META_GROUP and wanted in _AS:
             form = _AS[wanted]
             if form is Form.METADATA and parameters.get("v") == "v1" and media_type in _PLAIN_JSON:
@@ -64,6 +80,8 @@ def negotiate(accept: str, *, is_list: bool = False, internal: str = "") -> Form
                 return form if version == "v1" else Form.TABLE_BETA
             if form is Form.TABLE and media_type in _YAMLS and version == "v1":
                 return Form.YAML_TABLE
+    if takes_protobuf:
+        return Form.PROTOBUF
     if is_known:
         raise not_acceptable()
     available = f"{MEDIA_TYPES}, {_STREAMS}" if is_list else MEDIA_TYPES

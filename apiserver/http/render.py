@@ -11,6 +11,7 @@ from deltawire.apiserver.core.record import item_body, served_body
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.http import tables
 from deltawire.apiserver.http.negotiate import META_GROUP, Form
+from deltawire.apiserver.protobuf.encode import encode_object
 from deltawire.common.meta.yaml_words import quoting
 
 _decode = msgspec.json.decode
@@ -29,6 +30,8 @@ def render_object(
             return body
         case Form.YAML:
             return to_yaml(_decode(body))
+        case Form.PROTOBUF:
+            return encode_object(_decode(body))
         case Form.METADATA:
             return _encode(tables.metadata_only(_decode(body)))
         case Form.TABLE | Form.TABLE_BETA | Form.YAML_TABLE:
@@ -49,6 +52,8 @@ def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, inc
             return b"".join(list_pieces(resource, page))
         case Form.YAML:
             return to_yaml(_decode(b"".join(list_pieces(resource, page))))
+        case Form.PROTOBUF:
+            return encode_object(_decode(b"".join(list_pieces(resource, page))))
         case Form.METADATA:
             head = _list_head("PartialObjectMetadataList", f"{META_GROUP}/v1", page)
             items = b",".join([_metadata_item(resource, record.body) for record in page.records])

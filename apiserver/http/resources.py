@@ -26,6 +26,7 @@ from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.frames import error_frame
 from deltawire.apiserver.http.negotiate import Form, negotiate
 from deltawire.apiserver.http.paths import ResourcePath
+from deltawire.apiserver.http.protobuf_frames import open_protobuf
 from deltawire.apiserver.http.reading import checked_configuration, checked_name, read_typed, typed_change
 from deltawire.apiserver.http.request_log import LoggedRequest, RequestLog
 from deltawire.apiserver.http.streams import (
@@ -36,6 +37,7 @@ from deltawire.apiserver.http.streams import (
 )
 from deltawire.apiserver.http.subresources import Handler, SubresourceHandlers
 from deltawire.apiserver.kinds.types import module_of
+from deltawire.apiserver.protobuf.encode import is_known
 from deltawire.common.errors import StatusError
 
 
@@ -116,7 +118,13 @@ class ResourceHandlers:
         form = (
             Form.OBJECT
             if is_raw
-            else negotiate(accept, is_list=verb == "list", internal=_internal(resource, verb))
+            else negotiate(
+                accept,
+                is_list=verb == "list",
+                internal=_internal(resource, verb),
+                has_protobuf=is_known(resource.type.api_version, resource.type.kind),
+                is_long=verb in ("list", "watch"),
+            )
         )
         handler = self._subresources.find(path.subresource, verb) or self._handlers[verb]
         return await handler(Asked(request, resource, path, subresource, form, user))
@@ -261,7 +269,7 @@ class ResourceHandlers:
             if error.code not in self._told_in_stream:
                 raise
             # Lost or future versions are told inside a stream that began well (fake API server §3.6, §3.7).
-            response = await open_response(asked.request)
+            response = await self._opened(asked)
             await response.write(error_frame(error))
             await response.write_eof()
             return response
@@ -274,9 +282,12 @@ class ResourceHandlers:
             self._plan,
             asked.user.name,
         )
-        response = await open_response(asked.request)
+        response = await self._opened(asked)
         await stream.run(response)
         return response
+
+    async def _opened(self, asked: Asked) -> web.StreamResponse:
+        return await (open_protobuf if asked.form is Form.PROTOBUF else open_response)(asked.request)
 
     def _stream_options(self, asked: Asked, options: WatchOptions, timeout_s: float) -> StreamOptions:
         is_first = True
@@ -288,14 +299,14 @@ class ResourceHandlers:
                 asked.resource,
                 body,
                 # A stream is JSON lines: YAML has no place in it.
-                Form.OBJECT if asked.form.is_yaml else asked.form,
+                Form.OBJECT if asked.form.is_yaml or asked.form is Form.PROTOBUF else asked.form,
                 now_s=self._core.now(),
                 include=asked.include_object,
                 headers=headers,
             )
 
         is_stored_form = (
-            asked.form in (Form.OBJECT, Form.YAML) and asked.resource.head == asked.resource.storage_head
+            asked.form in (Form.OBJECT, Form.YAML, Form.PROTOBUF) and asked.resource.head == asked.resource.storage_head
         )
         return StreamOptions(
             timeout_s=timeout_s,
