@@ -122,7 +122,7 @@ class ResourceHandlers:
                 accept,
                 is_list=verb == "list",
                 internal=_internal(resource, verb),
-                has_protobuf=is_known(resource.type.api_version, resource.type.kind),
+                has_protobuf="protobuf" in accept and is_known(resource.type.api_version, resource.type.kind),
                 is_long=verb in ("list", "watch"),
             )
         )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import requests
 
+from deltawire.apiserver.protobuf.decode import decode_object
 from deltawire.apiserver.server import ApiServer
 from tests.support.servers import WatchLines, ask, eventually
 
@@ -214,10 +215,21 @@ def test_a_bad_request_is_a_status(api_server: ApiServer, method: str, path: str
 
 
 def test_an_answer_nobody_can_make_is_406(api_server: ApiServer) -> None:
-    answer = ask(api_server, "GET", MAPS, headers={"Accept": "application/vnd.kubernetes.protobuf"})
+    answer = ask(api_server, "GET", MAPS, headers={"Accept": "application/cbor"})
     assert (answer.status_code, answer.json()["reason"]) == (406, "NotAcceptable")
-    both = "application/vnd.kubernetes.protobuf,application/json"
+    both = "application/cbor,application/json"
     assert ask(api_server, "GET", MAPS, headers={"Accept": both}).status_code == 200
+
+
+def test_protobuf_is_spoken_to_whoever_takes_nothing_else(api_server: ApiServer) -> None:
+    only = {"Accept": "application/vnd.kubernetes.protobuf"}
+    ask(api_server, "POST", MAPS, json=config_map("a"))
+    for path, kind in ((f"{MAPS}/a", "ConfigMap"), (MAPS, "ConfigMapList")):
+        answer = ask(api_server, "GET", path, headers=only)
+        assert answer.headers["Content-Type"] == only["Accept"]
+        assert decode_object(answer.content)["kind"] == kind
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert ask(api_server, "GET", definitions, headers=only).status_code == 406
 
 
 def test_a_write_that_cannot_be_answered_is_not_done(api_server: ApiServer) -> None:
