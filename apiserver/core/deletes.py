@@ -18,6 +18,7 @@ from deltawire.apiserver.core.options import DeleteOptions, parse_version
 from deltawire.apiserver.core.ownership import Ownership
 from deltawire.apiserver.core.record import Record, encode_record
 from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.core.waiting import WaitingOwners, finalizers_of
 from deltawire.apiserver.managed.managers import Manager
 from deltawire.common.errors import StatusError
 
@@ -44,7 +45,7 @@ class Deleter:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._store = context.store
-        self._waiting: dict[str, tuple[str, str]] | None = None
+        self._waiting = WaitingOwners(context.store, FOREGROUND)
 
     def delete(self, resource: Resource, namespace: str, name: str, options: DeleteOptions) -> Deletion:
         """Delete, or mark as being deleted where finalizers hold it. Raises StatusError 403, 404, 409."""
@@ -72,8 +73,8 @@ class Deleter:
             record = self._mark(resource, self._store.put(resource, obj))
         answer = Deletion(record, record.body, is_gone=False)
         self._release_owned(record.uid, orphan=orphan, in_steps=not orphan)
-        if not orphan and self._is_blocked(record.uid):
-            self._owners_waiting()[record.uid] = (resource.storage, record.key)
+        if not orphan and self._waiting.is_blocked(record.uid):
+            self._waiting.add(resource.storage, record)
         else:
             self._end_steps(resource, record.key, finalizer)
         return answer
@@ -92,36 +93,13 @@ class Deleter:
         if not self._is_held(resource, current):
             self._remove(resource, current, orphan=finalizer == ORPHAN)
 
-    def _is_blocked(self, uid: str) -> bool:
-        """Whether something is left that this owner has to outlive."""
-        for storage, key in self._store.owned_by(uid):
-            record = self._store.table(storage).records[key]
-            for reference in record.decode()["metadata"].get("ownerReferences") or ():
-                if reference.get("uid") == uid and reference.get("blockOwnerDeletion"):
-                    return True
-        return False
-
-    def _owners_waiting(self) -> dict[str, tuple[str, str]]:
-        """Where the owners are, by uid, that wait for what they own. Read from the store when first asked for."""
-        if self._waiting is None:
-            self._waiting = {
-                record.uid: (storage, record.key)
-                for storage, table in self._store.tables()
-                for record in table.records.values()
-                if record.is_terminating and FOREGROUND in _finalizers(record)
-            }
-        return self._waiting
-
     def _release_owners(self, record: Record) -> None:
         """Owners that waited for ``record``, which is gone, go as well."""
-        for uid in record.owners:
-            waiting = self._owners_waiting()
-            if uid in waiting and not self._is_blocked(uid):
-                storage, key = waiting.pop(uid)
-                resource = self._context.catalogue.of_storage(storage)
-                owner = self._store.table(storage).records.get(key)
-                if resource is not None and owner is not None and owner.uid == uid:
-                    self._end_steps(resource, key, FOREGROUND)
+        for storage, key, uid in self._waiting.freed_by(record):
+            resource = self._context.catalogue.of_storage(storage)
+            owner = self._store.table(storage).records.get(key)
+            if resource is not None and owner is not None and owner.uid == uid:
+                self._end_steps(resource, key, FOREGROUND)
 
     def _as_deleted(self, resource: Resource, deletion: Deletion) -> bytes:
         """A pod that nobody had to stop goes at once; the answer shows that it was told to."""
@@ -149,7 +127,7 @@ class Deleter:
             if given_s:
                 marked = self._mark(resource, record, given_s)
                 return Deletion(marked, marked.body, is_gone=False)
-        if resource.storage in (NAMESPACES, DEFINITIONS) or _finalizers(record):
+        if resource.storage in (NAMESPACES, DEFINITIONS) or finalizers_of(record):
             marked = self._mark(resource, record)
             self._empty(resource, marked)
             # Emptying may have removed the object itself, by way of `finish`.
@@ -216,7 +194,7 @@ class Deleter:
             keys = table.keys_of(record.name) if self._is_namespaced(storage) else []
             if keys:
                 left[storage] = len(keys)
-            for name in (name for key in keys for name in _finalizers(table.records[key])):
+            for name in (name for key in keys for name in finalizers_of(table.records[key])):
                 finalizers[name] = finalizers.get(name, 0) + 1
         obj = record.decode()
         told = namespace_conditions(left, finalizers, timestamp(self._context.now()))
@@ -231,17 +209,17 @@ class Deleter:
 
     def _is_held(self, resource: Resource, record: Record) -> bool:
         if resource.storage == NAMESPACES:
-            return bool(_finalizers(record)) or any(
+            return bool(finalizers_of(record)) or any(
                 table.holds_any_of(record.name)
                 for name, table in self._store.tables()
                 if self._is_namespaced(name)
             )
         if resource.storage == DEFINITIONS:
-            left = [name for name in _finalizers(record) if name != CLEANUP_FINALIZER]
+            left = [name for name in finalizers_of(record) if name != CLEANUP_FINALIZER]
             return bool(left) or bool(self._store.table(record.name).keys)
         if resource.storage == PODS and self._context.stops_pods and is_stopping(record.decode()):
             return True
-        return bool(_finalizers(record))
+        return bool(finalizers_of(record))
 
     def _is_namespaced(self, storage: str) -> bool:
         resource = self._context.catalogue.of_storage(storage)
@@ -303,13 +281,6 @@ def _other(resource: Resource, record: Record, what: str, asked: str, has: str, 
     message = f'Operation cannot be fulfilled on {qualified} "{record.name}": {told}'
     details = failures.details(resource, record.name) | {"kind": kind}
     return StatusError(409, "Conflict", message, details=details)
-
-
-def _finalizers(record: Record) -> list[str]:
-    if b'"finalizers":[' not in record.body:
-        return []
-    finalizers: list[str] = record.decode()["metadata"].get("finalizers") or []
-    return finalizers
 
 
 def _start_cleanup(obj: dict[str, Any], now: str) -> None:

@@ -1,12 +1,15 @@
 """Where kubelets are, a pod that is deleted is marked first and goes when it is stopped; owners wait for it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deltawire.apiserver.core.api import ApiCore
+from deltawire.apiserver.core.journal import FileJournal
 from deltawire.apiserver.core.options import DeleteOptions
+from deltawire.apiserver.core.selection import Selection
 from deltawire.apiserver.simulate import machines
 from deltawire.apiserver.simulate.controllers import Controllers
 
@@ -105,6 +108,35 @@ def test_an_owner_that_is_deleted_in_the_foreground_outlives_its_pods(
     settle()
     for storage in ("deployments.apps", "replicasets.apps", "pods"):
         assert core.list(storage).records == []
+
+
+def test_an_owner_that_a_restart_left_waiting_goes_with_what_it_waited_for(
+    core: ApiCore, settle: Callable[[], None], tmp_path: Path
+) -> None:
+    journal = FileJournal(tmp_path / "data")
+    first = ApiCore(now=core.now)
+    first.restore(journal)
+    first.bootstrap()
+    owner = first.create("configmaps", {"metadata": {"name": "owner"}}, "default")
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.uid}
+    about = {
+        "ownerReferences": [{**reference, "blockOwnerDeletion": True}],
+        "finalizers": ["example.net/hold"],
+    }
+    first.create("configmaps", {"metadata": {"name": "owned", **about}}, "default")
+    first.delete("configmaps", "owner", "default", FOREGROUND)
+    journal.close()
+    journal = FileJournal(tmp_path / "data")
+    second = ApiCore(now=core.now)
+    second.restore(journal)
+    assert second.get("configmaps", "owner", "default").is_terminating
+
+    def freed(obj: dict[str, Any]) -> dict[str, Any]:
+        return obj | {"metadata": obj["metadata"] | {"finalizers": []}}
+
+    second.patch("configmaps", freed, "owned", "default")
+    assert second.list("configmaps", Selection(namespace="default")).records == []
+    journal.close()
 
 
 def test_a_namespace_goes_after_its_pods_and_says_meanwhile_what_is_left(
