@@ -5,6 +5,7 @@ from typing import Any
 
 from deltawire.apiserver.cel.definitions import causes_of_rules
 from deltawire.apiserver.cel.rules import Rules, has_rules
+from deltawire.apiserver.core.conversions import Converter
 from deltawire.apiserver.core.failures import cause, invalid
 from deltawire.apiserver.core.resource import PrinterColumn, Resource, ScalePaths
 from deltawire.apiserver.rules import definitions
@@ -107,22 +108,20 @@ def resources_of(definition: dict[str, Any]) -> list[Resource]:
     spec = definition["spec"]
     names = spec["names"]
     (stored,) = [version["name"] for version in spec["versions"] if version.get("storage")]
+    converter = _converter(definition)
     resources = []
     for version in spec["versions"]:
         if not version.get("served"):
             continue
         schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        kind = _type(spec, version["name"])
+        is_converted = converter is not None and version["name"] != stored
         resources.append(
             Resource(
-                ResourceType(
-                    group=spec["group"],
-                    version=version["name"],
-                    plural=names["plural"],
-                    kind=names["kind"],
-                    namespaced=spec["scope"] == "Namespaced",
-                    singular=names["singular"],
-                    short_names=tuple(names.get("shortNames") or ()),
-                ),
+                kind,
+                conversion=converter.between(_type(spec, stored), kind.api_version)
+                if converter is not None and is_converted
+                else None,
                 storage_version=stored,
                 list_kind=names["listKind"],
                 has_status="status" in (version.get("subresources") or {}),
@@ -148,6 +147,27 @@ def resources_of(definition: dict[str, Any]) -> list[Resource]:
             )
         )
     return resources
+
+
+def _type(spec: dict[str, Any], version: str) -> ResourceType:
+    names = spec["names"]
+    return ResourceType(
+        group=spec["group"],
+        version=version,
+        plural=names["plural"],
+        kind=names["kind"],
+        namespaced=spec["scope"] == "Namespaced",
+        singular=names["singular"],
+        short_names=tuple(names.get("shortNames") or ()),
+    )
+
+
+def _converter(definition: dict[str, Any]) -> Converter | None:
+    """Who converts between versions, where a webhook does."""
+    conversion = definition["spec"].get("conversion") or {}
+    if conversion.get("strategy") != "Webhook":
+        return None
+    return Converter(conversion.get("webhook") or {}, definition["spec"]["names"]["kind"])
 
 
 def _scale_paths(version: dict[str, Any]) -> ScalePaths | None:
@@ -176,9 +196,6 @@ def _check(resource: Resource, obj: dict[str, Any]) -> None:
     if spec.get("scope") not in ("Namespaced", "Cluster"):
         told = f'Unsupported value: "{spec.get("scope")}": supported values: "Cluster", "Namespaced"'
         raise invalid(resource, name, cause("spec.scope", told, "FieldValueNotSupported"))
-    if (spec.get("conversion") or {}).get("strategy", "None") != "None":
-        told = "Forbidden: this server calls no webhooks; versions are converted by their apiVersion only"
-        raise invalid(resource, name, cause("spec.conversion.strategy", told, "FieldValueForbidden"))
     expected = f"{names['plural']}.{spec['group']}"
     if name != expected:
         told = f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group'
@@ -186,7 +203,12 @@ def _check(resource: Resource, obj: dict[str, Any]) -> None:
     for position, version in enumerate(versions):
         if not isinstance(version, dict) or not isinstance(version.get("name"), str):
             raise _required(resource, name, f"spec.versions[{position}].name")
-    causes = [*definitions.approval(obj), *definitions.versions(obj), *definitions.structure(obj)]
+    causes = [
+        *definitions.approval(obj),
+        *definitions.versions(obj),
+        *definitions.structure(obj),
+        *definitions.conversion(obj),
+    ]
     if not causes:
         for path, schema in definitions.schemas_of(obj):
             causes += causes_of_rules(schema, path) if has_rules(schema) else ()

@@ -62,6 +62,8 @@ class Conversion:
     type: ResourceType
     to_stored: Convert
     to_served: Convert
+    # Who remembers what a webhook has converted; None where functions do it alone.
+    converter: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,11 @@ class Resource:
         object.__setattr__(self, "storage_head", head_of(stored.group, version, stored.kind))
         object.__setattr__(self, "list_kind", self.list_kind or f"{kind.kind}List")
         object.__setattr__(self, "_steps", tuple((path, tuple(path.split("."))) for path in self.fields))
+
+    @property
+    def converter(self) -> Any:
+        """Who remembers what the webhook of this version has converted; None where there is none."""
+        return self.conversion.converter if self.conversion is not None else None
 
     @property
     def is_stored(self) -> bool:

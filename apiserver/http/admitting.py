@@ -9,6 +9,7 @@ from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.writes import in_served_version
 from deltawire.apiserver.http.asked import Asked
+from deltawire.apiserver.http.converting import Converting
 
 Tree = dict[str, Any]
 # ``write(dry_run=…, admit=…)`` gives the record that is there then.
@@ -21,8 +22,9 @@ _NOT_YET = ("uid", "creationTimestamp", "generation", "resourceVersion")
 class Admitting:
     """Where nobody configured anything, writes are done at once and cost nothing more."""
 
-    def __init__(self, core: ApiCore) -> None:
+    def __init__(self, core: ApiCore, converting: Converting) -> None:
         self._core = core
+        self._settle = converting.settle
         self._dispatcher = Dispatcher(core)
 
     async def written(
@@ -33,17 +35,17 @@ class Admitting:
         A name that the server made up is kept in ``write`` by whoever calls: see `named`.
         """
         if not self._dispatcher.is_wanted(asked.resource):
-            return write(dry_run=asked.is_dry_run)
+            return await self._settle(lambda: write(dry_run=asked.is_dry_run))
         before = self._before(asked)
-        planned = record_of(write(dry_run=True))
-        patches = await self._dispatcher.mutate(
-            self._attempt(asked, planned, before, is_first=True), asked.warnings
-        )
+        planned = record_of(await self._settle(lambda: write(dry_run=True)))
+        attempt = await self._settle(lambda: self._attempt(asked, planned, before, is_first=True))
+        patches = await self._dispatcher.mutate(attempt, asked.warnings)
         admit = _applying(patches)
         if admit is not None:
-            planned = record_of(write(dry_run=True, admit=admit))
-        await self._dispatcher.validate(self._attempt(asked, planned, before), asked.warnings)
-        return write(dry_run=asked.is_dry_run, admit=admit)
+            planned = record_of(await self._settle(lambda: write(dry_run=True, admit=admit)))
+        attempt = await self._settle(lambda: self._attempt(asked, planned, before))
+        await self._dispatcher.validate(attempt, asked.warnings)
+        return await self._settle(lambda: write(dry_run=asked.is_dry_run, admit=admit))
 
     def is_wanted(self, asked: Asked) -> bool:
         """Whether anybody may want to see writes of this resource."""
@@ -52,17 +54,17 @@ class Admitting:
     async def check_deletion(self, asked: Asked, record: Record) -> None:
         """Raises StatusError if somebody refuses that ``record`` goes."""
         if self._dispatcher.is_wanted(asked.resource):
-            attempt = self._attempt(asked, None, record)
+            attempt = await self._settle(lambda: self._attempt(asked, None, record))
             await self._dispatcher.mutate(attempt, asked.warnings)
             await self._dispatcher.validate(attempt, asked.warnings)
 
-    def name(self, asked: Asked, obj: Any, write: Write) -> None:
+    async def name(self, asked: Asked, obj: Any, write: Write) -> None:
         """Give a new object the name that webhooks are shown, where the server makes it up."""
         metadata = obj.get("metadata") if isinstance(obj, dict) else None
         if not isinstance(metadata, dict) or metadata.get("name") or not metadata.get("generateName"):
             return
         if self._dispatcher.is_wanted(asked.resource):
-            metadata["name"] = write(dry_run=True).name
+            metadata["name"] = (await self._settle(lambda: write(dry_run=True))).name
 
     def _before(self, asked: Asked) -> Record | None:
         if not asked.path.name or not self._core.exists(

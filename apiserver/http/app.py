@@ -9,7 +9,8 @@ from aiohttp import web
 
 from deltawire.apiserver.access.gate import Gate
 from deltawire.apiserver.core.api import ApiCore
-from deltawire.apiserver.core.failures import method_not_allowed, nothing_there, status_of
+from deltawire.apiserver.core.conversions import NeedsConversion
+from deltawire.apiserver.core.failures import method_not_allowed, nothing_there, status_of, unnamed
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import admin, aggregated, asking, discovery, sabotage
 from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
@@ -63,6 +64,9 @@ class Frontend:
             return await sabotage.spoil(request, await self._answer(request))
         except StatusError as error:
             return _status(error)
+        except NeedsConversion as needed:
+            told = f"this cannot be asked in {needed.objects[0]['apiVersion']}: use the version that is stored"
+            return _status(unnamed(told))
         except web.HTTPException:
             raise
         except ConnectionError:

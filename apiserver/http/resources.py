@@ -23,6 +23,7 @@ from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import asking, bodies, long_lists, patches, queries, render, sabotage
 from deltawire.apiserver.http.admitting import Admitting
 from deltawire.apiserver.http.asked import Asked
+from deltawire.apiserver.http.converting import Converting
 from deltawire.apiserver.http.frames import error_frame
 from deltawire.apiserver.http.negotiate import Form, negotiate
 from deltawire.apiserver.http.paths import ResourcePath
@@ -66,7 +67,8 @@ class ResourceHandlers:
         self._streams = streams
         self._gate = gate
         self._plan = plan
-        self._admitting = Admitting(core)
+        self._converting = Converting(core.store)
+        self._admitting = Admitting(core, self._converting)
         self._subresources = SubresourceHandlers(core, gate.tokens, scripts, streams)
         self._bookmark_interval_s = bookmark_interval_s
         self._watch_timeout_s = watch_timeout_s
@@ -132,16 +134,17 @@ class ResourceHandlers:
     async def _list(self, asked: Asked) -> web.StreamResponse:
         options = queries.list_options(asked.request.query)
         page = self._core.list(asked.resource, asked.selection, options)
-        if asked.takes_stored_bytes and long_lists.goes_in_pieces(asked.request, page):
+        is_ready = asked.takes_stored_bytes and asked.resource.converter is None
+        if is_ready and long_lists.goes_in_pieces(asked.request, page):
             return await long_lists.send_list(asked.request, asked.resource, page)
-        return self._page(asked, page)
+        return await self._page(asked, page)
 
     async def _get(self, asked: Asked) -> web.Response:
         version = parse_version(asked.request.query.get("resourceVersion", ""))
         if version > self._core.store.version:
             raise failures.too_large(version, self._core.store.version)
         record = self._core.get(asked.resource, asked.path.name, asked.path.namespace)
-        return self._object(asked, record.body)
+        return await self._object(asked, record.body)
 
     async def _create(self, asked: Asked) -> web.Response:
         if not asked.resource.is_stored:
@@ -156,9 +159,9 @@ class ResourceHandlers:
             manager=asked.manager(),
             on_unknown=asked.on_unknown,
         )
-        self._admitting.name(asked, obj, create)
+        await self._admitting.name(asked, obj, create)
         record = await self._guarded(asked, create)
-        return self._object(asked, record.body, status=201)
+        return await self._object(asked, record.body, status=201)
 
     def _review(self, asked: Asked, obj: Any) -> web.Response:
         review = checked_shape(asked.resource, obj)
@@ -194,7 +197,7 @@ class ResourceHandlers:
                 on_unknown=asked.on_unknown,
             )
         record = await self._guarded(asked, update)
-        return self._object(asked, record.body, status=201 if is_new else 200)
+        return await self._object(asked, record.body, status=201 if is_new else 200)
 
     async def _patch(self, asked: Asked) -> web.Response:
         asked.check_options("PatchOptions")
@@ -212,7 +215,7 @@ class ResourceHandlers:
             on_unknown=asked.on_unknown,
         )
         record = await self._guarded(asked, patch)
-        return self._object(asked, record.body)
+        return await self._object(asked, record.body)
 
     async def _apply(self, asked: Asked) -> web.Response:
         config = checked_configuration(asked, await patches.read_configuration(asked.request))
@@ -232,7 +235,7 @@ class ResourceHandlers:
         if self._gate.guards(asked.resource):
             self._gate.check_grant(asked.user, asked.resource, apply(dry_run=True).record.decode())
         applied = await self._admitting.written(asked, apply, lambda applied: applied.record)
-        return self._object(asked, applied.record.body, status=201 if applied.is_new else 200)
+        return await self._object(asked, applied.record.body, status=201 if applied.is_new else 200)
 
     async def _guarded(self, asked: Asked, write: Callable[..., Record]) -> Record:
         """Carry out a write; one that may give permissions away is tried and looked at before."""
@@ -249,7 +252,7 @@ class ResourceHandlers:
         deletion = self._core.delete(resource, path.name, path.namespace, options)
         if (deletion.is_gone or options.dry_run) and not resource.answers_delete_with_object:
             return asked.answer_tree(_deleted(resource, deletion))
-        return self._object(asked, deletion.body)
+        return await self._object(asked, deletion.body)
 
     async def _delete_collection(self, asked: Asked) -> web.Response:
         options = queries.delete_options(asked.request.query, await bodies.read_optional(asked.request))
@@ -257,7 +260,7 @@ class ResourceHandlers:
             for record in self._core.list(asked.resource, asked.selection).records:
                 await self._admitting.check_deletion(asked, record)
         deletions = self._core.delete_collection(asked.resource, asked.selection, options)
-        return self._page(asked, Page([gone.record for gone in deletions], self._core.store.version))
+        return await self._page(asked, Page([gone.record for gone in deletions], self._core.store.version))
 
     async def _watch(self, asked: Asked) -> web.StreamResponse:
         query = asked.request.query
@@ -283,7 +286,7 @@ class ResourceHandlers:
             asked.user.name,
         )
         response = await self._opened(asked)
-        await stream.run(response)
+        await stream.run(self._converting.stream(response, asked.resource))
         return response
 
     async def _opened(self, asked: Asked) -> web.StreamResponse:
@@ -291,12 +294,16 @@ class ResourceHandlers:
 
     def _stream_options(self, asked: Asked, options: WatchOptions, timeout_s: float) -> StreamOptions:
         is_first = True
+        resource = asked.resource
+        if resource.converter is not None:
+            # Tables and metadata of a watch cannot wait for a webhook: they show what is stored.
+            resource = replace(resource, conversion=None)
 
         def rendered(body: bytes) -> bytes:
             nonlocal is_first
             headers, is_first = is_first, False
             return render.render_object(
-                asked.resource,
+                resource,
                 body,
                 # A stream is JSON lines: YAML has no place in it.
                 Form.OBJECT if asked.form.is_yaml or asked.form is Form.PROTOBUF else asked.form,
@@ -305,8 +312,10 @@ class ResourceHandlers:
                 headers=headers,
             )
 
-        is_stored_form = (
-            asked.form in (Form.OBJECT, Form.YAML, Form.PROTOBUF) and asked.resource.head == asked.resource.storage_head
+        is_plain = asked.form in (Form.OBJECT, Form.YAML, Form.PROTOBUF)
+        # What a webhook converts is converted on its way out.
+        is_stored_form = is_plain and (
+            asked.resource.head == asked.resource.storage_head or asked.resource.converter is not None
         )
         return StreamOptions(
             timeout_s=timeout_s,
@@ -315,15 +324,18 @@ class ResourceHandlers:
             render=None if is_stored_form else rendered,
         )
 
-    def _page(self, asked: Asked, page: Page) -> web.Response:
+    async def _page(self, asked: Asked, page: Page) -> web.Response:
+        await self._converting.prepare(asked.resource, page.records)
         rendered = render.render_list(
             asked.resource, page, asked.form, now_s=self._core.now(), include=asked.include_object
         )
         return asked.answer(rendered)
 
-    def _object(self, asked: Asked, body: bytes, *, status: int = 200) -> web.Response:
-        rendered = render.render_object(
-            asked.resource, body, asked.form, now_s=self._core.now(), include=asked.include_object
+    async def _object(self, asked: Asked, body: bytes, *, status: int = 200) -> web.Response:
+        rendered = await self._converting.settle(
+            lambda: render.render_object(
+                asked.resource, body, asked.form, now_s=self._core.now(), include=asked.include_object
+            )
         )
         return asked.answer(rendered, status=status)
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
@@ -128,6 +129,14 @@ class OpenStreams:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class Sink(Protocol):
+    """What a watch needs of its response."""
+
+    async def write(self, data: bytes, /) -> None: ...
+
+    async def write_eof(self) -> None: ...
+
+
 class WatchStream:
     """One open watch."""
 
@@ -181,7 +190,7 @@ class WatchStream:
             self._bookmark_at = self._loop.time()
             self.wake()
 
-    async def run(self, response: web.StreamResponse) -> None:
+    async def run(self, response: Sink) -> None:
         """Send until the time is up, the place is lost, the resource goes or the server stops."""
         self._streams.add(self)
         overdue = self._loop.call_at(self._ends_at + DROP_AFTER_END_S, self._drop)
@@ -196,7 +205,7 @@ class WatchStream:
             if self._timer is not None:
                 self._timer.cancel()
 
-    async def _pump(self, cursor: WatchCursor, response: web.StreamResponse) -> None:
+    async def _pump(self, cursor: WatchCursor, response: Sink) -> None:
         while not self._streams.is_stopping:
             self._ready.clear()
             self._meet_faults()
@@ -240,7 +249,7 @@ class WatchStream:
             await self._ready.wait()
             self._sleeps = False
 
-    async def _send(self, response: web.StreamResponse, changes: list[Change]) -> bool:
+    async def _send(self, response: Sink, changes: list[Change]) -> bool:
         """False if the stream was cut, as a fault wanted: after so many events, without its final chunk.
 
         Raises ConnectionResetError where it was cut within an event.

@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from deltawire.apiserver.rules.causes import Causes, ChangeRule, Tree, immutable, invalid, look, required
+from deltawire.apiserver.rules.causes import (
+    Causes,
+    ChangeRule,
+    Tree,
+    forbidden,
+    immutable,
+    invalid,
+    look,
+    required,
+    unsupported,
+)
 
 _APPROVAL = "api-approved.kubernetes.io"
 _APPROVED_BY = (
@@ -95,6 +105,34 @@ def _typed(schema: Any, path: str, place: str) -> Causes:
             "root": "must not be empty at the root",
         }
         yield required(f"{path}.type", told.get(place, "must not be empty for specified object fields"))
+
+
+def conversion(obj: Tree) -> Causes:
+    """Versions are alike, or a webhook converts between them. It is told by the names of Go's internal type."""
+    given = look(obj, "spec.conversion") or {}
+    strategy, webhook = given.get("strategy"), given.get("webhook") or {}
+    if strategy not in ("None", "Webhook"):
+        yield unsupported("spec.conversion.strategy", strategy, ("None", "Webhook"))
+        return
+    config, versions = webhook.get("clientConfig"), webhook.get("conversionReviewVersions") or []
+    at = "spec.conversion.webhookClientConfig"
+    if strategy == "None":
+        why = "should not be set when strategy is not set to Webhook"
+        if config:
+            yield forbidden(at, why)
+        if versions:
+            yield forbidden("spec.conversion.conversionReviewVersions", why)
+        return
+    if config is None:
+        yield required(at, "required when strategy is set to Webhook")
+    elif (config.get("url") is None) is (config.get("service") is None):
+        yield required(at, "exactly one of url or service is required")
+    if not versions:
+        yield required("spec.conversion.conversionReviewVersions")
+    elif not any(version in ("v1", "v1beta1") for version in versions):
+        yield invalid(
+            "spec.conversion.conversionReviewVersions", versions, "must include at least one of v1, v1beta1"
+        )
 
 
 CHANGES: tuple[ChangeRule, ...] = (immutable("spec.scope"), immutable("spec.group"))

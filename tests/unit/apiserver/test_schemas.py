@@ -224,11 +224,11 @@ def test_each_version_checks_by_its_own_schema(widgets: ApiCore) -> None:
     assert stored.decode()["spec"] == {"anything": 1}
 
 
-def test_a_definition_that_needs_a_webhook_is_refused(widgets: ApiCore) -> None:
+def test_a_definition_that_converts_and_does_not_say_by_whom_is_refused(widgets: ApiCore) -> None:
     def with_webhook(obj: Tree) -> Tree:
         return {**obj, "spec": {**obj["spec"], "conversion": {"strategy": "Webhook"}}}
 
     with pytest.raises(StatusError) as refused:
         widgets.patch("customresourcedefinitions.apiextensions.k8s.io", with_webhook, "widgets.ex.io")
     assert refused.value.code == 422
-    assert "spec.conversion.strategy: Forbidden" in refused.value.message
+    assert "spec.conversion.webhookClientConfig: Required value" in refused.value.message
