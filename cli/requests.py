@@ -9,8 +9,10 @@ from deltawire.cli.caches import is_running
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import DeltawireError
+from deltawire.common.wire.codec import take
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, Opened
+from deltawire.common.wire.messages.control import Answer, Ask
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 10.0
@@ -53,15 +55,17 @@ class Supervision:
     def ask(self, verb: str, arguments: dict[str, Any] | None = None) -> Any:
         """The answer's body. Raises DeltawireError with the supervisor's own words when it refuses."""
         self._asked += 1
-        if not self._link.send("ask", self._asked, verb, arguments or {}):
+        if not self._link.send(Ask(self._asked, verb, arguments or {})):
             raise NotRunning("the supervisor has just gone")
         deadline_s = self._clock.now_s() + ANSWER_TIMEOUT_S
         while (left_s := deadline_s - self._clock.now_s()) > 0:
             event = self._wait(Arrived, left_s)
-            if isinstance(event, Arrived) and event.kind == "answer" and event.body[0] == self._asked:
-                if not event.body[1]:
-                    raise DeltawireError(str(event.body[2]))
-                return event.body[2]
+            if isinstance(event, Arrived):
+                answer = take(event.message, Answer)
+                if answer.id == self._asked:
+                    if not answer.ok:
+                        raise DeltawireError(str(answer.body))
+                    return answer.body
             if not self._link.is_open:
                 raise NotRunning("the supervisor has just gone")
         raise DeltawireError(f"the supervisor did not answer within {ANSWER_TIMEOUT_S:g} s")
@@ -79,7 +83,7 @@ class Supervision:
     def _wait(self, kind: type[Opened] | type[Arrived], timeout_s: float) -> Opened | Arrived | None:
         deadline_s = self._clock.now_s() + timeout_s
         while True:
-            for event in [*self._link.tick(), *self._link.receive(messages_max=1)]:
+            for event in [*self._link.tick(), *self._link.receive(frames_max=1)]:
                 if isinstance(event, kind):
                     return event
             left_s = deadline_s - self._clock.now_s()

@@ -12,15 +12,17 @@ import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
-from deltawire.common.errors import DeltawireError
+from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.health import HealthFile
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import Loop, Timer
 from deltawire.common.process import usage_of
+from deltawire.common.wire.codec import take
 from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import Identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Opened
+from deltawire.common.wire.messages.control import Answer, Ask, Drain, Status, ToRole
 
 log = logging.getLogger(__name__)
 
@@ -101,9 +103,15 @@ class Control:
         if isinstance(event, Opened):
             self._report_if_open()
         elif isinstance(event, Arrived):
-            self._wants_drain = self._wants_drain or event.kind == "drain"
-            if event.kind == "ask":
-                self._reply(event.body)
+            try:
+                message = take(event.message, ToRole)
+            except ProtocolError as error:
+                log.warning("from the supervisor: %s: ignored", error)
+                return
+            if isinstance(message, Drain):
+                self._wants_drain = True
+            else:
+                self._reply(message)
 
     def _report_if_open(self) -> None:
         if self._link is not None and self._link.is_open:
@@ -127,7 +135,8 @@ class Control:
             "rss_mb": rss_mb,
             "cpu_s": cpu_s,
         }
-        self._link.send("status", head | status)
+        self._link.send(Status(head | status))
+        self._link.flush()
 
     def close(self) -> None:
         if self._health:
@@ -136,17 +145,10 @@ class Control:
             self._heartbeat.forget(self._link)
             self._link.close()
 
-    def _reply(self, body: list[Any]) -> None:
-        if (
-            self._link is None
-            or len(body) != 3
-            or not isinstance(body[1], str)
-            or not isinstance(body[2], dict)
-        ):
-            log.warning("a malformed request from the supervisor was ignored")
+    def _reply(self, ask: Ask) -> None:
+        if self._link is None:
             return
-        number, verb, arguments = body
         try:
-            self._link.send("answer", number, True, self._answer(verb, arguments))
+            self._link.send(Answer(ask.id, True, self._answer(ask.verb, ask.arguments)))
         except DeltawireError as error:
-            self._link.send("answer", number, False, str(error))
+            self._link.send(Answer(ask.id, False, str(error)))

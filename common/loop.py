@@ -101,6 +101,7 @@ class Loop:
         self._heap: list[tuple[float, int, Timer]] = []
         self._entered = 0
         self._is_soon = False
+        self._ends: list[Action] = []
 
     def reads(self, source: "zmq.Socket[bytes] | int", action: Action) -> None:
         """Call ``action`` in each turn in which ``source``, a socket or a file's number, can be read.
@@ -133,6 +134,10 @@ class Loop:
         """The next turn begins without waiting."""
         self._is_soon = True
 
+    def at_end(self, action: Action) -> None:
+        """Call ``action`` once, when all else in this turn is done."""
+        self._ends.append(action)
+
     def turn(self, after: Action | None = None, *, wait_s_max: float = IDLE_S) -> None:
         """Wait until there is something to do, and do it; ``after`` is called last."""
         ready = self._poller.poll(self._wait_ms(wait_s_max))
@@ -146,6 +151,10 @@ class Loop:
                 action()
         if after is not None:
             after()
+        while self._ends:
+            ends, self._ends = self._ends, []
+            for action in ends:
+                action()
 
     def run(self, stop: threading.Event, after: Action | None = None, *, until: Callable[[], bool]) -> None:
         """Turn until ``stop`` is set or ``until`` says so."""

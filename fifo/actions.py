@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+
+from deltawire.common.wire.messages.fields import Message
 
 
 class Side(StrEnum):
@@ -42,8 +43,7 @@ class Reset:
 class Send:
     side: Side
     identity: bytes
-    kind: str
-    body: tuple[Any, ...]
+    message: Message
 
 
 Action = Welcome | Refuse | Reset | Send

@@ -8,11 +8,14 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
-from deltawire.fifo import messages
+from deltawire.common.wire.messages import shard as workers
+from deltawire.common.wire.messages import stream as reflectors
 from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
 from deltawire.fifo.clusters import Clusters
 from deltawire.fifo.engine import Engine, Freed, Pop
@@ -23,6 +26,9 @@ from deltawire.fifo.shards import Informer, Shard
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+FromPeer = reflectors.FromReflector | workers.FromWorker
 _ROLES = {Side.REFLECTORS: "reflector", Side.WORKERS: "informer"}
 
 
@@ -80,8 +86,8 @@ class Broker:
             return [Refuse(side, identity, reason)]
         try:
             if side is Side.REFLECTORS:
-                return self._reflector_joins(identity, name, messages.hello_streams(body))
-            return self._worker_joins(identity, name, messages.hello_shards(body))
+                return self._reflector_joins(identity, name, _hello(body, "streams", list[tuple[str, str]]))
+            return self._worker_joins(identity, name, _hello(body, "shards", list[tuple[str, int]]))
         except ProtocolError as error:
             self.counters.refused += 1
             return [Refuse(side, identity, str(error))]
@@ -90,23 +96,30 @@ class Broker:
         """The peer's session ended. Its leases wait for the next owner; its streams too."""
         return self._drop(side, identity)
 
-    def message(self, side: Side, identity: bytes, kind: str, body: list[Any]) -> list[Action]:
+    def message(self, side: Side, identity: bytes, message: FromPeer) -> list[Action]:
         """A message of a peer's present session."""
         members = self.reflectors if side is Side.REFLECTORS else self.workers
         if identity not in members:
             self.counters.late += 1
             return []
         try:
-            if side is Side.REFLECTORS:
-                return self._from_reflector(identity, messages.from_reflector(kind, body))
-            return self._from_worker(identity, messages.from_worker(kind, body))
+            if isinstance(message, workers.ShardState | workers.Failed | workers.Ack):
+                return self._from_worker(identity, message)
+            return self._from_reflector(identity, message)
         except ProtocolError as error:
-            self.counters.malformed += 1
-            # Bounded: entries of peers that have gone are dropped with the oldest.
-            self._strikes[identity] = self._strikes.pop(identity, 0) + 1
-            if len(self._strikes) > STRIKERS_MAX:
-                del self._strikes[next(iter(self._strikes))]
-            return [*self._drop(side, identity), Reset(side, identity, str(error))]
+            return self.broke_rules(side, identity, str(error))
+
+    def broke_rules(self, side: Side, identity: bytes, reason: str) -> list[Action]:
+        """A peer sent what docs/wire.md does not allow: it must begin anew, and is refused for a while in the end."""
+        if identity not in (self.reflectors if side is Side.REFLECTORS else self.workers):
+            self.counters.late += 1
+            return []
+        self.counters.malformed += 1
+        # Bounded: entries of peers that have gone are dropped with the oldest.
+        self._strikes[identity] = self._strikes.pop(identity, 0) + 1
+        if len(self._strikes) > STRIKERS_MAX:
+            del self._strikes[next(iter(self._strikes))]
+        return [*self._drop(side, identity), Reset(side, identity, reason)]
 
     # What is ready goes out.
 
@@ -180,7 +193,11 @@ class Broker:
         for loser, (informer, stream) in joined.taken:
             self.counters.superseded += 1
             actions.append(
-                Send(Side.REFLECTORS, loser, "stop", (informer, stream, f"{name} has taken over this stream"))
+                Send(
+                    Side.REFLECTORS,
+                    loser,
+                    reflectors.Stop(informer, stream, f"{name} has taken over this stream"),
+                )
             )
         for informer, stream in streams:
             self.informers[informer].streams[stream].taken_by(identity)
@@ -188,24 +205,24 @@ class Broker:
         actions.append(Welcome(Side.REFLECTORS, identity))
         for cluster in sorted({self.informers[informer].cluster for informer, _ in streams}):
             if (known := self._clusters.known.get(cluster)) is not None:
-                body = (cluster, known.id, known.address)
-                actions.append(Send(Side.REFLECTORS, identity, "cluster", body))
+                said = reflectors.Cluster(cluster, known.id, known.address)
+                actions.append(Send(Side.REFLECTORS, identity, said))
         return actions
 
-    def _from_reflector(self, identity: bytes, message: messages.FromReflector) -> list[Action]:
-        if isinstance(message, messages.Cluster):
+    def _from_reflector(self, identity: bytes, message: reflectors.FromReflector) -> list[Action]:
+        if isinstance(message, reflectors.Cluster):
             return self._cluster_said(identity, message)
-        if isinstance(message, messages.Proofs):
+        if isinstance(message, reflectors.StreamProofs):
             return self._proved(identity, message)
         informer = self._stream_of(message.informer, message.stream)
         if self.is_draining or informer.streams[message.stream].owner != identity:
             self.counters.late += 1
             return []
-        if isinstance(message, messages.Deltas):
+        if isinstance(message, reflectors.Deltas):
             taken = informer.deltas(message)
-        elif isinstance(message, messages.Mark):
+        elif isinstance(message, reflectors.Mark):
             taken = informer.mark(message)
-        elif isinstance(message, messages.Begin):
+        elif isinstance(message, reflectors.Begin):
             taken = informer.begin(message)
         else:
             taken = informer.end(message)
@@ -214,9 +231,9 @@ class Broker:
             return []
         self._marks_wait = True
         self._enqueue(informer)
-        return self._steer(informer) if isinstance(message, messages.Begin | messages.End) else []
+        return self._steer(informer) if isinstance(message, reflectors.Begin | reflectors.End) else []
 
-    def _proved(self, identity: bytes, message: messages.Proofs) -> list[Action]:
+    def _proved(self, identity: bytes, message: reflectors.StreamProofs) -> list[Action]:
         """Each proof goes behind what was taken of its stream so far."""
         informers = [self._stream_of(row.informer, row.stream) for row in message.rows]
         for informer, row in zip(informers, message.rows, strict=True):
@@ -225,11 +242,11 @@ class Broker:
                 self._proofs_wait = True
         return []
 
-    def _cluster_said(self, identity: bytes, message: messages.Cluster) -> list[Action]:
+    def _cluster_said(self, identity: bytes, message: reflectors.Cluster) -> list[Action]:
         mine = [i for i in self.informers.values() if i.cluster == message.cluster]
         if not mine:
             raise ProtocolError(f"no informer is of cluster {message.cluster!r}")
-        is_new = self._clusters.reflector_said(identity, *message)
+        is_new = self._clusters.reflector_said(identity, message.cluster, message.id, message.address)
         return self._cluster_known(message.cluster, is_new)
 
     def _cluster_known(self, cluster: str, is_new: bool) -> list[Action]:
@@ -238,8 +255,8 @@ class Broker:
         actions: list[Action] = []
         if known is not None:
             for reflector in self._clusters.uninformed(cluster):
-                body = (cluster, known.id, known.address)
-                actions.append(Send(Side.REFLECTORS, reflector, "cluster", body))
+                said = reflectors.Cluster(cluster, known.id, known.address)
+                actions.append(Send(Side.REFLECTORS, reflector, said))
         for informer in self.informers.values():
             if informer.cluster == cluster:
                 if is_new and known is not None:
@@ -265,12 +282,12 @@ class Broker:
             actions += self._open(self.informers[informer])
         return actions
 
-    def _from_worker(self, identity: bytes, message: messages.FromWorker) -> list[Action]:
+    def _from_worker(self, identity: bytes, message: workers.FromWorker) -> list[Action]:
         informer, shard = self._shard_of(message.informer, message.shard)
         if shard.owner != identity:
             self.counters.late += 1
             return []
-        if isinstance(message, messages.Ack):
+        if isinstance(message, workers.Ack):
             if message.boot != self.boot or not shard.is_open:
                 self.counters.late += 1
                 return []
@@ -278,7 +295,7 @@ class Broker:
             actions = self._give_back(informer, freed)
             if freed.barriers:
                 actions += self._steer(informer)
-        elif isinstance(message, messages.Failed):
+        elif isinstance(message, workers.Failed):
             shard.failed = message.reason or "no reason given"
             shard.queue.release()
             actions = self._steer(informer)
@@ -287,14 +304,14 @@ class Broker:
         self._enqueue(informer)
         return actions
 
-    def _shard_said(self, informer: Informer, message: messages.Shard) -> list[Action]:
+    def _shard_said(self, informer: Informer, message: workers.ShardState) -> list[Action]:
         if not message.cluster_id:
             # Nothing was ever stored of this cluster: the worker waits for an `open` that names it.
             return []
         cluster, before = informer.cluster, self._clusters.id_of(informer.cluster)
         cluster_id, is_new = self._clusters.shard_said(cluster, message.cluster_id, message.address)
         known = self._clusters.id_of(cluster)
-        freed = informer.report(message._replace(cluster_id=cluster_id), known)
+        freed = informer.report(msgspec.structs.replace(message, cluster_id=cluster_id), known)
         self._marks_wait = True
         actions = self._give_back(informer, freed)
         if known != before:
@@ -315,7 +332,7 @@ class Broker:
             if shard.owner and waits and not shard.failed and shard.opened != cluster_id:
                 shard.opened, shard.is_renamed = cluster_id, False
                 told[shard.owner] = None
-        return [Send(Side.WORKERS, owner, "open", (informer.name, cluster_id, address)) for owner in told]
+        return [Send(Side.WORKERS, owner, workers.Open(informer.name, cluster_id, address)) for owner in told]
 
     def _give_back(self, informer: Informer, freed: Freed) -> list[Action]:
         actions: list[Action] = []
@@ -323,7 +340,7 @@ class Broker:
             stream = informer.streams[name]
             owed = stream.give_back(deltas, size)
             if owed and stream.owner:
-                actions.append(Send(Side.REFLECTORS, stream.owner, "credit", (informer.name, name, *owed)))
+                actions.append(Send(Side.REFLECTORS, stream.owner, reflectors.Credit(informer.name, name, *owed)))
         return actions
 
     # Both.
@@ -343,12 +360,15 @@ class Broker:
                 if stream.stopped_for != reason:
                     log.warning("stop %s %s: %s", informer.name, stream.name, reason)
                     stream.stop(reason)
-                    body: tuple[Any, ...] = (informer.name, stream.name, reason)
-                    actions.append(Send(Side.REFLECTORS, stream.owner, "stop", body))
+                    stop = reflectors.Stop(informer.name, stream.name, reason)
+                    actions.append(Send(Side.REFLECTORS, stream.owner, stop))
             elif stream.state != "started" and informer.can_start(stream):
-                body = (informer.name, stream.name, *informer.start(stream))
-                log.info("start %s %s at %r, generation %d", *body[:3], body[4])
-                actions.append(Send(Side.REFLECTORS, stream.owner, "start", body))
+                start = reflectors.Start(informer.name, stream.name, *informer.start(stream))
+                log.info(
+                    "start %s %s at %r, generation %d",
+                    *(start.informer, start.stream, start.resume, start.generation),
+                )
+                actions.append(Send(Side.REFLECTORS, stream.owner, start))
         return actions
 
     def _drop(self, side: Side, identity: bytes) -> list[Action]:
@@ -389,3 +409,11 @@ class Broker:
     def _enqueue(self, informer: Informer) -> None:
         if informer not in self._turns and informer.is_ready:
             self._turns.append(informer)
+
+
+def _hello(body: dict[str, Any], name: str, shape: type[T]) -> T:
+    """The pairs that a hello names. Raises ProtocolError."""
+    try:
+        return msgspec.convert(body.get(name), shape)
+    except msgspec.ValidationError as error:
+        raise ProtocolError(f"malformed hello: {error}") from None

@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-# number, type (A, U, D or R), stream, uid, version, at (µs epoch), object: as docs/wire.md §6 sends it.
-Row = tuple[int, str, str, str, str, int, bytes]
-# namespace, name, the rows of this key in their order.
-Group = tuple[str, str, list[Row]]
+from deltawire.common.wire.messages.shard import Key
+from deltawire.common.wire.messages.stream import DeltaType
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class Pop:
 
     first: int
     last: int
-    groups: list[Group]
+    groups: list[Key]
     marks: Mapping[str, str]
     bytes: int
 
@@ -125,7 +123,7 @@ class ShardQueue(Protocol):
     def add(
         self,
         stream: str,
-        type_: str,
+        type_: DeltaType,
         namespace: str,
         name: str,
         uid: str,

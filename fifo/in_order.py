@@ -8,9 +8,11 @@ its version says nothing about the keys in between (semantics §2.2).
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
 
 from deltawire.common.errors import ProtocolError
+from deltawire.common.wire.messages import shard as wire
+from deltawire.common.wire.messages.shard import Row
+from deltawire.common.wire.messages.stream import DeltaType
 from deltawire.fifo.engine import (
     Barrier,
     Batch,
@@ -19,17 +21,13 @@ from deltawire.fifo.engine import (
     Freed,
     Pop,
     QueueCounters,
-    Row,
     ShardQueue,
 )
 from deltawire.fifo.limits import HIGH_WATER_DELTAS
 
-Key = tuple[str, str]
+ObjectKey = tuple[str, str]
 # A delta is a plain tuple: at 25,000 a second an object of its own for each would cost more than the rest.
-Entry = tuple[Row, Key] | Begin | End
-
-_AT: Final = 5
-_OBJECT: Final = 6
+Entry = tuple[Row, ObjectKey] | Begin | End
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ class InOrderQueue:
     def add(
         self,
         stream: str,
-        type_: str,
+        type_: DeltaType,
         namespace: str,
         name: str,
         uid: str,
@@ -93,7 +91,7 @@ class InOrderQueue:
         object_: bytes,
     ) -> None:
         self._last = number = self._last + 1
-        self._entries.append(((number, type_, stream, uid, version, at, object_), (namespace, name)))
+        self._entries.append((Row(number, type_, stream, uid, version, at, object_), (namespace, name)))
         self.waiting_bytes += len(object_)
         self.counters.published += 1
 
@@ -165,21 +163,21 @@ class InOrderQueue:
         for entries in (leased, self._entries):
             for entry in entries:
                 if isinstance(entry, tuple):
-                    return entry[0][_AT]
+                    return entry[0].at
         return None
 
     def _pop_deltas(self, deltas_max: int, bytes_max: int) -> Pop:
         entries = self._entries
         merge_updates = self._latest_only or len(entries) > self._high_water
         taken: list[Entry] = []
-        groups: dict[Key, list[Row]] = {}
+        groups: dict[ObjectKey, list[Row]] = {}
         size = 0
         while entries and len(taken) < deltas_max:
             entry = entries[0]
             if not isinstance(entry, tuple):
                 break
             row, key = entry
-            row_size = len(row[_OBJECT])
+            row_size = len(row.object)
             if taken and size + row_size > bytes_max:
                 break
             taken.append(entries.popleft())
@@ -195,7 +193,7 @@ class InOrderQueue:
         marks = self._take_marks(last)
         self._lease(last, taken, marks, size)
         self.counters.popped += len(taken)
-        return Pop(first, last, [(*key, rows) for key, rows in groups.items()], marks, size)
+        return Pop(first, last, [wire.Key(*key, rows) for key, rows in groups.items()], marks, size)
 
     def _pop_barrier(self, barrier: Barrier) -> Barrier:
         self._entries.popleft()
@@ -212,12 +210,12 @@ class InOrderQueue:
 
     def _merges(self, before: Row, row: Row, merge_updates: bool) -> bool:
         """True if ``row`` takes the place of ``before``, the row of the same key just before it."""
-        if before[1] != row[1] or before[3] != row[3]:
+        if before.type != row.type or before.uid != row.uid:
             return False
-        if row[1] == "D":
+        if row.type == "D":
             self.counters.dedup_deletes += 1
             return True
-        if row[1] == "U" and merge_updates:
+        if row.type == "U" and merge_updates:
             self.counters.dedup_updates += 1
             return True
         return False
@@ -240,7 +238,7 @@ class InOrderQueue:
         """Frees what an ack in the middle of a batch covers."""
         done = [entry for entry in lease.entries if _number(entry) <= number]
         if done:
-            size = sum(len(entry[0][_OBJECT]) for entry in done if isinstance(entry, tuple))
+            size = sum(len(entry[0].object) for entry in done if isinstance(entry, tuple))
             del lease.entries[: len(done)]
             lease.bytes -= size
             self.leased -= len(done)
@@ -255,22 +253,22 @@ class InOrderQueue:
         if gone:
             # Among what is dropped may be a begin that voids a mark before it; marks can be spared.
             self._take_marks(number)
-            self.waiting_bytes -= sum(len(entry[0][_OBJECT]) for entry in gone if isinstance(entry, tuple))
+            self.waiting_bytes -= sum(len(entry[0].object) for entry in gone if isinstance(entry, tuple))
             self._free(gone, freed)
 
     def _free(self, entries: list[Entry], freed: Freed) -> None:
         for entry in entries:
             if isinstance(entry, tuple):
                 row = entry[0]
-                deltas, size = freed.credit.get(row[2], (0, 0))
-                freed.credit[row[2]] = (deltas + 1, size + len(row[_OBJECT]))
+                deltas, size = freed.credit.get(row.stream, (0, 0))
+                freed.credit[row.stream] = (deltas + 1, size + len(row.object))
             else:
                 self.barriers -= 1
                 freed.barriers.append(entry)
 
 
 def _number(entry: Entry) -> int:
-    return entry[0][0] if isinstance(entry, tuple) else entry.number
+    return entry[0].number if isinstance(entry, tuple) else entry.number
 
 
 class InMemoryEngine:

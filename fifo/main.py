@@ -11,6 +11,7 @@ import zmq
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
+from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import Loop
 from deltawire.common.process import (
@@ -20,19 +21,26 @@ from deltawire.common.process import (
     parse_arguments,
     run_role,
 )
+from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.follow import follow_listener
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener, ListenerEvent
+from deltawire.common.wire.messages.shard import FromWorker
+from deltawire.common.wire.messages.stream import FromReflector
 from deltawire.common.wire.session import Peer
 from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
-from deltawire.fifo.broker import Broker
+from deltawire.fifo.broker import Broker, FromPeer
 from deltawire.fifo.in_order import InMemoryEngine
 from deltawire.fifo.status import status_of
 
 log = logging.getLogger(__name__)
 
 ROLE = "fifo"
+_DECODE: dict[Side, Decoder[FromPeer]] = {
+    Side.REFLECTORS: Decoder(FromReflector),
+    Side.WORKERS: Decoder(FromWorker),
+}
 # What is not acknowledged by then comes again from the API server, so a longer wait saves little.
 DRAIN_S_MAX = 5.0
 
@@ -123,7 +131,11 @@ class Fifo:
     def _decide(self, side: Side, event: ListenerEvent) -> list[Action]:
         peer = event.peer
         if isinstance(event, Arrived):
-            return self.broker.message(side, peer.identity, event.kind, event.body)
+            try:
+                message = _DECODE[side](event.message)
+            except ProtocolError as error:
+                return self.broker.broke_rules(side, peer.identity, str(error))
+            return self.broker.message(side, peer.identity, message)
         if isinstance(event, Hello):
             self._peers[side, peer.identity] = peer
             return self.broker.hello(side, peer.identity, peer.role, peer.name, peer.body)
@@ -141,7 +153,7 @@ class Fifo:
             listener = self._listeners[action.side]
             if isinstance(action, Send):
                 # False: the peer has vanished, and its Gone comes with the next receive.
-                listener.send(action.identity, action.kind, *action.body)
+                listener.send(action.identity, action.message)
                 continue
             peer = self._peers.get((action.side, action.identity))
             if peer is None:

@@ -1,9 +1,10 @@
 """Batches and proofs as messages to a worker (docs/wire.md §6)."""
 
 from collections.abc import Iterable
-from typing import Any
 
-from deltawire.common.wire.messages.proofs import ShardProof, plain
+from deltawire.common.wire.messages import shard as wire
+from deltawire.common.wire.messages.fields import Message
+from deltawire.common.wire.messages.proofs import ShardProof
 from deltawire.fifo.actions import Send, Side
 from deltawire.fifo.engine import Batch, Begin, Pop
 from deltawire.fifo.shards import Informer, Shard
@@ -11,17 +12,18 @@ from deltawire.fifo.shards import Informer, Shard
 
 def send_batch(informer: str, shard: Shard, boot: str, batch: Batch) -> Send:
     """One batch to the shard's owner."""
-    head = (informer, shard.number, boot)
+    message: Message
     if isinstance(batch, Pop):
-        kind = "pop"
-        body: tuple[Any, ...] = (*head, batch.first, batch.last, batch.groups, list(batch.marks.items()))
+        keys, marks = batch.groups, list(batch.marks.items())
+        message = wire.Pop(informer, shard.number, boot, batch.first, batch.last, keys, marks)
     elif isinstance(batch, Begin):
-        kind = "begin"
-        body = (*head, batch.number, batch.stream, batch.generation)
+        message = wire.ListBegin(informer, shard.number, boot, batch.number, batch.stream, batch.generation)
     else:
-        kind = "end"
-        body = (*head, batch.number, batch.stream, batch.generation, batch.count, batch.version)
-    return Send(Side.WORKERS, shard.owner or b"", kind, body)
+        message = wire.ListEnd(
+            *(informer, shard.number, boot, batch.number),
+            *(batch.stream, batch.generation, batch.count, batch.version),
+        )
+    return Send(Side.WORKERS, shard.owner or b"", message)
 
 
 def send_proofs(informers: Iterable[Informer]) -> list[Send]:
@@ -40,7 +42,7 @@ def send_proofs(informers: Iterable[Informer]) -> list[Send]:
                 else:
                     row.shards.append(shard.number)
     return [
-        Send(Side.WORKERS, owner, "proof", (plain(row for same in mine.values() for row in same),))
+        Send(Side.WORKERS, owner, wire.ShardProofs([row for same in mine.values() for row in same]))
         for owner, mine in rows.items()
         if mine
     ]

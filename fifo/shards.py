@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import SHARD_BYTES_MAX, SHARD_DELTAS_MAX
 from deltawire.common.meta.keys import key_of, shard_of
 from deltawire.common.meta.versions import highest, is_at_or_below, lowest
+from deltawire.common.wire.messages import shard as from_worker
+from deltawire.common.wire.messages import stream as from_reflector
 from deltawire.common.wire.messages.proofs import Proof
-from deltawire.fifo import messages
 from deltawire.fifo.engine import Begin, Engine, Freed, ShardQueue
 from deltawire.fifo.limits import BARRIERS_MAX
 from deltawire.fifo.proofs import ProofTrail
@@ -26,7 +29,7 @@ class Shard:
     queue: ShardQueue
     owner: bytes | None = None
     opened: str | None = None  # the cluster id that the owner was last told to open
-    report: messages.Shard | None = None
+    report: from_worker.ShardState | None = None
     is_foreign: bool = False  # the report is of another cluster's objects
     is_renamed: bool = False  # the cluster has another id than the owner was told
     failed: str = ""
@@ -76,7 +79,7 @@ class Informer:
 
     # From reflectors. Each returns False if the message is late and was dropped.
 
-    def begin(self, message: messages.Begin) -> bool:
+    def begin(self, message: from_reflector.Begin) -> bool:
         stream = self.streams[message.stream]
         if not stream.begin(message):
             return False
@@ -84,7 +87,7 @@ class Informer:
             shard.queue.begin(stream.name, message.generation)
         return True
 
-    def deltas(self, message: messages.Deltas) -> bool:
+    def deltas(self, message: from_reflector.Deltas) -> bool:
         stream = self.streams[message.stream]
         if not stream.deltas(message):
             return False
@@ -98,14 +101,14 @@ class Informer:
             self._mark_all(stream)
         return True
 
-    def mark(self, message: messages.Mark) -> bool:
+    def mark(self, message: from_reflector.Mark) -> bool:
         stream = self.streams[message.stream]
         if not stream.mark(message.version):
             return False
         self._mark_all(stream)
         return True
 
-    def end(self, message: messages.End) -> bool:
+    def end(self, message: from_reflector.End) -> bool:
         stream = self.streams[message.stream]
         if not stream.end(message):
             return False
@@ -121,7 +124,7 @@ class Informer:
 
     # From workers.
 
-    def report(self, report: messages.Shard, cluster_id: str) -> Freed:
+    def report(self, report: from_worker.ShardState, cluster_id: str) -> Freed:
         """The owner of a shard says what it has committed. Raises ProtocolError for what cannot be.
 
         A shard of another cluster than ``cluster_id`` gets nothing and is asked nothing.
@@ -153,7 +156,7 @@ class Informer:
                 shard.queue.mark(stream.name, stream.accepted)
         return freed
 
-    def ack(self, message: messages.Ack) -> Freed:
+    def ack(self, message: from_worker.Ack) -> Freed:
         """Raises ProtocolError for a number that was not sent."""
         shard = self.shards[message.shard]
         freed = shard.queue.ack(message.number)
@@ -164,7 +167,7 @@ class Informer:
         """The cluster's uid is known now, which had an address in its place: its shards are to be told, and go on."""
         for shard in self.shards:
             if shard.report is not None and shard.report.cluster_id == former:
-                shard.report = shard.report._replace(cluster_id=cluster_id)
+                shard.report = msgspec.structs.replace(shard.report, cluster_id=cluster_id)
                 shard.is_renamed = True
 
     # Decisions.
@@ -219,7 +222,7 @@ class Informer:
                 shard.queue.mark(stream.name, stream.accepted)
 
 
-_NOTHING = messages.StreamState("", "", 0)
+_NOTHING = from_worker.StreamAt("", "", 0)
 
 
 def _covers(resume: str, stream: Stream, ours: bool) -> bool:

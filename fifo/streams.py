@@ -6,8 +6,8 @@ from typing import Literal
 from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import STREAM_BYTES_MAX, STREAM_DELTAS_MAX
 from deltawire.common.meta.versions import highest, is_below
+from deltawire.common.wire.messages.stream import Begin, Deltas, End
 from deltawire.fifo.limits import CREDIT_STEP_BYTES, CREDIT_STEP_DELTAS
-from deltawire.fifo.messages import Begin, Deltas, End
 
 State = Literal["waiting", "started", "stopped"]
 

@@ -17,10 +17,10 @@ from deltawire.common.errors import DeltawireError, StateError, TransportError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.store.folder import MARKER, find_shards, last_cluster_id
 from deltawire.common.store.reader import ReaderUnavailable, ShardReader
+from deltawire.common.wire.messages.group import Opened
 from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.lister import Lister, ShardSource, StoredRow
 from deltawire.handlers.queries import Queries, RemoteShard
-from deltawire.handlers.worker_link import Folder
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Caches:
     def shards(self) -> int:
         return self._plan.shards
 
-    def opened(self, place: Folder) -> None:
+    def opened(self, place: Opened) -> None:
         """A worker said where its shard is; a shard in a new folder is opened when it is next read."""
         where, folder = (place.informer, place.shard), Path(place.folder)
         with self._lock:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from deltawire.common.meta.keys import display_key, split_key
-from deltawire.common.wire.messages.gap import GapNotice
+from deltawire.common.wire.messages import group as wire
 
 KINDS = {"A": "added", "U": "updated", "D": "deleted", "S": "resync", "G": "gap"}
 # A notice of lost changes, which travels as an event of a key that no object has: its stream.
@@ -137,7 +137,7 @@ def gap_of(delivery: Delivery) -> Gap:
     )
 
 
-def delivery_of_gap(link: int, notice: GapNotice) -> Delivery:
+def delivery_of_gap(link: int, notice: wire.Gap) -> Delivery:
     """A notice as what `Dispatch` hands out: at its turn, never beside another of its stream."""
     details = msgspec.json.encode((notice.reason, notice.lost_from))
     return Delivery(

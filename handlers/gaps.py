@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 from deltawire.common.meta.versions import as_number
-from deltawire.common.wire.messages.gap import GapNotice
+from deltawire.common.wire.messages import group as wire
 
 # Lists that are remembered as told.
 REMEMBERED_MAX = 256
@@ -15,7 +15,7 @@ class GapFilter:
     def __init__(self) -> None:
         self._told: OrderedDict[tuple[str, str, str, int], str] = OrderedDict()
 
-    def is_news(self, notice: GapNotice) -> bool:
+    def is_news(self, notice: wire.Gap) -> bool:
         which = (notice.informer, notice.stream, notice.reason, notice.generation)
         told = self._told.get(which)
         if told is not None:
@@ -28,7 +28,7 @@ class GapFilter:
         return True
 
 
-def text_of(notice: GapNotice) -> str:
+def text_of(notice: wire.Gap) -> str:
     """The notice in a log line."""
     where = "" if notice.stream == "*" else f" in namespace {notice.stream}"
     if notice.reason == "forgotten":

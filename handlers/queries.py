@@ -12,18 +12,10 @@ from typing import Any, NamedTuple
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, TransportError
-from deltawire.handlers.worker_link import Answer
+from deltawire.common.wire.messages.group import Problem, Rows, StoredRow
 
 QUERIES_MAX = 256
 TIMEOUT_S = 10.0
-
-
-class QueryRow(NamedTuple):
-    """An object in an answer."""
-
-    key: str
-    version: str
-    object: bytes
 
 
 class Question(NamedTuple):
@@ -42,7 +34,7 @@ class _Waiting:
 
     def __init__(self, question: Question) -> None:
         self.question = question
-        self.answer: Answer | None = None
+        self.answer: Rows | Problem | None = None
 
 
 class Queries:
@@ -57,7 +49,7 @@ class Queries:
         self._outgoing: deque[Question] = deque()
         self._last_id = 0
 
-    def ask(self, worker: int, informer: str, shard: int, verb: str, *arguments: Any) -> Answer:
+    def ask(self, worker: int, informer: str, shard: int, verb: str, *arguments: Any) -> Rows:
         """The worker's answer. Called by any thread but the loop's, which has to bring the answer.
 
         Raises TransportError if none comes in time or the worker cannot answer, CapacityError above
@@ -79,8 +71,8 @@ class Queries:
         what = f"shard {shard} of {informer}"
         if waiting.answer is None:
             raise TransportError(f"worker {worker} did not answer about {what} in time", reason="timeout")
-        if waiting.answer.problem:
-            raise TransportError(f"worker {worker} cannot read {what}: {waiting.answer.problem}")
+        if isinstance(waiting.answer, Problem):
+            raise TransportError(f"worker {worker} cannot read {what}: {waiting.answer.text}")
         return waiting.answer
 
     def outgoing(self) -> list[Question]:
@@ -96,7 +88,7 @@ class Queries:
             if question.id in self._waiting:
                 self._outgoing.append(question)
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: Rows | Problem) -> None:
         """Hands an answer to who asked; one that comes too late is ignored."""
         with self._changed:
             waiting = self._waiting.get(answer.id)
@@ -122,16 +114,16 @@ class RemoteShard:
         self._queries = queries
         self._place = (worker, informer, shard)
 
-    def get(self, key: str) -> QueryRow | None:
+    def get(self, key: str) -> StoredRow | None:
         rows = self._queries.ask(*self._place, "get", key).rows
-        return QueryRow(*rows[0]) if rows else None
+        return rows[0] if rows else None
 
-    def page(self, prefix: str, after: str, limit: int) -> tuple[list[QueryRow], str]:
+    def page(self, prefix: str, after: str, limit: int) -> tuple[list[StoredRow], str]:
         return self._rows("list", prefix, after, limit)
 
-    def index_page(self, name: str, value: str, after: str, limit: int) -> tuple[list[QueryRow], str]:
+    def index_page(self, name: str, value: str, after: str, limit: int) -> tuple[list[StoredRow], str]:
         return self._rows("index", name, value, after, limit)
 
-    def _rows(self, verb: str, *arguments: Any) -> tuple[list[QueryRow], str]:
+    def _rows(self, verb: str, *arguments: Any) -> tuple[list[StoredRow], str]:
         answer = self._queries.ask(*self._place, verb, *arguments)
-        return [QueryRow(*row) for row in answer.rows], answer.after
+        return answer.rows, answer.after

@@ -18,7 +18,7 @@ from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK
 from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.link import LinkEvent
-from deltawire.common.wire.messages.gap import GapNotice
+from deltawire.common.wire.messages import group as wire
 from deltawire.handlers.dispatch import Ack, Dispatch
 from deltawire.handlers.events import delivery_of_gap
 from deltawire.handlers.executor import Executor
@@ -27,7 +27,7 @@ from deltawire.handlers.gaps import GapFilter, text_of
 from deltawire.handlers.queries import Queries
 from deltawire.handlers.settings import Settings
 from deltawire.handlers.statistics import Statistics
-from deltawire.handlers.worker_link import Answer, Dropped, Folder, Proven, Received, Synced, WorkerLink
+from deltawire.handlers.worker_link import Dropped, Received, WorkerLink
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Runner:
         control: Control,
         heartbeat: Heartbeat,
         *,
-        opened: Callable[[Folder], None],
+        opened: Callable[[wire.Opened], None],
         freshness: FreshnessBook,
         clock: Clock,
         drain_deadline_s: float,
@@ -134,30 +134,30 @@ class Runner:
         self._ask()
 
     def _take(self, link: WorkerLink, event: LinkEvent) -> None:
-        for news in link.digest(event):
-            if isinstance(news, Received):
-                self._statistics.arrived(news.deliveries)
-                acks = self._dispatch.arrive(news.deliveries)
+        match link.digest(event):
+            case Received(deliveries):
+                self._statistics.arrived(deliveries)
+                acks = self._dispatch.arrive(deliveries)
                 if self._is_draining:
                     # What still arrives goes back at once.
                     acks += self._dispatch.release(RELEASE_AFTER_MS)
                 self._acknowledge(acks)
-            elif isinstance(news, Dropped):
+            case Dropped():
                 self._statistics.dropped += self._dispatch.drop(link.number)
                 self._queries.lost(link.number)
                 self._freshness.lost(link.number)
-            elif isinstance(news, Proven):
-                self._freshness.said(link.number, news.rows)
-            elif isinstance(news, GapNotice):
-                self._tell_gap(link, news)
-            elif isinstance(news, Folder):
-                self._opened(news)
-            elif isinstance(news, Synced):
-                self._statistics.synced.setdefault(news.informer, set()).add(news.shard)
-            elif isinstance(news, Answer):
-                self._queries.answered(news)
+            case wire.InformerProofs() as proven:
+                self._freshness.said(link.number, proven.rows)
+            case wire.Gap() as notice:
+                self._tell_gap(link, notice)
+            case wire.Opened() as opened:
+                self._opened(opened)
+            case wire.Synced() as synced:
+                self._statistics.synced.setdefault(synced.informer, set()).add(synced.shard)
+            case wire.Rows() | wire.Problem() as answer:
+                self._queries.answered(answer)
 
-    def _tell_gap(self, link: WorkerLink, notice: GapNotice) -> None:
+    def _tell_gap(self, link: WorkerLink, notice: wire.Gap) -> None:
         """Log it, and call who asked for it; what another shard has told of the same list is seen already."""
         if self._gaps.is_news(notice):
             log.warning("%s", text_of(notice))

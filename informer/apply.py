@@ -16,7 +16,6 @@ The rules (design §2-§4; each has a counter-example in the property tests' his
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
@@ -24,6 +23,8 @@ from deltawire.common.errors import ProtocolError
 from deltawire.common.meta.versions import as_number, highest, is_below
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, HISTORY_LOST, OUT_OF_SCOPE, Row
 from deltawire.common.store.meta import StreamState
+from deltawire.common.wire.messages.shard import ListBegin, ListEnd, Pop
+from deltawire.common.wire.messages.shard import Row as Delta
 from deltawire.informer.changes import (
     Change,
     Counters,
@@ -94,60 +95,50 @@ def apply_pop(
     progress: Progress,
     counters: Counters,
     reads: Reads,
-    boot: str,
-    first: int,
-    last: int,
-    keys: list[Any],
-    marks: list[Any],
+    pop: Pop,
 ) -> Iterator[Change]:
-    """The changes of one `pop` (docs/wire.md §6). Moves ``progress``, a draft, along.
+    """The changes of one batch. Moves ``progress``, a draft, along.
 
     Lazy: the changes of a key must be carried out before the next key's are asked for.
     """
-    applied = progress.number if boot == progress.boot else 0
-    if last and progress.advance(boot, first, last):
+    applied = progress.number if pop.boot == progress.boot else 0
+    if pop.last and progress.advance(pop.boot, pop.first, pop.last):
         reached: dict[str, tuple[int, str]] = {}
-        for namespace, name, deltas in keys:
+        for namespace, name, rows in pop.keys:
             changes: list[Change] = []
-            _apply_key(progress, counters, reads, f"{namespace}/{name}", deltas, applied, reached, changes)
+            _apply_key(progress, counters, reads, f"{namespace}/{name}", rows, applied, reached, changes)
             yield from changes
         for stream_name, (_, version) in reached.items():
             _complete_up_to(progress, stream_name, version)
-    elif last:
-        counters.repeated += last - first + 1
-    for stream_name, version in marks:
+    elif pop.last:
+        counters.repeated += pop.last - pop.first + 1
+    for stream_name, version in pop.marks:
         _complete_up_to(progress, stream_name, version)
 
 
-def begin_list(
-    progress: Progress, counters: Counters, boot: str, number: int, stream_name: str, generation: int
-) -> None:
+def begin_list(progress: Progress, counters: Counters, begin: ListBegin) -> None:
     """A list begins; an open one is aborted by it. Only the list's end sets a resume version again.
 
     Not the first item alone takes it away: a streaming list may begin with a deletion, whose version would
     then be taken for one that the whole shard has reached.
     """
-    if not progress.advance(boot, number, number):
+    if not progress.advance(begin.boot, begin.number, begin.number):
         counters.repeated += 1
         return
-    if stream_name not in progress.streams:
+    if begin.stream not in progress.streams:
         counters.foreign_streams += 1
         return
-    stream = progress.change(stream_name)
-    stream.open = generation
+    stream = progress.change(begin.stream)
+    stream.open = begin.generation
     stream.give_up_resume()
-    stream.generation = max(stream.generation, generation)
+    stream.generation = max(stream.generation, begin.generation)
 
 
 def end_list(
     progress: Progress,
     counters: Counters,
     reads: Reads,
-    boot: str,
-    number: int,
-    stream_name: str,
-    generation: int,
-    version: str,
+    end: ListEnd,
     scope: str,
     at: int,
 ) -> Iterator[Change]:
@@ -155,9 +146,10 @@ def end_list(
 
     Lazy, since a sweep may be large: each change must be carried out before the next one is asked for.
     """
-    if not progress.advance(boot, number, number):
+    if not progress.advance(end.boot, end.number, end.number):
         counters.repeated += 1
         return
+    stream_name, generation, version = end.stream, end.generation, end.version
     known = progress.streams.get(stream_name)
     if known is None or known.open != generation:
         counters.ended_lists_ignored += 1
@@ -213,7 +205,7 @@ def _apply_key(
     counters: Counters,
     reads: Reads,
     key: str,
-    deltas: list[Any],
+    deltas: Sequence[Delta],
     applied: int,
     reached: dict[str, tuple[int, str]],
     changes: list[Change],

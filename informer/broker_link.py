@@ -13,9 +13,11 @@ from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
 from deltawire.common.limits import SHARD_BYTES_MAX, SHARD_DELTAS_MAX
 from deltawire.common.loop import Loop
+from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
-from deltawire.common.wire.messages.proofs import Proof, ShardProof, parse
-from deltawire.informer.shard import Shard, Work
+from deltawire.common.wire.messages import shard as wire
+from deltawire.common.wire.messages.proofs import Proof, ShardProof
+from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
 
 log = logging.getLogger(__name__)
@@ -24,9 +26,9 @@ log = logging.getLogger(__name__)
 BATCHES_PER_COMMIT = 4
 # Acks wait so long for more of their kind; at once where half of a shard's credit is used, and at a list's ends.
 ACK_LATE_S = 0.1
-# Proofs wait among the batches of their shard: ("proof", [{stream: proof}]).
-PROOF = "proof"
-_BODY_LENGTHS = {"pop": 7, "begin": 6, "end": 8}
+# Proofs wait among the batches of their shard, by stream.
+Waiting = wire.Batch | dict[str, Proof]
+_DECODE: Decoder[wire.ToWorker] = Decoder(wire.ToWorker)
 
 
 def hello_of(informers: Mapping[str, SharedInformer]) -> dict[str, Any]:
@@ -48,7 +50,7 @@ class BrokerLink:
         self._informers = informers
         self._link = link
         self._clock = clock
-        self._work: dict[tuple[str, int], deque[Work]] = {}
+        self._work: dict[tuple[str, int], deque[Waiting]] = {}
         # What is committed and not acknowledged yet: broker's life, number, deltas, bytes.
         self._acks: dict[tuple[str, int], tuple[str, int, int, int]] = {}
         self._ack_timer = loop.timer(self.send_acks)
@@ -69,12 +71,16 @@ class BrokerLink:
             self._forget()
             self.refused = ""
         elif isinstance(event, Arrived):
-            if event.kind == "open":
-                return self._open(event.body)
-            self._keep(event.kind, event.body)
+            message = _DECODE(event.message)
+            if isinstance(message, wire.Open):
+                return self._open(message.informer, message.cluster_id, message.address)
+            if isinstance(message, wire.ShardProofs):
+                self._keep_proofs(message.rows)
+            else:
+                self._keep(message)
         return []
 
-    def next_work(self) -> list[tuple[SharedInformer, Shard, list[Work], dict[str, Proof]]]:
+    def next_work(self) -> list[tuple[SharedInformer, Shard, list[wire.Batch], dict[str, Proof]]]:
         """What each shard is to commit now: some batches of each, in turns; and what is proven then."""
         found = []
         for (name, number), queue in list(self._work.items()):
@@ -85,14 +91,14 @@ class BrokerLink:
             if shard is None or informer.has_failed:
                 del self._work[name, number]
                 continue
-            work: list[Work] = []
+            work: list[wire.Batch] = []
             proofs: dict[str, Proof] = {}
-            while queue and (len(work) < BATCHES_PER_COMMIT or queue[0][0] == PROOF):
-                kind, body = queue.popleft()
-                if kind == PROOF:
-                    proofs |= body[0]
+            while queue and (len(work) < BATCHES_PER_COMMIT or isinstance(queue[0], dict)):
+                waiting = queue.popleft()
+                if isinstance(waiting, dict):
+                    proofs |= waiting
                 else:
-                    work.append((kind, body))
+                    work.append(waiting)
             if not queue:
                 del self._work[name, number]
             found.append((informer, shard, work, proofs))
@@ -102,27 +108,27 @@ class BrokerLink:
     def has_work(self) -> bool:
         return any(not self._informers[name].is_paused for name, _ in self._work)
 
-    def put_back(self, shard: Shard, work: list[Work], proofs: dict[str, Proof]) -> None:
+    def put_back(self, shard: Shard, work: list[wire.Batch], proofs: dict[str, Proof]) -> None:
         """There was no room for it: it is the next again. The broker sends no more than the shard's credit."""
         queue = self._work.setdefault((shard.informer, shard.number), deque())
         if proofs:
-            queue.appendleft((PROOF, [proofs]))
+            queue.appendleft(proofs)
         queue.extendleft(reversed(work))
 
-    def acknowledge(self, shard: Shard, work: list[Work]) -> None:
+    def acknowledge(self, shard: Shard, work: list[wire.Batch]) -> None:
         """These batches are committed. Marks alone (last = 0) are not acknowledged."""
         place = shard.informer, shard.number
         boot, number, deltas, size = self._acks.get(place, ("", 0, 0, 0))
         is_urgent = False
-        for kind, body in work:
-            if kind == "pop":
-                boot, first, last, keys, _ = body
-                if last:
-                    number, deltas = max(number, last), deltas + last - first + 1
-                    size += sum(len(delta[6]) for _, _, rows in keys for delta in rows)
+        for one in work:
+            boot = one.boot
+            if isinstance(one, wire.Pop):
+                if one.last:
+                    number, deltas = max(number, one.last), deltas + one.last - one.first + 1
+                    size += sum(len(row.object) for key in one.keys for row in key.rows)
             else:
                 # The broker starts and stops streams by what is known of their lists.
-                boot, number, is_urgent = body[0], max(number, body[1]), True
+                number, is_urgent = max(number, one.number), True
         if not number:
             return
         self._acks[place] = boot, number, deltas, size
@@ -135,7 +141,7 @@ class BrokerLink:
         """Acknowledge all that is committed."""
         acks, self._acks = self._acks, {}
         for (informer, number), (boot, last, _, _) in acks.items():
-            self._link.send("ack", informer, number, boot, last)
+            self._link.send(wire.Ack(informer, number, boot, last))
 
     def _forget(self) -> None:
         """The session is over, and all that came in it comes again."""
@@ -146,17 +152,16 @@ class BrokerLink:
         """Tell the broker that the informer's shards cannot be used."""
         for number in informer.numbers:
             self._work.pop((informer.name, number), None)
-            self._link.send("failed", informer.name, number, informer.error[:1000])
+            self._link.send(wire.Failed(informer.name, number, informer.error[:1000]))
 
-    def _open(self, body: list[Any]) -> list[SharedInformer]:
-        name, cluster_id, *rest = body
+    def _open(self, name: str, cluster_id: str, address: str) -> list[SharedInformer]:
         informer = self._informers.get(name)
         if informer is None:
-            raise ProtocolError(f"the broker asked for an informer {str(name)[:80]!r} that is not configured")
+            raise ProtocolError(f"the broker asked for an informer {name[:80]!r} that is not configured")
         was_open = bool(informer.cluster_id)
         if not informer.has_failed:
             try:
-                if not informer.open(cluster_id, str(rest[0]) if rest else ""):
+                if not informer.open(cluster_id, address):
                     return []
             except DeltawireError as error:
                 if was_open:
@@ -177,29 +182,30 @@ class BrokerLink:
             self._work.pop((name, number), None)
             progress = shard.progress
             self._link.send(
-                "shard",
-                name,
-                number,
-                informer.cluster_id,
-                progress.boot,
-                progress.number,
-                shard.report(),
-                informer.address,
+                wire.ShardState(
+                    name,
+                    number,
+                    informer.cluster_id,
+                    progress.boot,
+                    progress.number,
+                    shard.report(),
+                    informer.address,
+                )
             )
         return [] if was_open else [informer]
 
     def retry_open(self, informer: SharedInformer) -> list[SharedInformer]:
         """Open an informer for which there was no room. As `take`."""
-        return self._open([informer.name, self._unopened.get(informer.name, "")])
+        return self._open(informer.name, self._unopened.get(informer.name, ""), "")
 
     def _tell_failed(self, informer: SharedInformer, reason: str) -> None:
         log.error("%s: %s", informer.name, reason)
         for number in informer.numbers:
-            self._link.send("failed", informer.name, number, reason[:1000])
+            self._link.send(wire.Failed(informer.name, number, reason[:1000]))
 
-    def _keep_proofs(self, body: list[Any]) -> None:
+    def _keep_proofs(self, rows: list[ShardProof]) -> None:
         """Behind the batches of their shards that wait."""
-        for row in parse(PROOF, body, ShardProof):
+        for row in rows:
             informer = self._informers.get(row.informer)
             if informer is None or not set(row.shards) <= set(informer.numbers):
                 raise ProtocolError(
@@ -207,20 +213,16 @@ class BrokerLink:
                 )
             for number in row.shards:
                 queue = self._work.setdefault((row.informer, number), deque())
-                if queue and queue[-1][0] == PROOF:
-                    queue[-1][1][0][row.stream] = row.proof
+                if queue and isinstance(queue[-1], dict):
+                    queue[-1][row.stream] = row.proof
                 else:
-                    queue.append((PROOF, [{row.stream: row.proof}]))
+                    queue.append({row.stream: row.proof})
 
-    def _keep(self, kind: str, body: list[Any]) -> None:
-        if kind == PROOF:
-            self._keep_proofs(body)
-            return
-        if _BODY_LENGTHS.get(kind) != len(body):
-            raise ProtocolError(f"the broker sent a {kind[:40]!r} of {len(body)} parts")
-        name, number = body[0], body[1]
-        informer = self._informers.get(name)
-        if informer is None or number not in informer.numbers:
-            raise ProtocolError(f"the broker sent deltas of {str(name)[:80]!r}, shard {number}: not ours")
+    def _keep(self, batch: wire.Batch) -> None:
+        informer = self._informers.get(batch.informer)
+        if informer is None or batch.shard not in informer.numbers:
+            raise ProtocolError(
+                f"the broker sent deltas of {batch.informer[:80]!r}, shard {batch.shard}: not ours"
+            )
         if not informer.has_failed:
-            self._work.setdefault((name, number), deque()).append((kind, body[2:]))
+            self._work.setdefault((batch.informer, batch.shard), deque()).append(batch)

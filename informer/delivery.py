@@ -9,6 +9,7 @@ from collections import deque
 
 from deltawire.common.clock import Clock
 from deltawire.common.store.layout import Row
+from deltawire.common.wire.messages.group import EventKind, EventRow
 from deltawire.informer.events import (
     ADD,
     COALESCED,
@@ -18,7 +19,6 @@ from deltawire.informer.events import (
     RESYNC,
     UPDATE,
     Changes,
-    Event,
     Flight,
     PendingChange,
     stored_version,
@@ -37,7 +37,7 @@ SCAN_ROWS = 64
 _SENT, _SETTLED, _FULL = 0, 1, 2
 
 
-def collect(group: Group, changes: Changes, now: float, clock: Clock) -> dict[bytes, list[Event]]:
+def collect(group: Group, changes: Changes, now: float, clock: Clock) -> dict[bytes, list[EventRow]]:
     """The events to send now, by replica. They count as in flight from here on."""
     if not group.replicas or group.is_waiting(now):
         return {}
@@ -53,7 +53,7 @@ class _Sending:
     """One round of sending, on one state of the shard."""
 
     def __init__(self, group: Group, changes: Changes, now: float) -> None:
-        self.out: dict[bytes, list[Event]] = {}
+        self.out: dict[bytes, list[EventRow]] = {}
         self._group = group
         self._changes = changes
         self._now = now
@@ -234,7 +234,7 @@ class _Sending:
             flight.overwritten = row.object
         return True
 
-    def _kind(self, row: Row) -> str:
+    def _kind(self, row: Row) -> EventKind:
         return ADD if self._group.is_add(row) else UPDATE
 
     def _pick(self) -> Replica | None:
@@ -257,7 +257,7 @@ class _Sending:
                 break
         return None
 
-    def _emit(self, row: Row, kind: str, replica: Replica, parked: Parked | None = None) -> Flight:
+    def _emit(self, row: Row, kind: EventKind, replica: Replica, parked: Parked | None = None) -> Flight:
         """Hand an event to a replica; ``parked`` is what it tries again or supersedes."""
         group = self._group
         flight = Flight(row, row.seq, kind, replica, group.next_fence())
@@ -282,7 +282,7 @@ class _Sending:
         replica.take(flight.size_bytes, alone=flight.solo)
         group.counters.delivered += 1
         self.out.setdefault(replica.identity, []).append(
-            [
+            EventRow(
                 row.seq,
                 row.key,
                 kind,
@@ -294,7 +294,7 @@ class _Sending:
                 flags,
                 row.object,
                 flight.old,
-            ]
+            )
         )
         return flight
 

@@ -4,21 +4,23 @@ The values are those of docs/wire.md §7.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 from deltawire.common.clock import Clock
 from deltawire.common.store.layout import Row
+from deltawire.common.wire.messages.group import EventKind
 from deltawire.informer.replica import Replica
 
-ADD, UPDATE, DELETE, RESYNC = "A", "U", "D", "S"
+ADD: Final = "A"
+UPDATE: Final = "U"
+DELETE: Final = "D"
+RESYNC: Final = "S"
 DONE, RETRY, DEAD = 0, 1, 2
 
 GAP = 2
 COALESCED = 4
 INITIAL = 8
 
-# [seq, key, kind, uid, version, at, attempt, fence, flags, object, old]
-Event = list[Any]
 # A row of the group's own to write (db, key, data) or, with None, to delete.
 Write = tuple[bytes, bytes, bytes | None]
 
@@ -76,7 +78,7 @@ class Flight:
         "uid",
     )
 
-    def __init__(self, row: Row, seq: int, kind: str, replica: Replica, fence: int) -> None:
+    def __init__(self, row: Row, seq: int, kind: EventKind, replica: Replica, fence: int) -> None:
         self.key = row.key
         self.uid = row.uid
         self.born = row.born

@@ -13,7 +13,7 @@ NOTICES_MAX = 64
 
 
 class Gap(msgspec.Struct, array_like=True):
-    """One notice; the fields are those of `common.wire.messages.gap.GapNotice`."""
+    """One notice; the fields are those of `common.wire.messages.group.Gap`."""
 
     number: int
     reason: Reason

@@ -3,6 +3,7 @@
 import msgspec
 
 from deltawire.common.store.layout import Row, seq_key, seq_of, text_key
+from deltawire.common.wire.messages.group import EventKind
 from deltawire.informer.gap_notices import Gap
 
 EVERY = "every"
@@ -58,7 +59,7 @@ class Parked(msgspec.Struct, omit_defaults=True):
 
     seq: int
     key: str
-    kind: str
+    kind: EventKind
     uid: str = ""
     version: str = ""
     born: int = 0

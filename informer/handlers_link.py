@@ -2,18 +2,17 @@
 
 import logging
 from collections.abc import Callable
-from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
 
 from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.listener import Arrived, Ending, Gone, Hello, Listener, ListenerEvent
-from deltawire.common.wire.messages.gap import GapNotice, GapSeen
-from deltawire.common.wire.messages.proofs import InformerProof, plain
+from deltawire.common.wire.messages import group as wire
+from deltawire.common.wire.messages.group import EventRow
+from deltawire.common.wire.messages.proofs import InformerProof
 from deltawire.common.wire.session import Peer
-from deltawire.informer.events import Event
 from deltawire.informer.group_state import EVERY, LATEST, KnownReplica
 from deltawire.informer.indexer import OwnerLost
 from deltawire.informer.replica import Departure, Replica
@@ -27,9 +26,6 @@ WINDOW_MAX = 10_000
 FIRST_SHARD = 0
 # A group's name is part of keys in the store.
 _GROUP_BYTES_MAX = 63
-# A thousand years: what is longer is no time.
-_LONG_S = 3.2e10
-Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # A replica whose session ended without its death comes back and names the calls that it is in.
 _DEPARTURES = {
     Ending.LOST: Departure.DIED,
@@ -39,21 +35,7 @@ _DEPARTURES = {
 }
 
 
-class HandlerHello(msgspec.Struct, frozen=True):
-    """What a replica says of itself."""
-
-    group: str
-    informers: list[str]
-    delivery: str = LATEST
-    resync_s: Annotated[float, Meta(ge=0, le=_LONG_S)] = 0.0
-    window: int = 256
-    window_bytes: int = 16 * 1024 * 1024
-    attempts_max: Count | None = None
-    old: bool = True
-    held: list[tuple[str, int, str, Count, Count]] = []
-
-
-_Acks = list[tuple[str, int, int, int, Annotated[int, Meta(le=int(1000 * _LONG_S))], str]]
+_DECODE: Decoder[wire.FromHandler] = Decoder(wire.FromHandler)
 
 
 class HandlersLink:
@@ -67,10 +49,10 @@ class HandlersLink:
         self._touch = touch
         self.malformed = 0
         self._informers = informers
-        self._here: dict[bytes, tuple[Peer, HandlerHello, Replica]] = {}
+        self._here: dict[bytes, tuple[Peer, wire.HandlerHello, Replica]] = {}
         self._synced: set[tuple[bytes, str, int]] = set()
         # Acks of held calls for shards that are not open yet. Bounded by what the hello named.
-        self._early: dict[tuple[bytes, str, int], _Acks] = {}
+        self._early: dict[tuple[bytes, str, int], list[wire.AckRow]] = {}
 
     @property
     def replicas(self) -> dict[str, int]:
@@ -88,13 +70,11 @@ class HandlersLink:
             self._gone(event)
         elif isinstance(event, Arrived):
             try:
-                self._arrived(event.peer, event.kind, event.body)
-            except (ProtocolError, msgspec.ValidationError, ValueError, TypeError) as error:
+                self._arrived(event.peer, _DECODE(event.message))
+            except ProtocolError as error:
                 self.malformed += 1
-                log.warning(
-                    "reset %s: it sent a malformed %r: %s", event.peer.name[:80], event.kind[:40], error
-                )
-                self._listener.reset(event.peer, f"a malformed {event.kind[:40]!r}: {error}")
+                log.warning("reset %s: it sent %s", event.peer.name[:80], error)
+                self._listener.reset(event.peer, str(error))
 
     def opened(self, informer: SharedInformer) -> None:
         """An informer's shards can be read and delivered now: its handlers join."""
@@ -117,13 +97,13 @@ class HandlersLink:
         """Tell each replica how fresh this worker's part of each informer is."""
         if not self._here:
             return
-        body = plain(rows)
+        message = wire.InformerProofs(rows)
         for identity in self._here:
-            self._listener.send(identity, "proof", body)
+            self._listener.send(identity, message)
 
     def _hello(self, peer: Peer) -> None:
         try:
-            hello = msgspec.convert(peer.body, HandlerHello)
+            hello = msgspec.convert(peer.body, wire.HandlerHello)
         except msgspec.ValidationError as error:
             self._listener.refuse(peer, f"a handler's hello is malformed: {error}")
             return
@@ -143,7 +123,7 @@ class HandlersLink:
             if informer.cluster_id and not informer.error:
                 self._try_join(peer, hello, replica, informer)
 
-    def _objection(self, hello: HandlerHello) -> str:
+    def _objection(self, hello: wire.HandlerHello) -> str:
         unknown = [name for name in hello.informers if name not in self._informers]
         if unknown:
             return f"no informer {unknown[0][:80]!r} is configured"
@@ -155,7 +135,7 @@ class HandlersLink:
             return "a window has room for at least one key"
         return ""
 
-    def _try_join(self, peer: Peer, hello: HandlerHello, replica: Replica, informer: SharedInformer) -> None:
+    def _try_join(self, peer: Peer, hello: wire.HandlerHello, replica: Replica, informer: SharedInformer) -> None:
         """Join, or end the session so that the replica tries again."""
         try:
             self._join(hello, replica, informer)
@@ -164,7 +144,7 @@ class HandlersLink:
         except DeltawireError as error:
             self._listener.reset(peer, f"{informer.name} cannot be followed now: {error}")
 
-    def _join(self, hello: HandlerHello, replica: Replica, informer: SharedInformer) -> None:
+    def _join(self, hello: wire.HandlerHello, replica: Replica, informer: SharedInformer) -> None:
         options = GroupOptions(hello.delivery, max(0.0, hello.resync_s), hello.attempts_max or 0)
         for number, shard in informer.shards.items():
             group = shard.groups.get(hello.group)
@@ -182,9 +162,8 @@ class HandlersLink:
             shard.flush()
             self._touch(shard)
             folder = str(shard.indexer.folder)
-            self._listener.send(
-                replica.identity, "opened", informer.name, number, informer.shards_in_all, folder
-            )
+            opened = wire.Opened(informer.name, number, informer.shards_in_all, folder)
+            self._listener.send(replica.identity, opened)
 
     def _gone(self, event: Gone) -> None:
         here = self._here.pop(event.peer.identity, None)
@@ -199,21 +178,17 @@ class HandlersLink:
         self._synced = {told for told in self._synced if told[0] != replica.identity}
         self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
 
-    def _arrived(self, peer: Peer, kind: str, body: list[Any]) -> None:
-        if kind == "acks":
-            self._acks(peer, body)
-        elif kind == "query":
-            self._query(peer, body)
-        elif kind == "gap-seen":
-            self._gap_seen(peer, body)
-        elif kind == "bye":
-            self._listener.let_go(peer, "it has left")
+    def _arrived(self, peer: Peer, message: wire.FromHandler) -> None:
+        if isinstance(message, wire.Acks):
+            self._acks(peer, message.informer, message.shard, message.rows)
+        elif isinstance(message, wire.Query):
+            self._query(peer, message)
+        elif isinstance(message, wire.GapSeen):
+            self._gap_seen(peer, message)
         else:
-            raise ProtocolError("this kind of message is unknown here")
+            self._listener.let_go(peer, "it has left")
 
-    def _acks(self, peer: Peer, body: list[Any]) -> None:
-        name, number, rows = body
-        acks = msgspec.convert(rows, _Acks)
+    def _acks(self, peer: Peer, name: str, number: int, acks: list[wire.AckRow]) -> None:
         here = self._here.get(peer.identity)
         informer = self._informers.get(name)
         if here is None or informer is None:
@@ -230,7 +205,7 @@ class HandlersLink:
         known = {ack[:3] for ack in early}
         early += [ack for ack in acks if ack[:3] in held and ack[:3] not in known]
 
-    def _acknowledge(self, shard: Shard, group: str, replica: Replica, acks: _Acks) -> None:
+    def _acknowledge(self, shard: Shard, group: str, replica: Replica, acks: list[wire.AckRow]) -> None:
         now = shard.now()
         self._touch(shard)
         for key, seq, fence, verdict, after_ms, error in acks:
@@ -238,43 +213,41 @@ class HandlersLink:
                 replica.identity, key, seq, fence, verdict, after_ms / 1000.0, error, now
             )
 
-    def _query(self, peer: Peer, body: list[Any]) -> None:
-        if len(body) < 4:
-            raise ProtocolError("a query has an id, an informer, a shard and a verb")
-        number, name, where, verb, *arguments = body
-        informer = self._informers.get(name)
-        shard = informer.shards.get(where) if informer is not None else None
+    def _query(self, peer: Peer, query: wire.Query) -> None:
+        informer = self._informers.get(query.informer)
+        shard = informer.shards.get(query.shard) if informer is not None else None
         if informer is None or shard is None:
-            self._listener.send(peer.identity, "problem", number, f"this worker has no {name} shard {where}")
+            text = f"this worker has no {query.informer} shard {query.shard}"
+            self._listener.send(peer.identity, wire.Problem(query.id, text))
             return
         try:
-            rows, after = informer.query(shard, verb, arguments)
+            rows, after = informer.query(shard, query.verb, query.arguments)
         except DeltawireError as error:
-            self._listener.send(peer.identity, "problem", number, str(error)[:1000])
+            self._listener.send(peer.identity, wire.Problem(query.id, str(error)[:1000]))
             return
         size = 0
-        kept: list[list[Any]] = []
+        kept: list[wire.StoredRow] = []
         for row in rows:
             size += len(row.object)
             if kept and size > BATCH_BYTES_MAX:
-                after = str(kept[-1][0])
+                after = kept[-1].key
                 break
-            kept.append([row.key, row.version, row.object])
-        self._listener.send(peer.identity, "rows", number, kept, after)
+            kept.append(wire.StoredRow(row.key, row.version, row.object))
+        self._listener.send(peer.identity, wire.Rows(query.id, kept, after))
 
-    def _send_events(self, identity: bytes, shard: Shard, events: list[Event]) -> None:
+    def _send_events(self, identity: bytes, shard: Shard, events: list[EventRow]) -> None:
         """In messages of bounded size; what a vanished peer was sent counts as in flight until its Gone."""
-        batch: list[Event] = []
+        batch: list[EventRow] = []
         size = 0
         for event in events:
-            bytes_ = len(event[9] or b"") + len(event[10] or b"")
+            bytes_ = len(event.object or b"") + len(event.old or b"")
             if batch and (len(batch) >= BATCH_DELTAS_MAX or size + bytes_ > BATCH_BYTES_MAX):
-                self._listener.send(identity, "events", shard.informer, shard.number, batch)
+                self._listener.send(identity, wire.Events(shard.informer, shard.number, batch))
                 batch, size = [], 0
             batch.append(event)
             size += bytes_
         if batch:
-            self._listener.send(identity, "events", shard.informer, shard.number, batch)
+            self._listener.send(identity, wire.Events(shard.informer, shard.number, batch))
 
     def _tell_gaps(self, shard: Shard) -> None:
         for group in shard.groups.values():
@@ -282,15 +255,14 @@ class HandlersLink:
             if identity is None or not group.gaps.waiting:
                 continue
             for gap, times in group.gaps.untold(identity):
-                notice = GapNotice(
+                notice = wire.Gap(
                     shard.informer, shard.number, gap.number, gap.reason, gap.stream,
                     gap.generation, gap.lost_from, gap.version, gap.at, times + (shard.number != FIRST_SHARD),
                 )  # fmt: skip
                 group.counters.gaps += 1
-                self._listener.send(identity, "gap", *msgspec.structs.astuple(notice))
+                self._listener.send(identity, notice)
 
-    def _gap_seen(self, peer: Peer, body: list[Any]) -> None:
-        seen = msgspec.convert(body, GapSeen)
+    def _gap_seen(self, peer: Peer, seen: wire.GapSeen) -> None:
         here, informer = self._here.get(peer.identity), self._informers.get(seen.informer)
         shard = informer.shards.get(seen.shard) if informer is not None else None
         group = shard.groups.get(here[1].group) if shard is not None and here is not None else None
@@ -304,7 +276,7 @@ class HandlersLink:
                     told = (identity, shard.informer, shard.number)
                     if told not in self._synced:
                         self._synced.add(told)
-                        self._listener.send(identity, "synced", shard.informer, shard.number)
+                        self._listener.send(identity, wire.Synced(shard.informer, shard.number))
 
 
 def _place(replica: Replica, shard: Shard) -> tuple[bytes, str, int]:

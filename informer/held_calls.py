@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from deltawire.common.store.layout import Row
+from deltawire.common.wire.messages.group import EventKind
 from deltawire.informer.events import ADD, DELETE, UPDATE, Changes, Flight, stored_version
 from deltawire.informer.group_state import Parked, row_of_parked
 from deltawire.informer.replica import Replica
@@ -29,7 +30,7 @@ def take_held(group: "Group", replica: Replica, key: str, seq: int, fence: int, 
 
 def held_change(
     group: "Group", key: str, seq: int, fence: int, changes: Changes
-) -> tuple[Row, str, Parked | None] | None:
+) -> tuple[Row, EventKind, Parked | None] | None:
     """What a replica holds that names (key, seq, fence): its row, its kind, where it is parked.
 
     None if the group is past it, or gave it to somebody else since.

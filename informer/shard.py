@@ -8,21 +8,20 @@ is no batch.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 
 from deltawire.common.clock import Clock
-from deltawire.common.errors import ProtocolError
 from deltawire.common.meta.versions import highest
 from deltawire.common.store import layout
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, OUT_OF_SCOPE
 from deltawire.common.store.meta import StreamState
+from deltawire.common.wire.messages import shard as wire
+from deltawire.common.wire.messages.group import EventRow
 from deltawire.informer import apply, births, delivery, group_state, merging
 from deltawire.informer.apply import ALL_NAMESPACES, Progress
 from deltawire.informer.batch import Batch
 from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Settle
-from deltawire.informer.events import Event
 from deltawire.informer.gap_notices import Gap
 from deltawire.informer.group import Group
 from deltawire.informer.group_book import GroupBook
@@ -34,9 +33,6 @@ from deltawire.informer.pins import PinWatch
 from deltawire.informer.replica import Departure, Replica
 
 log = logging.getLogger(__name__)
-
-# (kind, body) of a `pop`, `begin` or `end`, the body from `boot` on (docs/wire.md §6).
-Work = tuple[str, list[Any]]
 
 
 class GroupOptions(msgspec.Struct, frozen=True):
@@ -113,16 +109,16 @@ class Shard:
         """Wall s: the groups' time."""
         return self._clock.wall_s()
 
-    def report(self) -> dict[str, list[Any]]:
-        """{stream: [resume, floor, generation]} as committed."""
+    def report(self) -> dict[str, wire.StreamAt]:
+        """How far each stream is, as committed."""
         return {
-            name: [stream.resume, stream.floor, stream.generation]
+            name: wire.StreamAt(stream.resume, stream.floor, stream.generation)
             for name, stream in self.progress.streams.items()
         }
 
     # ---- the broker's side
 
-    def apply(self, work: Sequence[Work]) -> None:
+    def apply(self, work: Sequence[wire.Batch]) -> None:
         """Commit these batches, in order, with all that groups acknowledged until now.
 
         Raises OwnerLost, CapacityError, StateError, and ProtocolError for deltas that cannot follow.
@@ -130,8 +126,8 @@ class Shard:
         draft = self.progress.draft()
         before = draft.seq
         with self._transaction(draft) as batch:
-            for kind, body in work:
-                for change in self._changes(draft, batch, kind, body):
+            for one in work:
+                for change in self._changes(draft, batch, one):
                     self._make(batch, change)
         if draft.seq != before:
             self.lag_ms = round(self._clock.wall_s() * 1e3 - self._newest_at / 1e3, 3)
@@ -213,7 +209,7 @@ class Shard:
                     group.name,
                 )
 
-    def deliver(self) -> Iterator[tuple[str, dict[bytes, list[Event]]]]:
+    def deliver(self) -> Iterator[tuple[str, dict[bytes, list[EventRow]]]]:
         """What each group is to be sent now. Only committed changes are found."""
         now = self._clock.wall_s()
         seq = self.indexer.state.seq
@@ -282,21 +278,14 @@ class Shard:
 
     # ---- inside
 
-    def _changes(self, draft: Progress, batch: Batch, kind: str, body: list[Any]) -> Iterator[Change]:
-        if kind == "pop":
-            boot, first, last, keys, marks = body
-            return apply.apply_pop(draft, self.counters, batch, boot, first, last, keys, marks)
-        if kind == "begin":
-            boot, number, stream, generation = body
-            apply.begin_list(draft, self.counters, boot, number, stream, generation)
+    def _changes(self, draft: Progress, batch: Batch, work: wire.Batch) -> Iterator[Change]:
+        if isinstance(work, wire.Pop):
+            return apply.apply_pop(draft, self.counters, batch, work)
+        if isinstance(work, wire.ListBegin):
+            apply.begin_list(draft, self.counters, work)
             return iter(())
-        if kind == "end":
-            boot, number, stream, generation, _, version = body
-            at = int(self._clock.wall_s() * 1e6)
-            return apply.end_list(
-                draft, self.counters, batch, boot, number, stream, generation, version, self._scope, at
-            )
-        raise ProtocolError(f"a shard cannot apply a {kind!r}")
+        at = int(self._clock.wall_s() * 1e6)
+        return apply.end_list(draft, self.counters, batch, work, self._scope, at)
 
     def _make(self, batch: Batch, change: Change) -> None:
         keep_history = keep_gone = False

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deltawire.reflector.objects import Delta
+from deltawire.common.wire.messages.stream import Delta
 
 Params = dict[str, str]
 

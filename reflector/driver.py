@@ -9,6 +9,7 @@ from typing import Any
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, StatusError, TransportError
+from deltawire.common.wire.messages.fields import Message
 from deltawire.common.wire.messages.proofs import Proof
 from deltawire.reflector.action import Action, Cancel, End, List, Request, Watch
 from deltawire.reflector.cluster import LOG_EVERY_S
@@ -25,11 +26,11 @@ log = logging.getLogger(__name__)
 # News of one stream taken in one turn of the main loop, so that a busy stream leaves the others theirs.
 NEWS_PER_TURN_MAX = 16
 
-Send = Callable[..., bool]
+Send = Callable[[Message], bool]
 
 
 class StreamDriver:
-    """``send(kind, *body)`` gives a message to the broker; ``before_publishing`` is called before messages
+    """``send`` gives a message to the broker; ``before_publishing`` is called before messages
     that carry what a request brought, so that the cluster's id is told first; ``turn_at_s(now_s)`` says when a list or
     a watch may be asked for, now or later."""
 
@@ -227,7 +228,7 @@ class StreamDriver:
             if first:
                 self._before_publishing()
                 first = False
-            self._send(*message)
+            self._send(message)
 
     def _log_error(self) -> None:
         """One line for an error, again only when it changes or after a while."""

@@ -237,7 +237,7 @@ class Machine:
         actions: list[Action] = []
         if batch.deltas:
             actions += self._open_list.items(batch.deltas)
-        size = sum(len(delta[5]) for delta in batch.deltas)
+        size = sum(len(delta.object) for delta in batch.deltas)
         is_list = self._progress.took(now_s, len(batch.deltas), size, batch.changes_before_marker)
         if batch.is_marker:
             actions += self._end(now_s, batch.version)

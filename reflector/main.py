@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import zmq
 
 from deltawire.client.config.loading import load as load_client_config
@@ -24,11 +25,13 @@ from deltawire.common.loop import Loop
 from deltawire.common.meta.resources import BUILTIN, ResourceType, find
 from deltawire.common.process import RoleArguments, parse_arguments, run_role
 from deltawire.common.version import __version__
+from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
-from deltawire.common.wire.messages.proofs import StreamProof, plain
+from deltawire.common.wire.messages.proofs import StreamProof
+from deltawire.common.wire.messages.stream import Cluster, Credit, Start, StreamProofs, ToReflector
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.clusters import Clusters
 from deltawire.reflector.descriptors import needed, raise_limit
@@ -37,7 +40,6 @@ from deltawire.reflector.identity import ClusterChangedError
 from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.listwatch import ClusterListerWatcher
 from deltawire.reflector.machine import Machine
-from deltawire.reflector.messages import Cluster, Credit, Start, from_broker
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.reader import Reader
 from deltawire.reflector.transform import trimmer
@@ -46,6 +48,7 @@ from deltawire.reflector.waker import KeyedWaker
 log = logging.getLogger(__name__)
 
 ROLE = "reflector"
+_DECODE: Decoder[ToReflector] = Decoder(ToReflector)
 # Timers (back-off, idle watches, hellos) are looked at so often; news and messages wake the loop at once.
 TICK_S = 0.1
 # At the end, for all readers together: one that waits for an answer is left behind and dies with the process.
@@ -89,7 +92,7 @@ class Reflector:
         self._heartbeat.watch(self._link)
         self._clusters = Clusters(
             clock=self._clock,
-            send=lambda cluster, found, address: self._link.send("cluster", cluster, found, address),
+            send=lambda cluster, found, address: self._link.send(Cluster(cluster, found, address)),
             wake=lambda cluster: self._waker.wake((cluster, "")),
         )
         self._refused = ""
@@ -188,7 +191,7 @@ class Reflector:
                 if proof.as_of_us > self._owed.get(name, 0):
                     self._owed.pop(name, None)
         if rows:
-            self._link.send("proof", plain(rows))
+            self._link.send(StreamProofs(rows))
         if is_due:
             self._proved_at_s = now_s
 
@@ -206,18 +209,18 @@ class Reflector:
             self._refused = f"refused: {event.reason}"
             log.error("the broker refuses us: %s", event.reason)
         elif isinstance(event, Arrived):
-            self._on_message(event.kind, event.body)
+            self._on_message(event.message)
 
-    def _on_message(self, kind: str, body: list[Any]) -> None:
+    def _on_message(self, packed: msgspec.Raw) -> None:
         try:
-            message = from_broker(kind, body)
+            message = _DECODE(packed)
             if isinstance(message, Cluster):
                 self._clusters.told(message.cluster, message.id, message.address)
                 return
             name = (message.informer, message.stream)
             if name not in self._streams:
                 raise ProtocolError(
-                    f"{kind} of stream {message.informer}@{message.stream}, which is not ours"
+                    f"a message of stream {message.informer}@{message.stream}, which is not ours"
                 )
         except ProtocolError as error:
             self._malformed += 1

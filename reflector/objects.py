@@ -13,9 +13,8 @@ import msgspec
 from deltawire.client.rest.frames import UNREADABLE
 from deltawire.client.rest.scan import as_utf8, mended
 from deltawire.common.limits import KIB, OBJECT_BYTES_MAX
+from deltawire.common.wire.messages.stream import Delta, DeltaType
 
-# type, namespace, name, uid, version, object
-Delta = tuple[str, str, str, str, str, bytes]
 # Bytes of an object in, bytes of the trimmed object out (transform.py).
 Trim = Callable[[bytes], bytes]
 
@@ -72,7 +71,7 @@ class ObjectReader:
         self._trim = trim
         self.counters = counters
 
-    def delta(self, kind: str, obj: bytes) -> Delta | None:
+    def delta(self, kind: DeltaType, obj: bytes) -> Delta | None:
         """The delta, or None where the object is refused or not supported (counted, `Counters.refusal` says which).
 
         Raises one of UNREADABLE for bytes that are not JSON.
@@ -108,7 +107,7 @@ class ObjectReader:
         counters = self.counters
         counters.events += 1
         counters.bytes += size
-        return (kind, namespace, name, uid, version, obj)
+        return Delta(kind, namespace, name, uid, version, obj)
 
     def item(self, obj: bytes) -> Delta | None:
         """As `delta`, for an item of a list: one that cannot be read is refused, the others count."""

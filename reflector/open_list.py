@@ -1,7 +1,7 @@
 """What has been said to the broker of the list under way."""
 
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.reflector.action import Begin, Deltas, End, Publication
-from deltawire.reflector.objects import Delta
 
 
 class OpenList:
@@ -30,7 +30,7 @@ class OpenList:
         return self._has_begun
 
     def items(self, deltas: list[Delta]) -> list[Publication]:
-        self._items += sum(delta[0] == "R" for delta in deltas)
+        self._items += sum(delta.type == "R" for delta in deltas)
         begin = self._begin()
         return [*begin, Deltas(deltas, "")] if deltas else begin
 

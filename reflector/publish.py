@@ -6,16 +6,12 @@ Pure: publications in, messages (docs/wire.md §5) out.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.common.wire.messages import stream as wire
+from deltawire.common.wire.messages.fields import Message
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.reflector.action import Begin, Deltas, End, Mark, Publication
-from deltawire.reflector.objects import Delta
-
-# kind, then the body
-Message = tuple[Any, ...]
-
-_OBJECT = 5
 
 
 @dataclass(slots=True)
@@ -86,33 +82,34 @@ class Outbox:
         elif isinstance(publication, Mark):
             self._put_mark(publication.version)
         elif isinstance(publication, Begin):
-            self._waiting.append(("begin", *self._address, publication.generation))
+            self._waiting.append(wire.Begin(*self._address, publication.generation))
         elif isinstance(publication, End):
             end = publication
-            self._waiting.append(("end", *self._address, end.generation, end.count, end.version))
+            self._waiting.append(wire.End(*self._address, end.generation, end.count, end.version))
 
     def messages(self) -> Iterator[Message]:
         """What may be sent now; a message counts as sent when it is handed out."""
         while self._waiting:
             head = self._waiting[0]
             if not isinstance(head, _Waiting):
-                yield self._waiting.popleft()  # type: ignore[misc]  # checked the line before
+                self._waiting.popleft()
+                yield head
                 continue
             if not self.has_credit:
                 return
             deltas = self._cut(head)
             version = head.version
             if head.deltas:  # a part: complete up to the last version that one of its deltas has
-                known = (delta[4] for delta in reversed(deltas) if delta[4])
+                known = (delta.version for delta in reversed(deltas) if delta.version)
                 version = next(known, "") if head.is_rising else ""
             if not head.deltas:
                 self._waiting.popleft()
-            yield ("deltas", *self._address, version, head.at_us, deltas)
+            yield wire.Deltas(*self._address, version, head.at_us, deltas)
 
     def _put_deltas(self, publication: Deltas, at_us: int) -> None:
         deltas = publication.deltas
         self.waiting_deltas += len(deltas)
-        self.waiting_bytes += sum(len(delta[_OBJECT]) for delta in deltas)
+        self.waiting_bytes += sum(len(delta.object) for delta in deltas)
         is_rising = publication.version not in ("", "0")
         last = self._waiting[-1] if self._waiting else None
         if isinstance(last, _Waiting) and last.is_rising is is_rising:
@@ -127,9 +124,9 @@ class Outbox:
         if isinstance(last, _Waiting):
             last.version = version
             return
-        if last is not None and last[0] == "mark":
+        if isinstance(last, wire.Mark):
             self._waiting.pop()
-        self._waiting.append(("mark", *self._address, version))
+        self._waiting.append(wire.Mark(*self._address, version))
 
     def _cut(self, waiting: _Waiting) -> list[Delta]:
         """The next message's deltas, at least one."""
@@ -137,7 +134,7 @@ class Outbox:
         size = 0
         room = min(BATCH_BYTES_MAX, self.credit_bytes)
         while waiting.deltas and len(deltas) < min(BATCH_DELTAS_MAX, self.credit_deltas):
-            length = len(waiting.deltas[0][_OBJECT])
+            length = len(waiting.deltas[0].object)
             if deltas and size + length > room:
                 break
             deltas.append(waiting.deltas.popleft())

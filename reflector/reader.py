@@ -178,7 +178,7 @@ class Reader:
         body = self._source.list(request.params)
         at_us = self._now_us()
         for page in split_list(body, reader):
-            if not self._put(number, Read(page, at_us), sum(len(delta[5]) for delta in page.deltas)):
+            if not self._put(number, Read(page, at_us), sum(len(delta.object) for delta in page.deltas)):
                 return
 
     def _watch(self, number: int, request: Watch) -> None:
@@ -201,7 +201,7 @@ class Reader:
                 self._note_chunk(chunk, since_s, at_us)
                 batches = splitter.feed(chunk) if chunk else splitter.finish()
                 for batch in batches:
-                    size = sum(len(delta[5]) for delta in batch.deltas)
+                    size = sum(len(delta.object) for delta in batch.deltas)
                     if not self._put(number, Read(batch, at_us), size) or batch.error is not None:
                         return
                 if not chunk:

@@ -15,10 +15,11 @@ from deltawire.client.rest.frames import UNREADABLE, Frames
 from deltawire.client.rest.scan import elements, members, mended
 from deltawire.common.errors import StatusError, TransportError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
-from deltawire.reflector.objects import IDENTITY_CHARS_MAX, JSON_NAMES, Delta, ObjectReader, name_in
+from deltawire.common.wire.messages.stream import Delta, DeltaType
+from deltawire.reflector.objects import IDENTITY_CHARS_MAX, JSON_NAMES, ObjectReader, name_in
 
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-_DELTA_TYPES = {b"ADDED": "A", b"MODIFIED": "U", b"DELETED": "D"}
+_DELTA_TYPES: dict[bytes, DeltaType] = {b"ADDED": "A", b"MODIFIED": "U", b"DELETED": "D"}
 
 
 @dataclass(slots=True)
@@ -129,8 +130,8 @@ class WatchSplitter:
         if delta is not None:
             batch = self._batch
             batch.deltas.append(delta)
-            if delta[4]:  # an object without a version says nothing of how far the stream is
-                batch.version = delta[4]
+            if delta.version:  # an object without a version says nothing of how far the stream is
+                batch.version = delta.version
 
     def _other(self, event: bytes, obj: bytes) -> None:
         if event == b"BOOKMARK":
@@ -181,11 +182,11 @@ def split_list(body: bytes, reader: ObjectReader) -> Iterator[Page]:
         delta = reader.item(bytes(item))
         if delta is None:
             continue
-        if deltas and (len(deltas) == BATCH_DELTAS_MAX or size + len(delta[5]) > BATCH_BYTES_MAX):
+        if deltas and (len(deltas) == BATCH_DELTAS_MAX or size + len(delta.object) > BATCH_BYTES_MAX):
             yield Page(deltas, version, token, False)
             deltas, size = [], 0
         deltas.append(delta)
-        size += len(delta[5])
+        size += len(delta.object)
     yield Page(deltas, version, token, True)
 
 

@@ -5,13 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import zmq
 
 from deltawire.cli.supervisor.reports import fault_of
 from deltawire.common.clock import Clock
-from deltawire.common.errors import CapacityError, DeltawireError
+from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.wire.codec import take
 from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener
+from deltawire.common.wire.messages.control import Answer, Ask, OfRole
+from deltawire.common.wire.messages.fields import Message
 from deltawire.common.wire.session import Peer
 
 log = logging.getLogger(__name__)
@@ -41,7 +45,7 @@ class ToWorkers:
 @dataclass(slots=True)
 class _Question:
     asker: bytes
-    number: Any
+    number: int
     deadline_s: float
     waiting: set[str]
     answers: dict[str, Any] = field(default_factory=dict)
@@ -105,8 +109,8 @@ class ControlSocket:
                         # Somebody who only called itself so may have gone: the process itself is still here.
                         if not any((p.name, p.pid) == (peer.name, peer.pid) for p in self._listener.peers):
                             self._on_silent(peer.name, peer.pid)
-                case Arrived(peer, kind, body):
-                    self._on_message(peer, kind, body)
+                case Arrived(peer, message):
+                    self._on_message(peer, message)
         now_s = self._clock.now_s()
         for number, question in list(self._questions.items()):
             if now_s >= question.deadline_s:
@@ -116,51 +120,55 @@ class ControlSocket:
     def close(self) -> None:
         self._listener.close()
 
-    def _on_message(self, peer: Peer, kind: str, body: list[Any]) -> None:
-        if kind == "status" and len(body) == 1 and (fault := fault_of(body[0])) is not None:
+    def _on_message(self, peer: Peer, packed: msgspec.Raw) -> None:
+        try:
+            message = take(packed, OfRole)
+        except ProtocolError as error:
+            self._reject(peer, str(error))
+            return
+        if isinstance(message, Ask):
+            self._on_ask(peer, message)
+        elif isinstance(message, Answer):
+            self._on_answer(peer, message.id, message.ok, message.body)
+        elif (fault := fault_of(message.report)) is not None:
             self._reject(peer, f"a status that breaks the rules: {fault}")
-        elif kind == "status" and len(body) == 1:
-            self._on_status(peer.name, peer.pid, body[0])
-        elif kind == "ask" and len(body) == 3 and isinstance(body[1], str) and isinstance(body[2], dict):
-            self._on_ask(peer, body[0], body[1], body[2])
-        elif kind == "answer" and len(body) == 3 and isinstance(body[0], int):
-            self._on_answer(peer, body[0], bool(body[1]), body[2])
         else:
-            self._reject(peer, f"a {kind[:40]!r} message that breaks the rules")
+            self._on_status(peer.name, peer.pid, message.report)
 
     def _reject(self, peer: Peer, what: str) -> None:
         self._malformed += 1
         log.warning("reset %s: it sent %s", peer.name[:80], what)
         self._listener.reset(peer, f"sent {what}")
 
-    def _send(self, identity: bytes, kind: str, *body: Any) -> bool:
+    def _send(self, identity: bytes, message: Message) -> bool:
         """True unless the message is over the wire's bound: an answer can be, made of several workers' answers."""
         try:
-            self._listener.send(identity, kind, *body)
+            self._listener.send(identity, message)
         except CapacityError as error:
             log.warning("not sent: %s", error)
             return False
         return True
 
-    def _on_ask(self, peer: Peer, number: Any, verb: str, arguments: dict[str, Any]) -> None:
+    def _on_ask(self, peer: Peer, ask: Ask) -> None:
+        number = ask.id
         try:
-            answer = self._answer(verb, arguments)
+            answer = self._answer(ask.verb, ask.arguments)
         except DeltawireError as error:
-            self._send(peer.identity, "answer", number, False, str(error))
+            self._send(peer.identity, Answer(number, False, str(error)))
             return
         if not isinstance(answer, ToWorkers):
-            self._send(peer.identity, "answer", number, True, answer)
+            self._send(peer.identity, Answer(number, True, answer))
             return
         workers = {p.name: p for p in self._listener.peers if p.role == answer.role}
         if len(self._questions) >= QUESTIONS_MAX:
-            self._send(peer.identity, "answer", number, False, "too many requests at once")
+            self._send(peer.identity, Answer(number, False, "too many requests at once"))
             return
         self._asked += 1
         self._questions[self._asked] = _Question(
             peer.identity, number, self._clock.now_s() + ANSWER_TIMEOUT_S, set(workers)
         )
         for worker in workers.values():
-            self._send(worker.identity, "ask", self._asked, verb, arguments)
+            self._send(worker.identity, Ask(self._asked, ask.verb, ask.arguments))
         if not workers:
             self._finish(self._asked)
 
@@ -179,5 +187,5 @@ class ControlSocket:
     def _finish(self, number: int) -> None:
         question = self._questions.pop(number)
         body = {"workers": question.answers, "problems": question.problems}
-        if not self._send(question.asker, "answer", question.number, True, body):
-            self._send(question.asker, "answer", question.number, False, TOO_LARGE)
+        if not self._send(question.asker, Answer(question.number, True, body)):
+            self._send(question.asker, Answer(question.number, False, TOO_LARGE))

@@ -1,44 +1,105 @@
-"""One message: ``[version, kind, session, n, body…]`` as msgpack, its size checked on both sides."""
+"""One frame: ``[version, session, n, [message…]]`` as msgpack, its size checked on both sides.
 
-from typing import Any, NamedTuple
+A frame carries what is ready for one peer. Messages are taken apart in two steps: the frame first, for its session,
+then each message by whoever knows its kinds.
+"""
+
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgpack
+import msgspec
 
 from deltawire.common.errors import CapacityError, ProtocolError
 from deltawire.common.limits import ARRAY_ITEMS_MAX, MESSAGE_BYTES_MAX, OBJECT_BYTES_MAX, STRING_BYTES_MAX
 
-WIRE_VERSION = 1
-# A role speaks its own version and the one before; there is none before 1.
+WIRE_VERSION = 2
+# A role speaks its own version and the one before, from 2 on: nothing was released with 1.
 VERSIONS_ACCEPTED = frozenset({WIRE_VERSION})
-_HEAD_ITEMS = 4
+
+# What a frame adds to a message that travels alone.
+FRAME_HEAD_BYTES = 32
+
+T = TypeVar("T")
+_encode = msgspec.msgpack.Encoder().encode
 
 
-class Message(NamedTuple):
-    """A message taken apart. ``body`` holds what follows the four head items."""
+class Frame(NamedTuple):
+    """A frame taken apart. ``messages``: packed, at least one."""
 
-    kind: str
     session: int
     n: int
-    body: list[Any]
+    messages: list[msgspec.Raw]
 
 
-def pack(kind: str, session: int, n: int, *body: Any) -> bytes:
-    """One message as bytes. Raises CapacityError above MESSAGE_BYTES_MAX, before anything is sent."""
-    data: bytes = msgpack.packb([WIRE_VERSION, kind, session, n, *body], use_bin_type=True)
+class _Version(msgspec.Struct, array_like=True):
+    version: int
+
+
+class _Frame(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    version: int
+    session: int
+    n: int
+    messages: list[msgspec.Raw]
+
+
+_decode_version = msgspec.msgpack.Decoder(_Version).decode
+_decode_frame = msgspec.msgpack.Decoder(_Frame).decode
+
+
+def encode(message: msgspec.Struct | msgspec.Raw) -> bytes:
+    """One message, packed. Raises CapacityError above MESSAGE_BYTES_MAX, before anything is sent."""
+    data = _encode(message)
     if len(data) > MESSAGE_BYTES_MAX:
-        raise CapacityError(
-            f"a {kind!r} message of {len(data)} bytes is over the limit of {MESSAGE_BYTES_MAX}"
-        )
+        kind = type(message).__name__.lower()
+        raise CapacityError(f"a message ({kind}) of {len(data)} bytes is over the limit of {MESSAGE_BYTES_MAX}")
     return data
 
 
-def unpack(data: bytes) -> Message:
+def plain(kind: str, *fields: Any) -> msgspec.Raw:
+    """A message of any kind and shape, as another implementation might send it."""
+    return msgspec.Raw(_encode([kind, *fields]))
+
+
+def pack(session: int, n: int, *messages: bytes) -> bytes:
+    """Packed messages as one frame."""
+    return _encode([WIRE_VERSION, session, n, [msgspec.Raw(message) for message in messages]])
+
+
+def unpack(data: bytes) -> Frame:
     """Inverse of `pack`. Raises ProtocolError for anything that docs/wire.md §2 does not allow."""
-    if len(data) > MESSAGE_BYTES_MAX:
+    if len(data) > MESSAGE_BYTES_MAX + FRAME_HEAD_BYTES:
         raise ProtocolError(f"a message of {len(data)} bytes is over the limit of {MESSAGE_BYTES_MAX}")
     try:
+        frame = _decode_frame(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError(_problem(data, error)) from None
+    if frame.version not in VERSIONS_ACCEPTED:
+        raise ProtocolError(_unspoken(frame.version))
+    if not frame.messages or len(frame.messages) > ARRAY_ITEMS_MAX:
+        raise ProtocolError(f"a frame has 1 to {ARRAY_ITEMS_MAX} messages, not {len(frame.messages)}")
+    return Frame(frame.session, frame.n, frame.messages)
+
+
+class Decoder(Generic[T]):
+    """Takes messages of some kinds, a union of `messages.fields.Message` classes, apart."""
+
+    def __init__(self, kinds: Any) -> None:
+        self._decode = msgspec.msgpack.Decoder(kinds).decode
+
+    def __call__(self, message: msgspec.Raw) -> T:
+        """Raises ProtocolError for a kind that is not among them, or a shape that its class does not allow."""
+        try:
+            decoded: T = self._decode(message)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ProtocolError(f"a malformed message{_kind_of(message)}: {error}") from None
+        return decoded
+
+
+def parts(message: msgspec.Raw) -> tuple[str, list[Any]]:
+    """(kind, fields) of a message whose fields may be anything, within the bounds of docs/wire.md §2."""
+    try:
         items = msgpack.unpackb(
-            data,
+            bytes(message),
             raw=False,
             strict_map_key=True,
             max_str_len=STRING_BYTES_MAX,
@@ -50,12 +111,34 @@ def unpack(data: bytes) -> Message:
     # Mostly ValueError and its subclasses; deep nesting and unhashable map keys raise others.
     except (ValueError, msgpack.UnpackException, RecursionError, TypeError) as error:
         raise ProtocolError(f"not a message: {error or type(error).__name__}") from None
-    if not isinstance(items, list) or len(items) < _HEAD_ITEMS:
-        raise ProtocolError("not a message: an array of at least four items is expected")
-    version, kind, session, n = items[:_HEAD_ITEMS]
-    # True equals 1, and what cannot be hashed can be in no set.
-    if type(version) is not int or version not in VERSIONS_ACCEPTED:
-        raise ProtocolError(f"wire version {str(version)[:40]} is not spoken here (mine is {WIRE_VERSION})")
-    if not (isinstance(kind, str) and type(session) is int and type(n) is int):
-        raise ProtocolError("not a message: kind, session or n has the wrong type")
-    return Message(kind, session, n, items[_HEAD_ITEMS:])
+    if not isinstance(items, list) or not items or not isinstance(items[0], str):
+        raise ProtocolError("not a message: an array that begins with its kind is expected")
+    return items[0], items[1:]
+
+
+def take(message: msgspec.Raw, kinds: Any) -> Any:
+    """A message with fields of any shape as one of ``kinds``. Raises ProtocolError as `Decoder` does."""
+    kind, fields = parts(message)
+    try:
+        return msgspec.convert([kind, *fields], kinds, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise ProtocolError(f"a malformed message {kind[:40]!r}: {error}") from None
+
+
+def _problem(data: bytes, error: Exception) -> str:
+    try:
+        version = _decode_version(data).version
+    except (msgspec.DecodeError, RecursionError):
+        return f"not a message: {error}"
+    return f"not a message: {error}" if version in VERSIONS_ACCEPTED else _unspoken(version)
+
+
+def _unspoken(version: int) -> str:
+    return f"wire version {str(version)[:40]} is not spoken here (mine is {WIRE_VERSION})"
+
+
+def _kind_of(message: msgspec.Raw) -> str:
+    try:
+        return f" {parts(message)[0][:40]!r}"
+    except ProtocolError:
+        return ""

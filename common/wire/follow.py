@@ -7,8 +7,8 @@ from deltawire.common.loop import Loop
 from deltawire.common.wire.link import Link, LinkEvent
 from deltawire.common.wire.listener import Listener, ListenerEvent
 
-# Messages taken from one socket before the other sources of the loop get their turn.
-MESSAGES_PER_TURN = 32
+# Frames taken from one socket before the other sources of the loop get their turn.
+FRAMES_PER_TURN = 32
 # Dead and silent peers are looked for so often.
 LOOK_EVERY_S = 0.25
 
@@ -23,11 +23,12 @@ def follow_link(loop: Loop, clock: Clock, link: Link, take: Callable[[LinkEvent]
 
     def read() -> None:
         was_open = link.is_open
-        for event in link.receive(MESSAGES_PER_TURN):
+        for event in link.receive(FRAMES_PER_TURN):
             take(event)
         if link.is_open is not was_open:
             timer.set(link.due_s)
 
+    link.gather(lambda: loop.at_end(link.flush))
     timer = loop.timer(tick)
     timer.set(clock.now_s())
     loop.reads(link.socket, read)
@@ -36,14 +37,15 @@ def follow_link(loop: Loop, clock: Clock, link: Link, take: Callable[[LinkEvent]
 def follow_listener(loop: Loop, listener: Listener, take: Callable[[ListenerEvent], object]) -> None:
     """Hand every event of ``listener`` to ``take``; who was found gone while sending comes with the next turn."""
 
-    def read(messages_max: int = MESSAGES_PER_TURN) -> None:
-        for event in listener.receive(messages_max):
+    def read(frames_max: int = FRAMES_PER_TURN) -> None:
+        for event in listener.receive(frames_max):
             take(event)
 
     def look() -> None:
         listener.tick()
         read(0)
 
+    listener.gather(lambda: loop.at_end(listener.flush))
     loop.reads(listener.socket, read)
     loop.every(LOOK_EVERY_S, look)
     gone = loop.timer(lambda: read(0))

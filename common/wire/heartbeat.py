@@ -11,7 +11,7 @@ import zmq
 
 from deltawire.common.beats import of_process
 from deltawire.common.wire import sockets
-from deltawire.common.wire.codec import pack
+from deltawire.common.wire.codec import encode, pack, plain
 from deltawire.common.wire.link import Link
 
 
@@ -76,7 +76,7 @@ class Heartbeat:
     def _beat(self, socket: "zmq.Socket[bytes]", session: int) -> None:
         if session:
             try:
-                socket.send(pack("beat", session, 0, self._turns), zmq.NOBLOCK)
+                socket.send(pack(session, 0, encode(plain("beat", self._turns))), zmq.NOBLOCK)
             except zmq.Again:
                 # The peer has been away for so long that our beats fill the socket; it will hear of us again.
                 pass

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ProtocolError
+from deltawire.common.limits import BATCH_BYTES_MAX
 from deltawire.common.wire import sockets
-from deltawire.common.wire.codec import pack, unpack
+from deltawire.common.wire.codec import encode, pack, plain, unpack
 from deltawire.common.wire.identity import Identity
-from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession
+from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, message_of
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +42,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message of the present session."""
+    """A message of the present session, packed (`codec.Decoder`)."""
 
-    kind: str
-    body: list[Any]
+    message: msgspec.Raw
 
 
 LinkEvent = Opened | Lost | Refused | Arrived
@@ -75,6 +76,9 @@ class Link:
         self._silent_s = silent_s
         self._session = ClientSession()
         self._heard_at_s = clock.now_s()
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._when_first: Callable[[], object] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -97,29 +101,46 @@ class Link:
     def beat_identity(self) -> bytes:
         return self.identity.bytes + BEAT_SUFFIX
 
-    def send(self, kind: str, *body: Any) -> bool:
+    def gather(self, when_first: Callable[[], object]) -> None:
+        """From now on messages wait for `flush`; ``when_first`` is called when the first one does."""
+        self._when_first = when_first
+
+    def send(self, message: msgspec.Struct | msgspec.Raw) -> bool:
         """Sends one message; False if no session is open (nothing was sent, a Lost was or will be reported).
 
         Raises CapacityError for a message over the bound, or if the socket's high-water mark is reached,
         which credit forbids.
         """
-        counter = self._session.open
-        if counter is None:
+        if self._session.open is None:
             return False
-        self._transmit(pack(kind, counter.session, counter.sent + 1, *body))
-        counter.sent += 1
+        data = encode(message)
+        if self._gathered_bytes and self._gathered_bytes + len(data) > BATCH_BYTES_MAX:
+            self.flush()
+        self._gathered.append(data)
+        self._gathered_bytes += len(data)
+        if self._when_first is None:
+            self.flush()
+        elif len(self._gathered) == 1:
+            self._when_first()
         return True
 
-    def receive(self, messages_max: int = 100) -> list[LinkEvent]:
+    def flush(self) -> None:
+        """Sends what was gathered, as one frame."""
+        gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
+        counter = self._session.open
+        # Of a session that has ended nothing is sent.
+        if gathered and counter is not None:
+            self._transmit(pack(counter.session, counter.sent + 1, *gathered))
+            counter.sent += 1
+
+    def receive(self, frames_max: int = 100) -> list[LinkEvent]:
         """What has arrived, without waiting."""
         events: list[LinkEvent] = []
-        for _ in range(messages_max):
-            if not sockets.has_message(self.socket):
+        for _ in range(frames_max):
+            data = sockets.receive(self.socket)
+            if data is None:
                 break
-            frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            event = self._take(frames)
-            if event is not None:
-                events.append(event)
+            self._take(data, events)
         return events
 
     def tick(self) -> list[LinkEvent]:
@@ -128,38 +149,47 @@ class Link:
         events: list[LinkEvent] = []
         if self.is_open and now_s - self._heard_at_s > self._silent_s:
             self._session = ClientSession()
+            self._drop()
             events.append(Lost(f"nothing heard for {now_s - self._heard_at_s:.1f} s"))
         # After a Lost the role drops what it holds first; its next tick says hello.
         elif self._session.hello_due(now_s):
             me = self.identity
             body = {**self._hello(), "run": me.run} if me.run else self._hello()
-            self._transmit(pack("hello", 0, 0, me.role, me.name, me.nonce, me.pid, me.started, me.host, body))
+            hello = plain("hello", me.role, me.name, me.nonce, me.pid, me.started, me.host, body)
+            self._transmit(pack(0, 0, encode(hello)))
             self._session.said_hello(now_s)
         return events
 
     def close(self) -> None:
+        self.flush()
         self.socket.close(linger=0)
 
-    def _take(self, frames: list[bytes]) -> LinkEvent | None:
+    def _drop(self) -> None:
+        """The session is over: what was gathered belongs to it."""
+        self._gathered, self._gathered_bytes = [], 0
+
+    def _take(self, data: bytes, events: list[LinkEvent]) -> None:
         try:
-            message = unpack(b"".join(frames))
+            message = message_of(unpack(data))
         except ProtocolError as error:
             self.malformed += 1
             log.warning("malformed message from %s: %s", self.endpoint, error)
-            return None
+            return
         now_s = self._clock.now_s()
         verdict = self._session.on_message(message, now_s)
         if verdict != "ignore":
             self._heard_at_s = now_s
         if verdict == "take":
-            return Arrived(message.kind, message.body)
+            events.extend(map(Arrived, message.body))
+            return
+        if verdict in ("opened", "lost", "refused"):
+            self._drop()
         if verdict == "opened":
-            return Opened(message.body[0] if message.body and isinstance(message.body[0], dict) else {})
-        if verdict == "lost":
-            return Lost(f"session ended by {message.kind}")
-        if verdict == "refused":
-            return Refused(str(message.body[0]) if message.body else "no reason given")
-        return None
+            events.append(Opened(message.body[0] if message.body and isinstance(message.body[0], dict) else {}))
+        elif verdict == "lost":
+            events.append(Lost(f"session ended by {message.kind or 'a gap between messages'}"))
+        elif verdict == "refused":
+            events.append(Refused(str(message.body[0]) if message.body else "no reason given"))
 
     def _transmit(self, data: bytes) -> None:
         try:

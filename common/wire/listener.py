@@ -7,17 +7,28 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import msgspec
 import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ProtocolError
-from deltawire.common.limits import LINES_EVERY_S, LINES_MAX, RESETS_EVERY_S, RESETS_MAX
+from deltawire.common.limits import BATCH_BYTES_MAX, LINES_EVERY_S, LINES_MAX, RESETS_EVERY_S, RESETS_MAX
 from deltawire.common.wire import sockets
-from deltawire.common.wire.codec import Message, pack, unpack
+from deltawire.common.wire.codec import encode, pack, plain, unpack
 from deltawire.common.wire.identity import is_known_dead
-from deltawire.common.wire.session import BEAT_SUFFIX, Allowance, Peer, ServerSessions, parse_hello
+from deltawire.common.wire.session import (
+    BEAT_SUFFIX,
+    Allowance,
+    Message,
+    Peer,
+    ServerSessions,
+    message_of,
+    parse_hello,
+)
 
 log = logging.getLogger(__name__)
+_NOBLOCK = int(zmq.NOBLOCK)
+_BEAT, _RESET = encode(plain("beat")), encode(plain("reset"))
 # How often peers on this host are looked up in the process table.
 _LOOK_EVERY_S = 0.5
 # After a connection has ended all peers are tried for so long.
@@ -35,11 +46,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message of a peer's present session."""
+    """A message of a peer's present session, packed (`codec.Decoder`)."""
 
     peer: Peer
-    kind: str
-    body: list[Any]
+    message: msgspec.Raw
 
 
 class Ending(Enum):
@@ -97,6 +107,8 @@ class Listener:
         # Called when somebody was found gone; `receive` tells who.
         self.on_gone: Callable[[], object] = lambda: None
         self._looked_at_s = 0.0
+        self._waiting: dict[bytes, Peer] = {}
+        self._when_first: Callable[[], object] | None = None
         self._ends: zmq.Socket[bytes] | None = None
         self._probe_until_s = 0.0
 
@@ -113,48 +125,50 @@ class Listener:
     def peers(self) -> list[Peer]:
         return list(self._sessions.peers.values())
 
-    def receive(self, messages_max: int = 100) -> list[ListenerEvent]:
+    def receive(self, frames_max: int = 100) -> list[ListenerEvent]:
         """What has arrived, and who was found gone while sending, without waiting."""
         events = self._take_gone()
-        for _ in range(messages_max):
+        for _ in range(frames_max):
             if not sockets.has_message(self.socket):
                 break
-            frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            event = self._take(frames)
+            taken = self._take(self.socket.recv_multipart(_NOBLOCK))
             # Who ended by this message is reported before what the message asks for.
             events += self._take_gone()
-            if isinstance(event, Hello):
+            if taken and isinstance(hello := taken[0], Hello):
                 # A listener that stood still finds all hellos that a peer has said meanwhile. The sessions of the
                 # earlier ones would be void before anybody heard of them, and no Gone would tell of their end.
                 events = [
-                    e for e in events if not (isinstance(e, Hello) and e.peer.identity == event.peer.identity)
+                    e for e in events if not (isinstance(e, Hello) and e.peer.identity == hello.peer.identity)
                 ]
-            if event is not None:
-                events.append(event)
+            events += taken
         return events
 
     def welcome(self, peer: Peer, body: dict[str, Any] | None = None) -> bool:
         """Opens the session that a Hello asked for; False if the peer vanished meanwhile."""
         session = self._sessions.welcome(peer, self._clock.now_s())
-        return self._answer(peer.identity, pack("welcome", session, 0, body or {}))
+        return self._answer(peer.identity, pack(session, 0, encode(plain("welcome", body or {}))))
 
     def refuse(self, peer: Peer, reason: str) -> None:
         self.refused += 1
         self._warn("refused %s: %s", peer.name[:_SHOWN_CHARS], reason)
         if self._resets.take(self._clock.now_s(), (peer.identity, "refuse")):
-            self._answer(peer.identity, pack("refuse", 0, 0, reason))
+            self._answer(peer.identity, pack(0, 0, encode(plain("refuse", reason))))
 
     def reset(self, peer: Peer, reason: str) -> None:
         """Ends a session whose peer broke the rules; it must say hello again. A Gone follows."""
         session = peer.counter.session if peer.counter else 0
         self._end(peer.identity, reason, Ending.RESET)
-        self._answer(peer.identity, pack("reset", session, 0))
+        self._answer(peer.identity, pack(session, 0, _RESET))
 
     def let_go(self, peer: Peer, reason: str) -> None:
         """Ends the session of a peer that has said goodbye. A Gone follows."""
         self._end(peer.identity, reason, Ending.LEFT)
 
-    def send(self, identity: bytes, kind: str, *body: Any) -> bool:
+    def gather(self, when_first: Callable[[], object]) -> None:
+        """From now on messages wait for `flush`; ``when_first`` is called when the first one does."""
+        self._when_first = when_first
+
+    def send(self, identity: bytes, message: msgspec.Struct | msgspec.Raw) -> bool:
         """Sends to a peer with a session; False if there is none (any more): a Gone was or will be reported.
 
         Raises CapacityError for a message over the bound, or at the high-water mark, which credit forbids.
@@ -162,8 +176,31 @@ class Listener:
         peer = self._sessions.peers.get(identity)
         if peer is None or peer.counter is None:
             return False
-        data = pack(kind, peer.counter.session, peer.counter.sent + 1, *body)
-        if not self._transmit(identity, data):
+        data = encode(message)
+        if peer.gathered_bytes and peer.gathered_bytes + len(data) > BATCH_BYTES_MAX:
+            self._flush(peer)
+        peer.gathered.append(data)
+        peer.gathered_bytes += len(data)
+        if self._when_first is None:
+            return self._flush(peer)
+        if not self._waiting:
+            self._when_first()
+        self._waiting[identity] = peer
+        return True
+
+    def flush(self) -> None:
+        """Sends what was gathered, one frame a peer."""
+        waiting, self._waiting = self._waiting, {}
+        for identity, peer in waiting.items():
+            if self._sessions.peers.get(identity) is peer:
+                self._flush(peer)
+
+    def _flush(self, peer: Peer) -> bool:
+        if not peer.gathered or peer.counter is None:
+            return False
+        data = pack(peer.counter.session, peer.counter.sent + 1, *peer.gathered)
+        peer.gathered, peer.gathered_bytes = [], 0
+        if not self._transmit(peer.identity, data):
             return False
         peer.counter.sent += 1
         return True
@@ -174,7 +211,7 @@ class Listener:
         if self._ends is not None and self._has_ended(self._ends, now_s):
             for peer in self.peers:
                 # libzmq does not say whose it was: sending to that one fails.
-                self._answer(peer.identity, pack("beat", peer.counter.session if peer.counter else 0, 0))
+                self._answer(peer.identity, pack(peer.counter.session if peer.counter else 0, 0, _BEAT))
         for peer in self._sessions.silent(now_s):
             self._end(peer.identity, f"silent for {now_s - peer.heard_at_s:.1f} s")
         if now_s - self._looked_at_s >= _LOOK_EVERY_S:
@@ -184,6 +221,7 @@ class Listener:
                     self._end(peer.identity, f"process {peer.pid} is dead")
 
     def close(self) -> None:
+        self.flush()
         if self._ends is not None:
             self.socket.disable_monitor()
             self._ends.close(linger=0)
@@ -198,23 +236,25 @@ class Listener:
             self._probe_until_s = now_s + _PROBE_S
         return now_s < self._probe_until_s
 
-    def _take(self, frames: list[bytes]) -> ListenerEvent | None:
+    def _take(self, frames: list[bytes]) -> list[ListenerEvent]:
         identity = frames[0]
         try:
-            message = unpack(b"".join(frames[1:]))
+            message = message_of(unpack(frames[1] if len(frames) == 2 else b"".join(frames[1:])))
         except ProtocolError as error:
             self._reject(identity, str(error))
-            return None
+            return []
         verdict = self._sessions.on_message(identity, message, self._clock.now_s())
         if verdict == "take":
-            return Arrived(self._sessions.peers[identity], message.kind, message.body)
+            peer = self._sessions.peers[identity]
+            return [Arrived(peer, part) for part in message.body]
         if verdict == "hello":
-            return self._hello(identity, message)
+            hello = self._hello(identity, message)
+            return [] if hello is None else [hello]
         if verdict == "beat":
-            self._answer(identity.removesuffix(BEAT_SUFFIX), pack("beat", message.session, 0))
+            self._answer(identity.removesuffix(BEAT_SUFFIX), pack(message.session, 0, _BEAT))
         elif verdict == "reset":
             self._void(identity.removesuffix(BEAT_SUFFIX), message.session)
-        return None
+        return []
 
     def _hello(self, identity: bytes, message: Message) -> Hello | None:
         peer = parse_hello(identity, message)
@@ -230,7 +270,7 @@ class Listener:
     def _void(self, identity: bytes, session: int) -> None:
         self._end(identity, "messages between us were lost", Ending.RESET)
         if self._resets.take(self._clock.now_s(), (identity, session)):
-            self._answer(identity, pack("reset", session, 0))
+            self._answer(identity, pack(session, 0, _RESET))
 
     def _reject(self, identity: bytes, reason: str) -> None:
         self.malformed += 1
@@ -268,7 +308,7 @@ class Listener:
 
     def _transmit(self, identity: bytes, data: bytes) -> bool:
         try:
-            self.socket.send_multipart([identity, data], zmq.NOBLOCK)
+            self.socket.send_multipart([identity, data], _NOBLOCK)
         except zmq.Again:
             raise CapacityError(
                 f"the socket to {identity!r} is full: more was sent than credit allows"

@@ -6,15 +6,38 @@ ZeroMQ drops what a dead peer had received and delivers what comes after.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from deltawire.common.wire.codec import Message
+from deltawire.common.errors import ProtocolError
+from deltawire.common.wire.codec import Frame, parts
 
 # Beats come on a connection of their own (docs/wire.md §3).
 BEAT_SUFFIX = b"~"
 
+# What a counted frame is to a session, whatever its messages are.
+COUNTED = ""
+
 ClientVerdict = Literal["opened", "lost", "refused", "beat", "ignore", "take"]
 ServerVerdict = Literal["hello", "beat", "take", "reset", "ignore"]
+
+
+class Message(NamedTuple):
+    """A message as the rules of a session see it. ``kind`` is `COUNTED` for a frame of counted ones."""
+
+    kind: str
+    session: int
+    n: int
+    body: list[Any]
+
+
+def message_of(frame: Frame) -> Message:
+    """Raises ProtocolError where a frame that is not counted does not hold one message."""
+    if frame.n > 0:
+        return Message(COUNTED, frame.session, frame.n, frame.messages)
+    if len(frame.messages) != 1:
+        raise ProtocolError("what is not counted travels alone")
+    kind, body = parts(frame.messages[0])
+    return Message(kind, frame.session, frame.n, body)
 
 
 @dataclass(slots=True)
@@ -129,6 +152,9 @@ class Peer:
     heard_at_s: float = 0.0
     turns: int = 0
     counter: Counter | None = field(default=None, repr=False)
+    # Packed messages that wait to be sent as one frame.
+    gathered: list[bytes] = field(default_factory=list, repr=False)
+    gathered_bytes: int = 0
 
 
 def parse_hello(identity: bytes, message: Message) -> Peer | None:

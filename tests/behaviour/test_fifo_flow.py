@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deltawire.common.limits import SHARD_DELTAS_MAX, STREAM_DELTAS_MAX
+from deltawire.common.wire.codec import plain
 from tests.support.fifo_rig import FakeReflector, FakeWorker, Rig
 
 LISTED = ["begin:1", "R:a@10", "R:b@10", "end:1"]
@@ -40,7 +41,7 @@ def test_a_list_and_a_watch_arrive_in_the_order_they_were_sent(rig: Rig) -> None
 def test_a_mark_reaches_a_shard_that_has_nothing_else_to_do(rig: Rig) -> None:
     with rig.broker():
         reflector, worker = started(rig)
-        reflector.link.send("mark", "dev/pods", "*", "99")
+        reflector.link.send(plain("mark", "dev/pods", "*", "99"))
         rig.wait(lambda: any(pop[6] == [["*", "99"]] for pop in worker.of_kind("pop")), "the mark")
 
 
@@ -77,7 +78,7 @@ def test_a_superseded_workers_late_ack_is_ignored_and_counted(rig: Rig) -> None:
         rig.wait(lambda: new.names() == ["U:a@11"], "the change at the successor")
         # The old one wakes up and acknowledges what it held.
         boot, number = old.of_kind("pop")[-1][2:5:2]
-        old.link.send("ack", "dev/pods", 0, boot, number)
+        old.link.send(plain("ack", "dev/pods", 0, boot, number))
         old.thaw()
         rig.settle()
         assert role.status()["informers"]["dev/pods"]["leased"] == 1
@@ -112,7 +113,7 @@ def test_a_stream_without_credit_stops_and_the_others_go_on(rig: Rig) -> None:
         assert role.status()["informers"]["dev/pods"]["blocked_streams"] == ["*"]
         # The worker catches up: the credit comes back.
         pops = [body for body in worker.of_kind("pop") if body[0] == "dev/pods" and body[4]]
-        worker.link.send("ack", "dev/pods", 0, pops[-1][2], pops[-1][4])
+        worker.link.send(plain("ack", "dev/pods", 0, pops[-1][2], pops[-1][4]))
         rig.wait(
             lambda: sum(credit[2] for credit in reflector.of_kind("credit")) >= STREAM_DELTAS_MAX * 7 // 8
         )
@@ -158,7 +159,7 @@ def test_a_new_reflector_goes_on_at_the_version_that_was_accepted(rig: Rig) -> N
 def test_a_new_reflector_begins_a_cut_list_again(rig: Rig) -> None:
     with rig.broker():
         reflector, worker = started(rig)
-        reflector.link.send("begin", "dev/pods", "*", 2)
+        reflector.link.send(plain("begin", "dev/pods", "*", 2))
         rig.wait(lambda: worker.names()[-1] == "begin:2", "the begin")
         reflector.vanish()
         successor = rig.reflector()
@@ -182,7 +183,7 @@ def test_an_older_reflector_of_a_stream_is_told_to_stop(rig: Rig) -> None:
 def test_another_cluster_stops_the_streams_and_sweeps_nothing(rig: Rig) -> None:
     with rig.broker():
         reflector, worker = started(rig)
-        reflector.link.send("cluster", "dev", "another")
+        reflector.link.send(plain("cluster", "dev", "another"))
         rig.wait(lambda: reflector.of_kind("stop"), "a stop")
         assert "another" in reflector.of_kind("stop")[0][2]
         reflector.send_list([], "5", 2)
@@ -235,7 +236,7 @@ def test_an_ack_of_what_was_not_sent_frees_nothing(rig: Rig) -> None:
         reflector.deltas(["U", "a", "11"])
         rig.wait(lambda: worker.names()[-1] == "U:a@11", "the change")
         boot = worker.of_kind("pop")[-1][2]
-        worker.link.send("ack", "dev/pods", 0, boot, 10_000)
+        worker.link.send(plain("ack", "dev/pods", 0, boot, 10_000))
         rig.wait(lambda: worker.opened == 2, "a new session")
         rig.wait(lambda: worker.names()[-2:] == ["U:a@11", "U:a@11"], "the redelivery")
         assert role.status()["malformed"] == 1
@@ -273,7 +274,7 @@ def test_a_broker_that_is_asked_to_leave_waits_for_the_acks_under_way(rig: Rig) 
     rig.settle()
     assert process.poll() is None
     boot, number = worker.of_kind("pop")[-1][2:5:2]
-    worker.link.send("ack", "dev/pods", 0, boot, number)
+    worker.link.send(plain("ack", "dev/pods", 0, boot, number))
     rig.wait(lambda: process.poll() is not None, "its end")
     assert process.returncode == 0
 

@@ -22,10 +22,12 @@ from deltawire.common.meta.keys import shard_of
 from deltawire.common.process import RoleArguments
 from deltawire.common.store.layout import DBS_MAX, META, OBJECTS, PLAIN_DBS, Row, pack_row, text_key
 from deltawire.common.store.meta import StreamState, encode, stream_key
+from deltawire.common.wire.codec import plain
 from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener
 from deltawire.common.wire.session import Peer
 from deltawire.handlers.main import HandlerRole
 from deltawire.handlers.runner import HandlerFailed
+from tests.support.messages import said
 from tests.support.patience import wait_until
 
 WAIT_S = 15.0
@@ -54,14 +56,18 @@ class Worker:
             elif isinstance(event, Gone):
                 self.gone += 1
                 self.peer = None
-            elif isinstance(event, Arrived) and event.kind == "bye":
-                self.byes.append(len(self.acks))
-            elif isinstance(event, Arrived) and event.kind == "acks":
-                self.acks += [[event.body[0], event.body[1], *row] for row in event.body[2]]
-            elif isinstance(event, Arrived) and event.kind == "gap-seen":
-                self.gaps_seen.append(event.body)
-            elif isinstance(event, Arrived) and event.kind == "query":
-                self.queries.append(event.body)
+            elif isinstance(event, Arrived):
+                self.take(*said(event.message))
+
+    def take(self, kind: str, body: list[Any]) -> None:
+        if kind == "bye":
+            self.byes.append(len(self.acks))
+        elif kind == "acks":
+            self.acks += [[body[0], body[1], *row] for row in body[2]]
+        elif kind == "gap-seen":
+            self.gaps_seen.append(body)
+        elif kind == "query":
+            self.queries.append(body)
 
     def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
         def turn() -> None:
@@ -75,7 +81,7 @@ class Worker:
 
     def send(self, kind: str, *body: Any) -> None:
         assert self.peer is not None
-        assert self.listener.send(self.peer.identity, kind, *body)
+        assert self.listener.send(self.peer.identity, plain(kind, *body))
 
     def end_session(self) -> None:
         assert self.peer is not None

@@ -17,6 +17,7 @@ from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ProtocolError, StateError
 from deltawire.common.store.reader import ShardReader
+from deltawire.common.wire.codec import plain
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link
@@ -24,6 +25,7 @@ from deltawire.common.wire.listener import Arrived as FromWorker
 from deltawire.common.wire.listener import Gone, Hello, Listener
 from deltawire.informer.events import GAP
 from deltawire.informer.main import Worker
+from tests.support.messages import said
 from tests.support.patience import Patience, wait_until
 from tests.support.shard_rig import body_of
 
@@ -50,7 +52,7 @@ class Broker:
                 self.shards = [tuple(pair) for pair in event.peer.body["shards"]]
                 self.listener.welcome(event.peer)
             elif isinstance(event, FromWorker):
-                self.heard.append((event.kind, event.body))
+                self.heard.append(said(event.message))
             elif isinstance(event, Gone):
                 self.identity = b""
 
@@ -58,7 +60,7 @@ class Broker:
         return [body for heard, body in self.heard if heard == kind]
 
     def send(self, kind: str, *body: Any) -> None:
-        assert self.listener.send(self.identity, kind, *body)
+        assert self.listener.send(self.identity, plain(kind, *body))
 
     def open(self, cluster_id: str = "c1", informer: str = PODS) -> list[Any]:
         """Tell the worker to open, and what it says of its shard."""
@@ -110,7 +112,7 @@ class Replica:
     def turn(self) -> None:
         for event in [*self.link.tick(), *self.link.receive()]:
             if isinstance(event, Arrived):
-                self.heard.append((event.kind, event.body))
+                self.heard.append(said(event.message))
 
     def said(self, kind: str) -> list[list[Any]]:
         return [body for heard, body in self.heard if heard == kind]
@@ -120,7 +122,7 @@ class Replica:
 
     def acknowledge(self, *events: list[Any]) -> None:
         rows = [[event[1], event[0], event[7], 0, 0, ""] for event in events]
-        assert self.link.send("acks", PODS, 0, rows)
+        assert self.link.send(plain("acks", PODS, 0, rows))
 
 
 class Rig:
@@ -250,7 +252,7 @@ def test_a_worker_waits_for_no_ack_of_a_replica_that_has_left(rig: Rig) -> None:
     broker.list("100", ("a/k", "u1", "50"))
     rig.until(replica.events, "the event")
     # It went before it saw the event.
-    replica.link.send("bye")
+    replica.link.send(plain("bye"))
     rig.turning.remove(replica)
     rig.stop()
     assert rig.codes == [0]
@@ -302,11 +304,11 @@ def test_a_lister_that_cannot_read_the_files_asks(rig: Rig) -> None:
     broker.open()
     broker.list("100", ("a/k", "u1", "50"), ("a/l", "u2", "51"))
     rig.until(replica.events, "the events")
-    replica.link.send("query", 1, PODS, 0, "get", "a/k")
-    replica.link.send("query", 2, PODS, 0, "list", "a/", "", 1)
-    replica.link.send("query", 3, PODS, 0, "index", "namespace", "a", "a/k", 10)
-    replica.link.send("query", 4, PODS, 0, "index", "by-colour", "red", "", 10)
-    replica.link.send("query", 5, PODS, 7, "get", "a/k")
+    replica.link.send(plain("query", 1, PODS, 0, "get", "a/k"))
+    replica.link.send(plain("query", 2, PODS, 0, "list", "a/", "", 1))
+    replica.link.send(plain("query", 3, PODS, 0, "index", "namespace", "a", "a/k", 10))
+    replica.link.send(plain("query", 4, PODS, 0, "index", "by-colour", "red", "", 10))
+    replica.link.send(plain("query", 5, PODS, 7, "get", "a/k"))
     rig.until(lambda: len(replica.said("rows")) == 3 and len(replica.said("problem")) == 2, "the answers")
     answers = {body[0]: body for body in replica.said("rows")}
     assert [row[0] for row in answers[1][1]] == ["a/k"]
@@ -320,7 +322,7 @@ def test_a_malformed_message_ends_its_session_only(rig: Rig) -> None:
     broker, rogue, replica = rig.broker(), rig.replica("rogue"), rig.replica("g")
     broker.open()
     rig.until(lambda: rogue.said("opened") and replica.said("opened"), "both groups")
-    rogue.link.send("acks", PODS, 0, [["a/k", "not a number"]])
+    rogue.link.send(plain("acks", PODS, 0, [["a/k", "not a number"]]))
     rogue_opened = len(rogue.said("opened"))
     rig.until(lambda: len(rogue.said("opened")) > rogue_opened, "the rogue to come back with a new session")
     broker.list("100", ("a/k", "u1", "50"))
@@ -351,7 +353,7 @@ def test_dead_letters_can_be_listed_shown_retried_and_dropped(rig: Rig) -> None:
     broker.list("100", ("a/k", "u1", "50"))
     rig.until(replica.events, "the event")
     (event,) = replica.events()
-    replica.link.send("acks", PODS, 0, [[event[1], event[0], event[7], 2, 0, "no use"]])
+    replica.link.send(plain("acks", PODS, 0, [[event[1], event[0], event[7], 2, 0, "no use"]]))
     rig.until(lambda: worker.status()["groups"]["g"][PODS]["dead"] == 1, "the dead letter")
     assert worker.status()["groups"]["g"][PODS]["pending"] == 0
 
@@ -370,7 +372,7 @@ def test_a_held_call_that_ends_before_its_shard_opens_is_over(rig: Rig) -> None:
     worker = rig.start()
     rig.until(lambda: replica.link.is_open and broker.identity, "a session before the shard is open")
     replica.acknowledge(event)
-    replica.link.send("query", 1, PODS, 0, "get", "a/k")
+    replica.link.send(plain("query", 1, PODS, 0, "get", "a/k"))
     rig.until(lambda: replica.said("problem"), "the worker to have read the ack, and no shard to be there")
     broker.open()
 
@@ -391,7 +393,7 @@ def test_a_replica_that_must_say_hello_again_lives_and_what_it_held_has_not_fail
     broker.open()
     broker.list("100", ("a/k", "u1", "50"))
     rig.until(replica.events, "the event")
-    replica.link.send("acks", "no list of acks")
+    replica.link.send(plain("acks", "no list of acks"))
     rig.until(lambda: worker.status()["malformed"] == 1, "the malformed message to be found")
     rig.until(lambda: worker.status()["groups"]["g"][PODS]["failed"] == 0, "no failure")
     rig.until(lambda: len(replica.events()) > 1, "the event to come again")
@@ -487,12 +489,12 @@ def test_a_relist_is_told_to_an_every_group_until_it_is_seen(rig: Rig) -> None:
     assert first.events()[1][8] & GAP
     assert worker.status()["groups"]["g"][PODS]["gaps"] == 2  # the event and the notice
     first.acknowledge(first.events()[1])
-    first.link.send("bye")
+    first.link.send(plain("bye"))
     rig.turning.remove(first)
     second = rig.replica(delivery="every")
     rig.until(lambda: second.said("gap"), "the notice, which nobody has seen")
     assert gap[-1] == 1, "nobody was told before"
     assert second.said("gap") == [[*gap[:-1], 2]]
-    second.link.send("gap-seen", *gap[:3])
+    second.link.send(plain("gap-seen", *gap[:3]))
     rig.until(lambda: not worker.informers[PODS].shards[0].groups["g"].gaps.waiting, "it to be seen")
     first.link.close()

@@ -19,6 +19,7 @@ from deltawire.informer.ledger import Ledger
 from deltawire.informer.replica import Departure, Replica
 from deltawire.informer.shard import GroupOptions, Shard
 from deltawire.informer.shared_informer import SharedInformer
+from tests.support.messages import work
 from tests.support.shard_rig import body_of
 
 Told = list[tuple[str, str, str, str]]
@@ -84,16 +85,16 @@ class Machine:
             self.number += 1
             obj = body_of(f"a/{name}", uid, version)
             rows.append(["a", name, [[self.number, kind, "*", uid, version, 1, obj]]])
-        self.shard.apply([("pop", [f"b{self.lives}", first, self.number, rows, []])])
+        self.shard.apply([work("pop", [f"b{self.lives}", first, self.number, rows, []])])
 
     def relist(self, version: str, *items: tuple[str, str, str], generation: int = 1) -> None:
         self.number += 1
-        self.shard.apply([("begin", [f"b{self.lives}", self.number, "*", generation])])
+        self.shard.apply([work("begin", [f"b{self.lives}", self.number, "*", generation])])
         for item in items:
             self.pop(("R", *item))
         self.number += 1
         end = [f"b{self.lives}", self.number, "*", generation, len(items), version]
-        self.shard.apply([("end", end)])
+        self.shard.apply([work("end", end)])
 
     def events(self, group: str = "g") -> list[Event]:
         """What a replica of the group is sent until there is no more."""

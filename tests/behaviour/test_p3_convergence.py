@@ -15,6 +15,7 @@ from deltawire.handlers.executor import Results
 from deltawire.handlers.jsonlines import ChildProcess
 from tests.support.fifo_model import World
 from tests.support.fifo_model_informer import RealWorker
+from tests.support.messages import kind_of, tell
 from tests.support.shard_rig import ShardRig
 
 KEYS = [f"a/k{n}" for n in range(4)]
@@ -74,14 +75,14 @@ def test_a_stream_resumes_where_its_slowest_shard_is():
     broker = Broker({"dev/pods": ["*"]}, 2, boot="b1", engine=InMemoryEngine())
     hellos = {"streams": [["dev/pods", "*"]]}, {"shards": [["dev/pods", 0], ["dev/pods", 1]]}
     broker.hello(Side.REFLECTORS, b"r.1", "reflector", "r", hellos[0])
-    broker.message(Side.REFLECTORS, b"r.1", "cluster", ["dev", "c1"])
+    tell(broker, Side.REFLECTORS, b"r.1", "cluster", ["dev", "c1"])
     broker.hello(Side.WORKERS, b"w.1", "informer", "w", hellos[1])
     actions = []
     for shard, resume in ((0, "5000"), (1, "4000")):
         said = ["dev/pods", shard, "c1", "", 0, {"*": [resume, resume, 1]}]
-        actions += broker.message(Side.WORKERS, b"w.1", "shard", said)
-    (start,) = [a for a in actions if isinstance(a, Send) and a.kind == "start"]
-    assert start.body[2] == "4000"
+        actions += tell(broker, Side.WORKERS, b"w.1", "shard", said)
+    (start,) = [a for a in actions if isinstance(a, Send) and kind_of(a.message) == "start"]
+    assert start.message.resume == "4000"
 
 
 def test_a_batch_that_comes_again_changes_nothing(tmp_path):

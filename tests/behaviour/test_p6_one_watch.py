@@ -8,6 +8,7 @@ from deltawire.fifo.broker import Broker
 from deltawire.fifo.in_order import InMemoryEngine
 from deltawire.reflector.action import Watch
 from deltawire.reflector.identity import ClusterIdentity, ClusterUnknownError
+from tests.support.messages import fields_of, kind_of, tell
 from tests.support.reflector_bench import Bench, failed_event
 from tests.support.reflector_rig import PODS, Rig
 
@@ -25,7 +26,7 @@ class Desk:
         self.worker(b"w.1", "", 0)
 
     def note(self, actions):
-        self.starts += [a.body for a in actions if isinstance(a, Send) and a.kind == "start"]
+        self.starts += [fields_of(a.message) for a in actions if isinstance(a, Send) and kind_of(a.message) == "start"]
 
     def reflector(self, identity=b"r.1"):
         self.note(
@@ -33,7 +34,7 @@ class Desk:
                 Side.REFLECTORS, identity, "reflector", identity.decode(), {"streams": POD_STREAM}
             )
         )
-        self.note(self.broker.message(Side.REFLECTORS, identity, "cluster", ["dev", "c1"]))
+        self.note(tell(self.broker, Side.REFLECTORS, identity, "cluster", ["dev", "c1"]))
 
     def worker(self, identity, boot, number, resume="10"):
         self.note(
@@ -41,7 +42,7 @@ class Desk:
         )
         for shard in (0, 1):
             said = ["dev/pods", shard, "c1", boot, number, {"*": [resume, resume, 1]}]
-            self.note(self.broker.message(Side.WORKERS, identity, "shard", said))
+            self.note(tell(self.broker, Side.WORKERS, identity, "shard", said))
 
 
 def test_a_worker_that_comes_back_asks_nothing_of_the_api_server():
@@ -55,7 +56,7 @@ def test_a_worker_that_comes_back_asks_nothing_of_the_api_server():
 def test_a_reflector_that_comes_back_goes_on_where_the_broker_is():
     desk = Desk()
     row = ["A", "a", "k", "u1", "17", b"{}"]
-    desk.note(desk.broker.message(Side.REFLECTORS, b"r.1", "deltas", ["dev/pods", "*", "17", 1, [row]]))
+    desk.note(tell(desk.broker, Side.REFLECTORS, b"r.1", "deltas", ["dev/pods", "*", "17", 1, [row]]))
     desk.broker.gone(Side.REFLECTORS, b"r.1")
     desk.reflector(b"r.2")
     assert [start[2] for start in desk.starts] == ["10", "17"]
@@ -96,7 +97,7 @@ def test_a_server_that_does_not_say_who_it_is_is_no_other_cluster():
 def test_a_shard_that_is_lost_is_worth_a_list(news):
     desk = Desk()
     row = ["A", "a", "k", news["uid"], "17", b"{}"]
-    desk.note(desk.broker.message(Side.REFLECTORS, b"r.1", "deltas", ["dev/pods", "*", "17", 1, [row]]))
+    desk.note(tell(desk.broker, Side.REFLECTORS, b"r.1", "deltas", ["dev/pods", "*", "17", 1, [row]]))
     desk.broker.gone(Side.WORKERS, b"w.1")
     desk.worker(b"w.2", "", 0, resume="")
     assert desk.starts[-1][2] == "", "what the lost shard had can only be listed"

@@ -21,6 +21,7 @@ from deltawire.informer.damage import can_be_read
 from deltawire.informer.indexer import DamagedError, explain
 from deltawire.informer.shared_informer import SharedInformer
 from tests.behaviour.test_informer_worker import PODS, Rig
+from tests.support.messages import work
 from tests.support.shard_rig import body_of
 
 
@@ -141,7 +142,7 @@ def informer_of(plan: Plan, clock: FakeClock) -> SharedInformer:
 
 def fill(informer: SharedInformer, count: int = 60) -> None:
     shard = informer.shards[0]
-    shard.apply([("begin", ["b", 1, "*", 1])])
+    shard.apply([work("begin", ["b", 1, "*", 1])])
     rows = [
         [
             "a",
@@ -150,8 +151,8 @@ def fill(informer: SharedInformer, count: int = 60) -> None:
         ]
         for n in range(count)
     ]
-    shard.apply([("pop", ["b", 2, count + 1, rows, []])])
-    shard.apply([("end", ["b", count + 2, "*", 1, count, "100"])])
+    shard.apply([work("pop", ["b", 2, count + 1, rows, []])])
+    shard.apply([work("end", ["b", count + 2, "*", 1, count, "100"])])
     shard.keep_ledger()
 
 
@@ -172,8 +173,8 @@ def test_over_max_bytes_it_stands_still_and_goes_on_when_there_is_room(tmp_path:
     with pytest.raises(CapacityError):
         informer.end_try()
     shard = informer.shards[0]
-    shard.apply([("begin", ["b", 63, "*", 2])])
-    shard.apply([("end", ["b", 64, "*", 2, 0, "200"])])
+    shard.apply([work("begin", ["b", 63, "*", 2])])
+    shard.apply([work("end", ["b", 64, "*", 2, 0, "200"])])
     informer.end_try()
     assert not informer.error
     informer.close(clean=True)

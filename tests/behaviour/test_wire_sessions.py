@@ -11,10 +11,12 @@ from deltawire.common.errors import ConfigError
 from deltawire.common.limits import LINES_MAX, RESETS_MAX
 from deltawire.common.wire import link as links
 from deltawire.common.wire import listener as listeners
-from deltawire.common.wire.codec import pack, unpack
+from deltawire.common.wire.codec import encode, pack, plain, unpack
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import Identity, is_known_dead, new_identity
+from deltawire.common.wire.session import message_of
 from deltawire.common.wire.sockets import connect
+from tests.support.messages import said
 from tests.support.patience import Patience
 
 
@@ -98,16 +100,16 @@ def test_a_hello_is_answered_and_messages_flow_both_ways(pair):
     link = pair.link()
     events = pair.until(has(links.Opened))
     assert links.Opened({"hi": "worker-0"}) in events
-    assert link.send("ack", "dev/pods", 0, "boot", 4)
-    assert pair.listener.send(link.identity.bytes, "pop", [1])
+    assert link.send(plain("ack", "dev/pods", 0, "boot", 4))
+    assert pair.listener.send(link.identity.bytes, plain("pop", [1]))
     events = pair.until(has(links.Arrived))
-    assert links.Arrived("pop", [[1]]) in events
-    pair.until(lambda _: any(isinstance(e, listeners.Arrived) and e.kind == "ack" for e in pair.heard))
+    assert ("pop", [[1]]) in [said(e.message) for e in events if isinstance(e, links.Arrived)]
+    pair.until(lambda _: any(isinstance(e, listeners.Arrived) and said(e.message)[0] == "ack" for e in pair.heard))
 
 
 def test_nothing_can_be_sent_before_a_session_stands(pair):
     pair.auto_welcome = False
-    assert not pair.link().send("ack", 1)
+    assert not pair.link().send(plain("ack", 1))
 
 
 def test_a_new_listener_resets_those_it_does_not_know(pair, context, endpoint):
@@ -118,7 +120,7 @@ def test_a_new_listener_resets_those_it_does_not_know(pair, context, endpoint):
 
     def reset_and_open(got):
         # What is sent while the old connection dies is lost with it: the next one is heard.
-        link.send("ack", 1)
+        link.send(plain("ack", 1))
         return has(links.Opened)(got) and has(links.Lost)(got)
 
     events = pair.until(reset_and_open)
@@ -147,7 +149,7 @@ def test_a_peer_that_vanished_is_reported_and_not_sent_to_in_silence(pair):
     pair.links.remove(link)
     link.close()
     patience = Patience(5)
-    while pair.listener.send(identity, "pop", 1):
+    while pair.listener.send(identity, plain("pop", 1)):
         assert not patience.is_over()
         time.sleep(0.01)
     assert any(isinstance(e, listeners.Gone) for e in pair.listener.receive())
@@ -167,7 +169,7 @@ def test_of_two_hellos_that_wait_the_newest_is_welcomed_and_it_alone(pair, conte
     socket = connect(context, endpoint, me.bytes)
     for number in (1, 2):
         about = (me.role, me.name, me.nonce, me.pid, me.started, me.host, {"number": number})
-        socket.send(pack("hello", 0, 0, *about))
+        socket.send(pack(0, 0, encode(plain("hello", *about))))
     patience = Patience(5)
     while len(pair.heard) < 1:
         assert not patience.is_over()
@@ -175,7 +177,7 @@ def test_of_two_hellos_that_wait_the_newest_is_welcomed_and_it_alone(pair, conte
         pair.turn()
     assert [event.peer.body["number"] for event in pair.heard if isinstance(event, listeners.Hello)] == [2]
     assert socket.poll(5000)
-    assert unpack(socket.recv()).kind == "welcome"
+    assert message_of(unpack(socket.recv())).kind == "welcome"
     assert not socket.poll(100)
     socket.close()
 
@@ -189,7 +191,7 @@ def test_a_silent_peer_is_gone_and_hears_that_its_session_is_void(context, endpo
             assert not patience.is_over()
             pair.turn()
             time.sleep(0.01)
-        link.send("ack", 1)
+        link.send(plain("ack", 1))
         pair.until(has(links.Lost))
 
 
@@ -203,7 +205,7 @@ def test_garbage_is_counted_and_harms_nobody(pair, context, endpoint, garbage):
         pair.until(lambda _: pair.listener.malformed == 1)
     finally:
         stranger.close(linger=0)
-    link.send("ack", 1)
+    link.send(plain("ack", 1))
     pair.until(lambda _: any(isinstance(e, listeners.Arrived) for e in pair.heard))
 
 
@@ -264,12 +266,12 @@ def peer_of(listener):
 
 
 def skip_a_number(link):
-    link.socket.send(pack("ack", link.session, 7, 1))
+    link.socket.send(pack(link.session, 7, encode(plain("ack", 1))))
 
 
 def say_hello_again(link):
     me = link.identity
-    link.socket.send(pack("hello", 0, 0, me.role, me.name, me.nonce, me.pid, me.started, me.host, {}))
+    link.socket.send(pack(0, 0, encode(plain("hello", me.role, me.name, me.nonce, me.pid, me.started, me.host, {}))))
 
 
 @pytest.mark.parametrize(
@@ -308,14 +310,14 @@ def test_what_is_answered_to_peers_without_a_session_is_bounded_and_the_rest_is_
     """One reset for each session that a peer speaks of, and so many in all; others are served meanwhile."""
     pair, socket = flooded
     for n in range(3_000):
-        socket.send(pack("mark", 1, n + 1))
+        socket.send(pack(1, n + 1, encode(plain("mark"))))
     for session in range(2, RESETS_MAX + 502):
-        socket.send(pack("mark", session, 1))
+        socket.send(pack(session, 1, encode(plain("mark"))))
     link = pair.link()
     pair.until(lambda _: link.is_open and pair.listener.unanswered == 2_999 + 501, seconds=30)
     answers = []
     while socket.poll(200):
-        answers.append(unpack(socket.recv()))
+        answers.append(message_of(unpack(socket.recv())))
     assert [answer.kind for answer in answers] == ["reset"] * RESETS_MAX
     assert len({answer.session for answer in answers}) == RESETS_MAX
 

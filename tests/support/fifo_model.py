@@ -16,6 +16,7 @@ from deltawire.fifo.actions import Refuse, Reset, Send, Side, Welcome
 from deltawire.fifo.broker import Broker
 from deltawire.fifo.engine import ShardQueue
 from deltawire.fifo.in_order import InOrderQueue
+from tests.support.messages import fields_of, kind_of, tell
 
 INFORMER = "dev/pods"
 STREAMS = ["a", "b"]
@@ -425,7 +426,7 @@ class World:
                 peer.welcomed()
             elif isinstance(action, Send):
                 if peer.is_open:
-                    peer.inbox.append((action.kind, action.body))
+                    peer.inbox.append((kind_of(action.message), fields_of(action.message)))
             elif isinstance(action, Reset | Refuse):
                 if peer not in self.zombies:
                     raise BrokenPromise(f"{peer.name} was turned away: {action.reason}")
@@ -442,7 +443,7 @@ class World:
         while count and peer.outbox:
             count -= 1
             kind, body = peer.outbox.popleft()
-            self.perform(self.broker.message(peer.side, peer.identity, kind, body))
+            self.perform(tell(self.broker, peer.side, peer.identity, kind, body))
 
     def to_peer(self, peer: Peer, count: int) -> None:
         while count and peer.inbox:

@@ -11,6 +11,7 @@ from deltawire.common.store.meta import StreamState
 from deltawire.informer.apply import Progress, apply_pop, begin_list, end_list
 from deltawire.informer.changes import Change, Counters, ForgetMarks, Mark, Put, Remove, SetAside
 from tests.support.fifo_model import CLUSTER_ID, INFORMER, STREAMS, Store, Worker
+from tests.support.messages import work
 
 SCOPE = "scope"
 
@@ -71,14 +72,13 @@ class RealWorker(Worker):
         changes: Any = ()
         if kind == "pop":
             number = body[4]
-            changes = apply_pop(draft, counters, disk, boot, body[3], number, body[5], list(body[6]))
+            changes = apply_pop(draft, counters, disk, work("pop", list(body[2:])))
         elif kind == "begin":
             number = body[3]
-            begin_list(draft, counters, boot, number, body[4], body[5])
+            begin_list(draft, counters, work("begin", list(body[2:])))
         else:
             number = body[3]
-            stream, generation, version = body[4], body[5], body[7]
-            changes = end_list(draft, counters, disk, boot, number, stream, generation, version, SCOPE, 1)
+            changes = end_list(draft, counters, disk, work("end", list(body[2:])), SCOPE, 1)
         for change in changes:
             self.make(disk, store, change)
         disk.progress = draft

@@ -20,10 +20,12 @@ import zmq
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
+from deltawire.common.wire.codec import plain
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
 from deltawire.fifo.main import Fifo
+from tests.support.messages import said
 from tests.support.patience import wait_until
 
 INFORMER = "dev/pods"
@@ -165,7 +167,7 @@ class Fake:
         elif isinstance(event, Refused):
             self.refused.append(event.reason)
         else:
-            self.arrived.append((event.kind, event.body))
+            self.arrived.append(said(event.message))
 
     def turn(self) -> None:
         for event in [*self.link.tick(), *self.link.receive()]:
@@ -203,14 +205,14 @@ class FakeReflector(Fake):
     def on(self, event: LinkEvent) -> None:
         super().on(event)
         if isinstance(event, Opened):
-            self.link.send("cluster", "dev", self.cluster_id)
+            self.link.send(plain("cluster", "dev", self.cluster_id))
 
     def send_list(self, names: list[str], version: str, generation: int, informer: str = INFORMER) -> None:
-        self.link.send("begin", informer, "*", generation)
+        self.link.send(plain("begin", informer, "*", generation))
         rows = [["R", "default", name, f"uid-{name}", version, b"{}"] for name in names]
         if rows:
-            self.link.send("deltas", informer, "*", "", 1, rows)
-        self.link.send("end", informer, "*", generation, len(names), version)
+            self.link.send(plain("deltas", informer, "*", "", 1, rows))
+        self.link.send(plain("end", informer, "*", generation, len(names), version))
 
     def deltas(self, *rows: list[Any], informer: str = INFORMER) -> None:
         """Rows: type, name, version and, if wanted, the object."""
@@ -218,7 +220,7 @@ class FakeReflector(Fake):
             [type_, "default", name, f"uid-{name}", version, *(rest or [b"{}"])]
             for type_, name, version, *rest in rows
         ]
-        self.link.send("deltas", informer, "*", full[-1][4], 1, full)
+        self.link.send(plain("deltas", informer, "*", full[-1][4], 1, full))
 
 
 @dataclass
@@ -255,16 +257,17 @@ class FakeWorker(Fake):
         super().on(event)
         if not isinstance(event, Arrived):
             return
-        if event.kind == "open":
+        kind, body = said(event.message)
+        if kind == "open":
             for informer, shard in self.shards:
-                if informer == event.body[0]:
+                if informer == body[0]:
                     self.report(informer, shard)
-        elif event.kind in ("pop", "begin", "end"):
-            self.take(event.kind, event.body)
+        elif kind in ("pop", "begin", "end"):
+            self.take(kind, body)
 
     def report(self, informer: str, shard: int) -> None:
         held = self.store[informer, shard]
-        self.link.send("shard", informer, shard, held.cluster_id, held.boot, held.number, held.streams)
+        self.link.send(plain("shard", informer, shard, held.cluster_id, held.boot, held.number, held.streams))
 
     def take(self, kind: str, body: list[Any]) -> None:
         informer, shard, boot = body[:3]
@@ -279,7 +282,7 @@ class FakeWorker(Fake):
             number = body[3]
         if self.acks and number:
             self.commit(informer, shard, boot, number)
-            self.link.send("ack", informer, shard, boot, number)
+            self.link.send(plain("ack", informer, shard, boot, number))
 
     def commit(self, informer: str, shard: int, boot: str, number: int) -> None:
         held = self.store[informer, shard]

@@ -30,9 +30,9 @@ class Attacker:
     def raw(self, data: bytes) -> None:
         self._socket.send(data)
 
-    def message(self, kind: Any, session: Any, n: Any, *body: Any, version: Any = 1) -> None:
-        """A message as msgpack has it, with whatever head."""
-        self.raw(msgpack.packb([version, kind, session, n, *body]))
+    def message(self, kind: Any, session: Any, n: Any, *body: Any, version: Any = 2) -> None:
+        """A message as msgpack has it, alone in a frame with whatever head."""
+        self.raw(msgpack.packb([version, session, n, [[kind, *body]]]))
 
     def say(self, kind: str, *body: Any) -> None:
         """The next message of the session."""
@@ -54,15 +54,16 @@ class Attacker:
         self.message("beat", self.session, 0, 1)
 
     def wait_for(self, *kinds: str, seconds: float = 10.0) -> list[Any]:
-        """The first answer of one of these kinds, as the whole message."""
+        """The first answer of one of these kinds: version, kind, session, n, fields."""
         seen = []
         patience = Patience(seconds)
         while not patience.is_over():
             if self._socket.poll(100):
-                answer = msgpack.unpackb(self._socket.recv())
-                if answer[1] in kinds:
-                    return answer
-                seen.append(answer[1])
+                version, session, n, messages = msgpack.unpackb(self._socket.recv())
+                for kind, *body in messages:
+                    if kind in kinds:
+                        return [version, kind, session, n, *body]
+                    seen.append(kind)
         raise AssertionError(f"no {' or '.join(kinds)} within {seconds} s; came: {seen[:20]}")
 
     def drain(self) -> None:
@@ -96,7 +97,7 @@ def flood(endpoint: str, count: int, *, with_heartbeats: bool = False) -> None:
         socket.setsockopt(zmq.HEARTBEAT_IVL, 200)
         socket.setsockopt(zmq.HEARTBEAT_TTL, 2000)
     socket.connect(endpoint)
-    message = msgpack.packb([1, "mark", 12345, 1])
+    message = msgpack.packb([2, 12345, 1, [["mark"]]])
     for _ in range(count):
         socket.send(message)
     # For what the other end takes before it stops reading.

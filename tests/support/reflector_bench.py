@@ -1,6 +1,7 @@
 """A reflector's machine with a clock that the test moves by hand and no jitter, and events to feed it."""
 
 from deltawire.common.errors import StatusError, TransportError
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.reflector.action import Watch
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.list_plan import ServerTraits
@@ -18,7 +19,7 @@ REFUSED = TransportError("connection refused by http://here", reason="refused")
 
 
 def row(kind="A", name="web", version="11", namespace="default", uid="u1", obj=b"{}"):
-    return (kind, namespace, name, uid, version, obj)
+    return Delta(kind, namespace, name, uid, version, obj)
 
 
 def added(*versions):

@@ -18,7 +18,9 @@ from deltawire.common.clock import SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
 from deltawire.common.wire import listener as listeners
+from deltawire.common.wire.codec import plain
 from deltawire.reflector.main import Reflector
+from tests.support.messages import said
 from tests.support.patience import wait_until
 from tests.support.servers import ServerFactory
 
@@ -90,7 +92,7 @@ class PlayedBroker:
         self.send("start", informer, stream, resume, floor, generation, *self.credit)
 
     def send(self, kind: str, *body: Any) -> None:
-        assert self._listener.send(self.peer.identity, kind, *body)
+        assert self._listener.send(self.peer.identity, plain(kind, *body))
 
     def reset(self) -> None:
         self._listener.reset(self.peer, "the test wants it")
@@ -106,17 +108,18 @@ class PlayedBroker:
                 self.send("cluster", *self.tells)
             self._to_start = [(informer, stream) for informer, stream in event.peer.body["streams"]]
         elif isinstance(event, listeners.Arrived):
-            if event.kind == "cluster":
-                self.clusters.append(event.body[:2])
+            kind, body = said(event.message)
+            if kind == "cluster":
+                self.clusters.append(body[:2])
                 for name in self._to_start if self.starts else []:
                     self.start(*name)
                 self._to_start = []
                 return
-            if event.kind == "proof":
-                self.proofs += event.body[0]
+            if kind == "proof":
+                self.proofs += body[0]
                 return
-            self.messages.append([event.kind, *event.body])
-            self._take(event.kind, *event.body)
+            self.messages.append([kind, *body])
+            self._take(kind, *body)
 
     def _take(self, kind: str, informer: str, stream: str, *rest: Any) -> None:
         name = (informer, stream)

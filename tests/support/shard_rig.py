@@ -8,11 +8,12 @@ import msgspec
 
 from deltawire.common.clock import FakeClock
 from deltawire.common.store.layout import Row
-from deltawire.informer.events import Event
+from deltawire.common.wire.messages.group import EventRow as Event
 from deltawire.informer.group_state import KnownReplica
 from deltawire.informer.indexer import Indexer
 from deltawire.informer.replica import Departure, Replica
 from deltawire.informer.shard import GroupOptions, Shard
+from tests.support.messages import work
 
 
 def body_of(key: str, uid: str, version: str, **more: Any) -> bytes:
@@ -53,11 +54,11 @@ class ShardRig:
 
     def begin(self, generation: int = 1, stream: str = "*") -> None:
         self.number += 1
-        self.shard.apply([("begin", [self.boot, self.number, stream, generation])])
+        self.shard.apply([work("begin", [self.boot, self.number, stream, generation])])
 
     def end(self, version: str, generation: int = 1, stream: str = "*") -> None:
         self.number += 1
-        self.shard.apply([("end", [self.boot, self.number, stream, generation, 0, version])])
+        self.shard.apply([work("end", [self.boot, self.number, stream, generation, 0, version])])
 
     def pop(
         self, *deltas: tuple[str, str, str, str], stream: str = "*", marks: Sequence[Any] = (), **more: Any
@@ -70,7 +71,7 @@ class ShardRig:
             keys.setdefault(key, []).append([self.number, kind, stream, uid, version, 1, obj])
         rows = [[*key.split("/", 1), found] for key, found in keys.items()]
         last = self.number if deltas else 0
-        self.shard.apply([("pop", [self.boot, first if deltas else 0, last, rows, list(marks)])])
+        self.shard.apply([work("pop", [self.boot, first if deltas else 0, last, rows, list(marks)])])
 
     def list(
         self, version: str, *items: tuple[str, str, str], generation: int = 1, stream: str = "*"

@@ -5,15 +5,10 @@ A proof travels behind what was sent before it, so that whoever gets it has ever
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta
 
-from deltawire.common.errors import ProtocolError
-
-Us = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-_T = TypeVar("_T")
+from deltawire.common.wire.messages.fields import Text, Us
 
 
 class Proof(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -33,16 +28,16 @@ class Proof(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class StreamProof(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """reflector → fifo: one stream's proof."""
 
-    informer: str
-    stream: str
+    informer: Text
+    stream: Text
     proof: Proof
 
 
 class ShardProof(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """fifo → worker: one stream's proof, good for these shards."""
 
-    informer: str
-    stream: str
+    informer: Text
+    stream: Text
     proof: Proof
     shards: list[int]
 
@@ -50,23 +45,8 @@ class ShardProof(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class InformerProof(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """worker → handler: the slowest stream and shard of the worker's part of an informer."""
 
-    informer: str
+    informer: Text
     proof: Proof
-
-
-def plain(rows: Iterable[msgspec.Struct]) -> list[Any]:
-    """The rows as a message carries them."""
-    found: list[Any] = msgspec.to_builtins(list(rows))
-    return found
-
-
-def parse(kind: str, body: list[Any], row: type[_T]) -> list[_T]:
-    """The rows of a message's body. Raises ProtocolError for what the shape does not allow."""
-    try:
-        (rows,) = msgspec.convert(body, tuple[list[row]])  # type: ignore[valid-type]  # a type made here
-    except msgspec.ValidationError as error:
-        raise ProtocolError(f"a malformed {kind}: {error}") from None
-    return rows
 
 
 def slowest(proofs: Iterable[Proof]) -> Proof | None:

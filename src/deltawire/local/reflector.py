@@ -9,6 +9,7 @@ from deltawire.client.tools.objects import key as key_of_object
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError
 from deltawire.common.wire.messages.proofs import Proof
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.fifo.delta_fifo import DeltaFIFO
 from deltawire.fifo.deltas import Tombstone
 from deltawire.local.error_log import ErrorLog
@@ -17,7 +18,7 @@ from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.listwatch import ListerWatcher
 from deltawire.reflector.machine import Machine, State
-from deltawire.reflector.objects import Counters, Delta
+from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import StreamProver
 from deltawire.reflector.reader import Closed, News, Opened, Read, Reader
 from deltawire.reflector.split import Batch
@@ -220,7 +221,7 @@ class QueueReflector(Generic[T]):
             return
         for delta in action.deltas:
             key = _key(delta)
-            if delta[0] == "D":
+            if delta.type == "D":
                 self._listed.pop(key, None)
             elif (obj := self._decoded(delta)) is not None:
                 self._listed[key] = obj
@@ -244,10 +245,10 @@ class QueueReflector(Generic[T]):
         obj = self._decoded(delta)
         key = _key(delta)
         try:
-            if delta[0] == "D":
+            if delta.type == "D":
                 # What cannot be read is gone nevertheless.
                 self._queue.delete(Tombstone(key, None) if obj is None else obj)
-            elif obj is not None and delta[0] == "A":
+            elif obj is not None and delta.type == "A":
                 self._queue.add(obj)
             elif obj is not None:
                 self._queue.update(obj)
@@ -256,7 +257,7 @@ class QueueReflector(Generic[T]):
 
     def _decoded(self, delta: Delta) -> T | None:
         try:
-            obj = self._decode(delta[5])
+            obj = self._decode(delta.object)
         except Exception as error:  # msgspec's, or a bug in a class: one object, not the informer
             self._refuse(_key(delta), error)
             return None
@@ -272,4 +273,4 @@ class QueueReflector(Generic[T]):
 
 
 def _key(delta: Delta) -> str:
-    return f"{delta[1]}/{delta[2]}" if delta[1] else delta[2]
+    return f"{delta.namespace}/{delta.name}" if delta.namespace else delta.name

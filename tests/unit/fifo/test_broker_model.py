@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from deltawire.fifo import broker, messages, shards, streams
+from deltawire.common.wire.messages import stream as stream_messages
+from deltawire.fifo import broker, shards, streams
 from deltawire.fifo.engine import Batch
 from tests.support.fifo_model import BrokenPromise, Queue, Store, Worker, World
 from tests.support.fifo_model_informer import RealWorker
@@ -164,7 +165,7 @@ def test_the_world_breaks_if_a_lost_shard_asks_for_no_list(monkeypatch: pytest.M
 def test_the_world_breaks_if_a_cut_list_counts_as_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     begin = streams.Stream.begin
 
-    def keep_version(stream: streams.Stream, message: messages.Begin) -> bool:
+    def keep_version(stream: streams.Stream, message: stream_messages.Begin) -> bool:
         accepted = stream.accepted
         taken = begin(stream, message)
         if taken and accepted:

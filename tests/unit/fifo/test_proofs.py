@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from deltawire.fifo.broker import Broker
 from deltawire.fifo.in_order import InMemoryEngine, InOrderQueue
 from deltawire.fifo.limits import MARK_EVERY_S
 from deltawire.fifo.proofs import ProofTrail
+from tests.support.messages import fields_of, kind_of, tell
 
 PODS = "dev/pods"
 BOUND_US = 150_000_000
@@ -73,12 +75,12 @@ class Rig:
         self.broker.hello(
             Side.WORKERS, b"w%d" % number, "informer", f"worker-{number}", {"shards": [[PODS, number]]}
         )
-        self.broker.message(
-            Side.WORKERS, b"w%d" % number, "shard", [PODS, number, "c1", "", 0, {"*": ["4", "4", 1]}]
+        tell(
+            self.broker, Side.WORKERS, b"w%d" % number, "shard", [PODS, number, "c1", "", 0, {"*": ["4", "4", 1]}]
         )
 
     def say(self, kind: str, *body: Any) -> list[Any]:
-        return self.broker.message(Side.REFLECTORS, b"r", kind, list(body))
+        return tell(self.broker, Side.REFLECTORS, b"r", kind, list(body))
 
     def prove(self, number: int) -> None:
         self.say("proof", [[PODS, "*", [1000 + number, 900, BOUND_US]]])
@@ -88,7 +90,9 @@ class Rig:
         self.now_s += MARK_EVERY_S
         actions = [*self.broker.pump(), *self.broker.tick(self.now_s)]
         return [
-            (a.identity, a.kind, a.body) for a in actions if isinstance(a, Send) and a.side is Side.WORKERS
+            (a.identity, kind_of(a.message), msgspec.to_builtins(fields_of(a.message)))
+            for a in actions
+            if isinstance(a, Send) and a.side is Side.WORKERS
         ]
 
     def proofs(self) -> dict[bytes, list[Any]]:

@@ -8,11 +8,11 @@ import pytest
 from deltawire.common.clock import FakeClock, SystemClock
 from deltawire.common.errors import CapacityError, TransportError
 from deltawire.common.meta.keys import shard_of
+from deltawire.common.wire.messages.group import Problem, Rows, StoredRow
 from deltawire.handlers import queries as queries_module
 from deltawire.handlers.freshness import Freshness
 from deltawire.handlers.lister import CachedObject, Lister
 from deltawire.handlers.queries import Queries, RemoteShard
-from deltawire.handlers.worker_link import Answer
 
 
 def row(key, labels=None, version="1"):
@@ -118,7 +118,7 @@ def test_a_remote_shard_asks_its_worker():
 
     def answers(question):
         asked.append(question[1:])
-        return Answer(question.id, [("ns/a", "7", b"{}")], "ns/a" if question.verb == "list" else "", "")
+        return Rows(question.id, [StoredRow("ns/a", "7", b"{}")], "ns/a" if question.verb == "list" else "")
 
     queries = Queries(lambda: None, clock=SystemClock())
     finish = answering(queries, answers)
@@ -136,7 +136,7 @@ def test_a_remote_shard_asks_its_worker():
 
 def test_what_a_worker_cannot_answer_is_an_error_with_its_reason():
     queries = Queries(lambda: None, clock=SystemClock())
-    finish = answering(queries, lambda q: Answer(q.id, [], "", "no index by-x"))
+    finish = answering(queries, lambda q: Problem(q.id, "no index by-x"))
     with pytest.raises(TransportError, match="worker 0 cannot read shard 2 of dev/pods: no index by-x"):
         RemoteShard(queries, 0, "dev/pods", 2).get("ns/a")
     finish()
@@ -174,7 +174,7 @@ def test_a_lost_session_sends_its_questions_again():
     assert queries.outgoing() == []
     queries.lost(1)
     assert queries.outgoing() == sent
-    queries.answered(Answer(sent[0].id, [], "", ""))
+    queries.answered(Rows(sent[0].id, [], ""))
     thread.join(10)
     assert results[0].rows == []
 

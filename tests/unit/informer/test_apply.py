@@ -93,7 +93,7 @@ def test_a_list_takes_the_resume_version_away_until_it_ends(rig: ShardRig) -> No
     rig.pop(("R", "a/k", "u1", "150"))
     rig.reopen()
     assert resume(rig) == ""
-    assert rig.shard.report()["*"][1:] == ["150", 2]
+    assert rig.shard.report()["*"][1:] == ("150", 2)
 
 
 def test_a_list_that_was_cut_by_a_kill_is_begun_again_and_sweeps_right(rig: ShardRig) -> None:
@@ -184,7 +184,7 @@ def test_a_changed_scope_lists_again_and_says_why_objects_left(rig: ShardRig) ->
     handler = rig.join()
     rig.list("150", ("a/in", "u1", "50"), generation=2)
     (event,) = handler.work()
-    assert event[:4] == [event[0], "a/out", "D", "u2"]
+    assert event[:4] == (event[0], "a/out", "D", "u2")
     assert event[8] & OUT_OF_SCOPE
 
 
@@ -220,7 +220,7 @@ def test_all_namespaces_take_over_what_one_had(tmp_path: Path) -> None:
     rig.join().work()
     rig.dead.add("r0")
     rig.reopen(streams=["*"])
-    assert rig.shard.report() == {"*": ["", "100", 0]}
+    assert rig.shard.report() == {"*": ("", "100", 0)}
     rig.list("120", ("a/k", "u1", "50"), ("b/k", "u2", "60"))
     assert brief(rig.join().work()) == [("A", "b/k", "60")]
     rig.shard.close(clean=False)
@@ -231,7 +231,7 @@ def test_one_namespace_keeps_its_objects_of_all(tmp_path: Path) -> None:
     rig.list("100", ("a/k", "u1", "50"), ("b/k", "u2", "51"))
     rig.reopen(streams=["b"])
     assert rig.stored() == {"b/k": ("u2", "51")}
-    assert rig.shard.report() == {"b": ["", "100", 0]}
+    assert rig.shard.report() == {"b": ("", "100", 0)}
     rig.shard.close(clean=False)
 
 
@@ -241,7 +241,7 @@ def test_a_cluster_that_was_set_back_begins_a_new_lineage(rig: ShardRig) -> None
     handler.work()
     rig.list("900", ("a/changed", "u1", "800"), ("a/same", "u2", "10"), generation=2)
     assert rig.stored() == {"a/changed": ("u1", "800"), "a/same": ("u2", "10")}
-    assert rig.shard.report()["*"] == ["900", "900", 2]
+    assert rig.shard.report()["*"] == ("900", "900", 2)
     assert sorted(brief(handler.work())) == [("D", "a/gone", "950"), ("U", "a/changed", "800")]
 
 

@@ -6,6 +6,7 @@ from deltawire.common.store.layout import Row
 from deltawire.common.store.meta import StreamState
 from deltawire.informer.apply import Progress, apply_pop, begin_list
 from deltawire.informer.changes import Counters
+from tests.support.messages import work
 
 
 class Empty:
@@ -30,7 +31,7 @@ class Empty:
 def test_a_deletion_inside_an_open_list_leaves_no_version_to_resume_at() -> None:
     """Resumed at the deletion's version, all that the list had not yet named would be lost."""
     progress, counters = Progress({"*": StreamState(resume="10")}), Counters()
-    begin_list(progress, counters, "b", 1, "*", 2)
+    begin_list(progress, counters, work("begin", ["b", 1, "*", 2]))
     deletion = ["ns", "gone", [[2, "D", "*", "u", "30", 1, b""]]]
-    assert list(apply_pop(progress, counters, Empty(), "b", 2, 2, [deletion], [])) == []
+    assert list(apply_pop(progress, counters, Empty(), work("pop", ["b", 2, 2, [deletion], []]))) == []
     assert progress.streams["*"].resume == ""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from deltawire.common.wire.messages.group import EventRow as Event
 from deltawire.informer.delivery import OUTSTANDING_MAX
-from deltawire.informer.events import COALESCED, GAP, Event
+from deltawire.informer.events import COALESCED, GAP
 from tests.support.shard_rig import Handler, ShardRig
 
 GROUPS_MAX = 4

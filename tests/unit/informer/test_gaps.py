@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deltawire.informer.events import COALESCED, GAP, Event
+from deltawire.common.wire.messages.group import EventRow as Event
+from deltawire.informer.events import COALESCED, GAP
 from deltawire.informer.gap_notices import NOTICES_MAX, Gap, GapNotices
 from deltawire.informer.indexer import Indexer
 from deltawire.informer.ledger import Ledger, LedgerState

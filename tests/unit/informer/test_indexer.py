@@ -11,6 +11,7 @@ from deltawire.common.store.layout import text_key
 from deltawire.common.store.reader import ReaderUnavailable
 from deltawire.informer.index_functions import VALUES_MAX, IndexFunctions
 from deltawire.informer.indexer import OwnerLost
+from tests.support.messages import work
 from tests.support.shard_rig import ShardRig
 
 PATHS = {
@@ -71,7 +72,7 @@ def test_an_odd_object_never_fails_its_batch(rig: ShardRig) -> None:
     rig.number += 1
     rig.shard.apply(
         [
-            (
+            work(
                 "pop",
                 [
                     rig.boot,

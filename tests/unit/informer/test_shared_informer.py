@@ -19,6 +19,7 @@ from deltawire.informer.replica import Departure, Replica
 from deltawire.informer.shard import GroupOptions
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.status import status_of
+from tests.support.messages import work
 from tests.support.shard_rig import body_of
 
 Make = Callable[..., SharedInformer]
@@ -61,7 +62,7 @@ def fill(informer: SharedInformer, count: int, pad: int = 0, first: int = 1) -> 
             number += 1
             obj = body_of(f"a/k{i}", f"u{i}", str(version + i), pad="x" * pad)
             rows.append(["a", f"k{i}", [[number, kind, "*", f"u{i}", str(version + i), 1, obj]]])
-        shard.apply([("pop", ["b", number - count + 1, number, rows, []])])
+        shard.apply([work("pop", ["b", number - count + 1, number, rows, []])])
 
 
 def join(informer: SharedInformer, group: str = "g", delivery: str = "latest") -> bytes:

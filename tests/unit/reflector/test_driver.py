@@ -17,6 +17,7 @@ from deltawire.reflector.machine import Machine
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import Reading
 from deltawire.reflector.reader import Closed, Failed, Opened, Read
+from tests.support.messages import fields_of, kind_of
 from tests.support.reflector_bench import EXPIRED, REFUSED, added, bookmark, marker
 
 AT_US = 1_700_000_000_000_000
@@ -61,7 +62,7 @@ class Stage:
             reader=self.reader,
             counters=Counters(),
             clock=self.clock,
-            send=lambda *message: self.sent.append(message) or True,
+            send=lambda message: self.sent.append((kind_of(message), *fields_of(message))) or True,
             before_publishing=lambda: self.sent.append(("cluster",)),
         )
 

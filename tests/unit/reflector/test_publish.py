@@ -5,8 +5,10 @@ import random
 import pytest
 
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.reflector.action import Begin, Deltas, End, Mark
 from deltawire.reflector.publish import Outbox
+from tests.support.messages import fields_of, kind_of
 
 INFORMER, STREAM = "dev/pods", "*"
 
@@ -19,14 +21,14 @@ def outbox():
 
 
 def rows(*versions, kind="A", size=10):
-    return [(kind, "default", f"p{version}", "u", str(version), b"x" * size) for version in versions]
+    return [Delta(kind, "default", f"p{version}", "u", str(version), b"x" * size) for version in versions]
 
 
 def sent(outbox):
     """What may be sent now, without the address."""
     found = list(outbox.messages())
-    assert all(message[1:3] == (INFORMER, STREAM) for message in found)
-    return [(message[0], *message[3:]) for message in found]
+    assert all(fields_of(message)[:2] == (INFORMER, STREAM) for message in found)
+    return [(kind_of(message), *fields_of(message)[2:]) for message in found]
 
 
 def test_publications_become_messages_in_their_order(outbox):
@@ -137,7 +139,7 @@ def test_a_bookmarks_version_is_not_said_before_all_deltas_in_front_of_it_are_ou
 
 def test_an_object_without_a_version_does_not_say_how_far_the_stream_is(outbox):
     outbox.open(2, 1000)
-    bare = [("A", "default", "norv", "u", "", b"x" * 10)]
+    bare = [Delta("A", "default", "norv", "u", "", b"x" * 10)]
     outbox.put(Deltas([*rows(6), *bare, *bare, *rows(9)], "9"), 0)
     outbox.put(Deltas(bare, "9"), 0)
     assert sent(outbox) == [("deltas", "6", 0, [*rows(6), *bare])]

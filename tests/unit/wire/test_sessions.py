@@ -2,8 +2,15 @@
 
 import pytest
 
-from deltawire.common.wire.codec import Message
-from deltawire.common.wire.session import Allowance, ClientSession, Counter, Peer, ServerSessions, parse_hello
+from deltawire.common.wire.session import (
+    Allowance,
+    ClientSession,
+    Counter,
+    Message,
+    Peer,
+    ServerSessions,
+    parse_hello,
+)
 
 
 def opened(session: int = 7) -> ClientSession:

@@ -7,17 +7,19 @@ name begins with its kind.
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from deltawire.cli.supervisor.reports import fault_of
-from deltawire.common.wire.codec import pack, unpack
-from deltawire.common.wire.session import parse_hello
-from deltawire.fifo import messages as fifo_messages
-from deltawire.informer.handlers_link import HandlerHello
-from deltawire.reflector.messages import from_broker
+from deltawire.common.errors import ProtocolError
+from deltawire.common.wire.codec import Decoder, encode, pack, parts, plain, unpack
+from deltawire.common.wire.messages.control import OfRole, ToRole
+from deltawire.common.wire.messages.group import FromHandler, HandlerHello, ToHandler
+from deltawire.common.wire.messages.shard import FromWorker, ToWorker
+from deltawire.common.wire.messages.stream import FromReflector, ToReflector
+from deltawire.common.wire.session import message_of, parse_hello
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "tests" / "vectors" / "wire").glob("*.json"))
@@ -45,11 +47,12 @@ BY_NAME = {(p.values[0], str(p.id).partition(": ")[2]): p.values[2] for p in VEC
 
 @pytest.mark.parametrize(("_socket", "packed", "decoded"), VECTORS)
 def test_a_vector_is_read_and_written_as_it_stands(_socket, packed, decoded):
-    version, kind, session, n, *body = decoded
-    assert version == 1
-    message = unpack(bytes.fromhex(packed))
-    assert (message.kind, message.session, message.n, message.body) == (kind, session, n, body)
-    assert pack(kind, session, n, *body).hex() == packed
+    version, session, n, messages = decoded
+    assert version == 2
+    frame = unpack(bytes.fromhex(packed))
+    assert (frame.session, frame.n) == (session, n)
+    assert [list(parts(message)) for message in frame.messages] == [[m[0], m[1:]] for m in messages]
+    assert pack(session, n, *(encode(plain(*message)) for message in messages)).hex() == packed
 
 
 def kinds_of(section: str) -> set[str]:
@@ -69,23 +72,46 @@ def test_each_kind_of_the_protocol_has_a_vector(section):
 
 @pytest.mark.parametrize("socket", SECTIONS.values())
 def test_the_hellos_name_their_peer(socket):
-    decoded = BY_NAME[socket, "hello"]
-    message = unpack(pack(*decoded[1:]))
-    assert parse_hello(f"{decoded[5]}.{decoded[6]}".encode(), message) is not None
+    _, _, _, [hello] = BY_NAME[socket, "hello"]
+    message = message_of(unpack(pack(0, 0, encode(plain(*hello)))))
+    assert parse_hello(f"{hello[2]}.{hello[3]}".encode(), message) is not None
 
 
-def test_what_is_sent_to_the_broker_has_the_shapes_it_takes():
-    for (socket, name), (_, kind, _, _, *body) in BY_NAME.items():
-        if (socket, kind) in {("fifo-in", k) for k in ("cluster", "begin", "deltas", "mark", "end")}:
-            assert fifo_messages.from_reflector(kind, body), name
-        elif (socket, kind) in {("fifo-out", k) for k in ("shard", "failed", "ack")}:
-            assert fifo_messages.from_worker(kind, body), name
-        elif (socket, kind) in {("fifo-in", k) for k in ("start", "stop", "credit")}:
-            assert from_broker(kind, body), name
-    assert fifo_messages.hello_streams(BY_NAME["fifo-in", "hello"][10])
-    assert fifo_messages.hello_shards(BY_NAME["fifo-out", "hello"][10])
+# The kinds of each socket, one way and the other, beside what belongs to every session.
+KINDS: dict[str, list[Any]] = {
+    "fifo-in": [FromReflector, ToReflector],
+    "fifo-out": [FromWorker, ToWorker],
+    "worker": [FromHandler, ToHandler],
+    "control": [OfRole, ToRole],
+}
+OF_SESSIONS = {"hello", "welcome", "beat", "reset", "refuse"}
 
 
-def test_a_handlers_hello_and_a_roles_status_have_the_shapes_that_are_taken():
-    assert msgspec.convert(BY_NAME["worker", "hello"][10], HandlerHello).group == "printer"
-    assert fault_of(BY_NAME["control", "status"][4]) is None
+def test_every_message_has_a_shape_that_is_taken():
+    seen: dict[str, set[str]] = {socket: set() for socket in KINDS}
+    for (socket, name), (_, _, _, messages) in BY_NAME.items():
+        for message in messages:
+            if socket in KINDS and message[0] not in OF_SESSIONS:
+                both = [kinds for kinds in KINDS[socket] if message[0] in _tags(kinds)]
+                assert any(_is_taken(message, kinds) for kinds in both), name
+                seen[socket].add(message[0])
+    assert seen == {socket: set().union(*map(_tags, KINDS[socket])) for socket in KINDS}
+
+
+def _tags(kinds: Any) -> set[str]:
+    return {str(kind.__struct_config__.tag) for kind in get_args(kinds)}
+
+
+def _is_taken(message: list[Any], kinds: Any) -> bool:
+    try:
+        Decoder(kinds)(plain(*message))
+    except ProtocolError:
+        return False
+    return True
+
+
+def test_hellos_and_a_roles_status_have_the_shapes_that_are_taken():
+    hello = {socket: BY_NAME[socket, "hello"][3][0][7] for socket in ("fifo-in", "fifo-out", "worker")}
+    assert all(len(pair) == 2 for pair in hello["fifo-in"]["streams"] + hello["fifo-out"]["shards"])
+    assert msgspec.convert(hello["worker"], HandlerHello).group == "printer"
+    assert fault_of(BY_NAME["control", "status"][3][0][1]) is None

@@ -1,0 +1,160 @@
+"""Informer worker ↔ handler: events of groups and what became of them, queries and their rows (docs/wire.md §7)."""
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from deltawire.common.wire.messages.fields import ITEMS, Count, Message, Object, Text, Us
+from deltawire.common.wire.messages.gap import Reason
+from deltawire.common.wire.messages.proofs import InformerProof
+
+# A thousand years: what is longer is no time.
+_LONG_S = 3.2e10
+EventKind = Literal["A", "U", "D", "S"]
+
+
+class HandlerHello(msgspec.Struct, frozen=True):
+    """What a replica says of itself. ``held``: the calls it is in: informer, shard, key, seq, fence."""
+
+    group: str
+    informers: list[str]
+    delivery: str = "latest"
+    resync_s: Annotated[float, Meta(ge=0, le=_LONG_S)] = 0.0
+    window: int = 256
+    window_bytes: int = 16 * 1024 * 1024
+    attempts_max: Count | None = None
+    old: bool = True
+    held: list[tuple[str, int, str, Count, Count]] = []
+
+
+class EventRow(NamedTuple):
+    """One event. ``at``: when the reflector read the change; ``flags``: those of docs/wire.md §7."""
+
+    seq: Count
+    key: Text
+    kind: EventKind
+    uid: Text
+    version: Text
+    at: int
+    attempt: Count
+    fence: Count
+    flags: Count
+    object: Object | None
+    old: Object | None
+
+
+class AckRow(NamedTuple):
+    """What became of an event. ``verdict``: 0 done, 1 again after ``after_ms``, 2 dead."""
+
+    key: Text
+    seq: int
+    fence: int
+    verdict: int
+    after_ms: Annotated[int, Meta(le=int(1000 * _LONG_S))]
+    error: Text
+
+
+class Opened(Message, tag="opened"):
+    """The shard can be read at ``folder``."""
+
+    informer: Text
+    shard: Count
+    shards: Count
+    folder: Text
+
+
+class Events(Message, tag="events"):
+    informer: Text
+    shard: Count
+    rows: Annotated[list[EventRow], ITEMS]
+
+
+class Gap(Message, tag="gap"):
+    """Changes of a stream are lost for the group.
+
+    ``relist``: the API server's history was lost. What changed after version ``lost_from`` ("?" = not known) up
+    to ``version``, and is not among the events, is seen by nobody. ``forgotten``: the group stayed away for longer than
+    ``store.forget_after`` and begins anew; no versions. ``number``: of the notice in its shard. ``generation``:
+    the list's number, the same in all shards. ``at``: when the worker found it. ``attempt``: of all that is told of a
+    list only the first notice of shard 0 says 1. Others say 2 or more: somebody may have been told.
+    """
+
+    informer: Text
+    shard: Count
+    number: Count
+    reason: Reason
+    stream: Text
+    generation: Count
+    lost_from: Text
+    version: Text
+    at: Us
+    attempt: Count = 1
+
+
+class Synced(Message, tag="synced"):
+    """Everything that was stored in the shard when the group came is acknowledged or parked."""
+
+    informer: Text
+    shard: Count
+
+
+class StoredRow(NamedTuple):
+    """An object in an answer."""
+
+    key: Text
+    version: Text
+    object: Object
+
+
+class Rows(Message, tag="rows"):
+    """The answer to query ``id``. ``after``: where to go on, "" = complete."""
+
+    id: Count
+    rows: Annotated[list[StoredRow], ITEMS]
+    after: Text
+
+
+class Problem(Message, tag="problem"):
+    """Query ``id`` cannot be answered."""
+
+    id: Count
+    text: Text
+
+
+class InformerProofs(Message, tag="proof"):
+    """How fresh the worker's part of each informer is; one that is not named is not known."""
+
+    rows: Annotated[list[InformerProof], ITEMS]
+
+
+class Acks(Message, tag="acks"):
+    informer: Text
+    shard: Count
+    rows: Annotated[list[AckRow], ITEMS]
+
+
+class GapSeen(Message, tag="gap-seen"):
+    """The notice need not be told again."""
+
+    informer: Text
+    shard: Count
+    number: Count
+
+
+class Bye(Message, tag="bye"):
+    """The replica leaves: no call is under way, and what it has not acknowledged never began."""
+
+
+class Query(Message, tag="query"):
+    """Verbs and their arguments: ``get`` key; ``list`` prefix, after, limit; ``index`` name, value, after, limit."""
+
+    id: Count
+    informer: Text
+    shard: Count
+    verb: Text
+    arguments: Annotated[list[Any], Meta(max_length=8)]
+
+
+ToHandler = Opened | Events | Gap | Synced | Rows | Problem | InformerProofs
+FromHandler = Acks | GapSeen | Bye | Query
