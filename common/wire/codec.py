@@ -32,7 +32,7 @@ class Frame(NamedTuple):
 
 
 class _Version(msgspec.Struct, array_like=True):
-    version: int
+    version: Any
 
 
 class _Frame(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -130,10 +130,11 @@ def _problem(data: bytes, error: Exception) -> str:
         version = _decode_version(data).version
     except (msgspec.DecodeError, RecursionError):
         return f"not a message: {error}"
-    return f"not a message: {error}" if version in VERSIONS_ACCEPTED else _unspoken(version)
+    is_spoken = type(version) is int and version in VERSIONS_ACCEPTED
+    return f"not a message: {error}" if is_spoken else _unspoken(version)
 
 
-def _unspoken(version: int) -> str:
+def _unspoken(version: Any) -> str:
     return f"wire version {str(version)[:40]} is not spoken here (mine is {WIRE_VERSION})"
 
 

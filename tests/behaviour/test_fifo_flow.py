@@ -221,7 +221,7 @@ def test_a_forged_message_ends_its_senders_session_and_nothing_else(
 ) -> None:
     with rig.broker() as role:
         reflector, worker = started(rig)
-        reflector.link.send(kind, *body)
+        reflector.link.send(plain(kind, *body))
         rig.wait(lambda: reflector.opened == 2 and len(reflector.of_kind("start")) == 2, "a new session")
         assert role.status()["malformed"] == 1
         assert reflector.of_kind("start")[1][2] == "10"

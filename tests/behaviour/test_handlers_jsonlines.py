@@ -14,7 +14,7 @@ import pytest
 
 from deltawire.common.clock import SystemClock
 from deltawire.common.errors import PluginError
-from deltawire.common.wire.messages.gap import GapNotice
+from deltawire.common.wire.messages.group import Gap
 from deltawire.handlers.dispatch import Dispatch, Route
 from deltawire.handlers.events import COALESCED, GAP, Delivery, delivery_of_gap
 from deltawire.handlers.executor import Results
@@ -311,7 +311,7 @@ def test_the_audit_examples_note_and_acknowledge(start, tmp_path, command):
 
 
 def test_a_gap_is_a_line_that_has_all_fields_of_the_others():
-    notice = delivery_of_gap(0, GapNotice("dev/pods", 1, 7, "relist", "ns", 2, "100", "200", 1, 2))
+    notice = delivery_of_gap(0, Gap("dev/pods", 1, 7, "relist", "ns", 2, "100", "200", 1, 2))
     line = msgspec.json.decode(line_of(3, notice))
     usual = msgspec.json.decode(line_of(3, delivery()))
     assert (line["id"], line["type"], line["resource"], line["namespace"]) == (3, "gap", "pods", "ns")

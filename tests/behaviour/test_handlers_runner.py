@@ -448,7 +448,7 @@ def test_a_cache_that_cannot_be_opened_is_read_by_asking_its_worker(scene: Scene
     worker.send("events", PODS, shard, [row("ns/a", 1)])
     worker.until(lambda: worker.queries, "a query")
     [number, *query] = worker.queries[0]
-    assert query == [PODS, shard, "get", "ns/a"]
+    assert query == [PODS, shard, "get", ["ns/a"]]
     worker.send("rows", number, [["ns/a", "1", b'{"spec":{"x":2}}']], "")
     worker.until(lambda: worker.acks, "the ack")
     assert lines(scene) == ["ns/a {'x': 2}"]

@@ -304,11 +304,11 @@ def test_a_lister_that_cannot_read_the_files_asks(rig: Rig) -> None:
     broker.open()
     broker.list("100", ("a/k", "u1", "50"), ("a/l", "u2", "51"))
     rig.until(replica.events, "the events")
-    replica.link.send(plain("query", 1, PODS, 0, "get", "a/k"))
-    replica.link.send(plain("query", 2, PODS, 0, "list", "a/", "", 1))
-    replica.link.send(plain("query", 3, PODS, 0, "index", "namespace", "a", "a/k", 10))
-    replica.link.send(plain("query", 4, PODS, 0, "index", "by-colour", "red", "", 10))
-    replica.link.send(plain("query", 5, PODS, 7, "get", "a/k"))
+    replica.link.send(plain("query", 1, PODS, 0, "get", ["a/k"]))
+    replica.link.send(plain("query", 2, PODS, 0, "list", ["a/", "", 1]))
+    replica.link.send(plain("query", 3, PODS, 0, "index", ["namespace", "a", "a/k", 10]))
+    replica.link.send(plain("query", 4, PODS, 0, "index", ["by-colour", "red", "", 10]))
+    replica.link.send(plain("query", 5, PODS, 7, "get", ["a/k"]))
     rig.until(lambda: len(replica.said("rows")) == 3 and len(replica.said("problem")) == 2, "the answers")
     answers = {body[0]: body for body in replica.said("rows")}
     assert [row[0] for row in answers[1][1]] == ["a/k"]
@@ -372,7 +372,7 @@ def test_a_held_call_that_ends_before_its_shard_opens_is_over(rig: Rig) -> None:
     worker = rig.start()
     rig.until(lambda: replica.link.is_open and broker.identity, "a session before the shard is open")
     replica.acknowledge(event)
-    replica.link.send(plain("query", 1, PODS, 0, "get", "a/k"))
+    replica.link.send(plain("query", 1, PODS, 0, "get", ["a/k"]))
     rig.until(lambda: replica.said("problem"), "the worker to have read the ack, and no shard to be there")
     broker.open()
 
@@ -469,9 +469,9 @@ def test_a_proof_for_what_is_not_ours_stops_the_worker_as_any_such_message(rig: 
     assert rig.worker is not None
     link = rig.worker._broker
     with pytest.raises(ProtocolError):
-        link._keep("proof", [[[PODS, "*", [1, 1, 1], [7]]]])
+        link.take(Arrived(plain("proof", [[PODS, "*", [1, 1, 1], [7]]])))
     with pytest.raises(ProtocolError):
-        link._keep("proof", [[[PODS, "*", [1, 1], [0]]]])
+        link.take(Arrived(plain("proof", [[PODS, "*", [1, 1], [0]]])))
 
 
 def test_a_relist_is_told_to_an_every_group_until_it_is_seen(rig: Rig) -> None:

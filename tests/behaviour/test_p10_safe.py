@@ -48,15 +48,15 @@ def test_nothing_is_unpickled_evaluated_or_given_to_a_shell():
 
 def test_a_message_over_the_bound_is_refused_on_both_sides():
     with pytest.raises(CapacityError):
-        codec.pack("deltas", 1, 1, b"x" * MESSAGE_BYTES_MAX)
+        codec.encode(codec.plain("deltas", b"x" * MESSAGE_BYTES_MAX))
     with pytest.raises(ProtocolError):
-        codec.unpack(msgpack.packb([codec.WIRE_VERSION, "deltas", 1, 1, b"x" * MESSAGE_BYTES_MAX]))
+        codec.unpack(msgpack.packb([codec.WIRE_VERSION, 1, 1, [["deltas", b"x" * (MESSAGE_BYTES_MAX + 64)]]]))
 
 
 @pytest.mark.parametrize("version", [0, codec.WIRE_VERSION + 1, "1", None])
 def test_a_message_of_another_wire_version_is_refused(version):
     with pytest.raises(ProtocolError, match="wire version"):
-        codec.unpack(msgpack.packb([version, "beat", 1, 1]))
+        codec.unpack(msgpack.packb([version, 1, 0, [["beat"]]]))
 
 
 def test_state_belongs_to_its_owner_alone(tmp_path):

@@ -4,8 +4,8 @@ import pytest
 
 from deltawire.common.limits import SHARD_DELTAS_MAX, STREAM_DELTAS_MAX
 from deltawire.common.store import layout
+from deltawire.common.wire.messages.stream import Deltas
 from deltawire.fifo.in_order import InMemoryEngine
-from deltawire.fifo.messages import Deltas
 from deltawire.fifo.shards import Shard
 from deltawire.fifo.streams import Stream
 from deltawire.informer.events import COALESCED

@@ -117,24 +117,26 @@ def packed(*items: Any) -> bytes:
 GARBAGE = {
     "nothing": b"",
     "random bytes": b"\xc1\x00\xff garbage",
-    "a truncated message": packed(1, "mark", 1, 1, "dev/pods", "*", "7")[:-3],
-    "a message with a tail": packed(1, "mark", 1, 1) + b"\x00",
+    "a truncated message": packed(2, 1, 1, [["mark", "dev/pods", "*", "7"]])[:-3],
+    "a message with a tail": packed(2, 1, 1, [["mark"]]) + b"\x00",
     "no array": msgpack.packb(7),
-    "a map": msgpack.packb({"version": 1}),
-    "too short": packed(1, "mark", 1),
-    "a wrong version": packed(99, "mark", 1, 1),
-    "a version that is true": packed(True, "mark", 1, 1),
-    "a version that is a list": packed([1], "mark", 1, 1),
-    "a kind that is a number": packed(1, 7, 1, 1),
-    "a session that is a text": packed(1, "mark", "1", 1),
-    "a text that is too long": packed(1, "mark", 1, 1, "x" * 5000),
-    "a text that is not UTF-8": b"\x95\x01\xa4mark\x01\x01\xa2\xff\xfe",
-    "an array that is too long": packed(1, "mark", 1, 1, [0] * 100_001),
-    "an array that is not there": b"\x95\x01\xa4mark\x01\x01\xdd\xff\xff\xff\xff",
-    "nested a thousand deep": b"\x95\x01\xa4mark\x01\x01" + b"\x91" * 4000,
-    "an extension": packed(1, "mark", 1, 1, msgpack.ExtType(5, b"x")),
-    "an unhashable map key": b"\x95\x01\xa4mark\x01\x01\x81\x90\x01",
-    "over the message's bound": b"x" * (MESSAGE_BYTES_MAX + 1),
+    "a map": msgpack.packb({"version": 2}),
+    "too short": packed(2, 1, 1),
+    "no message in it": packed(2, 1, 1, []),
+    "a wrong version": packed(99, 1, 1, [["mark"]]),
+    "a version that is true": packed(True, 1, 1, [["mark"]]),
+    "a version that is a list": packed([2], 1, 1, [["mark"]]),
+    "a kind that is a number": packed(2, 1, 0, [[7]]),
+    "a session that is a text": packed(2, "1", 1, [["mark"]]),
+    "two where one travels alone": packed(2, 1, 0, [["beat"], ["beat"]]),
+    "a text that is too long": packed(2, 1, 0, [["mark", "x" * 5000]]),
+    "a text that is not UTF-8": b"\x94\x02\x01\x00\x91\x92\xa4mark\xa2\xff\xfe",
+    "an array that is too long": packed(2, 1, 0, [["mark", [0] * 100_001]]),
+    "an array that is not there": b"\x94\x02\x01\x00\x91\x92\xa4mark\xdd\xff\xff\xff\xff",
+    "nested a thousand deep": b"\x94\x02\x01\x00\x91\x92\xa4mark" + b"\x91" * 4000,
+    "an extension": packed(2, 1, 0, [["mark", msgpack.ExtType(5, b"x")]]),
+    "an unhashable map key": b"\x94\x02\x01\x00\x91\x92\xa4mark\x81\x90\x01",
+    "over the message's bound": b"x" * (MESSAGE_BYTES_MAX + 1024),
 }  # fmt: skip
 
 
@@ -253,7 +255,7 @@ def test_a_stranger_and_a_wrong_session_get_a_reset_or_nothing(unharmed, endpoin
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_flood_by_somebody_who_never_reads_ends_nobody(unharmed, endpoint):
     """Each of these is answered; the answers pile up in a socket that nobody empties."""
-    message = packed(1, "mark", 12345, 1)
+    message = packed(2, 12345, 1, [["mark"]])
     with attacker(unharmed.endpoint(endpoint)) as stranger:
         for _ in range(60_000):
             stranger.raw(message)
@@ -321,8 +323,10 @@ BREACHES: dict[str, list[tuple[Any, ...]]] = {
         ("acks", PODS, 0, [["key", "1", 0, 0, 0, ""]]),
         ("query",),
         ("query", 1, PODS),
-        ("query", 1, [PODS], 0, "get", "x"),
-        ("query", 1, PODS, {}, "get", "x"),
+        ("query", 1, [PODS], 0, "get", ["x"]),
+        ("query", 1, PODS, {}, "get", ["x"]),
+        ("query", 1, PODS, 0, "get", "x"),
+        ("query", 1, PODS, 0, "get", ["x"] * 9),
     ],
     "control": [
         ("drain",),
@@ -437,7 +441,7 @@ def test_a_query_with_bad_arguments_is_answered_with_its_problem(unharmed):
     with attacker(unharmed.endpoint("worker-0")) as stranger:
         stranger.join("handler", {"group": "stranger", "informers": []})
         for number, query in enumerate(QUERIES):
-            stranger.say("query", number, *query)
+            stranger.say("query", number, *query[:3], list(query[3:]))
             answer = stranger.wait_for("problem", "rows", "reset")
             assert answer[1] != "reset", query
             assert answer[4] == number, query
@@ -446,7 +450,7 @@ def test_a_query_with_bad_arguments_is_answered_with_its_problem(unharmed):
             else:
                 assert query[2] == "list" or answer[5] == [], query
         big = [b"x" * 1024 * 1024] * 16
-        stranger.say("query", big[:15], PODS, 0, "get", "default/x")
+        stranger.say("query", big[:15], PODS, 0, "get", ["default/x"])
         stranger.wait_for("problem", "rows", "reset")
 
 
