@@ -1,7 +1,6 @@
 """Rules of CustomResourceDefinitions: versions, approval of protected groups, structural schemas."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from deltawire.apiserver.rules.causes import (
     Causes,
@@ -14,6 +13,8 @@ from deltawire.apiserver.rules.causes import (
     required,
     unsupported,
 )
+from deltawire.apiserver.rules.schema_forms import causes_of_forms
+from deltawire.apiserver.rules.structural import causes_of_structure
 
 _APPROVAL = "api-approved.kubernetes.io"
 _APPROVED_BY = (
@@ -84,27 +85,10 @@ def schemas_of(obj: Tree) -> Iterator[tuple[str, Tree]]:
 
 
 def structure(obj: Tree) -> Causes:
-    """Every schema says of each place which type it has."""
+    """Every schema is structural, and says nothing that contradicts itself."""
     for path, schema in schemas_of(obj):
-        yield from _typed(schema, path, "root")
-
-
-def _typed(schema: Any, path: str, place: str) -> Causes:
-    if not isinstance(schema, dict):
-        return
-    for name, child in sorted((schema.get("properties") or {}).items()):
-        yield from _typed(child, f"{path}.properties[{name}]", "fields")
-    if isinstance(schema.get("additionalProperties"), dict):
-        yield from _typed(schema["additionalProperties"], f"{path}.additionalProperties", "fields")
-    if isinstance(schema.get("items"), dict):
-        yield from _typed(schema["items"], f"{path}.items", "items")
-    is_open = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
-    if not schema.get("type") and not is_open:
-        told = {
-            "items": "must not be empty for specified array items",
-            "root": "must not be empty at the root",
-        }
-        yield required(f"{path}.type", told.get(place, "must not be empty for specified object fields"))
+        yield from causes_of_structure(schema, path)
+        yield from causes_of_forms(schema, path)
 
 
 def conversion(obj: Tree) -> Causes:
