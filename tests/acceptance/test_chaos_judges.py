@@ -58,8 +58,8 @@ def rules(found):
     return [rule for rule, _ in found]
 
 
-def pairs(*calls, stops=()):
-    return rules(keys.judge_pairs("g pods a/x", list(calls), list(stops)))
+def pairs(*calls, stops=(), deaths=()):
+    return rules(keys.judge_pairs("g pods a/x", list(calls), list(stops), list(deaths)))
 
 
 def test_calls_in_order_are_not_complained_about():
@@ -80,6 +80,38 @@ def test_calls_in_order_are_not_complained_about():
 )
 def test_each_fault_of_a_pair_of_calls_is_a_complaint(calls, rule):
     assert pairs(*calls) == [rule]
+
+
+def test_a_key_goes_back_only_to_what_was_acknowledged_just_before_its_worker_died():
+    told = [call("added", 10, began=1.0), call("updated", 11, began=2.0), call("updated", 12, began=3.0)]
+    again = [call("updated", 11, began=6.0, attempt=2), call("updated", 12, began=7.0, attempt=2)]
+    assert pairs(*told, *again) == ["order"], "nobody died"
+    assert pairs(*told, *again, deaths=[(2.4, 4.0)]) == []
+    assert pairs(*told, *again, deaths=[(3.0, 4.0)]) == ["order"], "it was acknowledged long before"
+    assert pairs(*told, *again, deaths=[(8.0, 9.0)]) == ["order"], "the death came later"
+    skipped = call("updated", 9, began=6.0, attempt=2)
+    assert pairs(*told, skipped, deaths=[(2.4, 4.0)]) == ["order"], "it was never told"
+
+
+def test_a_life_that_had_ended_comes_again_only_where_its_end_was_acknowledged_just_before_its_worker_died():
+    told = [call("added", 10), call("deleted", 11, began=1.0), call("added", 12, uid="u2", began=2.0)]
+    again = [call("deleted", 11, began=6.0, attempt=2), call("added", 12, uid="u2", began=7.0, attempt=2)]
+    assert pairs(*told, *again) == ["uid"]
+    assert pairs(*told, *again, deaths=[(1.4, 3.0)]) == []
+    assert pairs(*told, *again, deaths=[(2.0, 3.0)]) == ["uid"]
+
+
+def test_the_deaths_of_workers_are_read_with_the_time_that_they_lay_still_before(tmp_path):
+    entries = [
+        {"at": 5.0, "name": "worker-0", "up": True},
+        {"at": 20.0, "name": "worker-0", "up": False},
+        {"at": 30.0, "name": "fifo", "up": False},
+    ]
+    (tmp_path / "processes.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    late = keys.NOTICED_S + keys.COMMIT_S
+    assert keys.read_deaths(tmp_path, []) == [(20.0 - late, 20.0)]
+    assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 20.2)]) == [(12.0 - late, 20.0)]
+    assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 13.0), ("worker-1", 12.0, 21.0)]) == [(20.0 - late, 20.0)]
 
 
 def test_a_second_attempt_that_says_so_is_no_complaint():

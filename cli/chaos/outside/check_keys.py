@@ -9,8 +9,8 @@ group must have come to the server's state. Prints one JSON object: ``{"calls", 
 
 overlap       two calls of a key of a group at a time, but by a replica that lay still past its lease and has the
               lower fence
-order         a version of a key goes back within a uid
-uid           a uid changes without a deletion between
+order         a version of a key goes back within a uid, but to what was acknowledged just before its worker died
+uid           a uid changes without a deletion between, with the same exception
 flag          an `every` group missed a version that the server had, and the next event says neither gap nor coalesced
 attempt       a call that was begun before comes again as the first attempt
 fence         the fence of a key goes back
@@ -33,6 +33,10 @@ from pathlib import Path
 from typing import Any
 
 SHOWN_MAX = 10
+# What a worker has been told is on its disk so soon (0.1 s), and the ways there on a busy machine; seconds.
+COMMIT_S = 1.0
+# A death is noticed in /proc so much later, seconds.
+NOTICED_S = 0.5
 Key = tuple[str, str]
 Complaint = tuple[str, str]
 
@@ -118,17 +122,42 @@ def read_calls(path: Path) -> dict[Key, list[Call]]:
     return found
 
 
-def judge_pairs(where: str, calls: list[Call], stops: list[tuple[float, float]]) -> Iterator[Complaint]:
-    """Complaints about calls that follow each other. ``stops``: when a replica of the group lay still."""
+def read_deaths(folder: Path, stops: list[tuple[str, float, float]]) -> list[tuple[float, float]]:
+    """(since, at) of each end of a worker: what was acknowledged from ``since`` on may not have been on its disk."""
+    found = []
+    for entry in lines(folder / "processes.jsonl"):
+        if not entry["up"] and entry["name"].startswith("worker-"):
+            at = entry["at"]
+            still = [a for who, a, until in stops if who == entry["name"] and a <= at <= until + NOTICED_S]
+            found.append((min(still, default=at) - NOTICED_S - COMMIT_S, at))
+    return found
+
+
+def is_forgotten(earlier: Call | None, again: Call, deaths: list[tuple[float, float]]) -> bool:
+    """Whether a worker died with an acknowledgement that was not on its disk yet, so that the call comes again."""
+    if earlier is None:
+        return False
+    ended = again.began if earlier.ended is None else earlier.ended
+    return any(since <= ended and earlier.began <= at <= again.began + NOTICED_S for since, at in deaths)
+
+
+def judge_pairs(
+    where: str, calls: list[Call], stops: list[tuple[float, float]], deaths: list[tuple[float, float]]
+) -> Iterator[Complaint]:
+    """Complaints about calls that follow each other. ``stops``: when a replica of the group lay still; ``deaths``:
+    of workers, see `read_deaths`."""
     begun: dict[tuple[str, str, str], Call] = {}
+    last: dict[tuple[str, str], Call] = {}
     for before, after in itertools.pairwise(calls):
+        last[before.uid, str(before.entry["version"])] = before
+        is_new = not is_forgotten(last.get((after.uid, str(after.entry["version"]))), after, deaths)
         if before.ended is not None and after.began < before.ended:
             was_stopped = any(since < before.ended and until > before.began for since, until in stops)
             if not was_stopped or after.entry["fence"] <= before.entry["fence"]:
                 yield "overlap", f"{where}: {before} and {after}"
-        if before.uid == after.uid and after.version < before.version:
+        if is_new and before.uid == after.uid and after.version < before.version:
             yield "order", f"{where}: {before}, then {after}"
-        if before.uid != after.uid and before.kind != "deleted":
+        if is_new and before.uid != after.uid and before.kind != "deleted":
             yield "uid", f"{where}: {before} of {before.uid}, then {after} of {after.uid}"
         if after.entry["fence"] < before.entry["fence"]:
             yield (
@@ -167,9 +196,10 @@ def judge_group(
     name: str, group: dict[str, Any], calls: dict[Key, list[Call]], record: Record, run: dict[str, Any]
 ) -> Iterator[Complaint]:
     stops = [(since, until) for who, since, until in run["stops"] if who.rpartition("-")[0] == name]
+    deaths = run["deaths"]
     for (resource, key), of_key in calls.items():
         where = f"{name} {resource} {key}"
-        yield from judge_pairs(where, of_key, stops)
+        yield from judge_pairs(where, of_key, stops, deaths)
         if group["delivery"] == "every" and resource not in run["filtered"]:
             yield from judge_flags(where, of_key, record)
         for call in of_key:
@@ -267,6 +297,7 @@ def list_server(run: dict[str, Any]) -> dict[Key, tuple[str, str]]:
 
 def judge(folder: Path, *, is_final: bool) -> dict[str, Any]:
     run = json.loads((folder / "run.json").read_bytes())
+    run["deaths"] = read_deaths(folder, run["stops"])
     record = read_record(folder)
     groups = run["groups"]
     all_calls = {name: read_calls(folder / f"{name}.calls") for name in groups}
