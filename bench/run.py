@@ -1,6 +1,6 @@
 """All benchmarks: every contender through every scenario, in interleaved rounds.
 
-    python bench/run.py [--quick] [--fresh] [--only SCENARIO …] [--contender NAME …] [--rounds 2] [--seconds 5]
+    python bench/run.py [--quick] [--fresh] [--only SCENARIO …] [--contender NAME …] [--rounds 2] [--seconds 4]
 
 Writes docs/performance.json, the tables in docs/performance.md and the pictures beside it; ``--quick`` (ours and the
 official client, short windows, under 3 minutes) only prints. A run that was ended goes on where it stopped, as long as
@@ -9,8 +9,6 @@ commit and options are the same; ``--fresh`` begins anew. What fails is written 
 
 import argparse
 import json
-import os
-import platform
 import signal
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from typing import Any
 
 import own_scenarios as own
 import scenarios
+from about import described
 from contenders import BUILD, OTHERS, OURS, Contender, prepare, prepare_quick
 from figures import Results
 from machinery import HERE, BenchError
@@ -64,16 +63,23 @@ WHOLE = Sizes(("100", "500", "2000"), {"10k": 10_000, "50k": 50_000}, (1, 10, 30
 QUICK = Sizes(("100", "500"), {"10k": 1000, "50k": 3000}, (1, 30), (16,), 1000, 1000)
 
 
-def steps(ready: list[Contender], settings: Settings, sizes: Sizes) -> Iterator[Step]:
-    """All steps of a round; contenders take turns inside each scenario."""
+def in_every_round(ready: list[Contender], settings: Settings, sizes: Sizes) -> Iterator[Step]:
+    """What is compared most closely; contenders take turns inside each scenario."""
     everybody: list[tuple[str, Contender | None]] = [(OURS, None), *((c.name, c) for c in ready)]
     for name, who in everybody:
         yield Step("rates", name, partial(scenarios.rates, who, settings))
-    for size, objects in sizes.syncs.items():
-        for name, who in everybody:
-            yield Step(f"sync {size}", name, partial(scenarios.first_sync, who, settings, objects))
+    for name, who in everybody:
+        yield Step("sync 10k", name, partial(scenarios.first_sync, who, settings, sizes.syncs["10k"]))
     for name, who in everybody:
         yield Step("first event", name, partial(scenarios.first_event, who, settings))
+
+
+def once(ready: list[Contender], settings: Settings, sizes: Sizes) -> Iterator[Step]:
+    """What takes long, or is of ours alone: in the first round."""
+    everybody: list[tuple[str, Contender | None]] = [(OURS, None), *((c.name, c) for c in ready)]
+    for name, who in everybody:
+        yield Step("sync 50k", name, partial(scenarios.first_sync, who, settings, sizes.syncs["50k"]))
+    for name, who in everybody:
         yield Step("idle", name, partial(scenarios.idle, who, settings))
         if name == "official":
             yield Step("65", name, partial(scenarios.one_rate, who, settings, own.RATE_PER_S))
@@ -85,46 +91,6 @@ def steps(ready: list[Contender], settings: Settings, sizes: Sizes) -> Iterator[
     yield Step("warm", OURS, partial(own.restart_warm, settings, sizes.warm))
     yield Step("source", OURS, partial(own.source_alone, settings))
     yield Step("lister", OURS, partial(own.lister, settings, sizes.lister))
-
-
-def git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "?"
-
-
-def machine() -> dict[str, Any]:
-    cpus = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    memory_kb = int(Path("/proc/meminfo").read_text().split()[1])
-    return {
-        "cores": os.cpu_count(),
-        "cpu": cpus[0].partition(":")[2].strip() if cpus else platform.machine(),
-        "memory_gb": round(memory_kb / 1024**2),
-        "kernel": platform.release().partition("-")[0],
-        "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 2),
-    }
-
-
-def described(options: argparse.Namespace, ready: list[Contender], skipped: dict[str, str]) -> dict[str, Any]:
-    """Results without runs."""
-    known = {contender.name: {"what": contender.what} for contender in OTHERS}
-    for contender in ready:
-        known[contender.name]["version"] = contender.version()
-    for name, reason in skipped.items():
-        known[name]["skipped"] = reason
-    return {
-        "when": time.strftime("%Y-%m-%d"),
-        "commit": git("rev-parse", "--short", "HEAD"),
-        # What the run itself writes is no change.
-        "dirty": git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/performance*")
-        != "?",
-        "machine": machine(),
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-        "quick": options.quick,
-        "contenders": {OURS: {"what": "one worker, `every`, `old=False`", "version": "this commit"}, **known},
-        "runs": {},
-    }
 
 
 def resumed(said: dict[str, Any], partial: Path, fresh: bool) -> dict[str, Any]:
@@ -204,7 +170,7 @@ def parsed() -> argparse.Namespace:
     )
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 2)
-    options.seconds = options.seconds or (2 if options.quick else 5)
+    options.seconds = options.seconds or (2 if options.quick else 4)
     options.contender = options.contender or (
         ["official"] if options.quick else [contender.name for contender in OTHERS]
     )
@@ -223,20 +189,26 @@ def main() -> None:
     for name, reason in skipped.items():
         print(f"{name} is skipped: {reason}", flush=True)
     partial = BUILD / ("quick.json" if options.quick else "run.json")
-    said = resumed(described(options, ready, skipped), partial, options.fresh or options.quick)
+    said = resumed(
+        described(options.rounds, options.seconds, options.quick, ready, skipped),
+        partial,
+        options.fresh or options.quick,
+    )
     if said["machine"]["load"] > LOAD_QUIET:
         print(f"the machine is not quiet (load {said['machine']['load']}): compare ratios only", flush=True)
+    sizes = QUICK if options.quick else WHOLE
     with tempfile.TemporaryDirectory(prefix="dw-bench-") as name:
         settings = Settings(
             folder=Path(name),
             seconds=options.seconds,
-            warm_up_s=1.0 if options.quick else 2.0,
+            warm_up_s=1.0 if options.quick else 1.5,
             objects=1000,
-            rates=(QUICK if options.quick else WHOLE).rates,
-            sync_deadline_s=60 if options.quick else 90,
+            rates=sizes.rates,
+            sync_deadline_s=60 if options.quick else 75,
         )
         for number in range(options.rounds):
-            for step in steps(ready, settings, QUICK if options.quick else WHOLE):
+            rest = once(ready, settings, sizes) if number == 0 else ()
+            for step in (*in_every_round(ready, settings, sizes), *rest):
                 if not options.only or any(step.scenario.startswith(name) for name in options.only):
                     carry_out(step, number, said, partial)
     if options.quick or options.print or options.only:
