@@ -77,8 +77,7 @@ def draw(bars: Bars) -> str:
 def _rates(results: Results, title: str, field: str, rates: tuple[str, ...], log: bool) -> Bars:
     series = results.contenders("rates")
     groups = [
-        (RATE_NAMES.get(rate, f"{rate}/s"), [results.get("rates", who, rate, field) for who in series])
-        for rate in rates
+        (RATE_NAMES[rate], [results.get("rates", who, rate, field) for who in series]) for rate in rates
     ]
     return Bars(title, series, groups, log)
 

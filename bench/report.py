@@ -5,7 +5,13 @@ from figures import Results, table, text
 
 HOLDS = {True: "yes", False: "no", None: "?"}
 RATES = ("100", "500", "2000", "full", "full80")
-RATE_NAMES = {"full": "full speed", "full80": "0.8 × own full speed"}
+RATE_NAMES = {
+    "100": "100/s",
+    "500": "500/s",
+    "2000": "2,000/s",
+    "full": "full speed",
+    "full80": "0.8 × own full speed",
+}
 SKIPPED = "skipped"
 
 
@@ -38,7 +44,7 @@ def by_rate(results: Results, field: str, digits: int, rates: tuple[str, ...] = 
     measured = [rate for rate in rates if results.ours("rates", rate, field) is not None]
     head = [
         "contender",
-        *(RATE_NAMES.get(rate, f"{int(rate):,}/s" if rate.isdigit() else rate) for rate in measured),
+        *(RATE_NAMES[rate] for rate in measured),
     ]
     rows = [
         [who, *(text(results.get("rates", who, rate, field), digits) for rate in measured)]
@@ -51,7 +57,7 @@ def roles(results: Results) -> str:
     names = ("supervisor", "reflector", "broker", "worker", "handler")
     rows = [
         [
-            RATE_NAMES.get(rate, f"{rate}/s"),
+            RATE_NAMES[rate],
             *(text(results.ours("rates", rate, "cpu_us_by_role", name)) for name in names),
             text(results.ours("rates", rate, "cpu_percent"), 1),
         ]

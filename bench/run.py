@@ -204,7 +204,7 @@ def main() -> None:
             warm_up_s=1.0 if options.quick else 1.5,
             objects=1000,
             rates=sizes.rates,
-            sync_deadline_s=60 if options.quick else 75,
+            sync_deadline_s=60 if options.quick else 90,
         )
         for number in range(options.rounds):
             rest = once(ready, settings, sizes) if number == 0 else ()
