@@ -168,6 +168,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--tables", action="store_true", help="only print the tables of docs/performance.json"
     )
+    parser.add_argument("--render", action="store_true", help="only write page and pictures from it again")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 2)
     options.seconds = options.seconds or (2 if options.quick else 4)
@@ -179,6 +180,9 @@ def parsed() -> argparse.Namespace:
 
 def main() -> None:
     options = parsed()
+    if options.render:
+        publish(json.loads(JSON_FILE.read_text()))
+        return
     if options.tables:
         print(tables(Results(json.loads(JSON_FILE.read_text()))), end="")
         return

@@ -1,14 +1,19 @@
-"""The benchmark counts what it says it counts."""
+"""The performance page shows the committed results, all of them; the benchmark counts what it says it counts."""
 
 import importlib
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "performance.json"
+PAGE = ROOT / "docs" / "performance.md"
+FIGURES = re.compile(r"<!-- figures: .*?-->\n\n(?P<tables>.*)\n<!-- end of figures -->", re.DOTALL)
+CONTENDERS = {"deltawire", "official", "kubernetes_asyncio", "kopf", "lightkube", "client-go", "kube-rs"}
 MODULES = ("budgets", "contenders", "figures", "machinery", "pipeline", "source", "walk")
 
 
@@ -19,6 +24,42 @@ def bench(monkeypatch):
     yield importlib.import_module
     for name in MODULES:
         sys.modules.pop(name, None)
+
+
+def test_the_page_shows_the_tables_of_the_committed_results():
+    command = [sys.executable, str(ROOT / "bench" / "run.py"), "--tables"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = FIGURES.search(PAGE.read_text())
+    assert found
+    assert found["tables"] == made
+
+
+def test_the_results_name_machine_and_commit():
+    said = json.loads(RESULTS.read_text())
+    assert {"cores", "cpu", "memory_gb", "kernel", "python", "load"} <= said["machine"].keys()
+    assert re.fullmatch(r"[0-9a-f]{7,40}", said["commit"])
+
+
+def test_the_page_links_to_a_picture_of_each_kind():
+    links = re.findall(r"!\[[^\]]+\]\((performance/[^)]+)\)", PAGE.read_text())
+    assert {Path(link).name for link in links} == {"events.svg", "cpu.svg", "ages.svg", "first-list.svg"}
+    for link in links:
+        assert (PAGE.parent / link).read_text().startswith("<svg "), link
+
+
+def test_no_contender_is_missing_in_the_results():
+    said = json.loads(RESULTS.read_text())
+    assert said["contenders"].keys() == CONTENDERS
+    for name, contender in said["contenders"].items():
+        assert "skipped" not in contender, name
+        assert contender["version"], name
+        assert said["runs"]["rates"][name], name
+
+
+def test_every_bound_of_the_design_has_a_measured_figure(bench):
+    results = bench("figures").Results(json.loads(RESULTS.read_text()))
+    for must in bench("budgets").MUSTS:
+        assert must.measure(results).holds is not None, must.figure
 
 
 def test_a_bound_without_a_figure_does_not_hold(bench):
