@@ -1,0 +1,39 @@
+"""On PYTHONPATH: the main loop of a role stands still while a file of its name exists; its other threads go on.
+
+``STUCK_FOLDER/reflector-0`` and its like. Other programs are left alone.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+_ROLES = {
+    "deltawire.reflector": "reflector",
+    "deltawire.fifo": "",
+    "deltawire.informer": "worker",
+    "deltawire.handlers": "handler",
+}
+_argv = sys.orig_argv
+_role = next((argument for argument in _argv if argument in _ROLES), "")
+
+
+def _name() -> str:
+    if _role == "deltawire.fifo":
+        return "fifo"
+    kind = _argv[_argv.index("--handler") + 1] if "--handler" in _argv else _ROLES[_role]
+    return f"{kind}-{_argv[_argv.index('--index') + 1]}"
+
+
+if _role and "--index" in _argv and "STUCK_FOLDER" in os.environ:
+    from deltawire.common.wire.heartbeat import Heartbeat
+
+    _file = Path(os.environ["STUCK_FOLDER"]) / _name()
+    _turn = Heartbeat.turn
+
+    def _turn_unless_stuck(self: Heartbeat) -> None:
+        while _file.exists():
+            time.sleep(0.02)
+        _turn(self)
+
+    Heartbeat.turn = _turn_unless_stuck  # type: ignore[method-assign]
