@@ -9,6 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,10 @@ def test_a_loop_that_is_stuck_while_beats_go_on_withdraws_readiness_until_what_i
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("fault", [killed, stopped, stuck])
+@pytest.mark.parametrize(
+    ("fault", "role"),
+    [*product((killed, stopped), ROLES), *product((stuck,), ("fifo", "worker-0", "latest-0"))],
+)
 def test_each_role_killed_stopped_and_stuck(up: Stage, role: str, fault: Callable[[Stage, str], None]) -> None:
     fault(up, role)
 

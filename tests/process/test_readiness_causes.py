@@ -86,11 +86,14 @@ def test_an_informer_whose_watches_are_refused_is_unready_in_every_face_until_th
     cell(guarded, refuse, accept, why="stream * is not watched (", is_lister_stale=False)
 
 
-@pytest.mark.parametrize("how", ["kill", pytest.param("stop", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("how", "refusals"),
+    [("kill", 0), *(pytest.param(how, 2, marks=pytest.mark.long) for how in ("kill", "stop"))],
+)
 def test_an_api_server_that_starts_again_under_rbac_is_watched_again_without_a_list(
-    guarded: Stage, how: str
+    guarded: Stage, how: str, refusals: int
 ) -> None:
-    """Killed hard or ended, with its data; for a moment it refuses to say who it is, as one whose caches fill."""
+    """Killed hard or ended, with its data. ``refusals``: at first it does not say who it is."""
     server = guarded.server.chaos
     guarded.wait_ready()
     before = guarded.status()
@@ -100,11 +103,11 @@ def test_an_api_server_that_starts_again_under_rbac_is_watched_again_without_a_l
     assert not guarded.is_ready()
     until_s = time.monotonic()
     server.start()
-    server.admin(
-        "POST", "faults", {"kind": "error", "value": 403, "path": "/api/v1/namespaces/kube-system", "count": 2}
-    )
+    if refusals:
+        path = "/api/v1/namespaces/kube-system"
+        server.admin("POST", "faults", {"kind": "error", "value": 403, "path": path, "count": refusals})
     name, written_s = guarded.change()
-    guarded.wait_ready(120)
+    guarded.wait_ready(240)
     assert guarded.is_handled(name), "ready again before what happened meanwhile was handled"
     guarded.judge(name, written_s, since_s + REOPEN_S + STOP_S + SLACK_S, until_s)
     guarded.judge_claims_of_lister(name, written_s)
