@@ -30,12 +30,20 @@ def effective_file(config: Config) -> Iterator[Path]:
     whole = effective(config)
     with runtime_folder.owner_only():
         runtime_folder.prepare(Plan(whole).runtime_dir)
+    with config_file(whole) as file:
+        yield file
+
+
+@contextmanager
+def config_file(config: Config) -> Iterator[Path]:
+    """A config as a file that only we may read, for as long as a role runs."""
+    with runtime_folder.owner_only():
         # Closed by the next block.
         opened = NamedTemporaryFile(  # noqa: SIM115
             prefix="deltawire-", suffix=".json", dir=temporary_folder()
         )
     with opened as file:
-        file.write(dump(whole))
+        file.write(dump(config))
         file.flush()
         yield Path(file.name)
 

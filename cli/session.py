@@ -16,7 +16,7 @@ from deltawire.cli.supervisor.processes import Command, Processes
 from deltawire.cli.supervisor.run_types import Embedded, Outcome, SnapshotSource, View
 from deltawire.cli.supervisor.supervisor import Supervisor
 from deltawire.cli.view import summary
-from deltawire.cli.view.lines import LineView
+from deltawire.cli.view.lines import LineView, QuietView
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import dump
 from deltawire.common.config.plan import Plan
@@ -40,13 +40,14 @@ class EmbeddedServer:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How to run. ``for_s`` None: until a signal."""
+    """How to run. ``for_s`` None: until a signal. ``is_quiet``: no line a second."""
 
     config: Config
     server: EmbeddedServer | None = None
     for_s: float | None = None
     as_json: bool = False
     log_level: str = "warning"
+    is_quiet: bool = False
 
 
 def run(session: Session) -> int:
@@ -102,6 +103,8 @@ def run(session: Session) -> int:
 
 def make_view(session: Session) -> View:
     """A live view on a terminal, lines elsewhere; with --json everything but the summary goes to stderr."""
+    if session.is_quiet:
+        return QuietView(sys.stderr)
     if session.as_json:
         return LineView(sys.stderr)
     is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

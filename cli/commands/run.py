@@ -22,6 +22,9 @@ def run(
     store: options.StoreOption = None,
     objects: options.ObjectsOption = None,
     churn: options.ChurnOption = "50/s",
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Calls in the main thread of this process: for breakpoint().")
+    ] = False,
     log_level: options.LogLevelOption = "warning",
 ) -> int:
     """Run handlers without a config: what the decorators in the files name is watched.
@@ -35,14 +38,20 @@ def run(
         raise ConfigError("-n and -A contradict each other")
     if context and embedded:
         raise ConfigError("--context and --embedded contradict each other")
+    if inline and (for_ or as_json):
+        raise ConfigError("--inline ends with Ctrl-C: it goes with neither --for nor --json")
     config = config_source.of_plugins(files, namespace=namespace, context=context)
     server = session.EmbeddedServer(tuple(objects or ("pods=200",)), churn) if embedded else None
-    return session.run(
-        session.Session(
-            config_source.with_options(config, store=store, metrics=metrics),
-            server=server,
-            for_s=options.parse_for(for_),
-            as_json=as_json,
-            log_level=options.check_log_level(log_level),
-        )
+    wanted = session.Session(
+        config_source.with_options(config, store=store, metrics=metrics),
+        server=server,
+        for_s=options.parse_for(for_),
+        as_json=as_json,
+        log_level=options.check_log_level(log_level),
     )
+    if inline:
+        from deltawire.cli import inline as beside
+        from deltawire.common.clock import SystemClock
+
+        return beside.run(wanted, clock=SystemClock())
+    return session.run(wanted)

@@ -14,6 +14,8 @@ from typing import Any
 from deltawire.cli.supervisor.shape import BROKER, Shape
 
 NOT_HEARD = "is not heard"
+# Who is not heard is the cause of most that is wrong besides, then what the API server says.
+_CAUSES = {"process": 0, "stream": 1}
 
 
 @dataclass(slots=True)
@@ -158,8 +160,7 @@ class Readiness:
         return list(dict.fromkeys(self._shape.workers))
 
     def _claim(self, name: str, keys: Iterable[tuple[str, ...]], as_ofs: list[int]) -> Claim:
-        # Who is not heard is the cause of most that is wrong besides.
-        ordered = sorted(keys, key=lambda key: key[0] != "process")
+        ordered = sorted(keys, key=lambda key: _CAUSES.get(key[0], len(_CAUSES)))
         parts = [self._part(*key) for key in ordered]
         as_of_us = min(as_ofs, default=0) or None
         why = next((self._why(name, key, part) for key, part in zip(ordered, parts, strict=True) if part.why), "")

@@ -63,3 +63,10 @@ class LineView:
         except BrokenPipeError:
             # `| head` has seen enough; the pipeline goes on.
             pass
+
+
+class QuietView(LineView):
+    """Logs and notes, and no line a second."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Nothing."""

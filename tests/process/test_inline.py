@@ -19,7 +19,7 @@ from deltawire.common import beats
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
 from tests.behaviour.test_handlers_runner import PODS, Worker, row
-from tests.support.pipeline import DELTAWIRE, Pipeline, ServerProcess, wait_until
+from tests.support.pipeline import DELTAWIRE, Pipeline, ServerProcess, descendants, is_alive, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("inline"), pytest.mark.timeout(180)]
 
@@ -217,3 +217,40 @@ def test_a_handler_is_debugged_beside_a_pipeline_that_runs_without_it() -> None:
                 terminal.close()
             pipeline.close()
             server.stop()
+
+
+def test_run_inline_starts_the_pipeline_beside_and_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(PLUGIN.replace('startswith("look")', 'endswith("-0")'))
+    with tempfile.TemporaryDirectory(prefix="dw-") as store:
+        terminal = Terminal(
+            str(DELTAWIRE), "run", str(tmp_path / "mine.py"), "--inline", "--embedded", "--objects", "pods=3",
+            "--churn", "0", "--store", store,
+        )  # fmt: skip
+        try:
+            wait_until("the debugger", lambda: terminal.shows(r"\(Pdb\)"), seconds=90)
+            roles = descendants(terminal.process.pid)
+            assert len(roles) >= 5, "API server, broker, worker, reflector, supervisor, and this one"
+            terminal.type("c")
+            wait_until("its end", lambda: terminal.shows("added .* attempt 1", 3), seconds=60)
+            terminal.process.send_signal(signal.SIGINT)
+            wait_until("its end", lambda: terminal.process.poll() is not None, seconds=60)
+            assert terminal.process.returncode == 0
+            assert not any(map(is_alive, roles))
+        finally:
+            print(terminal.read())
+            terminal.close()
+
+
+def test_run_inline_says_what_is_wrong_and_ends_with_its_code(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    terminal = Terminal(
+        str(DELTAWIRE), "run", str(tmp_path / "mine.py"), "--inline", "--context", "nowhere",
+        "--store", str(tmp_path / "s"), env={"KUBECONFIG": str(tmp_path / "none")},
+    )  # fmt: skip
+    try:
+        wait_until("its end", lambda: terminal.process.poll() is not None, seconds=60)
+        assert terminal.process.returncode == 2
+        assert len(re.findall(r"deltawire: ", terminal.read())) == 1
+    finally:
+        print(terminal.read())
+        terminal.close()

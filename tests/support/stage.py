@@ -125,8 +125,8 @@ class Guarded:
         assert found is not None, f"{method} {path} failed"
         return found
 
-    def admin(self, verb: str, path: str, **params: Any) -> Any:
-        return self.chaos.admin(verb, path, params)
+    def admin(self, method: str, path: str, /, **params: Any) -> Any:
+        return self.chaos.admin(method, path, params)
 
     def stop(self) -> None:
         self.chaos.stop()
