@@ -220,7 +220,7 @@ def test_a_handler_is_debugged_beside_a_pipeline_that_runs_without_it() -> None:
 
 
 def test_run_inline_starts_the_pipeline_beside_and_ends_it(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(PLUGIN.replace('startswith("look")', 'endswith("-0")'))
+    (tmp_path / "mine.py").write_text(PLUGIN.replace('startswith("look")', 'startswith("app")'))
     with tempfile.TemporaryDirectory(prefix="dw-") as store:
         terminal = Terminal(
             str(DELTAWIRE), "run", str(tmp_path / "mine.py"), "--inline", "--embedded", "--objects", "pods=3",
@@ -230,7 +230,9 @@ def test_run_inline_starts_the_pipeline_beside_and_ends_it(tmp_path: Path) -> No
             wait_until("the debugger", lambda: terminal.shows(r"\(Pdb\)"), seconds=90)
             roles = descendants(terminal.process.pid)
             assert len(roles) >= 5, "API server, broker, worker, reflector, supervisor, and this one"
-            terminal.type("c")
+            for number in (1, 2, 3):
+                wait_until("the debugger", lambda n=number: terminal.shows(r"\(Pdb\)", n), seconds=60)
+                terminal.type("c")
             wait_until("its end", lambda: terminal.shows("added .* attempt 1", 3), seconds=60)
             terminal.process.send_signal(signal.SIGINT)
             wait_until("its end", lambda: terminal.process.poll() is not None, seconds=60)
