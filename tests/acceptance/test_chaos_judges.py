@@ -299,6 +299,12 @@ def test_of_what_ended_a_group_that_holds_nothing_of_it_has_nothing_to_do(tmp_pa
     assert judged_claim(folder, seen, [*calls, *later], 20.0, 20.5) == expected
 
 
+@pytest.mark.parametrize(("as_of", "expected"), [(20.4, set()), (20.55, set()), (21.0, {"future"})])
+def test_nothing_is_claimed_as_of_a_moment_that_is_still_to_come(tmp_path, as_of, expected):
+    folder = claim_folder(tmp_path, code=503, at=5.0)
+    assert judged_claim(folder, [], [], as_of, 20.5) == expected
+
+
 @pytest.mark.parametrize(("covered", "expected"), [(["a"], {"synced"}), (["b"], set()), ([], set())])
 def test_of_narrowed_scopes_a_claim_is_judged_by_what_all_of_them_cover(tmp_path, covered, expected):
     folder = claim_folder(tmp_path, code=503, at=5.0)

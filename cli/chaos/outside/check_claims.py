@@ -8,6 +8,7 @@ calls and the record. Prints one JSON object like ``check_keys``. Uses the stand
 ready-dead     ready, though a process of the pipeline was not there
 ready-stopped  ready, though a process lay still for longer than three beats
 synced         a group is synced as of a moment, and had not done what the server had a while before that
+future         something is claimed as of a moment that had not come when it was claimed
 bound          more deltas in the broker than its bounds allow
 """
 
@@ -27,6 +28,8 @@ DEATH_S = 0.2
 SLACK_S = 0.5
 # A change is on its way from the server to the reflector for so long at most, where nothing slows it.
 ON_ITS_WAY_S = 2.0
+# Between a claim's clock and the prober's.
+CLOCKS_S = 0.1
 # While these are at work a change may be on its way for longer.
 SLOWING = {"fault", "server-stop", "forbid"}
 STREAM_DELTAS_MAX = 4096
@@ -191,6 +194,11 @@ def judge_status(folder: Path, run: dict[str, Any], claims: list[dict[str, Any]]
                     "bound",
                     f"{name} at {claim['at']:.3f}: depth {informer['depth']}, leased {informer['leased']}",
                 )
+        told_us = (claim["wall"] + claim["took_s"] + CLOCKS_S) * 1e6
+        for name, part in (*status.get("informers", {}).items(), *status.get("groups", {}).items()):
+            if (part.get("as_of") or 0) > told_us:
+                late_s = (part["as_of"] - told_us) / 1e6
+                yield "future", f"{name} at {claim['at']:.3f}: as of {late_s:.3f} s after that"
         for name, group in status.get("groups", {}).items():
             if not group.get("as_of") or not group.get("synced") or name not in run["groups"]:
                 continue
