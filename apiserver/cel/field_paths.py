@@ -9,6 +9,17 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]")
 
 def steps_of(path: str, schema: Mapping[str, Any]) -> list[str] | None:
     """The steps as refusals write them (``.spec``, ``[a.b]``); None for a path that leads nowhere."""
+    walked = _walked(path, schema)
+    return walked[0] if walked is not None else None
+
+
+def schema_at(path: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The schema of what a path leads to; None for one that leads nowhere."""
+    walked = _walked(path, schema)
+    return walked[1] if walked is not None else None
+
+
+def _walked(path: str, schema: Mapping[str, Any]) -> tuple[list[str], Mapping[str, Any]] | None:
     steps, at = [], 0
     while at < len(path):
         found = _STEP.match(path, at)
@@ -25,4 +36,4 @@ def steps_of(path: str, schema: Mapping[str, Any]) -> list[str] | None:
         if not isinstance(inner, Mapping):
             return None
         schema, at = inner, found.end()
-    return steps or None
+    return (steps, schema) if steps else None

@@ -8,7 +8,7 @@ from deltawire.apiserver.cel.rules import Rules, has_rules
 from deltawire.apiserver.core.conversions import Converter
 from deltawire.apiserver.core.failures import cause, invalid
 from deltawire.apiserver.core.resource import PrinterColumn, Resource, ScalePaths
-from deltawire.apiserver.rules import definitions
+from deltawire.apiserver.rules import definition_parts, definitions
 from deltawire.common.errors import StatusError
 from deltawire.common.meta.resources import ResourceType
 
@@ -205,6 +205,7 @@ def _check(resource: Resource, obj: dict[str, Any]) -> None:
             raise _required(resource, name, f"spec.versions[{position}].name")
     causes = [
         *definitions.approval(obj),
+        *definition_parts.spec(obj),
         *definitions.versions(obj),
         *definitions.structure(obj),
         *definitions.conversion(obj),

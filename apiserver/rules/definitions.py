@@ -50,6 +50,10 @@ def versions(obj: Tree) -> Causes:
     if len(stored) != 1:
         shown = [_internal(version) for version in known]
         yield invalid("spec.versions", shown, "must have exactly one version marked as storage version")
+    elif len({version.get("name") for version in known}) < len(known):
+        yield invalid(
+            "spec.versions", [_internal(version) for version in known], "must contain unique version names"
+        )
     earlier = look(obj, "status.storedVersions")
     if not earlier and not stored:
         yield invalid("status.storedVersions", None, "must have at least one stored version")
@@ -111,6 +115,9 @@ def conversion(obj: Tree) -> Causes:
         yield required(at, "required when strategy is set to Webhook")
     elif (config.get("url") is None) is (config.get("service") is None):
         yield required(at, "exactly one of url or service is required")
+    elif config.get("url") is not None and not config["url"].startswith("https://"):
+        why = "'https' is the only allowed URL scheme; desired format: https://host[/path]"
+        yield invalid(f"{at}.url", config["url"].partition(":")[0], why)
     if not versions:
         yield required("spec.conversion.conversionReviewVersions")
     elif not any(version in ("v1", "v1beta1") for version in versions):

@@ -2,7 +2,7 @@
 //
 //	go run . CASES.json >ANSWERS.json
 //
-// A case has "schema", the schema of a version. With "objects" it has pairs [object, earlier object or null]: the answer has the
+// A case has "schema", the schema of a version, and "spec" with what else the definition says. With "objects" it has pairs [object, earlier object or null]: the answer has the
 // causes of each. The answer always has "definition", the causes for which the schema itself is refused.
 package main
 
@@ -28,6 +28,7 @@ type testCase struct {
 	Name    string           `json:"name"`
 	Schema  json.RawMessage  `json:"schema"`
 	Status  bool             `json:"status,omitempty"`
+	Spec    json.RawMessage  `json:"spec,omitempty"`
 	Objects [][2]interface{} `json:"objects,omitempty"`
 }
 type cause struct {
@@ -87,8 +88,10 @@ func main() {
 	must(decoder.Decode(&cases))
 	answers := []answer{}
 	for _, c := range cases {
-		var props v1.JSONSchemaProps
-		must(json.Unmarshal(c.Schema, &props))
+		props := v1.JSONSchemaProps{Type: "object"}
+		if len(c.Schema) > 0 {
+			must(json.Unmarshal(c.Schema, &props))
+		}
 		version := v1.CustomResourceDefinitionVersion{Name: "v1", Served: true, Storage: true,
 			Schema: &v1.CustomResourceValidation{OpenAPIV3Schema: &props}}
 		if c.Status {
@@ -97,7 +100,10 @@ func main() {
 		crd := &v1.CustomResourceDefinition{Spec: v1.CustomResourceDefinitionSpec{Group: "example.com", Scope: "Namespaced",
 			Names:    v1.CustomResourceDefinitionNames{Plural: "widgets", Singular: "widget", Kind: "Widget", ListKind: "WidgetList"},
 			Versions: []v1.CustomResourceDefinitionVersion{version}}}
-		crd.Name = "widgets.example.com"
+		if len(c.Spec) > 0 {
+			must(json.Unmarshal(c.Spec, &crd.Spec))
+		}
+		crd.Name = crd.Spec.Names.Plural + "." + crd.Spec.Group
 		scheme.Default(crd)
 		inside := &apiextensions.CustomResourceDefinition{}
 		must(scheme.Convert(crd, inside, nil))
