@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.pipeline import Pipeline, ServerProcess, running
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("acceptance")]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("faults")]
 ONE_OF_EACH = {"reflectors": 1, "workers": 1, "heartbeat": 1}
 
 
