@@ -1,4 +1,4 @@
-"""With controllers the server answers as a real one beside kube-controller-manager did; what it does not is pinned.
+"""With controllers the server answers as a real one beside kube-controller-manager did.
 
 There are no nodes that run pods, as in the recording. Time moves only where the recording waited, and each wait
 ends when the controllers have come to rest.
@@ -7,20 +7,16 @@ ends when the controllers have come to rest.
 import json
 import ssl
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from deltawire.apiserver.options import ApiServerOptions
 from deltawire.apiserver.server import ApiServer
-from tests.integration.apiserver.test_recorded_answers import PAST_WRITES, PINNED, TOKEN, exact
+from tests.integration.apiserver.test_recorded_answers import PAST_WRITES, PINNED, TOKEN
 from tests.support.recorded import Outcome, Replay, exchanges
 
 pytestmark = pytest.mark.long
 
-PINNED_BESIDE = PINNED.with_name("pinned_with_controllers.json")
-PINNED_BESIDE_MAX = 3
-SHARE_MIN = 0.95
 START_S = 1_790_000_000.0
 # Time that had passed in the recording before these: a second, in which an apply has another time than the one
 # before; and so long that pods were gone whose node never was there.
@@ -58,36 +54,16 @@ def depending() -> set[int]:
     return {e["n"] for e in exchanges() if e["needs_controllers"]}
 
 
-def pins(path: Any) -> dict[int, dict[str, Any]]:
-    return {int(number): pin for number, pin in json.loads(path.read_text()).items()}
-
-
-def test_every_answer_beside_controllers_is_the_recorded_one_but_for_what_is_pinned(
-    outcomes: list[Outcome], depending: set[int]
-) -> None:
-    pinned = pins(PINNED_BESIDE)
-    differing = {
-        o.number: [exact(line) for line in o.differences]
-        for o in outcomes
-        if o.differences and o.number in depending
-    }
-    new = {n: lines for n, lines in differing.items() if lines != pinned.get(n, {}).get("lines")}
-    assert new == {}, "answers that differ from the recorded ones"
-    assert set(pinned) - set(differing) == set(), "these are mended: take their pins away"
-    assert len(pinned) <= PINNED_BESIDE_MAX
-    assert all(len(pin["reason"]) > 20 for pin in pinned.values())
-
-
-def test_of_the_answers_that_depend_on_controllers_nearly_all_are_the_recorded_ones(
+def test_every_answer_beside_controllers_is_the_recorded_one(
     outcomes: list[Outcome], depending: set[int]
 ) -> None:
     asked = [outcome for outcome in outcomes if outcome.number in depending]
     assert len(asked) == 72
-    assert sum(not outcome.differences for outcome in asked) >= SHARE_MIN * len(asked)
+    assert {outcome.number: outcome.differences for outcome in asked if outcome.differences} == {}
 
 
 def test_controllers_change_no_answer_that_does_not_depend_on_them(
     outcomes: list[Outcome], depending: set[int]
 ) -> None:
     differing = {o.number for o in outcomes if o.differences} - depending
-    assert differing <= set(pins(PINNED))
+    assert differing <= {int(number) for number in json.loads(PINNED.read_text())}
