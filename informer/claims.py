@@ -52,11 +52,11 @@ class Claims:
             handled = known.handled.get(name)
             if handled is None or handled.group is not group:
                 handled = known.handled[name] = _Handled(group)
-            handled.look(group.position)
+            handled.look(group.handled_to)
             if not handled.next_us:
                 # One place at a time: a group that lags gets there, and then to where the shard is by then.
                 handled.seq, handled.next_us = shard.seq, proof.as_of_us
-                handled.look(group.position)
+                handled.look(group.handled_to)
 
     def of(self, informer: SharedInformer) -> Proof | None:
         """The slowest stream and shard; None while one of them is not known, or the informer stands still."""
@@ -67,7 +67,8 @@ class Claims:
         return slowest(known) if len(known) == len(proofs) else None
 
     def handled_us(self, informer: SharedInformer, group: str) -> int:
-        """All that was read of the informer until then was acknowledged or parked by the group; 0 = not known."""
+        """All that was read of the informer until then was acknowledged by the group, or parked by its word; 0 = not
+        known."""
         if self.of(informer) is None:
             return 0
         found = []
@@ -75,7 +76,7 @@ class Claims:
             handled = self._shards[informer.name, number].handled.get(group)
             if handled is None or group not in shard.groups:
                 return 0
-            handled.look(shard.groups[group].position)
+            handled.look(shard.groups[group].handled_to)
             found.append(handled.as_of_us)
         return min(found, default=0)
 

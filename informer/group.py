@@ -158,6 +158,12 @@ class Group:
         if self.resync_s and self.resync_at == float("inf"):
             self.resync_at = now + self.resync_s
 
+    @property
+    def handled_to(self) -> int:
+        """Everything up to here was acknowledged, or parked since a handler said so; `position` also passes what a lost
+        replica, or session, left behind."""
+        return min(self.position, min(self.lot.returned, default=self.position + 1) - 1)
+
     def leave(self, identity: bytes, reason: str, now: float, how: Departure = Departure.DIED) -> None:
         """A replica is gone; ``how`` decides what the keys that it held wait for."""
         replica = self.replicas.pop(identity, None)
@@ -172,6 +178,7 @@ class Group:
                 # Who left began no call of these. Of a session that ended, acks may have been lost.
                 again = flight.again or how is Departure.SESSION
                 self._park(flight, flight.failures, now + wait_s, "", solo=flight.solo, again=again)
+                self.lot.returned.add(flight.seq)
                 continue
             failures = flight.failures + 1
             wait_s = min(_DEATH_WAIT_S_MAX, _DEATH_WAIT_S * 2 ** min(failures, 20))
@@ -180,6 +187,9 @@ class Group:
             used_up = flight.solo and 0 < self.attempts_max <= failures
             error = f"the handler was lost while it held this key: {reason}"
             self._park(flight, failures, now + wait_s, error, dead=used_up, solo=True)
+            if not used_up and failures == 1:
+                # A key that kills again and again is one that waits for a retry; at first it is one that waits.
+                self.lot.returned.add(flight.seq)
         self._know_replicas(now)
 
     def is_waiting(self, now: float) -> bool:

@@ -24,6 +24,8 @@ class ParkingLot:
     def __init__(self) -> None:
         self.writes: dict[int, Parked | None] = {}
         self.dead: dict[int, Parked] = {}
+        # Of these nobody has said anything yet: their replica, or its session, was lost.
+        self.returned: set[int] = set()
         self._dead_by_key: dict[str, set[int]] = {}
         self._by_key: dict[str, list[Parked]] = {}
         self._by_seq: dict[int, Parked] = {}
@@ -65,6 +67,7 @@ class ParkingLot:
 
     def remove(self, seq: int) -> Parked | None:
         """Take it out, wherever it is. The next one of its key becomes due."""
+        self.returned.discard(seq)
         dead = self.dead.pop(seq, None)
         if dead is not None:
             self._dead_by_key[dead.key].discard(seq)

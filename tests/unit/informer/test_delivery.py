@@ -512,3 +512,41 @@ def test_deletions_shortened_at_the_byte_bound_keep_the_identity(rig: ShardRig) 
     (event,) = handler.work()
     assert event[9] == body_of("a/k", "u1", "101")
     assert event[8] & FINAL_STATE_UNKNOWN
+
+
+@pytest.mark.parametrize("how", list(Departure))
+def test_what_a_lost_replica_or_session_left_behind_is_not_said_to_be_handled_until_somebody_answers(
+    rig: ShardRig, how: Departure
+) -> None:
+    handler = rig.join()
+    (event,) = handler.take()
+    group = rig.shard.groups["g"]
+    stop(rig)
+    rig.shard.leave("g", handler.identity, "it is gone", how)
+    assert group.position >= event[0], "it holds nothing up"
+    assert group.handled_to < event[0]
+    another = rig.join(name="r1")
+    rig.clock.advance(60.0)
+    (again,) = another.take()
+    assert group.handled_to < event[0]
+    assert another.answer(again)
+    assert group.handled_to >= event[0]
+
+
+def test_what_a_handler_asked_to_see_again_later_is_parked_by_its_word(rig: ShardRig) -> None:
+    handler = rig.join()
+    (event,) = handler.take()
+    assert rig.shard.groups["g"].handled_to < event[0]
+    assert handler.answer(event, RETRY, after_s=30.0, error="busy")
+    assert rig.shard.groups["g"].handled_to >= event[0]
+
+
+def test_a_key_that_kills_again_and_again_waits_for_a_retry_and_withdraws_nothing(rig: ShardRig) -> None:
+    group = None
+    for number in range(2):
+        handler = rig.join(name=f"r{number}")
+        rig.clock.advance(60.0)
+        (event,) = handler.take()
+        handler.die()
+        group = rig.shard.groups["g"]
+        assert (group.handled_to >= event[0]) == bool(number)
