@@ -87,6 +87,7 @@ def test_a_key_goes_back_only_to_what_was_acknowledged_just_before_its_worker_di
     again = [call("updated", 11, began=6.0, attempt=2), call("updated", 12, began=7.0, attempt=2)]
     assert pairs(*told, *again) == ["order"], "nobody died"
     assert pairs(*told, *again, deaths=[(2.4, 4.0)]) == []
+    assert pairs(*told, *again, deaths=[(0.4, 1.9)]) == [], "the look that noticed it began before the death"
     assert pairs(*told, *again, deaths=[(3.0, 4.0)]) == ["order"], "it was acknowledged long before"
     assert pairs(*told, *again, deaths=[(8.0, 9.0)]) == ["order"], "the death came later"
     skipped = call("updated", 9, began=6.0, attempt=2)

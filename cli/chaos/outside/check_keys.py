@@ -35,7 +35,7 @@ from typing import Any
 SHOWN_MAX = 10
 # What a worker has been told is on its disk so soon (0.1 s), and the ways there on a busy machine; seconds.
 COMMIT_S = 1.0
-# A death is noticed in /proc so much later, seconds.
+# A death is that much earlier or later than the look at /proc that noticed it began, seconds.
 NOTICED_S = 0.5
 Key = tuple[str, str]
 Complaint = tuple[str, str]
@@ -138,7 +138,9 @@ def is_forgotten(earlier: Call | None, again: Call, deaths: list[tuple[float, fl
     if earlier is None:
         return False
     ended = again.began if earlier.ended is None else earlier.ended
-    return any(since <= ended and earlier.began <= at <= again.began + NOTICED_S for since, at in deaths)
+    return any(
+        since <= ended and earlier.began - NOTICED_S <= at <= again.began + NOTICED_S for since, at in deaths
+    )
 
 
 def judge_pairs(
