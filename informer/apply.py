@@ -212,6 +212,8 @@ def _apply_key(
 ) -> None:
     """All deltas of one key in this batch; what the first ones change is what the later ones find."""
     held: Row | None = None
+    # Marked by a delta of this batch: the store does not know it yet.
+    is_marked = False
     lost: Sequence[Row] = ()
     looked_up = False
     for number, kind, stream_name, uid, version, at, obj in deltas:
@@ -235,7 +237,7 @@ def _apply_key(
             held, looked_up = reads.held(key), True
             lost = reads.lost(key) if held is None else ()
         stream = progress.streams[stream_name]
-        hole = _hole_before(stream, reads, key, held, is_item=is_item)
+        hole = 0 if is_marked else _hole_before(stream, reads, key, held)
         if lost:
             changes.extend(_settle(progress, lost, uid, version, at, obj, hole, is_deletion=kind == "D"))
             lost = ()
@@ -247,6 +249,10 @@ def _apply_key(
             if removal is not None:
                 changes.append(removal)
                 held = None
+                if stream.open:
+                    # The next life has missed nothing that this deletion did not say.
+                    changes.append(Mark(key, stream.open))
+                    is_marked = True
             continue
         new = Row(key, uid, version, 0, 0, at, obj, hole)
         if held is None:
@@ -267,19 +273,19 @@ def _apply_key(
             held = new
         if stream.open:
             changes.append(Mark(key, stream.open))
+            is_marked = True
 
 
-def _hole_before(stream: StreamState, reads: Reads, key: str, held: Row | None, *, is_item: bool) -> int:
+def _hole_before(stream: StreamState, reads: Reads, key: str, held: Row | None) -> int:
     """HISTORY_LOST if versions of the key may have been there that no list and no watch has brought, else 0.
 
-    What a list names first, or a watch while a list is open and has not named it, comes behind the hole that the list
-    closes. Before the first list has ended only what is stored has a history to lose.
+    What a list or a watch names first while a list is open comes behind the hole that the list closes; all that follows
+    of the key has missed nothing, whether a list or a watch brings it. Before the first list has ended only what is stored
+    has a history to lose.
     """
     if not stream.open or (held is None and not stream.lost_from):
         return 0
-    if not is_item and reads.is_marked(key, stream.open):
-        return 0
-    return HISTORY_LOST
+    return 0 if reads.is_marked(key, stream.open) else HISTORY_LOST
 
 
 @lru_cache(maxsize=256)

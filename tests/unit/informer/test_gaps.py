@@ -135,6 +135,50 @@ def test_what_a_watch_brings_before_the_open_list_has_named_the_key_says_gap_and
     ]
 
 
+def told_in_order(handler: Handler, key: str) -> list[tuple[str, str, bool]]:
+    """(kind, version, whether it says gap) of each event of a key."""
+    return [(e[2], e[4], bool(e[8] & GAP)) for e in handler.work() if e[1] == key]
+
+
+def test_a_change_in_the_same_batch_as_the_first_lists_item_is_no_gap(tmp_path: Path) -> None:
+    rig = ShardRig(tmp_path / "new")
+    handler = rig.join(delivery="every")
+    rig.begin(1)
+    rig.pop(("R", "a/k", "u1", "50"), ("U", "a/k", "u1", "60"), ("D", "a/k", "u1", "61"), ("R", "a/k", "u2", "62"))
+    rig.end("70", 1)
+    found = told_in_order(handler, "a/k")
+    assert found == [("A", "50", False), ("U", "60", False), ("D", "61", False), ("A", "62", False)]
+    rig.shard.close(clean=False)
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+def test_behind_a_hole_only_the_first_event_of_a_key_says_gap(rig: ShardRig, in_one_batch: bool) -> None:
+    handler = rig.join(delivery="every")
+    handler.work()
+    deltas = [
+        ("R", "a/new-version", "u2", "150"), ("U", "a/new-version", "u2", "155"), ("D", "a/new-version", "u2", "156"),
+        ("R", "a/new-version", "u9", "157"), ("U", "a/new-version", "u9", "158"),
+    ]  # fmt: skip
+    rig.begin(2)
+    for batch in [deltas] if in_one_batch else [[delta] for delta in deltas]:
+        rig.pop(*batch)
+    rig.end("200", 2)
+    found = told_in_order(handler, "a/new-version")
+    assert found == [("U", "150", True), ("U", "155", False), ("D", "156", False), ("A", "157", False), ("U", "158", False)]
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False])
+def test_a_life_that_begins_after_a_deletion_that_said_gap_says_none(rig: ShardRig, in_one_batch: bool) -> None:
+    handler = rig.join(delivery="every")
+    handler.work()
+    deltas = [("D", "a/ended", "u3", "140"), ("A", "a/ended", "u9", "141"), ("U", "a/ended", "u9", "142")]
+    rig.begin(2)
+    for batch in [deltas] if in_one_batch else [[delta] for delta in deltas]:
+        rig.pop(*batch)
+    rig.end("200", 2)
+    assert told_in_order(handler, "a/ended") == [("D", "140", True), ("A", "141", False), ("U", "142", False)]
+
+
 def test_a_gap_outlives_the_version_that_was_to_say_it(rig: ShardRig) -> None:
     handler = rig.join(delivery="every", window=1)
     handler.work()
