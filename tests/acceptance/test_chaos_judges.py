@@ -293,9 +293,10 @@ def test_whoever_says_synced_as_of_a_moment_has_done_what_the_server_had_before_
         ([(9.0, "added", "8"), (14.0, "deleted", "8")], set()),  # a list found that end, at the version known last
     ],
 )
-def test_of_what_ended_a_group_that_holds_nothing_of_it_has_nothing_to_do(tmp_path, calls, expected):
+@pytest.mark.parametrize("ended_at", [12.0, 19.5])
+def test_of_what_ended_a_group_that_holds_nothing_of_it_has_nothing_to_do(tmp_path, calls, expected, ended_at):
     folder = claim_folder(tmp_path, code=503, at=5.0)
-    seen = [(10.0, "ADDED", "11"), (12.0, "DELETED", "12")]
+    seen = [(10.0, "ADDED", "11"), (ended_at, "DELETED", "12")]
     later = [(30.0, "added", "15")]
     assert judged_claim(folder, seen, [*calls, *later], 20.0, 20.5) == expected
 
@@ -304,6 +305,12 @@ def test_of_what_ended_a_group_that_holds_nothing_of_it_has_nothing_to_do(tmp_pa
 def test_nothing_is_claimed_as_of_a_moment_that_is_still_to_come(tmp_path, as_of, expected):
     folder = claim_folder(tmp_path, code=503, at=5.0)
     assert judged_claim(folder, [], [], as_of, 20.5) == expected
+
+
+def test_what_ended_only_after_the_claim_was_to_be_done(tmp_path):
+    folder = claim_folder(tmp_path, code=503, at=5.0)
+    seen = [(10.0, "ADDED", "11"), (25.0, "DELETED", "12")]
+    assert judged_claim(folder, seen, [(30.0, "added", "15")], 20.0, 20.5) == {"synced"}
 
 
 @pytest.mark.parametrize(("covered", "expected"), [(["a"], {"synced"}), (["b"], set()), ([], set())])

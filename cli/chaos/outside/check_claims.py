@@ -156,14 +156,16 @@ class Undone:
             index = bisect.bisect_left(seen, (as_of - ON_ITS_WAY_S, 0, False))
             if not index:
                 continue
-            seen_at, version, is_deleted = seen[index - 1]
+            seen_at, version, _ = seen[index - 1]
             done = self._done[mark]
             behind = bisect.bisect_left(done, (version, 0.0, False))
             done_at = done[behind][1] if behind < len(done) else float("inf")
             if done_at <= claimed + SLACK_S:
                 continue
             holds_it = behind > 0 and not done[behind - 1][2]
-            if holds_it or not is_deleted:
+            # Of a life that had ended by the time of the claim a list may not have told any more.
+            has_ended = any(gone for at, _, gone in seen[index - 1 :] if at <= claimed + SLACK_S)
+            if holds_it or not has_ended:
                 found.append(f"{mark[0]} {mark[1]} {version} of {seen_at:.3f} (done {done_at:.3f})")
         return found
 
