@@ -280,8 +280,7 @@ def _hole_before(stream: StreamState, reads: Reads, key: str, held: Row | None) 
     """HISTORY_LOST if versions of the key may have been there that no list and no watch has brought, else 0.
 
     What a list or a watch names first while a list is open comes behind the hole that the list closes; all that follows
-    of the key has missed nothing, whether a list or a watch brings it. Before the first list has ended only what is stored
-    has a history to lose.
+    of the key has missed nothing. Before the first list has ended only what is stored has a history to lose.
     """
     if not stream.open or (held is None and not stream.lost_from):
         return 0
