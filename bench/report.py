@@ -68,17 +68,19 @@ def roles(results: Results) -> str:
 
 
 def syncs(results: Results) -> str:
-    rows = []
+    rows, measured = [], [size for size in ("10k", "50k") if results.contenders(f"sync {size}")]
     for who in results.said["contenders"]:
         if not results.rows("sync 10k", who) and not results.rows("sync 50k", who):
             continue
         cells = [
             text(results.get(f"sync {size}", who, field), digits)
-            for size in ("10k", "50k")
+            for size in measured
             for field, digits in (("seconds", 1), ("cpu_us", 0), ("pss_mb", 0))
         ]
         rows.append([who, *cells, text(kb_an_object(results, who), 1)])
-    sizes = [results.ours(f"sync {size}", "objects") for size in ("10k", "50k")]
+    sizes = [
+        results.get(f"sync {size}", results.contenders(f"sync {size}")[0], "objects") for size in measured
+    ]
     names = [f"{size:,.0f}" if size else "" for size in sizes]
     head = [f"{size}: {what}" for size in names for what in ("s", "CPU µs an object", "PSS MB")]
     return table(["contender", *head, "KB an object"], rows)
