@@ -20,7 +20,7 @@ pytestmark = pytest.mark.long
 START_S = 1_790_000_000.0
 # Time that had passed in the recording before these: a second, in which an apply has another time than the one
 # before; and so long that pods were gone whose node never was there.
-PAUSES = {350: 1.0, 555: 40.0}
+PAUSES = {350: 1.0, 555: 15.0}
 
 
 class Clock:
