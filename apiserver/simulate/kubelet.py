@@ -14,8 +14,8 @@ from deltawire.apiserver.simulate.templates import MADE_HERE
 
 Tree = dict[str, Any]
 NODES = "nodes"
-# How long pods stay that are bound to a node that is not there. kube-controller-manager waits 40 s for a node that is new
-# to it; here nobody has to wait so long to see it.
+# How long pods stay that are bound to a node that is not there. kube-controller-manager waits 40 s for a node that
+# is new to it; here nobody has to wait so long to see it.
 ORPHANED_S = 15.0
 _SCHEDULER = "default-scheduler"
 _HOST_UNKNOWN = "127.0.0.1"
