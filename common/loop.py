@@ -24,9 +24,11 @@ Action = Callable[[], object]
 
 
 class Turns(Protocol):
-    """Counts the turns of a loop (`wire.heartbeat.Heartbeat`)."""
+    """Counts the turns of a loop, and says at least each `IDLE_S` that it turns (`wire.heartbeat.Heartbeat`)."""
 
-    def turn(self) -> None: ...
+    turns: int
+
+    def show(self) -> None: ...
 
 
 class Waker:
@@ -102,6 +104,7 @@ class Loop:
         self._entered = 0
         self._is_soon = False
         self._ends: list[Action] = []
+        self.every(IDLE_S, turns.show)
 
     def reads(self, source: "zmq.Socket[bytes] | int", action: Action) -> None:
         """Call ``action`` in each turn in which ``source``, a socket or a file's number, can be read.
@@ -141,7 +144,7 @@ class Loop:
     def turn(self, after: Action | None = None, *, wait_s_max: float = IDLE_S) -> None:
         """Wait until there is something to do, and do it; ``after`` is called last."""
         ready = self._poller.poll(self._wait_ms(wait_s_max))
-        self._turns.turn()
+        self._turns.turns += 1
         self._is_soon = False
         if self._heap:
             self._fire(self._clock.now_s())

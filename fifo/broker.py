@@ -5,7 +5,6 @@ shards say, and what was in its queues comes again from the API server (docs/wir
 """
 
 import logging
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,14 +12,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from deltawire.common.errors import ProtocolError
-from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
 from deltawire.common.wire.messages import shard as workers
 from deltawire.common.wire.messages import stream as reflectors
 from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
 from deltawire.fifo.clusters import Clusters
-from deltawire.fifo.engine import Engine, Freed, Pop
-from deltawire.fifo.limits import MARK_EVERY_S, SLICE_BYTES, STRIKERS_MAX, STRIKES_MAX
-from deltawire.fifo.sends import send_batch, send_proofs
+from deltawire.fifo.engine import Engine, Freed
+from deltawire.fifo.limits import STRIKERS_MAX, STRIKES_MAX
+from deltawire.fifo.outgoing import Outgoing
 from deltawire.fifo.sessions import Members
 from deltawire.fifo.shards import Informer, Shard
 
@@ -69,9 +67,8 @@ class Broker:
         self.is_draining = False
         self._clusters = Clusters()
         self._strikes: dict[bytes, int] = {}
-        self._turns: deque[Informer] = deque()
-        self._marks_wait = self._proofs_wait = False
-        self._marks_at_s = float("-inf")
+        self._outgoing = Outgoing(boot)
+
 
     # Peers come, go and speak.
 
@@ -126,53 +123,19 @@ class Broker:
     @property
     def has_work(self) -> bool:
         """True if `pump` has more to give at once."""
-        return bool(self._turns)
+        return self._outgoing.has_work
 
     def pump(self) -> list[Action]:
         """One turn of each informer that has something to send: a slice of bytes, then the next informer."""
-        actions: list[Action] = []
-        if self.is_draining:
-            self._turns.clear()
-        for _ in range(len(self._turns)):
-            informer = self._turns.popleft()
-            size = 0
-            for shard in informer.next_turn():
-                while size < SLICE_BYTES and shard.is_ready:
-                    batch = shard.queue.pop(BATCH_DELTAS_MAX, BATCH_BYTES_MAX)
-                    if batch is not None:
-                        size += batch.bytes if isinstance(batch, Pop) else 0
-                        actions.append(send_batch(informer.name, shard, self.boot, batch))
-                        # A begin or an end leaves the marks behind it where they are.
-                        self._marks_wait = self._marks_wait or shard.queue.has_only_marks
-            if informer.is_ready:
-                self._turns.append(informer)
-        return actions
+        return [] if self.is_draining else self._outgoing.pump()
 
     def tick(self, now_s: float) -> list[Action]:
-        """Marks of shards that have nothing else to send, and proofs, at most each MARK_EVERY_S."""
-        if now_s < self._marks_at_s or self.is_draining or not (self._marks_wait or self._proofs_wait):
-            return []
-        self._marks_at_s = now_s + MARK_EVERY_S
-        actions: list[Action] = []
-        if self._proofs_wait:
-            actions += send_proofs(self.informers.values())
-            self._proofs_wait = any(s.proofs.are_there for i in self.informers.values() for s in i.shards)
-        if not self._marks_wait:
-            return actions
-        self._marks_wait = False
-        for informer in self.informers.values():
-            for shard in informer.shards:
-                if shard.is_open and (marks := shard.queue.pop_marks()):
-                    actions.append(send_batch(informer.name, shard, self.boot, marks))
-        return actions
+        """What is due: marks and proofs."""
+        return [] if self.is_draining else self._outgoing.tick(now_s)
 
     def wake_at_s(self, now_s: float) -> float | None:
         """When the shell is to turn without an event, monotonic; None = never."""
-        if self.is_draining:
-            return None
-        if self._turns:
-            return now_s
-        return self._marks_at_s if self._marks_wait or self._proofs_wait else None
+        return None if self.is_draining else self._outgoing.wake_at_s(now_s)
 
     @property
     def leased(self) -> int:
@@ -229,8 +192,8 @@ class Broker:
         if not taken:
             self.counters.late += 1
             return []
-        self._marks_wait = True
-        self._enqueue(informer)
+        self._outgoing.mark(informer)
+        self._outgoing.enqueue(informer)
         return self._steer(informer) if isinstance(message, reflectors.Begin | reflectors.End) else []
 
     def _proved(self, identity: bytes, message: reflectors.StreamProofs) -> list[Action]:
@@ -239,7 +202,7 @@ class Broker:
         for informer, row in zip(informers, message.rows, strict=True):
             if not self.is_draining and informer.streams[row.stream].owner == identity:
                 informer.prove(row.stream, row.proof)
-                self._proofs_wait = True
+                self._outgoing.prove(informer)
         return []
 
     def _cluster_said(self, identity: bytes, message: reflectors.Cluster) -> list[Action]:
@@ -301,7 +264,7 @@ class Broker:
             actions = self._steer(informer)
         else:
             actions = self._shard_said(informer, message)
-        self._enqueue(informer)
+        self._outgoing.enqueue(informer)
         return actions
 
     def _shard_said(self, informer: Informer, message: workers.ShardState) -> list[Action]:
@@ -312,7 +275,7 @@ class Broker:
         cluster_id, is_new = self._clusters.shard_said(cluster, message.cluster_id, message.address)
         known = self._clusters.id_of(cluster)
         freed = informer.report(msgspec.structs.replace(message, cluster_id=cluster_id), known)
-        self._marks_wait = True
+        self._outgoing.mark(informer)
         actions = self._give_back(informer, freed)
         if known != before:
             return actions + self._cluster_known(cluster, is_new)
@@ -405,10 +368,6 @@ class Broker:
         if found is None or not 0 <= shard < len(found.shards):
             raise ProtocolError(f"no shard {shard} of an informer {informer[:80]!r} is configured")
         return found, found.shards[shard]
-
-    def _enqueue(self, informer: Informer) -> None:
-        if informer not in self._turns and informer.is_ready:
-            self._turns.append(informer)
 
 
 def _hello(body: dict[str, Any], name: str, shape: type[T]) -> T:

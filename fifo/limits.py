@@ -9,8 +9,11 @@ HIGH_WATER_DELTAS = 512
 # One informer's turn before the next informer gets its own.
 SLICE_BYTES = BATCH_BYTES_MAX
 
-# Marks without deltas are sent to a shard at most so often; with deltas they travel at once.
-MARK_EVERY_S = 0.2
+# All shards hear so often how far the streams are. A shard knows it from its own deltas anyway; after a kill of all,
+# so much of a stream is read again at most, and skipped.
+MARK_EVERY_S = 1.0
+# Proofs wait so long for others of their kind.
+PROVE_EVERY_S = 0.2
 
 # Begins and ends of lists that wait in one shard. They take no credit, so lists that are cut again and
 # again while a worker is away need a bound of their own; at it the stream is stopped until there is room.

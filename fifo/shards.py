@@ -74,8 +74,14 @@ class Informer:
         self.shards = [
             Shard(number, engine.queue(name, number, latest_only=latest_only)) for number in range(shards)
         ]
+        # Waits for its turn to send (`Broker.pump`).
+        self.is_queued = False
         self._boot = boot
-        self._first = 0
+        self._turns = 0
+        # Shards that may have something to send: what came, or made room, since they last had nothing.
+        self._touched: dict[int, Shard] = {}
+        # Streams that are further than their marks say.
+        self._unmarked: set[str] = set()
 
     # From reflectors. Each returns False if the message is late and was dropped.
 
@@ -85,6 +91,7 @@ class Informer:
             return False
         for shard in self.shards:
             shard.queue.begin(stream.name, message.generation)
+            self.touch(shard)
         return True
 
     def deltas(self, message: from_reflector.Deltas) -> bool:
@@ -92,20 +99,19 @@ class Informer:
         if not stream.deltas(message):
             return False
         name, at, count = stream.name, message.at, len(self.shards)
-        adds = [shard.queue.add for shard in self.shards]
         for type_, namespace, object_name, uid, version, object_ in message.rows:
-            adds[shard_of(key_of(namespace, object_name), count)](
-                name, type_, namespace, object_name, uid, version, at, object_
-            )
+            shard = self.shards[shard_of(key_of(namespace, object_name), count)]
+            shard.queue.add(name, type_, namespace, object_name, uid, version, at, object_)
+            self._touched[shard.number] = shard
         if message.version:
-            self._mark_all(stream)
+            self._unmarked.add(name)
         return True
 
     def mark(self, message: from_reflector.Mark) -> bool:
         stream = self.streams[message.stream]
         if not stream.mark(message.version):
             return False
-        self._mark_all(stream)
+        self._unmarked.add(stream.name)
         return True
 
     def end(self, message: from_reflector.End) -> bool:
@@ -114,7 +120,21 @@ class Informer:
             return False
         for shard in self.shards:
             shard.queue.end(stream.name, message.generation, message.items, message.version)
+            self.touch(shard)
         return True
+
+    def put_marks(self) -> None:
+        """Say in all shards how far the streams are: behind what is queued, so that it holds once that is applied.
+
+        Now and then, not with each delta: a shard knows from its own deltas, and what others had in between is
+        skipped again after a restart.
+        """
+        for name in self._unmarked:
+            accepted = self.streams[name].accepted
+            if accepted:
+                for shard in self.shards:
+                    shard.queue.mark(name, accepted)
+        self._unmarked.clear()
 
     def prove(self, name: str, proof: Proof) -> None:
         """A proof that counts only where all that came before it was taken."""
@@ -132,6 +152,7 @@ class Informer:
         acknowledged by a store that is gone.
         """
         shard = self.shards[report.shard]
+        self.touch(shard)
         ours = report.boot == self._boot
         if ours and report.number > shard.queue.sent:
             raise ProtocolError(f"{report.number} is said to be committed, sent was {shard.queue.sent}")
@@ -161,6 +182,7 @@ class Informer:
         shard = self.shards[message.shard]
         freed = shard.queue.ack(message.number)
         shard.settle(freed)
+        self.touch(shard)
         return freed
 
     def renamed(self, former: str, cluster_id: str) -> None:
@@ -186,15 +208,23 @@ class Informer:
                 return f"shard {shard.number} of {self.name} lags: {BARRIERS_MAX} begins and ends wait in it"
         return ""
 
-    def next_turn(self) -> list[Shard]:
-        """The shards in the order of this turn: another one is first each time."""
-        self._first = (self._first + 1) % len(self.shards)
-        return self.shards[self._first :] + self.shards[: self._first]
+    def touch(self, shard: Shard) -> None:
+        """Something happened to it that may let a batch be sent."""
+        self._touched[shard.number] = shard
 
-    @property
-    def is_ready(self) -> bool:
-        """True if a batch can be sent to any shard now."""
-        return any(shard.is_ready for shard in self.shards)
+    def next_turn(self) -> list[Shard]:
+        """The shards that may have something to send, another one first each time."""
+        if len(self._touched) < 2:
+            return list(self._touched.values())
+        self._turns += 1
+        numbers = sorted(self._touched)
+        start = self._turns % len(numbers)
+        return [self._touched[number] for number in numbers[start:] + numbers[:start]]
+
+    def forget_idle(self) -> bool:
+        """After a turn: False if no batch can be sent to any shard now."""
+        self._touched = {number: shard for number, shard in self._touched.items() if shard.is_ready}
+        return bool(self._touched)
 
     def can_start(self, stream: Stream) -> bool:
         """A stream that this broker has started before can go on at once; a first start needs all shards."""
@@ -215,11 +245,6 @@ class Informer:
         for shard in self.shards:
             shard.holds[stream.name] = bool(resume)
         return stream.start(resume, floor, max(state.generation for state in said))
-
-    def _mark_all(self, stream: Stream) -> None:
-        if stream.accepted:
-            for shard in self.shards:
-                shard.queue.mark(stream.name, stream.accepted)
 
 
 _NOTHING = from_worker.StreamAt("", "", 0)

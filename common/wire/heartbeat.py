@@ -16,13 +16,13 @@ from deltawire.common.wire.link import Link
 
 
 class Heartbeat:
-    """Beats for every watched Link, each ``interval_s``. Call `turn` once per turn of the main loop."""
+    """Beats for every watched Link, each ``interval_s``. ``turns``: of the main loop, which counts them."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", interval_s: float) -> None:
         self._context = context
         self._interval_s = interval_s
         self._links: list[Link] = []
-        self._turns = 0
+        self.turns = 0
         self._beats = of_process()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -33,8 +33,8 @@ class Heartbeat:
     def forget(self, link: Link) -> None:
         self._links = [other for other in self._links if other is not link]
 
-    def turn(self) -> None:
-        self._turns += 1
+    def show(self) -> None:
+        """The main loop turns: tell whoever started the process."""
         # With its thread gone the process is silent to its peers for ever: then it is to be replaced, too.
         if self._thread.ident is None or self._thread.is_alive():
             self._beats.turn()
@@ -43,10 +43,6 @@ class Heartbeat:
     def links(self) -> list[Link]:
         """Those it beats for."""
         return self._links
-
-    @property
-    def turns(self) -> int:
-        return self._turns
 
     def start(self) -> None:
         self._thread.start()
@@ -76,7 +72,7 @@ class Heartbeat:
     def _beat(self, socket: "zmq.Socket[bytes]", session: int) -> None:
         if session:
             try:
-                socket.send(pack(session, 0, encode(plain("beat", self._turns))), zmq.NOBLOCK)
+                socket.send(pack(session, 0, encode(plain("beat", self.turns))), zmq.NOBLOCK)
             except zmq.Again:
                 # The peer has been away for so long that our beats fill the socket; it will hear of us again.
                 pass

@@ -104,7 +104,7 @@ class Rig:
         return self._process
 
     def turn(self) -> None:
-        self.heartbeat.turn()
+        self.heartbeat.turns += 1
         for peer in self.peers:
             peer.turn()
 

@@ -1,0 +1,89 @@
+"""Whose turn it is to send to the workers: batches at once, in slices; marks and proofs now and then (pure)."""
+
+from collections import deque
+
+from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.fifo.actions import Action
+from deltawire.fifo.engine import Pop
+from deltawire.fifo.limits import MARK_EVERY_S, PROVE_EVERY_S, SLICE_BYTES
+from deltawire.fifo.sends import send_batch, send_proofs
+from deltawire.fifo.shards import Informer
+
+
+class Outgoing:
+    """Informers that have something to send. Nothing else is looked at."""
+
+    def __init__(self, boot: str) -> None:
+        self._boot = boot
+        self._turns: deque[Informer] = deque()
+        self._marks_wait: dict[str, Informer] = {}
+        self._proofs_wait: dict[str, Informer] = {}
+        self._marks_at_s = self._proofs_at_s = float("-inf")
+
+    @property
+    def has_work(self) -> bool:
+        """True if `pump` has more to give at once."""
+        return bool(self._turns)
+
+    def enqueue(self, informer: Informer) -> None:
+        """It may have batches to send."""
+        if not informer.is_queued:
+            informer.is_queued = True
+            self._turns.append(informer)
+
+    def mark(self, informer: Informer) -> None:
+        """A stream of it is further than its shards know."""
+        self._marks_wait[informer.name] = informer
+
+    def prove(self, informer: Informer) -> None:
+        """It has a proof to pass on."""
+        self._proofs_wait[informer.name] = informer
+
+    def pump(self) -> list[Action]:
+        """One turn of each informer that has batches: a slice of bytes, then the next informer."""
+        actions: list[Action] = []
+        for _ in range(len(self._turns)):
+            informer = self._turns.popleft()
+            size = 0
+            for shard in informer.next_turn():
+                while size < SLICE_BYTES and shard.is_ready:
+                    batch = shard.queue.pop(BATCH_DELTAS_MAX, BATCH_BYTES_MAX)
+                    if batch is not None:
+                        size += batch.bytes if isinstance(batch, Pop) else 0
+                        actions.append(send_batch(informer.name, shard, self._boot, batch))
+                        # A begin or an end leaves the marks behind it where they are.
+                        if shard.queue.has_only_marks:
+                            self.mark(informer)
+            informer.is_queued = informer.forget_idle()
+            if informer.is_queued:
+                self._turns.append(informer)
+        return actions
+
+    def tick(self, now_s: float) -> list[Action]:
+        """What is due: proofs each PROVE_EVERY_S, marks each MARK_EVERY_S."""
+        actions: list[Action] = []
+        if self._proofs_wait and now_s >= self._proofs_at_s:
+            self._proofs_at_s = now_s + PROVE_EVERY_S
+            waiting, self._proofs_wait = self._proofs_wait, {}
+            actions += send_proofs(waiting.values())
+            for informer in waiting.values():
+                if any(shard.proofs.are_there for shard in informer.shards):
+                    self.prove(informer)
+        if self._marks_wait and now_s >= self._marks_at_s:
+            self._marks_at_s = now_s + MARK_EVERY_S
+            waiting, self._marks_wait = self._marks_wait, {}
+            for informer in waiting.values():
+                informer.put_marks()
+                for shard in informer.shards:
+                    if shard.is_open and (marks := shard.queue.pop_marks()):
+                        actions.append(send_batch(informer.name, shard, self._boot, marks))
+        return actions
+
+    def wake_at_s(self, now_s: float) -> float | None:
+        """When there is something to do without an event, monotonic; None = never."""
+        if self._turns:
+            return now_s
+        due = [self._marks_at_s] if self._marks_wait else []
+        if self._proofs_wait:
+            due.append(self._proofs_at_s)
+        return min(due, default=None)
