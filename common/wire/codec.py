@@ -19,6 +19,9 @@ VERSIONS_ACCEPTED = frozenset({WIRE_VERSION})
 # What a frame adds to a message that travels alone.
 FRAME_HEAD_BYTES = 32
 
+# What msgspec raises for bytes that are no message, or not one of the shape that is asked for.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 T = TypeVar("T")
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -71,7 +74,7 @@ def unpack(data: bytes) -> Frame:
         raise ProtocolError(f"a message of {len(data)} bytes is over the limit of {MESSAGE_BYTES_MAX}")
     try:
         frame = _decode_frame(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise ProtocolError(_problem(data, error)) from None
     if frame.version not in VERSIONS_ACCEPTED:
         raise ProtocolError(_unspoken(frame.version))
@@ -90,7 +93,7 @@ class Decoder(Generic[T]):
         """Raises ProtocolError for a kind that is not among them, or a shape that its class does not allow."""
         try:
             decoded: T = self._decode(message)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise ProtocolError(f"a malformed message{_kind_of(message)}: {error}") from None
         return decoded
 
@@ -128,7 +131,7 @@ def take(message: msgspec.Raw, kinds: Any) -> Any:
 def _problem(data: bytes, error: Exception) -> str:
     try:
         version = _decode_version(data).version
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return f"not a message: {error}"
     is_spoken = type(version) is int and version in VERSIONS_ACCEPTED
     return f"not a message: {error}" if is_spoken else _unspoken(version)

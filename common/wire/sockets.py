@@ -25,7 +25,8 @@ def _common(socket: zmq.Socket[bytes]) -> None:
 
 
 # Plain numbers: an operation on zmq's enums costs as much as asking the socket.
-_EVENTS, _POLLIN, _RCVMORE, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.RCVMORE), int(zmq.NOBLOCK)
+_EVENTS, _POLLIN, _RCVMORE = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.RCVMORE)
+_NOBLOCK, _SNDMORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
 def has_message(socket: zmq.Socket[bytes]) -> bool:
@@ -34,14 +35,33 @@ def has_message(socket: zmq.Socket[bytes]) -> bool:
 
 
 def receive(socket: zmq.Socket[bytes]) -> bytes | None:
-    """The next message of a DEALER as one piece, None where there is none."""
-    if not has_message(socket):
+    """The next message of a DEALER, None where there is none.
+
+    Of a peer that breaks the rules each part of a message is one to us.
+    """
+    try:
+        return socket.recv(_NOBLOCK)
+    except zmq.Again:
+        return None
+
+
+def receive_from(socket: zmq.Socket[bytes]) -> tuple[bytes, bytes] | None:
+    """The next message of a ROUTER: whose it is, and its content; None where there is none."""
+    try:
+        identity = socket.recv(_NOBLOCK)
+    except zmq.Again:
         return None
     data = socket.recv(_NOBLOCK)
     if socket.getsockopt(_RCVMORE):
         # A peer that breaks the rules: what belongs together stays together.
         data = b"".join([data, *socket.recv_multipart(_NOBLOCK)])
-    return data
+    return identity, data
+
+
+def send_to(socket: zmq.Socket[bytes], identity: bytes, data: bytes) -> None:
+    """Send to a peer of a ROUTER. Raises zmq.Again where it is full, ZMQError where the peer is not there."""
+    socket.send(identity, _SNDMORE)
+    socket.send(data, _NOBLOCK)
 
 
 def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, identity: bytes) -> zmq.Socket[bytes]:

@@ -338,12 +338,12 @@ def test_a_loop_whose_heartbeat_has_died_does_not_pass_for_a_live_one(pair, monk
     said = []
     heartbeat = Heartbeat(pair.context, 0.01)
     monkeypatch.setattr(heartbeat._beats, "turn", lambda: said.append("turn"))
-    heartbeat.turns += 1
+    heartbeat.show()
     heartbeat.start()
-    heartbeat.turns += 1
+    heartbeat.show()
     assert said == ["turn", "turn"]
     heartbeat.watch(None)
     heartbeat._thread.join(10)
-    heartbeat.turns += 1
+    heartbeat.show()
     assert said == ["turn", "turn"]
     heartbeat.stop()
