@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deltawire.common.wire.messages import stream as stream_messages
-from deltawire.fifo import broker, shards, streams
+from deltawire.fifo import outgoing, shards, streams
 from deltawire.fifo.engine import Batch
 from tests.support.fifo_model import BrokenPromise, Queue, Store, Worker, World
 from tests.support.fifo_model_informer import RealWorker
@@ -22,7 +22,7 @@ def tight_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "STREAM_DELTAS_MAX", 12)
     monkeypatch.setattr(streams, "CREDIT_STEP_DELTAS", 2)
     monkeypatch.setattr(shards, "SHARD_DELTAS_MAX", 6)
-    monkeypatch.setattr(broker, "BATCH_DELTAS_MAX", 3)
+    monkeypatch.setattr(outgoing, "BATCH_DELTAS_MAX", 3)
 
 
 @pytest.mark.parametrize("worker", [Worker, RealWorker], ids=["rules", "informer"])
