@@ -14,8 +14,9 @@ from deltawire.apiserver.core.failures import method_not_allowed, nothing_there,
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import admin, aggregated, asking, discovery, sabotage
 from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
+from deltawire.apiserver.http.metrics import Metrics
 from deltawire.apiserver.http.negotiate import aggregated_version
-from deltawire.apiserver.http.paths import parse_path
+from deltawire.apiserver.http.paths import ResourcePath, parse_path
 from deltawire.apiserver.http.resources import ResourceHandlers
 from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.apiserver.openapi.documents import Documents
@@ -29,6 +30,16 @@ _CHECKS = ("ping", "log", "etcd", "informer-sync", "shutdown")
 _OPENID = "/.well-known/openid-configuration"
 # What a client may read before it has said who it is, as on real servers.
 _OPEN_TO_ALL = (*_HEALTH, "/version")
+
+
+class _Asked:
+    """What is known of a request while it is answered, for those who count."""
+
+    __slots__ = ("path", "verb")
+
+    def __init__(self, method: str) -> None:
+        self.verb = method
+        self.path: ResourcePath | None = None
 
 
 class Frontend:
@@ -49,6 +60,7 @@ class Frontend:
         self._admin = admin_handlers
         self._streams = streams
         self._gate = gate
+        self._metrics = Metrics(core)
         self._documents = Documents(core.catalogue, discovery.GIT_VERSION)
 
     def application(self) -> web.Application:
@@ -60,12 +72,21 @@ class Frontend:
         return app
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        asked = _Asked(request.method)
+        response = await self._told(request, asked)
+        self._metrics.count(asked.verb, asked.path, response.status)
+        return response
+
+    async def _told(self, request: web.Request, asked: "_Asked") -> web.StreamResponse:
+        """The answer, or what keeps it from being given."""
         try:
-            return await sabotage.spoil(request, await self._answer(request))
+            return await sabotage.spoil(request, await self._answer(request, asked))
         except StatusError as error:
             return _status(error)
         except NeedsConversion as needed:
-            told = f"this cannot be asked in {needed.objects[0]['apiVersion']}: use the version that is stored"
+            told = (
+                f"this cannot be asked in {needed.objects[0]['apiVersion']}: use the version that is stored"
+            )
             return _status(unnamed(told))
         except web.HTTPException:
             raise
@@ -76,12 +97,14 @@ class Frontend:
             told = "an error on the server has prevented the request from succeeding; its log says more"
             return _status(StatusError(500, "InternalError", told))
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, asked: "_Asked") -> web.StreamResponse:
         path = request.path.rstrip("/") or "/"
         parsed = parse_path(request.raw_path.partition("?")[0])
         certificate = request.get_extra_info("peercert")
         user = self._gate.admit(request.headers, certificate, is_public=path in _OPEN_TO_ALL)
-        self._gate.check(asking.attributes(request, parsed, user))
+        wanted = asking.attributes(request, parsed, user)
+        asked.verb, asked.path = wanted.verb, parsed
+        self._gate.check(wanted)
         if request.path.startswith(admin.PREFIX):
             return await self._admin.handle(request)
         if parsed is not None:
@@ -95,6 +118,9 @@ class Frontend:
             return web.Response(text="ok")
         if path == _OPENID:
             return _json(msgspec.json.encode(discovery.openid(f"{request.scheme}://{request.host}")))
+        if path == "/metrics":
+            text, content_type = self._metrics.text(len(self._streams))
+            return web.Response(body=text, headers={"Content-Type": content_type})
         if path == "/openapi/v2" and request.headers.get("Accept", "").startswith("application/json"):
             return _json(msgspec.json.encode(discovery.OPENAPI_V2))
         if path == "/openapi/v2":
