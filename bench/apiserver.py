@@ -1,6 +1,6 @@
-"""Figures of the embedded API server: events pushed, watches held, objects loaded and listed, writes.
+"""Figures of the embedded API server: events pushed, watches held, objects loaded and listed, writes, its start.
 
-    python bench/apiserver.py [--rounds 5] [--idle 10000] [--pods 100000] [--only push,idle,list,write]
+    python bench/apiserver.py [--rounds 5] [--idle 10000] [--pods 100000] [--only push,idle,list,write,start]
 
 The server is a process of its own (`apiserver_process.py`), the readers are raw sockets in another one
 (`watchers.py`) that count and decode nothing. Prints Markdown tables of medians.
@@ -8,11 +8,13 @@ The server is a process of its own (`apiserver_process.py`), the readers are raw
 
 import argparse
 import json
+import os
 import resource
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -306,6 +308,46 @@ def write_costs(rounds):
             print(f"| {watches:,} | {of} | {inside_us:.0f} | {cpu_us:,.0f} | {put_ms:.2f} |")
 
 
+# -- the start
+
+
+def starts(rounds):
+    """Until the server listens: in this process, and as a process until its kubeconfig is there."""
+    from deltawire.apiserver.options import ApiServerOptions
+    from deltawire.apiserver.server import ApiServer
+
+    print("\n| start | ms | CPU ms |\n| --- | --- | --- |")
+    for name, options in (
+        ("in process", {}),
+        ("in process, without a port", {"listen": False}),
+        ("in process, with controllers", {"controllers": True}),
+        ("in process, with TLS", {"tls": True}),
+    ):
+        times = []
+        for _ in range(rounds + 1):
+            began = time.perf_counter()
+            with ApiServer(ApiServerOptions(**options)):
+                times.append((time.perf_counter() - began) * 1000)
+        # The first one imports what these options need.
+        print(f"| {name} | {statistics.median(times[1:]):.1f} | |")
+    for name, arguments in (("process", ()), ("process, with controllers", ("--controllers",))):
+        times, cpu = [], []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                kubeconfig = Path(folder) / "kubeconfig"
+                command = [sys.executable, "-m", "deltawire.apiserver", "--write-kubeconfig", str(kubeconfig)]
+                began = time.perf_counter()
+                process = subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL)
+                while not kubeconfig.exists():
+                    time.sleep(0.001)
+                times.append((time.perf_counter() - began) * 1000)
+                fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+                cpu.append(sum(map(int, fields[11:13])) * 1000 / os.sysconf("SC_CLK_TCK"))
+                process.terminate()
+                process.wait()
+        print(f"| {name} | {statistics.median(times):.0f} | {statistics.median(cpu):.0f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -313,7 +355,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--pods", type=int, default=100_000)
-    parser.add_argument("--only", default="push,idle,list,write", help="which of them, comma-separated")
+    parser.add_argument("--only", default="push,idle,list,write,start", help="which of them, comma-separated")
     flags = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -326,6 +368,8 @@ def main():
         listed(flags.pods, flags.rounds)
     if "write" in only:
         write_costs(flags.rounds)
+    if "start" in only:
+        starts(flags.rounds)
 
 
 if __name__ == "__main__":
