@@ -13,7 +13,7 @@ from deltawire.common.clock import FakeClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
-from deltawire.informer.events import Event
+from deltawire.common.wire.messages.group import EventRow as Event
 from deltawire.informer.group_state import KnownReplica
 from deltawire.informer.ledger import Ledger
 from deltawire.informer.replica import Departure, Replica
