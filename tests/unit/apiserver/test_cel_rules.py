@@ -1,5 +1,7 @@
 """Rules in CEL through the core: when they are run, and on what."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -8,15 +10,14 @@ from deltawire.apiserver.core.api import ApiCore
 from deltawire.common.errors import StatusError
 
 Tree = dict[str, Any]
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 SIZE: Tree = {"type": "integer"}
 
 
 def definition(*rules: Tree, **properties: Tree) -> Tree:
-    spec = {
-        "type": "object",
-        "properties": properties or {"size": SIZE},
-        "x-kubernetes-validations": list(rules),
-    }
+    spec: Tree = {"type": "object", "properties": properties or {"size": SIZE}}
+    if rules:
+        spec["x-kubernetes-validations"] = list(rules)
     schema = {"type": "object", "properties": {"spec": spec}}
     return {
         "metadata": {"name": "widgets.example.com"},
@@ -32,7 +33,7 @@ def definition(*rules: Tree, **properties: Tree) -> Tree:
 
 
 def defined(core: ApiCore, *rules: Tree) -> None:
-    core.create("customresourcedefinitions.apiextensions.k8s.io", definition(*rules))
+    core.create(DEFINITIONS, definition(*rules))
 
 
 def widget(size: int) -> Tree:
@@ -53,10 +54,10 @@ def test_a_rule_that_came_later_does_not_hold_back_what_stays_as_it_is(core: Api
     defined(core, {"rule": "self.size > 0"})
     stored = core.create("widgets.example.com", widget(1), "default").decode()
     name = "widgets.example.com"
-    changed = core.get("customresourcedefinitions.apiextensions.k8s.io", name).decode()
+    changed = core.get(DEFINITIONS, name).decode()
     changed["spec"] = {**changed["spec"], **definition({"rule": "self.size > 5"})["spec"]}
     changed["spec"]["names"] |= {"singular": "widget", "listKind": "WidgetList"}
-    core.update("customresourcedefinitions.apiextensions.k8s.io", changed, name)
+    core.update(DEFINITIONS, changed, name)
     stored["metadata"]["labels"] = {"a": "b"}
     labelled = core.update(name, stored, "w", "default").decode()
     with pytest.raises(StatusError, match=r"failed rule: self\.size > 5"):
@@ -75,3 +76,19 @@ def test_rules_are_not_run_where_the_schema_is_broken_already(core: ApiCore) -> 
     defined(core, {"rule": "self.size > 1"})
     with pytest.raises(StatusError, match="some validation rules were not checked"):
         core.create("widgets.example.com", {**widget(2), "spec": {"size": "x"}}, "default")
+
+
+def test_the_library_is_loaded_with_the_first_rule_and_not_before() -> None:
+    program = """
+import sys
+from deltawire.apiserver.core.api import ApiCore
+from tests.unit.apiserver.test_cel_rules import DEFINITIONS, definition
+core = ApiCore()
+core.bootstrap()
+core.create(DEFINITIONS, definition())
+assert not {"cel_expr_python", "google.protobuf", "prometheus_client"} & set(sys.modules), "loaded too early"
+core.delete(DEFINITIONS, "widgets.example.com")
+core.create(DEFINITIONS, definition({"rule": "self.size > 1"}))
+assert "cel_expr_python" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
