@@ -20,7 +20,6 @@ from deltawire.handlers.events import (
     GAP_NOTICE,
     Dead,
     Delivery,
-    Event,
     Object,
     Requeue,
     Retry,
@@ -109,6 +108,8 @@ class Program:
             if subscription.verb != "reconcile":
                 self._on.setdefault((subscription.resource, subscription.verb), []).append(subscription)
         self.routes = {informer: self._route(handler, informer) for informer in informers}
+        # Informer → kind → what is called.
+        self._functions = {informer: self._functions_of(informer) for informer in informers}
 
     def run(self, call: Call) -> Outcome:
         """Make the call and say how it ended. Whatever a function raises is an outcome, but for ``leaving``."""
@@ -144,6 +145,10 @@ class Program:
                 reconciles.append(Reconcile(self._number(subscription), target, keys))
         return Route(kinds, tuple(reconciles))
 
+    def _functions_of(self, informer: str) -> dict[str, list[Subscription]]:
+        resource = informer.partition("/")[2]
+        return {kind: self._on[resource, verb] for kind, verb in _VERBS.items() if (resource, verb) in self._on}
+
     def _number(self, subscription: Subscription) -> int:
         """One number a function, so that several decorators on it share one queue of keys."""
         for number, other in enumerate(self._reconciles):
@@ -153,13 +158,14 @@ class Program:
         return len(self._reconciles) - 1
 
     def _handle(self, delivery: Delivery) -> Outcome:
-        event = event_of(delivery, int(self._clock.wall_s() * 1e6))
-        outcome = DONE
-        for subscription in self._on[(event.resource, _VERBS[delivery.kind])]:
+        outcome, event = DONE, None
+        for subscription in self._functions[delivery.informer][delivery.kind]:
             # Decoded for each function anew: what one changes in its object, the next must not see.
-            arguments = arguments_of(subscription, delivery, event)
+            arguments = arguments_of(subscription, delivery)
+            if event is None and subscription.signature.takes_extra:
+                event = event_of(delivery, int(self._clock.wall_s() * 1e6))
             result = outcome_of(self._invoke(subscription, arguments, event))
-            if result.verdict > outcome.verdict:
+            if result is not DONE and result.verdict > outcome.verdict:
                 outcome = result
         return outcome
 
@@ -173,17 +179,17 @@ class Program:
         if subscription.signature.takes_extra:
             arguments.append(extra)
         returned = subscription.function(*arguments)
-        if subscription.signature.is_async or isinstance(returned, Awaitable):
+        if returned is not None and (subscription.signature.is_async or isinstance(returned, Awaitable)):
             return self._async.run(returned)
         return returned
 
 
-def arguments_of(subscription: Subscription, delivery: Delivery, event: Event) -> list[Any]:
+def arguments_of(subscription: Subscription, delivery: Delivery) -> list[Any]:
     """What an ``on_…`` function is called with, without the event."""
     if delivery.kind == GAP_NOTICE:
         return [gap_of(delivery)]
     read: Callable[[bytes], Object] = bytes if subscription.raw else _decode
-    body = delivery.object if delivery.object is not None else metadata_only(delivery, event.resource)
+    body = delivery.object if delivery.object is not None else metadata_only(delivery, subscription.resource)
     new = read(body)
     if subscription.verb != "on_update" or not subscription.old:
         return [new]

@@ -38,7 +38,8 @@ def flag_names(flags: int) -> list[str]:
 class Delivery(msgspec.Struct, gc=False):
     """One row of an ``events`` message (docs/wire.md §7) and where it came from.
 
-    ``link`` is the number of the worker's link, ``at_us`` µs since the epoch, ``kind`` one of A U D S G.
+    ``link`` is the number of the worker's link, ``at_us`` µs since the epoch, ``kind`` one of A U D S G. ``is_hot``:
+    another event of the key came shortly before (`late_acks`).
     """
 
     link: int
@@ -55,6 +56,7 @@ class Delivery(msgspec.Struct, gc=False):
     flags: int
     object: bytes | None
     old: bytes | None
+    is_hot: bool = False
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -142,7 +144,7 @@ def delivery_of_gap(link: int, notice: wire.Gap) -> Delivery:
     details = msgspec.json.encode((notice.reason, notice.lost_from))
     return Delivery(
         link, notice.informer, notice.shard, notice.number, notice.stream, GAP_NOTICE, "",
-        notice.version, notice.at, notice.attempt, 0, 0, details, None,
+        notice.version, notice.at, notice.attempt, 0, 0, details, None, True,
     )  # fmt: skip
 
 

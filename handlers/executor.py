@@ -4,6 +4,7 @@ Not here: which call is next (``dispatch``).
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 from deltawire.common.loop import Waker
@@ -22,7 +23,7 @@ class Executor(Protocol):
     results: "Results"
     malformed: int
 
-    def submit(self, call: Call) -> None: ...
+    def submit(self, calls: Sequence[Call]) -> None: ...
 
     def overdue(self, since_s: float) -> list[str]: ...
 
@@ -35,33 +36,46 @@ class Executor(Protocol):
 class Results:
     """Outcomes on their way from the threads that call to the loop that acknowledges.
 
-    The loop is woken once for all outcomes that wait, so that a busy handler pays one wake-up for many calls.
+    The loop is woken once for all outcomes that wait, and not at all for those that it will look for by itself:
+    while ``are_awaited`` is false it does so soon, by a timer. It sets that, then takes.
     """
 
     def __init__(self) -> None:
+        self.are_awaited = True
         self._outcomes: deque[tuple[Call, Outcome]] = deque()
         self._waker = Waker()
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
 
     def fileno(self) -> int:
         """For the loop's poller."""
         return self._waker.fileno()
 
     def put(self, call: Call, outcome: Outcome) -> None:
-        """From any thread."""
+        """From any thread. Wakes the loop."""
         self._outcomes.append((call, outcome))
         self._waker.wake()
+
+    def leave(self, call: Call, outcome: Outcome, *, unawaited_max: int) -> None:
+        """As `put`, but without waking the loop while it looks by itself and fewer than ``unawaited_max`` wait."""
+        self._outcomes.append((call, outcome))
+        # Looked at after the outcome was left: the loop sets it before it takes.
+        if self.are_awaited or len(self._outcomes) >= unawaited_max:
+            self._waker.wake()
 
     def wake(self) -> None:
         """Makes the loop turn; from any thread."""
         self._waker.wake()
 
+    def clear(self) -> None:
+        """The loop was woken; call it before `take`."""
+        self._waker.clear()
+
     def take(self) -> list[tuple[Call, Outcome]]:
         """All outcomes so far; from the loop's thread."""
-        self._waker.clear()
-        taken = []
-        while self._outcomes:
-            taken.append(self._outcomes.popleft())
-        return taken
+        outcomes = self._outcomes
+        return [outcomes.popleft() for _ in range(len(outcomes))]
 
     def close(self) -> None:
         """Only when no thread is left that may put."""

@@ -15,7 +15,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
 from deltawire.common.process import EXIT_FAILED, EXIT_INTERRUPTED
@@ -72,8 +72,9 @@ class Inline:
     def is_in_call(self) -> bool:
         return self._is_in_call
 
-    def submit(self, call: Call) -> None:
-        self._calls.put(call)
+    def submit(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            self._calls.put(call)
 
     def overdue(self, since_s: float) -> list[str]:
         return []

@@ -184,8 +184,9 @@ class ChildProcess:
     def failure(self) -> str:
         return self._failure
 
-    def submit(self, call: Call) -> None:
-        self._lines.put(call)
+    def submit(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            self._lines.put(call)
 
     def overdue(self, since_s: float) -> list[str]:
         with self._lock:

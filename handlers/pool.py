@@ -3,19 +3,18 @@
 Not here: what a call does (``calls``), which call is next (``dispatch``).
 """
 
-import logging
-import queue
 import sys
 import threading
 import traceback
+from collections import deque
+from collections.abc import Sequence
 
 from deltawire.common.clock import Clock
 from deltawire.common.meta.keys import display_key
 from deltawire.handlers.calls import Program
 from deltawire.handlers.dispatch import Call
 from deltawire.handlers.executor import Results
-
-log = logging.getLogger(__name__)
+from deltawire.handlers.late_acks import ACKS_MAX
 
 # Calls that wait for a thread. Measured at full speed: 32 give 24k events/s, 128 give 28k, since the loop turns
 # less often. Not more, as reconciles of one key meet in `dispatch` and no longer here.
@@ -23,7 +22,11 @@ PREFETCH_CALLS = 128
 
 
 class Pool:
-    """``workers`` threads that make calls. An `Executor`."""
+    """``workers`` threads that make calls. An `Executor`.
+
+    A thread takes one call after the other without the loop in between; a batch of calls wakes as many idle threads
+    as it has calls, and no thread that is busy.
+    """
 
     def __init__(self, program: Program, workers: int, results: Results, *, clock: Clock) -> None:
         self.capacity = workers + PREFETCH_CALLS
@@ -32,7 +35,11 @@ class Pool:
         self.malformed = 0
         self._program = program
         self._clock = clock
-        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._calls: deque[Call] = deque()
+        self._is_closing = False
+        # Locks of the threads that sleep: each holds its own while it does, and who releases it wakes the thread.
+        self._sleepers: list[threading.Lock] = []
+        self._hot_waits = False
         # Thread → what it is in, and since when. Each thread writes its own entry only.
         self._running: dict[int, tuple[Call, float]] = {}
         self._threads = [
@@ -43,8 +50,9 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, call: Call) -> None:
-        self._calls.put(call)
+    def submit(self, calls: Sequence[Call]) -> None:
+        self._calls.extend(calls)
+        self._wake(len(calls))
 
     def overdue(self, since_s: float) -> list[str]:
         """The calls that have run since before ``since_s``, each with the place where its thread is."""
@@ -58,20 +66,57 @@ class Pool:
 
     def close(self, grace_s: float) -> bool:
         """Ends the threads that are idle, or become so within ``grace_s``. False if one still runs."""
-        for _ in self._threads:
-            self._calls.put(None)
+        self._is_closing = True
+        self._wake(len(self._threads))
         deadline_s = self._clock.now_s() + grace_s
         for thread in self._threads:
             thread.join(max(0.0, deadline_s - self._clock.now_s()))
         self._program.close()
         return not any(thread.is_alive() for thread in self._threads)
 
+    def _wake(self, threads_max: int) -> None:
+        sleepers = self._sleepers
+        while threads_max and sleepers:
+            try:
+                sleepers.pop().release()
+            except IndexError:
+                return  # the last one found work by itself
+            threads_max -= 1
+
     def _work(self) -> None:
-        me = threading.get_ident()
-        while (call := self._calls.get()) is not None:
-            if not call.begin():
-                continue
-            self._running[me] = (call, self._clock.now_s())
-            outcome = self._program.run(call)
-            del self._running[me]
+        me, mine = threading.get_ident(), threading.Lock()
+        mine.acquire()
+        while (call := self._next(mine)) is not None:
+            if call.begin():
+                self._make(me, call)
+
+    def _next(self, mine: threading.Lock) -> Call | None:
+        """The next call; sleeps until there is one. None at the end."""
+        while True:
+            if self._is_closing and not self._calls:
+                return None
+            try:
+                return self._calls.popleft()
+            except IndexError:
+                pass
+            self._sleepers.append(mine)
+            # Looked at again once it can be woken: what came in between woke nobody.
+            if self._calls or self._is_closing:
+                try:
+                    self._sleepers.remove(mine)
+                    continue
+                except ValueError:
+                    pass  # somebody has just woken it
+            mine.acquire()
+
+    def _make(self, me: int, call: Call) -> None:
+        self._running[me] = (call, self._clock.now_s())
+        outcome = self._program.run(call)
+        del self._running[me]
+        call.ended_us = int(self._clock.wall_s() * 1e6)
+        self._hot_waits = self._hot_waits or call.is_urgent
+        if self._hot_waits and not self._calls:
+            self._hot_waits = False
             self.results.put(call, outcome)
+        else:
+            self.results.leave(call, outcome, unawaited_max=ACKS_MAX)

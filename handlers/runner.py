@@ -24,6 +24,7 @@ from deltawire.handlers.events import delivery_of_gap
 from deltawire.handlers.executor import Executor
 from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.gaps import GapFilter, text_of
+from deltawire.handlers.late_acks import HotKeys, LateAcks
 from deltawire.handlers.queries import Queries
 from deltawire.handlers.settings import Settings
 from deltawire.handlers.statistics import Statistics
@@ -84,7 +85,10 @@ class Runner:
         self._gaps = GapFilter()
         self._failure = ""
         self._is_draining = False
+        self._late = LateAcks()
+        self._hot = HotKeys()
         self._loop = Loop(clock, heartbeat)
+        self._acks_due = self._loop.timer(self._on_due)
         self._loop.reads(executor.results.fileno(), self._finish)
         for link in links:
             follow_link(self._loop, clock, link.link, partial(self._take, link))
@@ -128,15 +132,23 @@ class Runner:
     def _work(self) -> None:
         """The end of a turn: what may run next is handed out, questions are asked."""
         if not self._is_draining:
-            for call in self._dispatch.take(self._executor.capacity - self._dispatch.calls_out):
-                self._executor.submit(call)
+            calls = self._dispatch.take(self._executor.capacity - self._dispatch.calls_out)
+            if calls:
+                self._late.handed_out(self._clock.now_s())
+                self._look_later()
+                self._executor.submit(calls)
             self._failure = self._failure or self._executor.failure
         self._ask()
 
     def _take(self, link: WorkerLink, event: LinkEvent) -> None:
         match link.digest(event):
             case Received(deliveries):
+                # First, so that what waits for the end of a call can run next.
+                self._collect()
                 self._statistics.arrived(deliveries)
+                now_s, came = self._clock.now_s(), self._hot.came
+                for delivery in deliveries:
+                    delivery.is_hot = came(delivery.key, now_s)
                 acks = self._dispatch.arrive(deliveries)
                 if self._is_draining:
                     # What still arrives goes back at once.
@@ -166,20 +178,56 @@ class Runner:
             link.gap_seen(notice)
 
     def _finish(self) -> None:
-        """Acknowledge what has ended, at once and in one message a shard."""
-        ended = self._executor.results.take()
-        if not ended:
+        """The loop was woken for what has ended."""
+        self._executor.results.clear()
+        self._collect()
+
+    def _collect(self) -> None:
+        """Take what has ended, and acknowledge it when it must be."""
+        if not self._executor.results:
             return
         wall_us = int(self._clock.wall_s() * 1e6)
         acks: list[Ack] = []
-        for call, outcome in ended:
+        is_urgent = False
+        for call, outcome in self._executor.results.take():
             self._statistics.call_ended(call, outcome, wall_us)
+            is_urgent = is_urgent or call.is_urgent
             acks += self._dispatch.ended(call, outcome)
-        self._acknowledge(acks)
+        self._acknowledge(acks, is_urgent=is_urgent)
 
-    def _acknowledge(self, acks: list[Ack]) -> None:
+    def _acknowledge(self, acks: list[Ack], *, is_urgent: bool = False) -> None:
+        if len(self._links) == 1:
+            self._links[0].acknowledge(acks)
+        else:
+            for link in self._links:
+                link.acknowledge([ack for ack in acks if ack.link == link.number])
+        if self._late.ended(len(acks), is_urgent=is_urgent, now_s=self._clock.now_s()) or self._is_draining:
+            self._send_acks()
+        else:
+            self._look_later()
+
+    def _send_acks(self) -> None:
         for link in self._links:
-            link.acknowledge([ack for ack in acks if ack.link == link.number])
+            link.send_acks()
+        self._late.left(self._clock.now_s(), calls_out=self._dispatch.calls_out)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        """Set the timer of what waits; while it runs, threads need not wake the loop."""
+        due_s = self._late.due_s
+        self._executor.results.are_awaited = due_s is None or self._is_draining
+        if due_s is None:
+            self._acks_due.cancel()
+        else:
+            self._acks_due.set(due_s)
+
+    def _on_due(self) -> None:
+        must_leave = self._late.due()
+        self._look_later()
+        # What the threads have left behind, as they were not to wake the loop.
+        self._collect()
+        if must_leave:
+            self._send_acks()
 
     def _ask(self) -> None:
         for question in self._queries.outgoing():
@@ -200,6 +248,8 @@ class Runner:
     def _drain(self, deadline_s: float) -> bool:
         """Finish the calls that have begun and acknowledge them; the rest goes back. False if it was late."""
         self._is_draining = True
+        self._executor.results.are_awaited = True
+        self._collect()
         self._acknowledge(self._dispatch.release(RELEASE_AFTER_MS))
         ends_s = self._clock.now_s() + deadline_s
         while self._dispatch.calls_out and not self._executor.failure:

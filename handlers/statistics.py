@@ -27,16 +27,19 @@ class Statistics:
         self._lags = 0
 
     def arrived(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            self.received[delivery.informer] = self.received.get(delivery.informer, 0) + 1
+        """``deliveries``: of one message, so of one informer."""
+        if deliveries:
+            informer = deliveries[0].informer
+            self.received[informer] = self.received.get(informer, 0) + len(deliveries)
 
     def call_ended(self, call: Call, outcome: Outcome, wall_us: int) -> None:
+        wall_us = call.ended_us or wall_us
         self.ended[outcome.verdict] += 1
         self.first_ended_at_us = self.first_ended_at_us or wall_us
         for ticket in call.tickets:
             delivery = ticket.delivery
             # Of an object that was there before us, or that failed before, the age says nothing.
-            if delivery.attempt <= 1 and not delivery.flags & INITIAL and delivery.kind not in ("S", "G"):
+            if delivery.attempt <= 1 and not delivery.flags & INITIAL and delivery.kind not in "SG":
                 self._lags_us.append(max(0, wall_us - delivery.at_us))
                 self._lags += 1
 

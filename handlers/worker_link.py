@@ -59,7 +59,7 @@ class WorkerLink:
         self._settings = settings
         self._informers = informers
         self._held = held
-        # Acks of calls that ended while no session was open. Bounded by the window, as each is of an event.
+        # Acks that wait for others, or for a session. Bounded by the window, as each is of an event.
         self._unsent: list[Ack] = []
         self.link = Link(context, endpoint, identity, self._hello, clock=clock, silent_s=silent_s)
 
@@ -90,24 +90,30 @@ class WorkerLink:
             return message
         if isinstance(event, Opened):
             log.info("connected to worker %d", self.number)
-            unsent, self._unsent = self._unsent, []
-            self.acknowledge(unsent)
+            self.send_acks()
             return None
         log.warning("worker %d: %s", self.number, event.reason)
         return Dropped(event.reason)
 
     def acknowledge(self, acks: Iterable[Ack]) -> None:
-        """Sends acks, one message a shard; kept for the next session where none is open."""
-        shards: dict[tuple[str, int], list[Ack]] = {}
+        """Takes acks for the next `send_acks`; those of notices of lost changes leave at once."""
         for ack in acks:
-            if "/" not in ack.key:
+            if "/" in ack.key:
+                self._unsent.append(ack)
+            else:
                 self._gap_seen(ack)
-                continue
-            shards.setdefault((ack.informer, ack.shard), []).append(ack)
-        for (informer, shard), mine in shards.items():
-            rows = [wire.AckRow(a.key, a.seq, a.fence, a.verdict, a.after_ms, a.error) for a in mine]
-            if not self.link.send(wire.Acks(informer, shard, rows)):
-                self._unsent += mine
+
+    def send_acks(self) -> None:
+        """Sends the acks that wait, one message a shard; kept for the next session where none is open."""
+        if not self._unsent or not self.link.is_open:
+            return
+        unsent, self._unsent = self._unsent, []
+        shards: dict[tuple[str, int], list[wire.AckRow]] = {}
+        for a in unsent:
+            row = wire.AckRow(a.key, a.seq, a.fence, a.verdict, a.after_ms, a.error)
+            shards.setdefault((a.informer, a.shard), []).append(row)
+        for (informer, shard), rows in shards.items():
+            self.link.send(wire.Acks(informer, shard, rows))
 
     def gap_seen(self, notice: wire.Gap) -> None:
         """The notice need not be told again. Where no session is open it is told again."""

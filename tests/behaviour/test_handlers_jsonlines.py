@@ -48,7 +48,7 @@ class Child:
         for call, outcome in self.process.results.take():
             self.acks += self.dispatch.ended(call, outcome)
         for call in self.dispatch.take(self.process.capacity - self.dispatch.calls_out):
-            self.process.submit(call)
+            self.process.submit([call])
 
     def until(self, condition):
         def turn():

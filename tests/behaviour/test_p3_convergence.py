@@ -116,7 +116,7 @@ def test_a_handler_that_was_killed_in_a_call_has_acknowledged_nothing():
     dispatch = Dispatch({"dev/pods": Route(frozenset("AUDS"))}, attempts_max=0)
     acks = dispatch.arrive([Delivery(0, "dev/pods", 0, 1, "a/k", "A", "u1", "1", 0, 1, 5, 0, b"{}", None)])
     for call in dispatch.take(1):
-        child.submit(call)
+        child.submit([call])
     child._process.wait(60)
     for thread in child._threads:
         thread.join(0.5)

@@ -45,7 +45,7 @@ def submit(inline, dispatch, *keys):
             [Delivery(0, PODS, 0, seq, f"ns/{key}", "A", f"uid-{key}", "1", 0, 1, 1, 0, body, None)]
         )
     for call in dispatch.take(len(keys)):
-        inline.submit(call)
+        inline.submit([call])
 
 
 def test_calls_run_in_the_main_thread_async_ones_too():

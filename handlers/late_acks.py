@@ -1,0 +1,75 @@
+"""When acknowledgements leave (pure): in batches, but no later than anybody can feel (docs/adr/0007).
+
+Not here: sending them (``worker_link``), the timer (``runner``).
+"""
+
+# Acks of so many events leave whatever else waits.
+ACKS_MAX = 32
+# So long after its call was handed out an ack leaves, or when the call ends, where that is later. Calls that are handed
+# out further apart wait for nobody: no other ack would come in time.
+LATE_S = 0.005
+# A key is hot where its events come closer together than that: the next one may wait at the worker for the ack.
+HOT_S = 0.05
+# Keys whose last event is remembered.
+KEYS_MAX = 4096
+
+
+class HotKeys:
+    """Remembers when the events of each key came, for `HOT_S`."""
+
+    def __init__(self) -> None:
+        # In the order of the last arrival.
+        self._came_s: dict[str, float] = {}
+
+    def came(self, key: str, now_s: float) -> bool:
+        """An event of ``key`` came at ``now_s`` (monotonic): true if another one did within `HOT_S`."""
+        came_s = self._came_s
+        before_s = came_s.pop(key, None)
+        came_s[key] = now_s
+        oldest = next(iter(came_s))
+        while came_s[oldest] < now_s - HOT_S or len(came_s) > KEYS_MAX:
+            del came_s[oldest]
+            oldest = next(iter(came_s))
+        return before_s is not None and now_s - before_s <= HOT_S
+
+
+class LateAcks:
+    """Counts the acks that wait. ``due_s`` (monotonic): when `due` must be called, None where nothing waits.
+
+    ``is_alone``: the next ack leaves at once, since calls come, or end, further apart than `LATE_S`.
+    """
+
+    def __init__(self) -> None:
+        self.due_s: float | None = None
+        self.is_alone = False
+        self._waiting = 0
+        self._is_urgent = False
+        self._handed_out_s = float("-inf")
+
+    def handed_out(self, now_s: float) -> None:
+        """Calls were handed out, whose acks may leave together."""
+        if self.due_s is None:
+            self.is_alone = now_s - self._handed_out_s > LATE_S
+            self.due_s = None if self.is_alone else now_s + LATE_S
+        self._handed_out_s = now_s
+
+    def ended(self, acks: int, *, is_urgent: bool, now_s: float) -> bool:
+        """So many acks came to those that wait; true if all must leave now. ``is_urgent``: a key of them is hot."""
+        self._waiting += acks
+        self._is_urgent = self._is_urgent or is_urgent
+        if self._waiting and self.due_s is None and not self.is_alone:
+            self.due_s = now_s + LATE_S
+        return self._waiting >= ACKS_MAX or (self._waiting > 0 and (self._is_urgent or self.is_alone))
+
+    def due(self) -> bool:
+        """The time of ``due_s`` has come: true if acks must leave now."""
+        self.due_s = None
+        self.is_alone = not self._waiting
+        return self._waiting > 0
+
+    def left(self, now_s: float, *, calls_out: int) -> None:
+        """All acks were sent; ``calls_out`` calls have not ended."""
+        self._waiting = 0
+        self._is_urgent = False
+        self.is_alone = False
+        self.due_s = now_s + LATE_S if calls_out else None

@@ -1,0 +1,87 @@
+"""Acks leave in batches, but no later than anybody can feel: the rules of `LateAcks` and `HotKeys`."""
+
+from deltawire.handlers.late_acks import ACKS_MAX, HOT_S, KEYS_MAX, LATE_S, HotKeys, LateAcks
+
+
+def handed_out() -> LateAcks:
+    """At 10.0, closely behind others."""
+    late = LateAcks()
+    late.handed_out(9.999)
+    late.handed_out(10.0)
+    return late
+
+
+def test_acks_of_cold_keys_wait_for_others_until_5_ms_after_their_calls_were_handed_out():
+    late = handed_out()
+    late.handed_out(10.003)
+    assert not late.ended(1, is_urgent=False, now_s=10.001)
+    assert not late.ended(1, is_urgent=False, now_s=10.004)
+    assert late.due_s == 10.0 + LATE_S
+    assert late.due()
+
+
+def test_calls_further_apart_than_5_ms_are_acknowledged_at_once_and_without_a_timer():
+    late = LateAcks()
+    for second in (10.0, 10.01, 10.02):
+        late.handed_out(second)
+        assert late.due_s is None
+        assert late.ended(1, is_urgent=False, now_s=second)
+        late.left(second, calls_out=0)
+
+
+def test_32_acks_leave_at_once():
+    late = handed_out()
+    assert not late.ended(ACKS_MAX - 1, is_urgent=False, now_s=10.0)
+    assert late.ended(1, is_urgent=False, now_s=10.0)
+
+
+def test_the_ack_of_a_hot_key_leaves_at_once_and_takes_along_what_waits():
+    late = handed_out()
+    assert not late.ended(1, is_urgent=False, now_s=10.0)
+    assert late.ended(1, is_urgent=True, now_s=10.0)
+    late.left(10.0, calls_out=0)
+    assert not late.ended(1, is_urgent=False, now_s=10.001), "what left is urgent no more"
+
+
+def test_an_event_that_ends_without_an_ack_makes_nothing_leave():
+    assert not handed_out().ended(0, is_urgent=True, now_s=10.0)
+
+
+def test_the_ack_of_a_call_that_took_longer_leaves_when_the_call_ends():
+    late = handed_out()
+    assert not late.due()
+    assert late.due_s is None, "no timer runs while a call is slow"
+    assert late.ended(1, is_urgent=False, now_s=10.2)
+
+
+def test_calls_that_are_out_when_acks_leave_are_looked_for_5_ms_later():
+    late = handed_out()
+    late.ended(ACKS_MAX, is_urgent=False, now_s=10.001)
+    late.left(10.001, calls_out=3)
+    assert late.due_s == 10.001 + LATE_S
+    late.left(10.002, calls_out=0)
+    assert late.due_s is None
+
+
+def test_acks_of_what_nobody_asked_for_wait_like_others():
+    late = LateAcks()
+    assert not late.ended(1, is_urgent=False, now_s=10.0)
+    assert late.due_s == 10.0 + LATE_S
+
+
+def test_a_key_is_hot_while_its_events_come_within_50_ms():
+    keys = HotKeys()
+    assert not keys.came("n/a", 10.0)
+    assert keys.came("n/a", 10.0 + 0.9 * HOT_S)
+    assert not keys.came("n/b", 10.0 + HOT_S)
+    assert not keys.came("n/a", 10.2)
+
+
+def test_keys_are_forgotten_by_age_and_beyond_a_number():
+    keys = HotKeys()
+    for number in range(2 * KEYS_MAX):
+        keys.came(f"n/{number}", 10.0)
+    assert len(keys._came_s) == KEYS_MAX
+    assert not keys.came("n/0", 10.0), "forgotten, so it counts as cold: its ack comes 5 ms later"
+    keys.came("n/x", 10.0 + 2 * HOT_S)
+    assert list(keys._came_s) == ["n/x"]
