@@ -17,7 +17,24 @@ from deltawire.common.meta.yaml_words import quoting
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
 _LIST_END = b"]}"
-_Dumper = quoting(yaml.SafeDumper)
+_Quoting = quoting(yaml.SafeDumper)
+
+
+class _Dumper(_Quoting):  # type: ignore[valid-type,misc]
+    """As Go's library writes: texts that would read as something else in double quotes, several lines as a block."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = None
+        if "\n" in text:
+            style = "|"
+        elif self.resolve(yaml.ScalarNode, text, (True, False)) != _TEXT:
+            style = '"'
+        node: yaml.ScalarNode = self.represent_scalar(_TEXT, text, style=style)
+        return node
+
+
+_TEXT = "tag:yaml.org,2002:str"
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def render_object(
