@@ -201,6 +201,7 @@ class _Sending:
             group.notes.owe(row.born)
         parked = Parked(row.seq, row.key, kind, row.uid, row.version, row.born, row.at, row.flags)
         parked.not_before = self._now
+        parked.again = row.seq <= group.sent.before
         if is_gone or group.is_every:
             parked.object = row.object
         group.lot.add(parked)

@@ -99,6 +99,43 @@ def test_a_second_attempt_that_is_no_failure_is_not_counted_towards_the_dead_let
     assert len(rig.shard.groups["g"].lot.dead_letters()) == 1
 
 
+def test_what_waits_behind_a_retry_of_its_key_and_may_have_been_sent_before_the_kill_is_a_second_attempt(
+    rig: ShardRig,
+) -> None:
+    first = rig.join(delivery="every")
+    rig.pop(("A", "a/k", "u1", "101"))
+    rig.pop(("U", "a/k", "u1", "102"))
+    for version in ("101", "102"):
+        (event,) = first.take()
+        assert (event[4], event[6]) == (version, 1)
+        assert first.answer(event)
+    kill(rig)
+    again = rig.join(name="r1", delivery="every")
+    (event,) = again.take()
+    assert event[4] == "101"
+    again.answer(event, RETRY, after_s=5.0, error="boom")
+    assert again.take() == []
+    rig.clock.advance(5.0)
+    assert [(event[4], event[6]) for event in again.work()] == [("101", 2), ("102", 2)]
+
+
+def test_what_waited_behind_a_retry_of_its_key_and_was_sent_is_a_second_attempt_after_a_kill(rig: ShardRig) -> None:
+    rig.pop(("A", "a/k", "u1", "101"))
+    handler = rig.join(delivery="every")
+    (event,) = handler.take()
+    handler.answer(event, RETRY, after_s=5.0, error="boom")
+    rig.pop(("U", "a/k", "u1", "102"))
+    assert handler.take() == []
+    rig.clock.advance(5.0)
+    (event,) = handler.take()
+    assert (event[4], event[6]) == ("101", 2)
+    assert handler.answer(event)
+    (event,) = handler.take()
+    assert (event[4], event[6]) == ("102", 1)
+    kill(rig)
+    assert ("102", 2) in [(event[4], event[6]) for event in rig.join(name="r1", delivery="every").work()]
+
+
 def test_sending_costs_no_commit_an_event(rig: ShardRig) -> None:
     handler = rig.join()
     handler.work()
