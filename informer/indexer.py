@@ -82,6 +82,9 @@ class Indexer:
         self.dbs: dict[bytes, Any] = {}
         # The rows that the last transaction with any stored: delivery need not read them again.
         self._fresh: dict[str, Row] = {}
+        # Since the start; what was measured after so many holds until there are more.
+        self.commits = 0
+        self._sizes: tuple[int, int, int] | None = None
         self._clock = clock
         self.beats = beats or Beats(None)
         self._index_hash = index_hash
@@ -160,6 +163,7 @@ class Indexer:
         except (lmdb.Error, *_GARBLED) as error:
             raise explain(error, self.folder) from None
         self.state, self.has_lost = batch.state, has_lost
+        self.commits += 1
         if batch.is_large:
             self._fresh = {}
         elif batch.fresh:
@@ -199,8 +203,7 @@ class Indexer:
 
     def count(self) -> int:
         """How many objects are stored."""
-        with self._read() as txn:
-            return int(txn.stat(self.dbs[layout.OBJECTS])["entries"])
+        return self._measured()[1]
 
     def all_keys(self) -> list[str]:
         """All stored keys: for what happens once, when the shard is opened."""
@@ -210,12 +213,19 @@ class Indexer:
 
     def used_bytes(self) -> int:
         """Bytes of the pages in use, those on LMDB's free list not counted."""
-        pages_used = 0
-        with self._read() as txn:
-            for db in [*self.dbs.values(), *self.indexes.values()]:
-                stat = txn.stat(db)
-                pages_used += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
-        return int(pages_used * self._env.stat()["psize"])
+        return self._measured()[2]
+
+    def _measured(self) -> tuple[int, int, int]:
+        """(commits, objects, bytes), measured where anything was committed since the last time."""
+        if self._sizes is None or self._sizes[0] != self.commits:
+            pages_used = objects = 0
+            with self._read() as txn:
+                for db in [*self.dbs.values(), *self.indexes.values()]:
+                    stat = txn.stat(db)
+                    pages_used += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+                objects = int(txn.stat(self.dbs[layout.OBJECTS])["entries"])
+            self._sizes = self.commits, objects, int(pages_used * self._env.stat()["psize"])
+        return self._sizes
 
     def get(self, key: str) -> Row | None:
         """The stored object of a key."""
