@@ -14,8 +14,8 @@ from pathlib import Path
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
-from deltawire.informer.group_state import KnownReplica
-from deltawire.informer.replica import Replica
+from deltawire.informer.groups.replica import Replica
+from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import GroupOptions
 from deltawire.informer.shared_informer import SharedInformer
 

@@ -9,8 +9,8 @@ from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError
 from deltawire.common.meta.keys import display_key
 from deltawire.common.store.layout import Row
-from deltawire.informer.group import Group
-from deltawire.informer.group_state import Parked
+from deltawire.informer.groups.group import Group
+from deltawire.informer.groups.state import Parked
 from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
 

@@ -82,7 +82,7 @@ class Reads(Protocol):
         ...
 
     def lost(self, key: str) -> Sequence[Row]:
-        """Lives of a key that a crash of the machine left without content (`informer.lost`)."""
+        """Lives of a key that a crash of the machine left without content (`informer.store.lost`)."""
         ...
 
     def lost_under(self, prefix: str) -> Sequence[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deltawire.common.wire.messages.proofs import InformerProof, Proof, slowest
-from deltawire.informer.group import Group
+from deltawire.informer.groups.group import Group
 from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
 

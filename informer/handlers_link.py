@@ -13,11 +13,11 @@ from deltawire.common.wire.messages import group as wire
 from deltawire.common.wire.messages.group import EventRow
 from deltawire.common.wire.messages.proofs import InformerProof
 from deltawire.common.wire.session import Peer
-from deltawire.informer.group_state import EVERY, LATEST, KnownReplica
-from deltawire.informer.indexer import OwnerLost
-from deltawire.informer.replica import Departure, Replica
+from deltawire.informer.groups.replica import Departure, Replica
+from deltawire.informer.groups.state import EVERY, LATEST, KnownReplica
 from deltawire.informer.shard import GroupOptions, Shard
 from deltawire.informer.shared_informer import SharedInformer
+from deltawire.informer.store.indexer import OwnerLost
 
 log = logging.getLogger(__name__)
 

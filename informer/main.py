@@ -24,15 +24,15 @@ from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import is_known_dead, new_identity
 from deltawire.common.wire.link import Link, LinkEvent
 from deltawire.common.wire.listener import Listener, ListenerEvent
-from deltawire.informer import generation
 from deltawire.informer.asks import Asks
 from deltawire.informer.broker_link import BrokerLink, hello_of
 from deltawire.informer.claims import Claims
-from deltawire.informer.group_state import KnownReplica
+from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.handlers_link import HandlersLink
-from deltawire.informer.indexer import DamagedError, OwnerLost
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.status import status_of
+from deltawire.informer.store import generation
+from deltawire.informer.store.indexer import DamagedError, OwnerLost
 from deltawire.informer.turns import BusyShards
 
 log = logging.getLogger(__name__)

@@ -18,19 +18,21 @@ from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, OUT_OF_SCOPE
 from deltawire.common.store.meta import StreamState
 from deltawire.common.wire.messages import shard as wire
 from deltawire.common.wire.messages.group import EventRow
-from deltawire.informer import apply, births, delivery, group_state, merging
+from deltawire.informer import apply
 from deltawire.informer.apply import ALL_NAMESPACES, Progress
-from deltawire.informer.batch import Batch
 from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Settle
-from deltawire.informer.gap_notices import Gap
-from deltawire.informer.group import Group
-from deltawire.informer.group_book import GroupBook
-from deltawire.informer.group_state import KnownReplica
-from deltawire.informer.indexer import Indexer
-from deltawire.informer.ledger import LedgerKeeper, LedgerState, Life, groups_of
-from deltawire.informer.lost import minimal_object
-from deltawire.informer.pins import PinWatch
-from deltawire.informer.replica import Departure, Replica
+from deltawire.informer.groups import births, delivery, merging
+from deltawire.informer.groups import state as group_state
+from deltawire.informer.groups.book import GroupBook
+from deltawire.informer.groups.gap_notices import Gap
+from deltawire.informer.groups.group import Group
+from deltawire.informer.groups.replica import Departure, Replica
+from deltawire.informer.groups.state import KnownReplica
+from deltawire.informer.store.batch import Batch
+from deltawire.informer.store.indexer import Indexer
+from deltawire.informer.store.ledger import LedgerKeeper, LedgerState, Life, groups_of
+from deltawire.informer.store.lost import minimal_object
+from deltawire.informer.store.pins import PinWatch
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from deltawire.common.config.plan import InformerPlan
 from deltawire.common.errors import CapacityError, DeltawireError, StateError
 from deltawire.common.store.folder import last_cluster_id, ledger_folder, remember_cluster_id
 from deltawire.common.store.layout import Row
-from deltawire.informer import generation, recovery
-from deltawire.informer.group_state import KnownReplica
-from deltawire.informer.identities import address_of, remember
-from deltawire.informer.indexer import DamagedError, Indexer
-from deltawire.informer.ledger import Ledger, LedgerKeeper, Submit, submit_now
+from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import Shard
+from deltawire.informer.store import generation, recovery
+from deltawire.informer.store.identities import address_of, remember
+from deltawire.informer.store.indexer import DamagedError, Indexer
+from deltawire.informer.store.ledger import Ledger, LedgerKeeper, Submit, submit_now
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import msgspec
 from deltawire.common.errors import DeltawireError
 from deltawire.informer import synctrack
 from deltawire.informer.claims import Claims
-from deltawire.informer.group import Group
+from deltawire.informer.groups.group import Group
 from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
 

@@ -7,13 +7,13 @@
 | ``changes`` | seq → key: one row per live object, its newest change |
 | ``gone`` | seq → row: a deletion with the last content, until every group is past it |
 | ``history`` | seq → row and what replaced it: a version that an ``every`` group has not acknowledged yet |
-| ``groups`` | name → position and what else a group is remembered by (informer.group_state) |
+| ``groups`` | name → position and what else a group is remembered by (informer.groups.state) |
 | ``parked`` | group, seq → a change set aside: to be tried again, or dead |
-| ``owed`` | group, born → what the group's next event of this life must say (informer.group_memory) |
+| ``owed`` | group, born → what the group's next event of this life must say (informer.groups.memory) |
 | ``meta`` | ``state``, ``stream/<stream>`` (common.store.meta) |
 | ``seen`` | key → generation of the list that named it, while that list is open |
 | ``aside`` | key → row: items of the open list that are older than what is stored |
-| ``lost`` | key → lives: after a crash of the machine, objects that may be deleted (informer.lost) |
+| ``lost`` | key → lives: after a crash of the machine, objects that may be deleted (informer.store.lost) |
 
 LMDB's keys and duplicate values end at 511 bytes and may not be empty, so every text used as one gets a type
 byte in front, and over 480 bytes is cut: the first 400 and a hash of all. The row then holds the whole text,
@@ -25,7 +25,7 @@ from hashlib import sha256
 
 import msgspec
 
-# 1: ``history`` did not tell what replaced a row, ``owed`` was by key (informer.migrate).
+# 1: ``history`` did not tell what replaced a row, ``owed`` was by key (informer.store.migrate).
 SCHEMA = 2
 
 OBJECTS = b"objects"

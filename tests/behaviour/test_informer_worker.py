@@ -23,7 +23,7 @@ from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link
 from deltawire.common.wire.listener import Arrived as FromWorker
 from deltawire.common.wire.listener import Gone, Hello, Listener
-from deltawire.informer.events import GAP
+from deltawire.informer.groups.events import GAP
 from deltawire.informer.main import Worker
 from tests.support.messages import said
 from tests.support.patience import Patience, wait_until

@@ -14,11 +14,11 @@ from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
 from deltawire.common.wire.messages.group import EventRow as Event
-from deltawire.informer.group_state import KnownReplica
-from deltawire.informer.ledger import Ledger
-from deltawire.informer.replica import Departure, Replica
+from deltawire.informer.groups.replica import Departure, Replica
+from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import GroupOptions, Shard
 from deltawire.informer.shared_informer import SharedInformer
+from deltawire.informer.store.ledger import Ledger
 from tests.support.messages import work
 from tests.support.shard_rig import body_of
 

@@ -8,8 +8,8 @@ from deltawire.common.wire.messages.stream import Deltas
 from deltawire.fifo.in_order import InMemoryEngine
 from deltawire.fifo.shards import Shard
 from deltawire.fifo.streams import Stream
-from deltawire.informer.events import COALESCED
-from deltawire.informer.lost import minimal_object
+from deltawire.informer.groups.events import COALESCED
+from deltawire.informer.store.lost import minimal_object
 from tests.support.shard_rig import ShardRig, brief
 
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from deltawire.informer.events import COALESCED, GAP
+from deltawire.informer.groups.events import COALESCED, GAP
 from tests.support.shard_rig import ShardRig, brief
 
 

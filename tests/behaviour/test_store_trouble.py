@@ -16,10 +16,11 @@ from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import CapacityError
 from deltawire.common.store.folder import CLUSTERS, last_cluster_id, remember_cluster_id
-from deltawire.informer import indexer, shared_informer
-from deltawire.informer.damage import can_be_read
-from deltawire.informer.indexer import DamagedError, explain
+from deltawire.informer import shared_informer
 from deltawire.informer.shared_informer import SharedInformer
+from deltawire.informer.store import indexer
+from deltawire.informer.store.damage import can_be_read
+from deltawire.informer.store.indexer import DamagedError, explain
 from tests.behaviour.test_informer_worker import PODS, Rig
 from tests.support.messages import work
 from tests.support.shard_rig import body_of

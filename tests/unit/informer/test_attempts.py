@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deltawire.informer.replica import Departure
-from deltawire.informer.sent_ahead import SENT_AHEAD
+from deltawire.informer.groups.replica import Departure
+from deltawire.informer.groups.sent_ahead import SENT_AHEAD
 from tests.support.shard_rig import ShardRig
 
 RETRY = 1

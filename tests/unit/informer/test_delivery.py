@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
-from deltawire.informer import parking
-from deltawire.informer.events import COALESCED, GAP, INITIAL
-from deltawire.informer.replica import Departure
+from deltawire.informer.groups import parking
+from deltawire.informer.groups.events import COALESCED, GAP, INITIAL
+from deltawire.informer.groups.replica import Departure
 from tests.support.shard_rig import ShardRig, body_of, brief
 
 RETRY, DEAD = 1, 2

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from deltawire.common.wire.messages.group import EventRow as Event
-from deltawire.informer.delivery import OUTSTANDING_MAX
-from deltawire.informer.events import COALESCED, GAP
+from deltawire.informer.groups.delivery import OUTSTANDING_MAX
+from deltawire.informer.groups.events import COALESCED, GAP
 from tests.support.shard_rig import Handler, ShardRig
 
 GROUPS_MAX = 4

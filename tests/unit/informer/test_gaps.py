@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from deltawire.common.wire.messages.group import EventRow as Event
-from deltawire.informer.events import COALESCED, GAP
-from deltawire.informer.gap_notices import NOTICES_MAX, Gap, GapNotices
-from deltawire.informer.indexer import Indexer
-from deltawire.informer.ledger import Ledger, LedgerState
-from deltawire.informer.recovery import recover
+from deltawire.informer.groups.events import COALESCED, GAP
+from deltawire.informer.groups.gap_notices import NOTICES_MAX, Gap, GapNotices
+from deltawire.informer.store.indexer import Indexer
+from deltawire.informer.store.ledger import Ledger, LedgerState
+from deltawire.informer.store.recovery import recover
 from tests.support.shard_rig import Handler, ShardRig
 
 RETRY = 1

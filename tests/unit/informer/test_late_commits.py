@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deltawire.informer.events import RETRY
-from deltawire.informer.replica import Departure
+from deltawire.informer.groups.events import RETRY
+from deltawire.informer.groups.replica import Departure
 from tests.support.shard_rig import ShardRig, brief
 
 

@@ -10,7 +10,7 @@ import pytest
 from deltawire.cli.supervisor.hangs import Hang, Hangs
 from deltawire.common.beats import Beats
 from deltawire.common.clock import Clock, FakeClock, SystemClock
-from deltawire.informer.batch import PROGRESS_ROWS
+from deltawire.informer.store.batch import PROGRESS_ROWS
 from tests.support.shard_rig import ShardRig
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from deltawire.common.store.layout import pack_indexed
-from deltawire.informer.index_functions import IndexFunctions
+from deltawire.informer.store.index_functions import IndexFunctions
 
 INDEXES = {"by-node": ".spec.nodeName", "by-app": ".metadata.labels.app"}
 

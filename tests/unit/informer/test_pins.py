@@ -1,6 +1,6 @@
 """Readers that hold an old state are found, those that only read often are not."""
 
-from deltawire.informer.pins import PINNED_AFTER_S, PinWatch
+from deltawire.informer.store.pins import PINNED_AFTER_S, PinWatch
 
 HEAD = "    pid     thread     txnid\n"
 

@@ -11,14 +11,14 @@ from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import CapacityError, DeltawireError, StateError
 from deltawire.common.store.folder import find_shards
-from deltawire.informer import generation
 from deltawire.informer.asks import Asks
 from deltawire.informer.claims import Claims
-from deltawire.informer.group_state import KnownReplica
-from deltawire.informer.replica import Departure, Replica
+from deltawire.informer.groups.replica import Departure, Replica
+from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import GroupOptions
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.status import status_of
+from deltawire.informer.store import generation
 from tests.support.messages import work
 from tests.support.shard_rig import body_of
 

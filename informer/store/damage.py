@@ -1,7 +1,7 @@
 """Finding out whether a cache's file is whole, without the risk of the reader's own death.
 
 LMDB maps the file: where a page is not there any more the kernel sends SIGBUS, and a garbled one may lead anywhere. So
-what is doubtful is read by a process of its own: ``python -m deltawire.informer.damage FOLDER``.
+what is doubtful is read by a process of its own: ``python -m deltawire.informer.store.damage FOLDER``.
 """
 
 import subprocess
@@ -30,7 +30,7 @@ def is_cut(folder: Path, env: Any) -> bool:
 
 def can_be_read(folder: Path) -> bool:
     """Read all that is stored, in another process. False if that fails, or kills it."""
-    command = [sys.executable, "-m", "deltawire.informer.damage", str(folder)]
+    command = [sys.executable, "-m", "deltawire.informer.store.damage", str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_READ_S_MAX, check=False)
     except subprocess.TimeoutExpired:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 from deltawire.common.store import layout
 from deltawire.common.store.layout import Row
-from deltawire.informer import births, group_state, held_calls
-from deltawire.informer.awaited import AwaitedReplicas
-from deltawire.informer.events import (
+from deltawire.informer.groups import births, held_calls
+from deltawire.informer.groups import state as group_state
+from deltawire.informer.groups.awaited import AwaitedReplicas
+from deltawire.informer.groups.events import (
     ADD,
     DEAD,
     DELETE,
@@ -23,12 +24,12 @@ from deltawire.informer.events import (
     Flight,
     Write,
 )
-from deltawire.informer.gap_notices import Gap, GapNotices
-from deltawire.informer.group_memory import LifeNotes, OldVersions
-from deltawire.informer.group_state import EVERY, GroupState, KnownReplica
-from deltawire.informer.parking import ParkingLot, parked_of
-from deltawire.informer.replica import Departure, Replica
-from deltawire.informer.sent_ahead import SentAhead
+from deltawire.informer.groups.gap_notices import Gap, GapNotices
+from deltawire.informer.groups.memory import LifeNotes, OldVersions
+from deltawire.informer.groups.parking import ParkingLot, parked_of
+from deltawire.informer.groups.replica import Departure, Replica
+from deltawire.informer.groups.sent_ahead import SentAhead
+from deltawire.informer.groups.state import EVERY, GroupState, KnownReplica
 
 AFTER_S_MAX = 7 * 86_400.0
 # What a key waits after its handler died on it: doubled each time.

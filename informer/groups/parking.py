@@ -7,8 +7,8 @@ comes after a parked deletion (or, for ``every``, after anything parked) waits b
 import heapq
 from collections.abc import Iterator
 
-from deltawire.informer.events import Flight
-from deltawire.informer.group_state import Parked
+from deltawire.informer.groups.events import Flight
+from deltawire.informer.groups.state import Parked
 
 # Rows a group may have set aside in a shard before its scan stops (for `every` and broken handlers), and the
 # dead letters it may have before it must be looked at.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from deltawire.informer.group_state import KnownReplica
+from deltawire.informer.groups.state import KnownReplica
 
 _LOOK_EVERY_S = 0.25
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from deltawire.common.clock import Clock
 from deltawire.common.store import layout
-from deltawire.informer import group_state
-from deltawire.informer.batch import Batch
-from deltawire.informer.group import Group
-from deltawire.informer.group_state import GroupState, KnownReplica
-from deltawire.informer.indexer import Indexer
+from deltawire.informer.groups import state as group_state
+from deltawire.informer.groups.group import Group
+from deltawire.informer.groups.state import GroupState, KnownReplica
+from deltawire.informer.store.batch import Batch
+from deltawire.informer.store.indexer import Indexer
 
 
 class GroupBook:

@@ -20,8 +20,8 @@ from deltawire.common.store.layout import (
 )
 from deltawire.common.store.meta import ShardState, StreamState
 from deltawire.informer.changes import Change, ForgetMarks, Mark, Put, Remove, SetAside, Settle
-from deltawire.informer.index_functions import IndexFunctions
-from deltawire.informer.lost import rows_of_lost
+from deltawire.informer.store.index_functions import IndexFunctions
+from deltawire.informer.store.lost import rows_of_lost
 
 _FRESH_MAX = 256
 # Of rows that are looked at or written one after the other: so often it is said that work goes on.

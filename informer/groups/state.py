@@ -4,7 +4,7 @@ import msgspec
 
 from deltawire.common.store.layout import Row, seq_key, seq_of, text_key
 from deltawire.common.wire.messages.group import EventKind
-from deltawire.informer.gap_notices import Gap
+from deltawire.informer.groups.gap_notices import Gap
 
 EVERY = "every"
 LATEST = "latest"

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from deltawire.common.clock import Clock
 from deltawire.common.store.layout import Row
 from deltawire.common.wire.messages.group import EventKind
-from deltawire.informer.replica import Replica
+from deltawire.informer.groups.replica import Replica
 
 ADD: Final = "A"
 UPDATE: Final = "U"

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 from deltawire.common.store.layout import Row
 from deltawire.common.wire.messages.group import EventKind
-from deltawire.informer.events import ADD, DELETE, UPDATE, Changes, Flight, stored_version
-from deltawire.informer.group_state import Parked, row_of_parked
-from deltawire.informer.replica import Replica
+from deltawire.informer.groups.events import ADD, DELETE, UPDATE, Changes, Flight, stored_version
+from deltawire.informer.groups.replica import Replica
+from deltawire.informer.groups.state import Parked, row_of_parked
 
 if TYPE_CHECKING:
-    from deltawire.informer.group import Group
+    from deltawire.informer.groups.group import Group
 
 
 def take_held(group: "Group", replica: Replica, key: str, seq: int, fence: int, changes: Changes) -> None:

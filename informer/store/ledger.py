@@ -22,7 +22,7 @@ from deltawire.common.errors import StateError
 from deltawire.common.store import layout
 from deltawire.common.store.layout import seq_key, seq_of
 from deltawire.common.store.meta import StreamState
-from deltawire.informer.group_state import GroupState
+from deltawire.informer.groups.state import GroupState
 
 log = logging.getLogger(__name__)
 

@@ -22,11 +22,11 @@ from deltawire.common.store.layout import Row, text_of, unpack_row
 from deltawire.common.store.meta import ShardState, StreamState
 from deltawire.common.store.pages import NAMESPACE_INDEX
 from deltawire.common.store.reader import ReaderUnavailable
-from deltawire.informer import migrate
-from deltawire.informer.batch import Batch
-from deltawire.informer.damage import DATA, is_cut
-from deltawire.informer.index_functions import IndexFunctions
-from deltawire.informer.view import View
+from deltawire.informer.store import migrate
+from deltawire.informer.store.batch import Batch
+from deltawire.informer.store.damage import DATA, is_cut
+from deltawire.informer.store.index_functions import IndexFunctions
+from deltawire.informer.store.view import View
 
 log = logging.getLogger(__name__)
 

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from deltawire.informer.gap_notices import Gap
-from deltawire.informer.group_state import EVERY
+from deltawire.informer.groups.gap_notices import Gap
+from deltawire.informer.groups.state import EVERY
 
 if TYPE_CHECKING:
-    from deltawire.informer.group import Group
+    from deltawire.informer.groups.group import Group
 
 
 def follow(group: "Group", delivery: str, seq: int) -> None:

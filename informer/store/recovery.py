@@ -7,10 +7,10 @@ uid, has ended, and each group that was registered is told so. After a killed pr
 
 from deltawire.common.store import layout
 from deltawire.common.store.meta import StreamState
-from deltawire.informer import group_state
-from deltawire.informer.indexer import Indexer
-from deltawire.informer.ledger import Ledger, Life
-from deltawire.informer.lost import LostName, encode_lost
+from deltawire.informer.groups import state as group_state
+from deltawire.informer.store.indexer import Indexer
+from deltawire.informer.store.ledger import Ledger, Life
+from deltawire.informer.store.lost import LostName, encode_lost
 
 # Numbers given out in the second before the crash are in no ledger; those that follow must be above them.
 SEQ_MARGIN = 1 << 32

@@ -10,7 +10,7 @@ from collections import deque
 from deltawire.common.clock import Clock
 from deltawire.common.store.layout import Row
 from deltawire.common.wire.messages.group import EventKind, EventRow
-from deltawire.informer.events import (
+from deltawire.informer.groups.events import (
     ADD,
     COALESCED,
     DELETE,
@@ -23,9 +23,9 @@ from deltawire.informer.events import (
     PendingChange,
     stored_version,
 )
-from deltawire.informer.group import Group
-from deltawire.informer.group_state import Parked, row_of_parked
-from deltawire.informer.replica import Replica
+from deltawire.informer.groups.group import Group
+from deltawire.informer.groups.replica import Replica
+from deltawire.informer.groups.state import Parked, row_of_parked
 
 # Changes that were scanned and are not below the position yet; then the scan waits for the slowest key.
 OUTSTANDING_MAX = 4096

@@ -2,8 +2,8 @@
 or is told that it was merged into a newer one (pure)."""
 
 from deltawire.common.store.layout import Row
-from deltawire.informer.events import COALESCED, GAP
-from deltawire.informer.group import Group
+from deltawire.informer.groups.events import COALESCED, GAP
+from deltawire.informer.groups.group import Group
 
 
 def overwritten(group: Group, old: Row, new_seq: int) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from deltawire.common.store import layout
 from deltawire.common.store.layout import pack_past, seq_of, unpack_row
-from deltawire.informer.group_memory import OWED
+from deltawire.informer.groups.memory import OWED
 
 
 def upgrade(txn: Any, dbs: dict[bytes, Any], schema: int, newest: int) -> None:

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from deltawire.informer.group_state import KnownReplica
+from deltawire.informer.groups.state import KnownReplica
 
 
 class Departure(Enum):
