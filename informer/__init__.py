@@ -1,7 +1,7 @@
 """Keeps the caches (Indexers) of the shards it owns and delivers their changes to handler groups.
 
-``apply`` turns deltas into store changes (pure), ``indexer`` writes the LMDB store, ``delivery`` decides
-which group gets which change when (pure), ``main`` is the process around them.
+``apply`` turns deltas into store changes (pure), ``store`` writes the LMDB environments, ``groups`` decides which group
+gets which change when (pure), ``shard`` joins the three, ``main`` is the process around them.
 
 Not here: asking the API server, user code, retry policy of handlers beyond what they ask for.
 """

@@ -32,12 +32,9 @@ from deltawire.informer.store.batch import Batch
 from deltawire.informer.store.indexer import Indexer
 from deltawire.informer.store.ledger import LedgerKeeper, LedgerState, Life, groups_of
 from deltawire.informer.store.lost import minimal_object
-from deltawire.informer.store.pins import PinWatch
+from deltawire.informer.store.pins import ReaderWatch
 
 log = logging.getLogger(__name__)
-
-# Of the looks after readers, so many go by while nothing is committed.
-LOOKS_AT_REST = 10
 
 
 class GroupOptions(msgspec.Struct, frozen=True):
@@ -80,9 +77,7 @@ class Shard:
         self.lag_ms = 0.0
         # Processes that hold an old state of the store: it grows until they let go.
         self.pinned_by: list[int] = []
-        self._pins = PinWatch()
-        self._looks = 0
-        self._looked_at = -1
+        self._readers = ReaderWatch(indexer)
         self._newest_at = 0
         state = indexer.state
         self.progress = Progress(indexer.streams(), state.boot, state.number, state.seq)
@@ -233,17 +228,8 @@ class Shard:
                 self.flush()
 
     def look_after_readers(self) -> None:
-        """Free the slots of dead readers and note who holds an old state for too long. Call once a second.
-
-        Only what is committed since makes an old state grow: a shard at rest is looked at now and then.
-        """
-        self._looks += 1
-        is_at_rest = self.indexer.commits == self._looked_at and not self.pinned_by
-        if is_at_rest and self._looks % LOOKS_AT_REST:
-            return
-        self._looked_at = self.indexer.commits
-        self.indexer.check_readers()
-        self.pinned_by = self._pins.look(*self.indexer.readers(), self._clock.now_s())
+        """Free the slots of dead readers and note who holds an old state for too long. Call once a second."""
+        self.pinned_by = self._readers.look(self._clock.now_s())
 
     def next_wake(self) -> float:
         """When a group may have something to do without any event, wall s."""
