@@ -91,16 +91,24 @@ class Clusters:
         self._session_since_s = None
 
     def tell(self) -> None:
-        """Each id as soon as it is known or another one, "" once where that takes long."""
+        """Each id as soon as it is known or another one, "" once where that takes long.
+
+        Call it when an id was found, and IDENTITY_PATIENCE_S after a session was opened.
+        """
+        for name in self._clusters:
+            self.tell_of(name)
+
+    def tell_of(self, name: str) -> None:
+        """As `tell`, of one cluster."""
         since_s = self._session_since_s
         if since_s is None:
             return
-        for name, shared in self._clusters.items():
-            told, found = self._told.get(name), shared.cluster.other or shared.cluster.id
-            if found and told != found:
-                self._say(name, found)
-            elif told is None and self._clock.now_s() - since_s >= IDENTITY_PATIENCE_S:
-                self._say(name, "")
+        cluster = self._clusters[name].cluster
+        told, found = self._told.get(name), cluster.other or cluster.id
+        if found and told != found:
+            self._say(name, found)
+        elif told is None and self._clock.now_s() - since_s >= IDENTITY_PATIENCE_S:
+            self._say(name, "")
 
     def changed(self, name: str, found: str) -> bool:
         """Another id was found; the broker hears of it. False if it was told before."""

@@ -27,6 +27,11 @@ class Connection:
     def is_open(self) -> bool:
         return self._opened_at_s is not None
 
+    @property
+    def opened_at_s(self) -> float | None:
+        """None until the server accepted it."""
+        return self._opened_at_s
+
     def lived_s(self, now_s: float) -> float:
         """Since the server accepted it, 0 where it did not."""
         return 0.0 if self._opened_at_s is None else now_s - self._opened_at_s

@@ -16,7 +16,7 @@ from deltawire.reflector.cluster import LOG_EVERY_S
 from deltawire.reflector.identity import ClusterChangedError, ClusterUnknownError
 from deltawire.reflector.machine import Machine, State
 from deltawire.reflector.objects import Counters
-from deltawire.reflector.proof import StreamProver
+from deltawire.reflector.proof import Stillness, StreamProver
 from deltawire.reflector.publish import Outbox
 from deltawire.reflector.reader import Closed, Failed, News, Opened, Read, Reader
 from deltawire.reflector.split import Batch
@@ -25,14 +25,18 @@ log = logging.getLogger(__name__)
 
 # News of one stream taken in one turn of the main loop, so that a busy stream leaves the others theirs.
 NEWS_PER_TURN_MAX = 16
+# What was due and could not be done yet is tried again after so long.
+AGAIN_S = 0.1
 
 Send = Callable[[Message], bool]
 
 
 class StreamDriver:
-    """``send`` gives a message to the broker; ``before_publishing`` is called before messages
+    """Call `turn` after a message and when the reader has news, and again at `due_s`.
+
+    ``send`` gives a message to the broker; ``before_publishing`` is called before messages
     that carry what a request brought, so that the cluster's id is told first; ``turn_at_s(now_s)`` says when a list or
-    a watch may be asked for, now or later."""
+    a watch may be asked for, now or later; ``stillness`` is shared by the streams of one main loop."""
 
     def __init__(
         self,
@@ -46,9 +50,12 @@ class StreamDriver:
         send: Send,
         before_publishing: Callable[[], None],
         turn_at_s: Callable[[float], float] = lambda now_s: now_s,
+        stillness: Stillness | None = None,
     ) -> None:
         self.informer = informer
         self.stream = stream
+        # ``dev/pods@*``, as in status and logs.
+        self.name = f"{informer}@{stream}"
         self.machine = machine
         self.outbox = Outbox(informer, stream)
         self._reader = reader
@@ -59,13 +66,8 @@ class StreamDriver:
         self._turn_at_s = turn_at_s
         self._held: tuple[Request, float] | None = None  # a request, and when it may be sent
         self._progress_at_us = 0
-        self._prover = StreamProver()
+        self._prover = StreamProver(stillness)
         self._logged: tuple[str, float] = ("", 0.0)
-
-    @property
-    def name(self) -> str:
-        """``dev/pods@*``, as in status and logs."""
-        return f"{self.informer}@{self.stream}"
 
     # -- the broker's messages
 
@@ -110,9 +112,19 @@ class StreamDriver:
                 break
             self._on(news, now_s)
         self._flush()
-        self._prover.turn(now_s, self._wall_us(), self._reader.reading())
         self._log_error()
         return is_more_ready and self.outbox.has_room
+
+    def due_s(self) -> float:
+        """When `turn` is to be called though nothing came, at the latest; monotonic s, inf: never."""
+        now_s = self._clock.now_s()
+        due_s = self.machine.due_s(now_s, self._reader.reading_since_s, has_room=self.outbox.has_room)
+        due_s = min(due_s, self._prover.due_s(now_s))
+        if self._held is not None:
+            due_s = min(due_s, self._held[1])
+        if self.machine.error is not None:
+            due_s = min(due_s, self._logged[1] + LOG_EVERY_S)
+        return due_s if due_s > now_s else now_s + AGAIN_S
 
     @property
     def is_watching(self) -> bool:
@@ -123,6 +135,8 @@ class StreamDriver:
         """What holds of the stream once all that was sent so far is stored; None where nothing can be said."""
         if not self.is_watching:
             return None
+        wall_us, reading = self._wall_us(), self._reader.reading()
+        self._prover.turn(self._clock.now_s(), wall_us, reading)
         held = [at for at in (self.outbox.oldest_us, self._reader.oldest_us()) if at is not None]
         held_us = min(held, default=None)
         if held_us == 0:

@@ -34,6 +34,11 @@ class ListProgress:
             self._begin(now_s)
         return now_s - self._since_s >= WINDOW_S
 
+    @property
+    def due_s(self) -> float:
+        """When it is stalled, if nothing comes."""
+        return self._since_s + WINDOW_S
+
     def _begin(self, now_s: float) -> None:
         self._since_s = now_s
         self._items = self._bytes = 0

@@ -9,6 +9,7 @@ bounds; lists ask for `floor`, and for "0" only where nothing was ever seen of t
 without its marker has a deadline.
 """
 
+import math
 from collections.abc import Callable
 from enum import Enum
 
@@ -23,7 +24,7 @@ from deltawire.reflector.list_progress import ListProgress
 from deltawire.reflector.open_list import OpenList
 from deltawire.reflector.relists import ListGate, Relists
 from deltawire.reflector.split import Batch, Page
-from deltawire.reflector.verdicts import Verdict
+from deltawire.reflector.verdicts import EARLY_S, Verdict
 
 WATCH_S_MIN, WATCH_S_MAX = 300.0, 600.0  # semantics §1.4 rule 25
 # A list so soon after the last one ended is no news but a loop.
@@ -187,6 +188,25 @@ class Machine:
             if silent_s >= self._connection.idle_s:
                 return self._fell_silent(now_s, silent_s)
         return []
+
+    def due_s(self, now_s: float, reading_since_s: float | None, *, has_room: bool = True) -> float:
+        """When `tick` has something to do at the earliest if nothing happens until then; inf: never. It may lie in the
+        past, where `tick` has done what it could. Without room nothing is due: who makes room calls `tick`."""
+        due_s = math.inf if self.retry_at_s is None else self.retry_at_s
+        is_busy = self.state in _BUSY
+        if self._phase is _Phase.STREAMING_LIST:
+            return min(due_s, self._progress.due_s) if is_busy and has_room and self._connection.is_open else due_s
+        if self._phase is not _Phase.WATCH:
+            return due_s
+        if is_busy:
+            # A reader that begins to wait later is silent later.
+            due_s = min(due_s, (now_s if reading_since_s is None else reading_since_s) + self._connection.idle_s)
+        if self.state in (State.BACKOFF, State.OPENING):
+            due_s = min(due_s, self._keeping.relists.due_s)
+            opened_at_s = self._connection.opened_at_s
+            if self.state is State.OPENING and opened_at_s is not None and opened_at_s + EARLY_S > now_s:
+                due_s = min(due_s, opened_at_s + EARLY_S)
+        return due_s
 
     @property
     def is_doubtful(self) -> bool:

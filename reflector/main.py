@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from deltawire.common.config.schema import Cluster as ClusterOptions
 from deltawire.common.control import Control, refuse_all
 from deltawire.common.errors import ProtocolError, StateError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
-from deltawire.common.loop import Loop
+from deltawire.common.loop import Loop, Timer
 from deltawire.common.meta.resources import BUILTIN, ResourceType, find
 from deltawire.common.process import RoleArguments, parse_arguments, run_role
 from deltawire.common.version import __version__
@@ -30,10 +31,9 @@ from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
-from deltawire.common.wire.messages.proofs import StreamProof
 from deltawire.common.wire.messages.stream import Cluster, Credit, Start, StreamProofs, ToReflector
 from deltawire.reflector.backoff import Backoff
-from deltawire.reflector.clusters import Clusters
+from deltawire.reflector.clusters import IDENTITY_PATIENCE_S, Clusters
 from deltawire.reflector.descriptors import needed, raise_limit
 from deltawire.reflector.driver import StreamDriver
 from deltawire.reflector.identity import ClusterChangedError
@@ -41,6 +41,8 @@ from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.listwatch import ClusterListerWatcher
 from deltawire.reflector.machine import Machine
 from deltawire.reflector.objects import Counters
+from deltawire.reflector.proof import Stillness
+from deltawire.reflector.proving import Proving, StreamName
 from deltawire.reflector.reader import Reader
 from deltawire.reflector.transform import trimmer
 from deltawire.reflector.waker import KeyedWaker
@@ -49,12 +51,10 @@ log = logging.getLogger(__name__)
 
 ROLE = "reflector"
 _DECODE: Decoder[ToReflector] = Decoder(ToReflector)
-# Timers (back-off, idle watches, hellos) are looked at so often; news and messages wake the loop at once.
-TICK_S = 0.1
+# Streams turned in a row before the watcher is told that a long turn goes on.
+TURNS_IN_SILENCE = 16
 # At the end, for all readers together: one that waits for an answer is left behind and dies with the process.
 CLOSE_S_MAX = 1.0
-
-StreamName = tuple[str, str]
 
 
 class Reflector:
@@ -90,6 +90,7 @@ class Reflector:
             silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
         )
         self._heartbeat.watch(self._link)
+        self._stillness = Stillness()
         self._clusters = Clusters(
             clock=self._clock,
             send=lambda cluster, found, address: self._link.send(Cluster(cluster, found, address)),
@@ -98,10 +99,12 @@ class Reflector:
         self._refused = ""
         self._malformed = 0
         self._streams: dict[StreamName, StreamDriver] = {}
+        self._timers: dict[StreamName, Timer] = {}
         traits: dict[str, ServerTraits] = {}
         for informer, stream in plan.streams_of_reflector(index):
             shared = traits.setdefault(informer, ServerTraits())
             self._streams[informer, stream] = self._stream(plan.informers[informer], stream, shared)
+            self._timers[informer, stream] = self._loop.timer(partial(self._ready_add, (informer, stream)))
         need = needed(len(self._streams))
         self._descriptors = raise_limit(need)
         if self._descriptors < need:
@@ -110,17 +113,15 @@ class Reflector:
                 *(len(self._streams), need, self._descriptors),
             )
         self._ready: set[StreamName] = set()
-        self._prove_due = False
-        self._watching: set[StreamName] = set()
-        self._owed: dict[StreamName, int] = {}
-        self._proved_at_s = float("-inf")
+        self._proving = Proving(self._streams, plan.heartbeat_s, self._control.hurry)
+        self._proofs = self._loop.timer(self._prove)
 
     def run(self, stop: threading.Event) -> int:
         """Mirror until ``stop`` is set. What was not published is read again by whoever resumes."""
         follow_link(self._loop, self._clock, self._link, self._on)
         self._loop.reads(self._waker.fileno(), self._take_news)
         self._control.join(self._loop, self.status)
-        self._loop.every(TICK_S, self._tick)
+        self._patience = self._loop.timer(self._clusters.tell)
         self._heartbeat.start()
         log.info("mirrors %d streams: %s", len(self._streams), ", ".join(d.name for d in self._drivers()))
         try:
@@ -146,65 +147,58 @@ class Reflector:
     # -- the loop
 
     def _take_news(self) -> None:
-        self._ready |= self._waker.taken()
+        for name in self._waker.taken():
+            if name in self._streams:
+                self._ready.add(name)
+            else:
+                self._clusters.tell()
 
-    def _tick(self) -> None:
-        """What no message brings: back-off, watches that are silent, proofs."""
-        self._ready |= self._streams.keys()
-        self._prove_due = True
+    def _ready_add(self, name: StreamName) -> None:
+        self._ready.add(name)
 
     def _turn(self) -> None:
         """The end of a turn: the streams that have something to do."""
+        wall_us = int(self._clock.wall_s() * 1_000_000)
+        self._stillness.turn(self._clock.now_s(), wall_us)
+        if not self._ready:
+            return
         ready, self._ready = self._ready, set()
-        self._clusters.tell()
-        for name in ready & self._streams.keys():
+        for number, name in enumerate(ready, 1):
             driver = self._streams[name]
-            self._beats.progress(driver.name)
             if driver.turn():
                 self._ready.add(name)
+            self._clusters.tell_of(_cluster_of(driver))
             self._stop_cluster_if_changed(driver)
-        if self._prove_due:
-            self._prove_due = False
-            self._prove(self._clock.now_s())
+            self._proving.note(name, wall_us)
+            # Too early costs one more turn; a stream whose time moves on with each event costs no entry each.
+            self._timers[name].hurry(driver.due_s())
+            if number % TURNS_IN_SILENCE == 0:
+                self._beats.progress(driver.name)
+        self._proofs.hurry(self._proving.due_s)
         if self._ready:
             self._loop.soon()
 
-    def _prove(self, now_s: float) -> None:
+    def _prove(self) -> None:
         """Each beat, and soon after streams begin to watch: how far each is, behind all that was sent of it."""
-        watching = {name for name, driver in self._streams.items() if driver.is_watching}
-        if watching != self._watching:
-            # Who watches no more is told at once; who begins to is when it can prove something new.
-            wall_us = int(self._clock.wall_s() * 1_000_000)
-            self._owed = {
-                n: self._owed.get(n, wall_us) for n in watching if n in self._owed or n not in self._watching
-            }
-            self._watching = watching
-            self._control.hurry()
-        is_due = now_s - self._proved_at_s >= self._plan.heartbeat_s
-        if not self._link.is_open or not (is_due or self._owed):
-            return
-        rows = []
-        for name in watching if is_due else list(self._owed):
-            proof = self._streams[name].proof()
-            if proof is not None and (is_due or proof.as_of_us > self._owed[name]):
-                rows.append(StreamProof(*name, proof))
-                if proof.as_of_us > self._owed.get(name, 0):
-                    self._owed.pop(name, None)
-        if rows:
-            self._link.send(StreamProofs(rows))
-        if is_due:
-            self._proved_at_s = now_s
+        if self._link.is_open:  # else when it is open again
+            rows = self._proving.rows(self._clock.now_s())
+            if rows:
+                self._link.send(StreamProofs(rows))
+            self._proofs.set(self._proving.due_s)
 
     def _on(self, event: LinkEvent) -> None:
         if isinstance(event, Opened):
             log.info("connected to the broker")
             self._refused = ""
             self._clusters.session_opened()
+            self._patience.set(self._clock.now_s() + IDENTITY_PATIENCE_S)
+            self._proofs.hurry(self._proving.due_s)
         elif isinstance(event, Lost):
             log.warning("the broker is lost: %s", event.reason)
             self._clusters.session_lost()
             for driver in self._drivers():
                 driver.stop(None)
+            self._ready |= self._streams.keys()
         elif isinstance(event, Refused):
             self._refused = f"refused: {event.reason}"
             log.error("the broker refuses us: %s", event.reason)
@@ -216,6 +210,7 @@ class Reflector:
             message = _DECODE(packed)
             if isinstance(message, Cluster):
                 self._clusters.told(message.cluster, message.id, message.address)
+                self._clusters.tell()
                 return
             name = (message.informer, message.stream)
             if name not in self._streams:
@@ -240,7 +235,9 @@ class Reflector:
         if verb != "relist":
             return list(refuse_all(verb, arguments))
         wanted = str(arguments.get("informer", ""))
-        return [d.name for d in self._drivers() if d.informer == wanted and d.relist()]
+        listing = [d for d in self._drivers() if d.informer == wanted and d.relist()]
+        self._ready |= {(d.informer, d.stream) for d in listing}
+        return [d.name for d in listing]
 
     def _stop_cluster_if_changed(self, driver: StreamDriver) -> None:
         """One stream's finding holds for all of its cluster; the broker stops those elsewhere."""
@@ -252,6 +249,7 @@ class Reflector:
             for other in self._drivers():
                 if other is not driver and _cluster_of(other) == cluster:
                     other.stop(error)
+                    self._ready.add((other.informer, other.stream))
 
     def _hello(self) -> dict[str, Any]:
         return {"streams": [list(name) for name in self._streams]}
@@ -304,8 +302,9 @@ class Reflector:
             counters=counters,
             clock=self._clock,
             send=self._link.send,
-            before_publishing=self._clusters.tell,
+            before_publishing=lambda: self._clusters.tell_of(informer.cluster),
             turn_at_s=shared.openings.reserve,
+            stillness=self._stillness,
         )
 
     def _close(self) -> None:

@@ -1,8 +1,9 @@
 """What one stream can prove: that it watches, up to when it has sent all that it read, when the server was heard.
 
-Pure. A proof says "all that the API server had sent until ``as_of`` was sent to the broker before this". That is so
-up to the last moment at which the reader waited for bytes with nothing left to read, and only as far as nothing
-that was read still waits here. Instants in s are monotonic, µs are since the epoch.
+Pure. A proof is made when it is due; between, a stream costs nothing. It says "all that the API server had sent until
+``as_of`` was sent to the broker before this". That is so up to the last moment at which the reader waited for bytes
+with nothing left to read, and only as far as nothing that was read still waits here. Instants in s are monotonic, µs
+are since the epoch.
 """
 
 from dataclasses import dataclass
@@ -29,15 +30,44 @@ class Reading:
     heard_us: int = 0
 
 
-class StreamProver:
-    """Follows one stream; tell it of each request, opening and end, and turn it with the main loop."""
+class Settling:
+    """A moment before which nothing new is claimed: the reader first has the time to find what is there."""
+
+    __slots__ = ("before_s", "before_us")
 
     def __init__(self) -> None:
+        self.before_s = float("-inf")
+        self.before_us = 0
+
+    def begin(self, now_s: float, wall_us: int) -> None:
+        self.before_s = now_s + SETTLE_S
+        self.before_us = wall_us + int(SETTLE_S * 1_000_000)
+
+
+class Stillness:
+    """Finds that the process stood still: one for all streams. Turn it with the main loop."""
+
+    def __init__(self) -> None:
+        self.settling = Settling()
+        self._turned_s: float | None = None
+
+    def turn(self, now_s: float, wall_us: int) -> None:
+        if self._turned_s is not None and now_s - self._turned_s > STOOD_STILL_S:
+            self.settling.begin(now_s, wall_us)
+        self._turned_s = now_s
+
+
+class StreamProver:
+    """Follows one stream; tell it of each request, opening and end, and turn it before a proof is taken.
+
+    ``stillness`` is shared by the streams of a main loop, which turns it at least each STOOD_STILL_S.
+    """
+
+    def __init__(self, stillness: Stillness | None = None) -> None:
+        self._stillness = stillness or Stillness()
         self._is_open = False
         self._ended_s = float("-inf")
-        self._not_before_s = float("-inf")
-        self._not_before_us = 0
-        self._turned_s: float | None = None
+        self._settling = Settling()
         self._drained_us = 0
         self._heard_us = 0
         self._seen = ""
@@ -53,7 +83,7 @@ class StreamProver:
     def opened(self, now_s: float, wall_us: int) -> None:
         """The server accepted a watch."""
         self._is_open = True
-        self._settle(now_s, wall_us)
+        self._settling.begin(now_s, wall_us)
         self._heard_us = max(self._heard_us, wall_us)
 
     def ended(self, now_s: float) -> None:
@@ -75,23 +105,29 @@ class StreamProver:
         """A whole list was read: its version counts, also where it is lower."""
         self._seen = version
 
-    # -- the main loop
+    # -- what is claimed
 
     def turn(self, now_s: float, wall_us: int, reading: Reading) -> None:
-        if self._turned_s is not None and now_s - self._turned_s > STOOD_STILL_S:
-            self._settle(now_s, wall_us)
-        self._turned_s = now_s
+        """Take what the reader knows. ``wall_us`` and ``reading`` are taken before ``now_s``: then a stop of the
+        process between them is seen here, and one after them makes the claim older, not wrong."""
+        self._stillness.turn(now_s, wall_us)
         self._heard_us = max(self._heard_us, reading.heard_us)
-        if not self._is_open or now_s < self._not_before_s:
+        own, common = self._settling, self._stillness.settling
+        if not self._is_open or now_s < own.before_s or now_s < common.before_s:
             return
         if reading.is_waiting:
             self._drained_us = wall_us
-        elif reading.drained_us > self._not_before_us:
+        elif reading.drained_us > max(own.before_us, common.before_us):
             self._drained_us = reading.drained_us
 
     def is_watching(self, now_s: float) -> bool:
         """True while a watch is open, or is just being opened again."""
         return self._is_open or now_s - self._ended_s < REOPEN_S
+
+    def due_s(self, now_s: float) -> float:
+        """When `is_watching` changes by time alone; inf: it does not."""
+        until_s = self._ended_s + REOPEN_S
+        return until_s if not self._is_open and until_s > now_s else float("inf")
 
     def proof(self, version: str, bookmark_interval_s: float | None, held_us: int | None) -> Proof | None:
         """What can be claimed now; None where nothing can.
@@ -106,7 +142,3 @@ class StreamProver:
             IDLE_S if bookmark_interval_s is None else max(IDLE_S_MIN, IDLE_INTERVALS * bookmark_interval_s)
         )
         return Proof(as_of_us, self._heard_us, int(bound_s * 1_000_000))
-
-    def _settle(self, now_s: float, wall_us: int) -> None:
-        self._not_before_s = now_s + SETTLE_S
-        self._not_before_us = wall_us + int(SETTLE_S * 1_000_000)

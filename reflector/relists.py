@@ -69,6 +69,13 @@ class Relists:
             self._turn_s = self._gate.reserve(now_s)
         return now_s >= self._turn_s
 
+    @property
+    def due_s(self) -> float:
+        """When `is_due` is to be asked again; inf where nothing is wished."""
+        if not self.is_wanted:
+            return float("inf")
+        return self._not_before_s if self._turn_s is None else self._turn_s
+
     def made(self, now_s: float) -> None:
         """The wished list begins."""
         self.forget()

@@ -58,6 +58,7 @@ class Cluster:
         self._news = []
         self._numbers = Counter()
         self._order = 0
+        self._due = [0.0] * STREAMS
         for stream, machine in enumerate(self.machines):
             self._do(stream, machine.start(0.0, "1000", "1000", 1))
 
@@ -69,7 +70,9 @@ class Cluster:
                 if news.number == self._numbers[news.stream]:
                     self._do(news.stream, news.happens(self.machines[news.stream]))
             for stream, machine in enumerate(self.machines):
-                self._do(stream, machine.tick(self.now_s, self.now_s))
+                # As the main loop does: a stream is looked at when it said that it has something to do.
+                if self.now_s >= self._due[stream]:
+                    self._do(stream, machine.tick(self.now_s, self.now_s))
         return self
 
     def asked(self, what, from_s=0.0, to_s=float("inf")):
@@ -86,6 +89,7 @@ class Cluster:
             elif isinstance(action, Watch):
                 self.log.append((self.now_s, stream, "watch"))
                 self._answer(stream, self._watch)
+        self._due[stream] = self.machines[stream].due_s(self.now_s, self.now_s)
 
     def _answer(self, stream, how):
         self._numbers[stream] += 1

@@ -1,7 +1,7 @@
 """What a stream may claim: only up to where it is known to be read, only what was sent, only of what it has seen."""
 
 from deltawire.common.wire.messages.proofs import Proof, slowest
-from deltawire.reflector.proof import REOPEN_S, SETTLE_S, STOOD_STILL_S, Reading, StreamProver
+from deltawire.reflector.proof import REOPEN_S, SETTLE_S, STOOD_STILL_S, Reading, Stillness, StreamProver
 
 EPOCH_US = 1_700_000_000_000_000
 BOUND_US = 150_000_000
@@ -14,8 +14,8 @@ def us(now_s: float) -> int:
 class Stream:
     """A prover and its clock; the reader waits unless a test says otherwise."""
 
-    def __init__(self) -> None:
-        self.prover = StreamProver()
+    def __init__(self, stillness: Stillness | None = None) -> None:
+        self.prover = StreamProver(stillness)
         self.now_s = 100.0
 
     def open(self) -> None:
@@ -94,6 +94,37 @@ def test_after_the_process_stood_still_nothing_new_is_claimed_until_the_reader_h
     proof = stream.proof()
     assert proof is not None
     assert proof.as_of_us == us(stream.now_s)
+
+
+def test_a_stream_that_is_looked_at_rarely_is_no_sleeper_while_the_main_loop_turns() -> None:
+    stillness = Stillness()
+    stream = Stream(stillness)
+    stream.open()
+    for _ in range(40):
+        stream.now_s += 0.25
+        stillness.turn(stream.now_s, us(stream.now_s))
+    stream.turn()
+    proof = stream.proof()
+    assert proof is not None
+    assert proof.as_of_us == us(stream.now_s)
+
+
+def test_a_main_loop_that_stood_still_holds_back_the_claims_of_all_its_streams() -> None:
+    stillness = Stillness()
+    streams = [Stream(stillness), Stream(stillness)]
+    for stream in streams:
+        stream.open()
+        stream.settle()
+    before_us = us(stream.now_s)
+    woke_s = stream.now_s + 60.0
+    # One is looked at when the loop has turned again already: the other one's look, or the loop, has seen the gap.
+    stillness.turn(woke_s, us(woke_s))
+    for stream in streams:
+        stream.now_s = woke_s
+        stream.turn(SETTLE_S / 2)
+        proof = stream.proof()
+        assert proof is not None
+        assert proof.as_of_us == before_us
 
 
 def test_a_stream_that_resumes_below_what_it_has_seen_claims_nothing_until_it_is_there_again() -> None:
