@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from deltawire.common.errors import StatusError
 
-# Where the server gave a reason that is not one of these, its code decides (semantics §15, classification).
+# Where the server gave a reason that is not one of these, the HTTP code decides.
 _KNOWN_REASONS = frozenset(
     {
         "Unauthorized",

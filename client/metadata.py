@@ -1,4 +1,4 @@
-"""Any resource reduced to its metadata: client-go's metadata client (semantics §21).
+"""Any resource reduced to its metadata: client-go's metadata client.
 
 The server is asked to leave out the rest; from one that does not, the rest is passed over while reading.
 """

@@ -1,4 +1,4 @@
-"""One resource's verbs on objects: what client-go generates per type, once for all (semantics §19.1, §20, §21).
+"""One resource's verbs on objects: what client-go generates per type, once for all.
 
 Typed, dynamic and metadata clients differ in their `Target`: what the objects are decoded as, and what is asked of
 the server.
@@ -178,7 +178,7 @@ class ObjectClient(PartialClient[T, L], CreateClient[T], Generic[T, L]):
         self, obj: T | Mapping[str, Any], *, field_manager: str, force: bool = False,
         **options: Unpack[ApplyOptions],
     ) -> T:  # fmt: skip
-        """Server-side apply: ``field_manager`` owns the fields that ``obj`` has, and no others (semantics §23).
+        """Server-side apply: ``field_manager`` owns the fields that ``obj`` has, and no others.
 
         ``obj`` is an object, a mapping or an apply configuration. A field that another manager owns is a
         conflict (409) unless ``force`` takes it.
@@ -229,5 +229,5 @@ def to_mapping(obj: Any, api_version: str, kind: str) -> dict[str, Any]:
 
 
 def _as(media_type: str) -> str:
-    """Accept: that form, else the whole object, which is then read as that form (semantics §21)."""
+    """Accept: that form, else the whole object, which is then read as that form."""
     return f"application/json;as={media_type};g=meta.k8s.io;v=v1,application/json"

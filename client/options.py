@@ -1,4 +1,4 @@
-"""Options of calls as keyword arguments, and what they are called on the wire (semantics §14.5, §14.7, §19.1).
+"""Options of calls as keyword arguments, and what they are called on the wire.
 
 Pure. Every ``…Options`` is for ``**options: Unpack[…]``: an editor completes the names, mypy checks them, and
 `params_of` refuses others when it runs.

@@ -1,4 +1,4 @@
-"""Long lists page by page: client-go's ``tools/pager`` (semantics §1.3).
+"""Long lists page by page: client-go's ``tools/pager``.
 
 ``ListPager(pods.list).each_item(label_selector="app=web")`` iterates over any number of objects with a bounded
 number of them in memory.

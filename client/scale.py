@@ -1,4 +1,4 @@
-"""The scale of anything that has one, deployments and custom resources alike: client-go's scale client (§22)."""
+"""The scale of anything that has one, deployments and custom resources alike: client-go's scale client."""
 
 from typing import Any, Unpack
 
@@ -79,7 +79,7 @@ class ScaleClient:
         patch_type: str = "merge",
         **options: Unpack[PatchOptions],
     ) -> Scale:
-        """``resource`` must have its version: the mapper is not asked (semantics §22)."""
+        """``resource`` must have its version: the mapper is not asked."""
         request = self._request(self._rest.patch(patch_type), resource, name, namespace)
         return _scale(request.params(params_of(options, PatchOptions)).body(patch))
 

@@ -134,12 +134,12 @@ class StatusError(DeltawireError):
 
     @property
     def is_expired(self) -> bool:
-        """410: the version asked for is no longer kept (semantics §1.2 rule 12)."""
+        """410: the version asked for is no longer kept."""
         return self.reason in ("Expired", "Gone") or (not self.reason and self.code == 410)
 
     @property
     def is_too_large_version(self) -> bool:
-        """The version asked for lies in the server's future (semantics §1.2 rule 14)."""
+        """The version asked for lies in the server's future."""
         causes = self.details.get("causes") or []
         if any(c.get("reason") == "ResourceVersionTooLarge" for c in causes):
             return True

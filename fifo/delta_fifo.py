@@ -1,4 +1,4 @@
-"""client-go's keyed queue: all pending changes of the oldest key at once (semantics §2)."""
+"""client-go's keyed queue: all pending changes of the oldest key at once."""
 
 import logging
 import threading
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 # Deltas held before add, update and delete wait for a pop.
 DELTAS_MAX = 100_000
 
-# A pop that leaves more than so many keys and takes longer than so long is worth a line (semantics §2.14).
+# A pop that leaves more than so many keys and takes longer than so long is worth a line.
 SLOW_DEPTH = 10
 SLOW_PROCESS_S = 0.1
 
@@ -47,7 +47,7 @@ class DeltaFIFOCounters:
 class DeltaFIFO(Generic[T]):
     """A map of key → its pending deltas, and the order in which the keys came.
 
-    The contract, rule by rule, is semantics §2. In short:
+    The contract (docs/contracts.md, queue 1-13) in short:
 
     - A key is queued at its first pending change and keeps that place. `pop` hands out *all* deltas of the
       oldest key, so the order per object is kept and the order between objects is not.
@@ -95,7 +95,7 @@ class DeltaFIFO(Generic[T]):
         self._initial_keys_left = 0
         self._closed = False
         self.counters = DeltaFIFOCounters()
-        # Set just before the last pop of the first list processes; `has_synced` waits for its end (§2.10).
+        # Set just before the last pop of the first list processes; `has_synced` waits for its end.
         self.synced = threading.Event()
 
     def add(self, obj: T) -> None:
@@ -158,7 +158,7 @@ class DeltaFIFO(Generic[T]):
         """Wait for a key, call ``process(deltas, is_in_initial_list)`` under the lock, return the deltas.
 
         Raises FIFOClosed once the queue is closed and empty, TimeoutError after ``timeout_s`` without a
-        key, and whatever ``process`` raises: the deltas are gone then, nothing is queued again (§2.15).
+        key, and whatever ``process`` raises: the deltas are gone then, nothing is queued again.
         """
         deadline_s = None if timeout_s is None else self._clock.now_s() + timeout_s
         with self._changed:
@@ -245,7 +245,7 @@ class DeltaFIFO(Generic[T]):
         return self._pending >= self._deltas_max and not self._closed and not self._processing
 
     def _enqueue_locked(self, key: str, delta_type: DeltaType, obj: T | Tombstone[T]) -> None:
-        """``key`` is that of the object before its transform, which must not change it (semantics §5.6)."""
+        """``key`` is that of the object before its transform, which must not change it."""
         deltas = self._items.get(key)
         if deltas is None:
             deltas = self._items[key] = []

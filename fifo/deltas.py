@@ -1,4 +1,4 @@
-"""What travels through a queue of deltas: the words of client-go as values (semantics §2)."""
+"""What travels through a queue of deltas: the words of client-go as values."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 class DeltaType(StrEnum):
     """What happened to an object. Added and Updated are the watch's word, not the store's: a consumer
-    decides add or update by what it holds (semantics §7.3)."""
+    decides add or update by what it holds."""
 
     ADDED = "Added"
     UPDATED = "Updated"
@@ -68,7 +68,7 @@ class KnownObjects(Protocol[T_co]):
         ...
 
 
-# Gets an object on its way in, returns what is queued; may change it in place (semantics §9).
+# Gets an object on its way in, returns what is queued; may change it in place.
 Transform = Callable[[T], T]
 
 # Gets the deltas of one key and whether they are part of the first list. What it returns is ignored.
@@ -76,7 +76,7 @@ Process = Callable[[Deltas[T], bool], object]
 
 
 class ObjectKeyError(DeltawireError):
-    """No key can be computed for ``obj``; the reason is the ``__cause__`` (semantics §2.13)."""
+    """No key can be computed for ``obj``; the reason is the ``__cause__``."""
 
     def __init__(self, obj: object, cause: Exception) -> None:
         super().__init__(f"no key can be computed for a {type(obj).__name__}: {cause}")

@@ -3,7 +3,7 @@
 Nothing overtakes across batches, and a begin or an end closes a batch. Therefore the version of the last
 delta of a committed batch is true of the whole shard, and a crash between any two commits loses nothing.
 client-go's keyed queue cannot promise that: a later change rides along with the first one of its key and
-its version says nothing about the keys in between (semantics §2.2).
+its version says nothing about the keys in between.
 """
 
 from collections import deque
@@ -43,7 +43,7 @@ class InOrderQueue:
 
     ``high_water``: above this depth consecutive updates of one uid are merged inside a batch; always where
     ``latest_only`` says that no handler wants them all. Repeated deletes of a uid are always merged, a
-    deletion and what follows it never (semantics §2.3, §2.6). Merging happens inside a batch only and keeps
+    deletion and what follows it never. Merging happens inside a batch only and keeps
     the later row, so neither the batch's numbers nor the stream's version lose anything.
     """
 

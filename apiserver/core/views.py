@@ -1,6 +1,6 @@
 """Kinds that are served in two forms over one storage: autoscalers v1 and v2, events of both groups.
 
-The stored form is autoscaling/v2 and the core group's Event (fake API server §9.2).
+The stored form is autoscaling/v2 and the core group's Event.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Watches: where one starts, and a cursor that walks the window at its reader's pace.
 
 A cursor holds no events of its own. It turns each event into what its selection sees: an update may be an
-ADDED or a DELETED for a watch with selectors (fake API server §3.8).
+ADDED or a DELETED for a watch with selectors.
 """
 
 from collections.abc import Iterator

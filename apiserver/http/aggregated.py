@@ -1,4 +1,4 @@
-"""Aggregated discovery: everything that is served in two documents (fake API server §1.2)."""
+"""Aggregated discovery: everything that is served in two documents."""
 
 from hashlib import sha256
 from typing import Any

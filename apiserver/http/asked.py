@@ -151,7 +151,7 @@ class Asked:
 
     @property
     def _wants_indentation(self) -> bool:
-        """``?pretty=`` says so; without it, tools that people look at (fake API server §1.5.2)."""
+        """``?pretty=`` says so; without it, tools that people look at."""
         asked = queries.flag(self.request.query, "pretty")
         if asked is None:
             return self.request.headers.get("User-Agent", "").startswith(_FOR_EYES)

@@ -1,4 +1,4 @@
-"""What a request asks to be allowed to do: the verb, and on what (fake API server §8.6)."""
+"""What a request asks to be allowed to do: the verb, and on what."""
 
 from aiohttp import web
 

@@ -76,7 +76,7 @@ async def read_raw(request: web.Request) -> bytes:
 
 
 def decode(raw: bytes, content_type: str) -> Any:
-    """``raw`` as a tree. A missing Content-Type means JSON (fake API server §0.7)."""
+    """``raw`` as a tree. A missing Content-Type means JSON."""
     if content_type in _JSON:
         return decode_json(raw)
     if content_type in _YAML:

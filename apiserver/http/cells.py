@@ -1,4 +1,4 @@
-"""What stands in the cells of tables: small functions from an object to a value (fake API server §1.5)."""
+"""What stands in the cells of tables: small functions from an object to a value."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -11,7 +11,7 @@ SERVED_MINOR = "35"
 GIT_VERSION = f"v1.{SERVED_MINOR}.0+deltawire"
 
 # An OpenAPI v2 document in protobuf with nothing but its version and title. kubectl needs one before it
-# creates anything; with an empty one it leaves validation to the server (fake API server §1.3).
+# creates anything; with an empty one it leaves validation to the server.
 OPENAPI_V2_STUB = b"\n\x032.0\x12\x13\n\nKubernetes\x12\x05v1.35"
 OPENAPI_V2 = {"swagger": "2.0", "info": {"title": "Kubernetes", "version": f"v1.{SERVED_MINOR}"}, "paths": {}}
 OPENAPI_V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

@@ -1,4 +1,4 @@
-"""PATCH bodies: the Content-Type says how the body changes an object (fake API server §5.1)."""
+"""PATCH bodies: the Content-Type says how the body changes an object."""
 
 from collections.abc import Callable
 from typing import Any

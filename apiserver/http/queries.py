@@ -16,7 +16,7 @@ _DELETE_OPTIONS = ("", "DeleteOptions")
 def flag(query: Mapping[str, str], name: str) -> bool | None:
     """A boolean parameter: everything but "0" and "false" is true, a bare name too; None if absent.
 
-    ``watch=True`` is what kubernetes_asyncio sends (fake API server §0.4).
+    ``watch=True`` is what kubernetes_asyncio sends.
     """
     value = query.get(name)
     return None if value is None else value.lower() not in ("0", "false")
@@ -56,7 +56,7 @@ def watch_options(query: Mapping[str, str]) -> WatchOptions:
 
 
 def delete_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
-    """Options in the body win; the query counts only where there is no body (fake API server §0.5)."""
+    """Options in the body win; the query counts only where there is no body."""
     if body is None:
         dry = query.get("dryRun")
         body = {"propagationPolicy": query.get("propagationPolicy"), "dryRun": [dry] if dry else []}

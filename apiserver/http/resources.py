@@ -271,7 +271,7 @@ class ResourceHandlers:
         except StatusError as error:
             if error.code not in self._told_in_stream:
                 raise
-            # Lost or future versions are told inside a stream that began well (fake API server §3.6, §3.7).
+            # Lost or future versions are told inside a stream that began well.
             response = await self._opened(asked)
             await response.write(error_frame(error))
             await response.write_eof()

@@ -2,7 +2,7 @@
 
 Each write joins what is ready and never waits for more. A watch that cannot keep up holds one batch and its
 place in the window; when the window moves past it, it ends with 410 in the stream. Every way out but a broken
-connection sends the final chunk (fake API server §3.4).
+connection sends the final chunk.
 """
 
 import asyncio

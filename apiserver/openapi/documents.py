@@ -1,4 +1,4 @@
-"""The documents of OpenAPI v3: an index, and one for each group and version (fake API server §1.3)."""
+"""The documents of OpenAPI v3: an index, and one for each group and version."""
 
 import gzip
 from hashlib import sha256

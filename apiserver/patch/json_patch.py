@@ -19,7 +19,7 @@ def json_patch(target: dict[str, Any], operations: Any) -> Any:
     """``target`` after ``operations``.
 
     Raises StatusError 400 for a patch that is not one, 413 for too many operations, 422 where a test fails
-    or a path is missing, or for an unknown operation (fake API server §5.2).
+    or a path is missing, or for an unknown operation.
     """
     if not isinstance(operations, list):
         kind = "object" if isinstance(operations, dict) else type(operations).__name__

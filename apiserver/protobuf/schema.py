@@ -4,7 +4,7 @@ A message is written as one line of ``number:name:type`` words. Types: ``s`` str
 ``b`` boolean, ``y`` bytes, ``[]T`` list, ``{}T`` map with string keys, the special messages of `SPECIAL`,
 or the name of a message (of the same package, or ``package.Name``). A trailing ``!`` keeps a value though it
 is empty: Go has a pointer there, or writes it always. A field without a name is embedded: its parts belong
-to the message around it (fake API server §1.4).
+to the message around it.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 LMDB keeps every page written since the oldest reader's state, so one reader that holds still makes the file grow
 without end. Workers name readers that did so for ten seconds (`pinned_by`); a handler among them is killed, since
-no lister call takes longer than 5 ms (design §4). Another's process is not ours to kill: it is shown.
+no lister call takes longer than 5 ms. Another's process is not ours to kill: it is shown.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Server-side apply: partial objects to send, and what a manager owns of an object (semantics §23).
+"""Server-side apply: partial objects to send, and what a manager owns of an object.
 
 Not here: sending them (`ObjectClient.apply`).
 """

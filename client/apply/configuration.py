@@ -15,7 +15,7 @@ from deltawire.common.errors import ConfigError
 class ApplyConfiguration(dict[str, Any]):
     """A dict that knows which fields its class has: ``with_…`` sets them, by their names in snake_case.
 
-    Scalars and objects are replaced, lists grow, maps are merged (semantics §23.1). A field that the class does
+    Scalars and objects are replaced, lists grow, maps are merged. A field that the class does
     not have is a ConfigError at once, not an answer of the server.
     """
 

@@ -1,4 +1,4 @@
-"""What one manager owns of an object, by the object's managedFields (semantics §23.3). Pure."""
+"""What one manager owns of an object, by the object's managedFields. Pure."""
 
 from collections.abc import Mapping
 from typing import Any

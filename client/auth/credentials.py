@@ -13,7 +13,7 @@ from deltawire.common.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-# A token read from a file is used for a minute, less ten seconds in hand (semantics §25.6).
+# A token read from a file is used for a minute, less ten seconds in hand.
 TOKEN_FILE_REREAD_S = 50.0
 
 
@@ -102,7 +102,7 @@ def credentials_of(config: ClientConfig, *, clock: Clock | None = None) -> Crede
     """What ``config`` says: token file, inline token, basic, else the exec plug-in or the OIDC provider, else
     nothing (also a client certificate's case: it is in the TLS context).
 
-    Raises ConfigError for a token that cannot be read, and for token and basic together (semantics §25.1).
+    Raises ConfigError for a token that cannot be read, and for token and basic together.
     """
     has_token = bool(config.token or config.token_file)
     if has_token and config.username:

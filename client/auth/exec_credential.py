@@ -1,4 +1,4 @@
-"""The interface of exec plug-ins: what they are told, and what they must print (semantics §26.2-4). Pure."""
+"""The interface of exec plug-ins: what they are told, and what they must print. Pure."""
 
 import base64
 import datetime

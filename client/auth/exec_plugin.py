@@ -150,7 +150,7 @@ class ExecCredentials:
         )
 
 
-# One per plug-in and cluster in this process (semantics §26.7): clients for many groups ask once.
+# One per plug-in and cluster in this process: clients for many groups ask once.
 _shared: "weakref.WeakValueDictionary[tuple[object, ...], ExecCredentials]" = weakref.WeakValueDictionary()
 _shared_lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""The headers that ask the server to treat us as somebody else (semantics §25.3)."""
+"""The headers that ask the server to treat us as somebody else."""
 
 from deltawire.client.config.identity import Impersonation
 

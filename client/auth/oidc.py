@@ -1,4 +1,4 @@
-"""Tokens of an OpenID Connect provider: used while they are good, renewed with the refresh token (semantics §27).
+"""Tokens of an OpenID Connect provider: used while they are good, renewed with the refresh token.
 
 Many processes may share one kubeconfig, and a refresh token often works only once. So a renewal takes the
 file's lock, looks whether another process has renewed meanwhile, and writes before it uses.
@@ -181,7 +181,7 @@ _shared_lock = threading.Lock()
 
 
 def oidc_credentials(provider: OidcProvider, clock: Clock) -> OidcCredentials:
-    """The credentials of ``provider``, shared by all clients of this process (semantics §27.3)."""
+    """The credentials of ``provider``, shared by all clients of this process."""
     if not isinstance(clock, SystemClock):
         return OidcCredentials(provider, clock=clock)
     with _shared_lock:

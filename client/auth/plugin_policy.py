@@ -1,4 +1,4 @@
-"""Which exec plug-ins may be run at all, by who uses the kubeconfig and not by who wrote it (semantics §26.9)."""
+"""Which exec plug-ins may be run at all, by who uses the kubeconfig and not by who wrote it."""
 
 import os
 import shutil

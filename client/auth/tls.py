@@ -34,7 +34,7 @@ def material_of(config: ClientConfig) -> Material:
 def ssl_context_of(config: ClientConfig, material: Material | None = None) -> ssl.SSLContext:
     """The context for ``config``. Raises ConfigError for files or data that cannot be used.
 
-    Trust is the given CA only, or the system's where none is given; TLS 1.2 or newer (semantics §25.10).
+    Trust is the given CA only, or the system's where none is given; TLS 1.2 or newer.
     """
     material = material_of(config) if material is None else material
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

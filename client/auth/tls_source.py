@@ -13,7 +13,7 @@ from deltawire.common.errors import ConfigError, CredentialsError
 
 log = logging.getLogger(__name__)
 
-# How old what was read from a file may be when a connection is wanted (semantics §25.8-9). client-go looks
+# How old what was read from a file may be when a connection is wanted. client-go looks
 # at certificates in the background each 5 min and again with a cache of 1 s at each handshake; we look with
 # each request, which needs no thread and finds a change before the request instead of after it.
 CERT_LOOK_S = 1.0

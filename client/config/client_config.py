@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from deltawire.client.config.identity import NOBODY_ELSE, ExecPlugin, Impersonation, OidcProvider
 
-# Credentials: named in a repr, never shown (semantics §13.5).
+# Credentials: named in a repr, never shown.
 _SECRET = frozenset({"token", "password", "key_data"})
 _LONG = frozenset({"ca_data", "cert_data"})
 
@@ -19,9 +19,9 @@ class ClientConfig:
     """Address, identity and trust of one API server. Frozen, picklable; its repr shows no secret.
 
     ``host`` is a URL; a path in it is kept as a prefix. Data wins over the file of the same thing; a token
-    file wins over an inline token once it can be read (semantics §24.10-11); an exec plug-in or an OIDC provider
-    is asked only where there is no token, no user name and no certificate (§26.1). ``exec_allowed`` are the
-    plug-ins that may be run, by name or by absolute path; None is all, () none (§26.9). ``source`` says in words
+    file wins over an inline token once it can be read; an exec plug-in or an OIDC provider
+    is asked only where there is no token, no user name and no certificate. ``exec_allowed`` are the
+    plug-ins that may be run, by name or by absolute path; None is all, () none. ``source`` says in words
     where the values were taken from, ``why`` why there. ``read_timeout_s`` bounds the silence inside an
     ordinary call, None waits for ever; watches take theirs with the call.
     """

@@ -1,4 +1,4 @@
-"""From a kubeconfig and a context's name to one ClientConfig (semantics §24.7-12)."""
+"""From a kubeconfig and a context's name to one ClientConfig."""
 
 import logging
 from typing import Any

@@ -11,7 +11,7 @@ INTERACTIVE_MODES = ("Never", "IfAvailable", "Always")
 
 @dataclass(frozen=True, slots=True)
 class Impersonation:
-    """Whom to act as (semantics §25.3). ``uid``, ``groups`` and ``extra`` mean nothing without ``user``."""
+    """Whom to act as. ``uid``, ``groups`` and ``extra`` mean nothing without ``user``."""
 
     user: str = ""
     uid: str = ""
@@ -24,7 +24,7 @@ NOBODY_ELSE = Impersonation()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ExecPlugin:
-    """A program that prints credentials (semantics §26). ``env`` is added to our own environment.
+    """A program that prints credentials. ``env`` is added to our own environment.
 
     ``cluster_config`` is the cluster's extension for plug-ins, as JSON; it is passed on, together with the
     cluster's address and CA, where ``provide_cluster_info`` says so. ``where`` is the field it was read from.
@@ -50,7 +50,7 @@ class ExecPlugin:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OidcProvider:
-    """Tokens of an OpenID Connect provider (semantics §27), renewed with a refresh token.
+    """Tokens of an OpenID Connect provider, renewed with a refresh token.
 
     ``file`` and ``user`` name the kubeconfig entry where renewed tokens are written; "" writes nowhere.
     """

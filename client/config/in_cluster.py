@@ -1,4 +1,4 @@
-"""The configuration of a pod: its service account and the API server's address (semantics §13.9)."""
+"""The configuration of a pod: its service account and the API server's address."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +20,8 @@ def in_cluster(
 ) -> ClientConfig:
     """The service account's configuration; its token is read again as the cluster rotates it.
 
-    Namespace: ``namespace``, else $POD_NAMESPACE, else the service account's, else ``default``
-    (semantics §24.12). Raises ConfigError outside of a pod.
+    Namespace: ``namespace``, else $POD_NAMESPACE, else the service account's, else ``default``.
+    Raises ConfigError outside of a pod.
     """
     host, port = env.get("KUBERNETES_SERVICE_HOST", ""), env.get("KUBERNETES_SERVICE_PORT", "")
     if not host or not port:

@@ -1,4 +1,4 @@
-"""kubeconfig files: their shape, reading one, merging several (semantics §24.1-5).
+"""kubeconfig files: their shape, reading one, merging several.
 
 Each entry remembers the file that it came from: relative paths in it are meant from there.
 """

@@ -1,4 +1,4 @@
-"""Writing renewed tokens back to the kubeconfig that they came from (semantics §24.17).
+"""Writing renewed tokens back to the kubeconfig that they came from.
 
 kubectl and client-go use the same lock, ``FILE.lock``. Comments of the file are lost, as with them.
 """

@@ -1,7 +1,7 @@
 """Which configuration is taken: explicit kubeconfig or context, then the pod's own, then the home file.
 
 ``$KUBECONFIG`` counts as explicit: somebody set it for this process. client-go differs between its two
-entry points here (semantics §24.13-14); one order is enough.
+entry points here; one order is enough.
 """
 
 import os
@@ -91,7 +91,7 @@ def _with_overrides(config: ClientConfig, overrides: Overrides) -> ClientConfig:
 
 
 def _read(paths: Sequence[Path]) -> files.Kubeconfig:
-    """The files merged; missing ones are skipped as long as one is there (semantics §24.2)."""
+    """The files merged; missing ones are skipped as long as one is there."""
     configs = []
     for path in dict.fromkeys(paths):
         try:

@@ -1,4 +1,4 @@
-"""What a caller says instead of the configuration that was found (semantics §24.7-8)."""
+"""What a caller says instead of the configuration that was found."""
 
 from dataclasses import dataclass
 from typing import Any

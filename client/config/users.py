@@ -1,4 +1,4 @@
-"""From a kubeconfig's user to the fields of a ClientConfig that say who we are (semantics §24.9-15)."""
+"""From a kubeconfig's user to the fields of a ClientConfig that say who we are."""
 
 from typing import Any
 
@@ -80,7 +80,7 @@ def _exec_plugin(user: Placed[UserEntry], cluster: Placed[ClusterEntry]) -> Exec
         )
     mode = entry.interactive_mode
     if not mode and entry.api_version != EXEC_API_VERSIONS[0]:
-        mode = "IfAvailable"  # v1 has no default (semantics §26.3)
+        mode = "IfAvailable"  # v1 has no default
     if mode not in INTERACTIVE_MODES:
         raise ConfigError(
             f"{mode!r} is no interactive mode" if mode else "the interactive mode is missing",
@@ -94,7 +94,7 @@ def _exec_plugin(user: Placed[UserEntry], cluster: Placed[ClusterEntry]) -> Exec
         (item.extension for item in cluster.entry.extensions if item.name == EXEC_EXTENSION), None
     )
     return ExecPlugin(
-        # A bare name is looked up on the PATH when it runs (semantics §24.4).
+        # A bare name is looked up on the PATH when it runs.
         command=user.resolve(entry.command) if "/" in entry.command else entry.command,
         args=tuple(entry.args),
         env=tuple((variable.name, variable.value) for variable in entry.env),
@@ -144,5 +144,5 @@ def _oidc(user: Placed[UserEntry], name: str) -> OidcProvider | None:
 
 
 def _printable(text: str) -> str:
-    """``text`` on one line; what a terminal would obey is spelled out (semantics §24.16)."""
+    """``text`` on one line; what a terminal would obey is spelled out."""
     return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Aggregated discovery: two answers that hold everything (semantics §17.2-4). Pure."""
+"""Aggregated discovery: two answers that hold everything. Pure."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from deltawire.client.rest.decode import decoder_of
 from deltawire.common.errors import DeltawireError, TransportError
 from deltawire.common.meta.resources import ResourceType
 
-# The order of the parameters matters to servers (semantics §17.2).
+# The order of the parameters matters to servers.
 ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
 
@@ -90,7 +90,7 @@ def parse(*bodies: bytes) -> Discovered:
 
 def _resource(group: str, version: str, found: _Resource) -> ApiResource | None:
     if found.response_kind is None or not found.response_kind.kind:
-        return None  # only a parent of subresources (semantics §17.4)
+        return None  # only a parent of subresources
     return ApiResource(
         ResourceType(
             group,

@@ -15,10 +15,10 @@ from deltawire.client.schema import GroupVersion
 from deltawire.common.errors import ConfigError, DeltawireError, StatusError, TransportError
 from deltawire.common.meta.resources import BUILTIN, ResourceType, find, parse_query
 
-DISCOVERY_TIMEOUT_S = 32.0  # semantics §17.1
+DISCOVERY_TIMEOUT_S = 32.0  # client-go's
 # Legacy discovery asks for every group and version; this many requests at once.
 PARALLEL_REQUESTS_MAX = 8
-# How often a group and version that failed for a reason that may pass is asked in all (semantics §17.5).
+# How often a group and version that failed for a reason that may pass is asked in all.
 ROUNDS_MAX = 2
 
 
@@ -72,7 +72,7 @@ class DiscoveryClient:
     def server_resources_for(self, group_version: GroupVersion) -> tuple[ApiResource, ...]:
         """One group and version, by one request. Raises StatusError (404: not served), TransportError.
 
-        A server without core has no core resources (semantics §17.6).
+        A server without core has no core resources.
         """
         try:
             return self._resources(group_version.group, group_version.version)
@@ -122,7 +122,7 @@ class DiscoveryClient:
         )
 
     def _core(self) -> Result | None:
-        """The answer of /api; None from a server without a core group (semantics §17.3)."""
+        """The answer of /api; None from a server without a core group."""
         try:
             return self._get("/api", accept=aggregated.ACCEPT)
         except StatusError as error:
@@ -197,7 +197,7 @@ def _may_pass(answer: tuple[ApiResource, ...] | DeltawireError) -> bool:
 
 
 def _find(text: str, known: tuple[ResourceType, ...]) -> ResourceType | None:
-    """As `find`, but a resource's whole name wins over another's short name (semantics §18.5)."""
+    """As `find`, but a resource's whole name wins over another's short name."""
     for query in parse_query(text):
         matching = [candidate for candidate in known if query.matches(candidate)]
         for candidate in matching:

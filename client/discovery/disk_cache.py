@@ -1,4 +1,4 @@
-"""Discovery in a file that all processes of a user share: client-go's ``cached/disk`` (semantics §17c).
+"""Discovery in a file that all processes of a user share: client-go's ``cached/disk``.
 
 One file per server, `<folder>/<address id>/discovery.json`: written aside and renamed, so that no reader ever
 sees half of it. Whatever is wrong with it, it is as if it was not there.
@@ -85,7 +85,7 @@ class DiskCache:
         return self._delegate.server_resources_for(group_version)
 
     def invalidate(self) -> None:
-        """From now on only files count that this process writes (semantics §17.14)."""
+        """From now on only files count that this process writes."""
         with self._lock:
             self._ours = None
             self._only_ours = True

@@ -1,4 +1,4 @@
-"""Discovery asked once and kept until `invalidate`: client-go's ``cached/memory`` (semantics §17b)."""
+"""Discovery asked once and kept until `invalidate`: client-go's ``cached/memory``."""
 
 import threading
 from typing import Protocol

@@ -32,10 +32,9 @@ class ApiGroup:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """Groups in the server's order, resources in order of preference, and what could not be asked.
+    """Groups in the server's order, resources in order of preference, and the failures.
 
-    A failure of one group and version (its name: ``metrics.k8s.io/v1beta1``) is not one of all
-    (semantics §17.5).
+    A group and version that could not be read (``metrics.k8s.io/v1beta1``) does not fail the others.
     """
 
     groups: tuple[ApiGroup, ...] = ()
@@ -44,7 +43,7 @@ class Discovered:
 
     def resources_of(self, group_version: GroupVersion) -> tuple[ApiResource, ...]:
         """The resources of one group and version. Raises StatusError 404 where it is not served; core that is
-        not served has no resources (semantics §17.6)."""
+        not served has no resources."""
         if not any(
             g.name == group_version.group and group_version.version in g.versions for g in self.groups
         ):
@@ -67,7 +66,7 @@ class Discovered:
 
     @property
     def types(self) -> tuple[ResourceType, ...]:
-        """The preferred versions of all groups first, core first of all (semantics §18.1)."""
+        """The preferred versions of all groups first, core first of all."""
         preferred = {(group.name, group.preferred) for group in self.groups}
         order = {group.name: i for i, group in enumerate(self.groups)}
         ranked = sorted(

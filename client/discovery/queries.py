@@ -45,7 +45,7 @@ def resource_lists(discovered: Discovered) -> tuple[ApiResourceList, ...]:
 
 
 def preferred_resources(discovered: Discovered) -> tuple[ApiResource, ...]:
-    """One entry per group and resource: of the preferred version, else of the first that has it (§17.7)."""
+    """One entry per group and resource: of the preferred version, else of the first that has it."""
     preferred = {(group.name, group.preferred) for group in discovered.groups}
     chosen: dict[tuple[str, str], ApiResource] = {}
     for found in discovered.resources:
@@ -72,7 +72,7 @@ def is_resource_enabled(discovered: Discovered, wanted: GroupVersionResource) ->
 
 def check_version_supported(discovered: Discovered, wanted: GroupVersion) -> None:
     """Raises ConfigError where the server has other versions than ``wanted``; having none at all counts as
-    supported (semantics §17.8)."""
+    supported."""
     served = [GroupVersion(group.name, version) for group in discovered.groups for version in group.versions]
     if served and wanted not in served:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Any resource as plain dicts, custom ones too: client-go's dynamic client (semantics §20).
+"""Any resource as plain dicts, custom ones too: client-go's dynamic client.
 
 `dynamic_client` has the verbs, `unstructured` turns dicts into typed objects and back.
 

@@ -1,4 +1,4 @@
-"""What tests put in front of a client: the calls it made, and reactors that answer in the server's place (§32).
+"""What tests put in front of a client: a record of its calls, and reactors that answer instead of the server.
 
 ``actions`` describes a call, ``fake`` records calls and asks the reactors, ``watch`` is a watch fed by hand,
 ``rest`` is the RESTClient that asks a `Fake` first. `deltawire.fake.FakeClientset` puts a server behind it.

@@ -1,4 +1,4 @@
-"""The calls that were made, and the reactors that are asked before the server: client-go's testing.Fake (§32)."""
+"""A record of calls, and reactors that may answer before the server does: client-go's testing.Fake."""
 
 import copy
 import threading

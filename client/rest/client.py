@@ -44,7 +44,7 @@ class RESTClient:
 
     ``group_version`` (``v1``, ``apps/v1``) is where a plain resource name belongs; without it a request
     names a ResourceType or an absolute path. ``rate_limiter`` is asked before every request except the first
-    of a watch (semantics §15.1); without one the server's own fairness decides. ``stop`` ends waits for it and
+    of a watch; without one the server's own fairness decides. ``stop`` ends waits for it and
     between retries. ``adapter`` makes transport adapters of the requests library, in place of sockets: see
     `deltawire.fake`. Raises ConfigError for a configuration that cannot work: a bad URL, an unreadable
     certificate or token.
@@ -223,7 +223,7 @@ class RESTClient:
             raise TransportError(f"{call.method} {call.path}: stopped before it was sent")
 
     def _identity(self, call: Call) -> Mapping[str, str]:
-        """The headers that say who we are; a call that says it by itself is left alone (semantics §25.2)."""
+        """The headers that say who we are; a call that says it by itself is left alone."""
         return {} if "Authorization" in call.headers else self._credentials.headers()
 
     def _may_refresh(self, error: DeltawireError, identity: Mapping[str, str]) -> bool:

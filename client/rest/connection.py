@@ -31,7 +31,7 @@ from deltawire.common.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-POOL_CONNECTIONS_MAX = 25  # idle connections kept, as client-go keeps per host (semantics §13.11)
+POOL_CONNECTIONS_MAX = 25  # idle connections kept, as client-go keeps per host
 
 # A peer that is gone is found within 30 s: three probes 5 s apart after 10 s of silence, and at most 30 s
 # for the acknowledgement of what was sent (P8).
@@ -65,7 +65,7 @@ class Connector:
 
     Ordinary calls share `pooled`; each stream has a session of its own. All share one TLS context, which is
     looked at for each of them: a changed client certificate closes idle connections and open streams, so that
-    every handshake after that shows the new one; a changed CA closes idle connections (semantics §25.8-9).
+    every handshake after that shows the new one; a changed CA closes idle connections.
     ``adapter`` makes what carries a session's requests; None is HTTP over sockets.
     """
 

@@ -19,7 +19,7 @@ from deltawire.common.errors import StatusError, TransportError
 
 ERROR_TEXT_CHARS_MAX = 500
 
-# Reasons where the server gave none (semantics §15, error classification).
+# The reason by HTTP code, for an answer without one.
 _REASONS = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -99,7 +99,7 @@ def status_error(method: str, path: str, code: int, headers: Mapping[str, str], 
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Retry-After in seconds; None where it is missing or not a plain number (semantics §15.3)."""
+    """Retry-After in seconds; None where it is missing or not a plain number."""
     value = headers.get("Retry-After", "").strip()
     return float(value) if value.isascii() and value.isdecimal() else None
 

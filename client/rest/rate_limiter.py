@@ -18,7 +18,7 @@ class TokenBucket:
     """``qps`` requests a second on average, ``burst`` at once. One may be shared by many clients.
 
     ``wait_s_max`` bounds the queue of those who wait: a request that would have to wait longer is refused with
-    CapacityError at once, as by client-go's Wait with a deadline (semantics §35.3). Tokens are given in the
+    CapacityError at once, as by client-go's Wait with a deadline. Tokens are given in the
     order of arrival. ``waited`` counts the requests that had to wait.
     """
 

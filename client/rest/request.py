@@ -34,7 +34,7 @@ class Request:
     """One API call in the making. Every method returns the request itself.
 
     The first mistake sticks, further calls do nothing, and it is raised as ConfigError when the call is
-    sent (semantics §14.1). A request may be sent again: it keeps nothing of the answer.
+    sent. A request may be sent again: it keeps nothing of the answer.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Request:
         return self
 
     def namespace(self, namespace: str) -> Self:
-        """ "" is the whole cluster. Set once; the checks of semantics §14.3 apply once it was set."""
+        """ "" is the whole cluster; then a POST, and a GET, PUT or DELETE by name, are refused. Set once."""
         if self._namespace is not None:
             return self._fail(f"namespace is already set to {self._namespace!r}")
         if not namespace or self._segment("namespace", namespace):
@@ -111,7 +111,7 @@ class Request:
         return self
 
     def param(self, name: str, value: Scalar) -> Self:
-        """One query parameter; the same name may be given again (semantics §14.5)."""
+        """One query parameter; the same name may be given again."""
         if isinstance(value, bool):
             value = "true" if value else "false"
         self._params.append((name, str(value)))
@@ -172,7 +172,7 @@ class Request:
         return self
 
     def warning_handler(self, handler: WarningHandler) -> Self:
-        """Who hears the warnings of this answer in place of the client's handler (semantics §15.14)."""
+        """Who hears the warnings of this answer in place of the client's handler."""
         self._on_warning = handler
         return self
 
@@ -240,7 +240,7 @@ class Request:
             self._fail("an empty namespace may not be set when a resource name is provided")
 
     def _segment(self, what: str, value: str) -> bool:
-        """True if ``value`` may stand between two slashes (semantics §14.2)."""
+        """True if ``value`` may stand between two slashes."""
         if not value or value in (".", "..") or any(c in value for c in "/%?#") or not value.isprintable():
             self._fail(f"{value!r} cannot be a {what} in a path")
             return False

@@ -32,7 +32,7 @@ class Result:
         """The body decoded as ``type``; without one, as dicts and lists.
 
         Required fields that are missing or null are zero values, as in Go (client/rest/decode).
-        Raises StatusError for a Status of failure in a successful answer (semantics §15.11), TransportError
+        Raises StatusError for a Status of failure in a successful answer, TransportError
         (``garbage``) for an empty body, or one that is not JSON or not of that type.
         """
         if not self.raw:

@@ -1,4 +1,4 @@
-"""When an ordinary call is sent again: client-go's rules (semantics §15.3), as a pure decision."""
+"""When an ordinary call is sent again: client-go's rules, as a pure decision."""
 
 from dataclasses import dataclass
 

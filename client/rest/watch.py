@@ -1,4 +1,4 @@
-"""A watch as typed events: bytes of `WatchStream` in, one decoded object at a time out (semantics §16)."""
+"""A watch as typed events: bytes of `WatchStream` in, one decoded object at a time out."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Kinds to resources and back, with versions, scope and short names, from discovery (semantics §18).
+"""Kinds to resources and back, with versions, scope and short names, from discovery.
 
 `mapper` answers from one discovery, `deferred` asks for it when it must, `shortcuts` unfolds short names and
 categories.

@@ -18,7 +18,7 @@ RESET_INTERVAL_S = 5.0
 
 class DeferredRESTMapper:
     """As RESTMapper, over cached discovery. A miss drops the cache and looks once more, so that a CRD is known
-    as soon as it is served; client-go's does so only over a disk cache (semantics §18.4). Between two such
+    as soon as it is served; client-go's does so only over a disk cache. Between two such
     drops lie `RESET_INTERVAL_S` at least.
 
     Groups that do not answer are left out, unless nothing answers: then that error is raised. Safe to use from

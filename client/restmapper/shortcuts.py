@@ -1,4 +1,4 @@
-"""Short names (``deploy``) and categories (``all``) as resources (semantics §18.5-6). Pure but for the log."""
+"""Short names (``deploy``) and categories (``all``) as resources. Pure but for the log."""
 
 import logging
 import threading

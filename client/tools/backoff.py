@@ -1,4 +1,4 @@
-"""Delays per id, as client-go's ``flowcontrol.Backoff`` keeps them (semantics §35.2)."""
+"""Delays per id, as client-go's ``flowcontrol.Backoff`` keeps them."""
 
 import random as _random
 import threading

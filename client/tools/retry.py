@@ -1,4 +1,4 @@
-"""Doing again what lost a race: client-go's ``util/retry`` (semantics §35.1), and back-off per id (§35.2)."""
+"""Retries after a conflict: client-go's ``util/retry``."""
 
 import random as _random
 import threading

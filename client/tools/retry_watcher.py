@@ -1,4 +1,4 @@
-"""A watch that outlives its connections: opened again at the last version seen (semantics §33.1-3)."""
+"""A watch that outlives its connections: opened again at the last version seen."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Waiting until objects are as they should be (semantics §33.4)."""
+"""Waiting until objects are as they should be."""
 
 import threading
 from collections.abc import Callable, Iterable

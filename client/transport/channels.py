@@ -1,4 +1,4 @@
-"""The channel protocols v4 and v5 of exec and attach (semantics §28.2-6). Pure.
+"""The channel protocols v4 and v5 of exec and attach. Pure.
 
 Each binary message is one byte that names a channel, then data.
 """

@@ -1,4 +1,4 @@
-"""Local TCP ports that lead to ports of a pod (semantics §29), over the WebSocket form of the protocol.
+"""Local TCP ports that lead to ports of a pod, over the WebSocket form of the protocol.
 
 Each local connection has a WebSocket of its own, with two channels: 0 for data, 1 for the pod's word that it
 failed. The first message on each names the port. The protocol has no half-close: when the local side has sent

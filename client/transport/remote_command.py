@@ -1,4 +1,4 @@
-"""Running a program in a container, or attaching to the one that runs (semantics §28)."""
+"""Running a program in a container, or attaching to the one that runs."""
 
 import logging
 import threading

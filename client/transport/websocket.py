@@ -13,7 +13,7 @@ from deltawire.client.rest.upgrade import Upgrade
 from deltawire.client.transport.tls_socket import wrapping
 from deltawire.common.errors import ConfigError, TransportError
 
-# As client-go: a ping each 5 s, and 12 of them unanswered are the end (semantics §28.3).
+# As client-go: a ping each 5 s, and 12 of them unanswered are the end.
 PING_INTERVAL_S = 5.0
 PING_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 2.0

@@ -1,4 +1,4 @@
-"""The Clientset: typed clients of every group and version that the models know (semantics §19).
+"""The Clientset: typed clients of every group and version that the models know.
 
 `clientset` is the door, `groups` and `client/object_client` answer the calls, `expansions` are what single resources
 can do beyond the verbs, `models` loads the classes, `table` says which resources there are, `names` what

@@ -1,4 +1,4 @@
-"""What single resources can do beyond the verbs: evict, bind, logs, scale, tokens (semantics §19.3)."""
+"""What single resources can do beyond the verbs: evict, bind, logs, scale, tokens."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, Unpack

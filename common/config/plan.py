@@ -43,7 +43,7 @@ class InformerPlan:
 
     @cached_property
     def scope_hash(self) -> str:
-        """Changes when stored objects may no longer be what the streams would bring (design: scope)."""
+        """Changes when stored objects may no longer be what the streams would bring."""
         o = self.options
         return _digest(
             [self.resource, o.label_selector, o.field_selector, sorted(o.drop), o.metadata_only, o.secrets]

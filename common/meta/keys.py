@@ -6,7 +6,7 @@ from zlib import crc32
 def key_of(namespace: str, name: str) -> str:
     """``namespace/name``; cluster-scoped objects have the empty namespace: ``/name``.
 
-    client-go writes the bare name for cluster-scoped objects (semantics §5.1). The slash is always kept
+    client-go writes the bare name for cluster-scoped objects. The slash is always kept
     here, so that all keys of a namespace are one prefix, the empty namespace included.
     """
     return f"{namespace}/{name}"

@@ -3,7 +3,7 @@
 ``deltawire.json`` says that the folder is ours, in which schema and with how many shards. ``clusters.json``
 keeps the last id of each cluster's name, so that caches can be read while the API server is away.
 A shard whose environment has to be thrown away gets a new generation, so that readers of the old files see
-that they are old (design §4).
+that they are old.
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """Looking objects up in a shard from any process on the host: the lister's side of the store.
 
-Every call begins its own read transaction and ends it before it returns, so that a reader never pins old
-pages (one that does fills the map, design: readers) and always sees what was committed before the call.
+Every call begins its own read transaction and ends it before it returns. So it sees what was committed before the
+call, and pins no old pages: LMDB reuses no page that an open reader may see, and the file grows.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Clients for tests: the real ones, over an API server in the same process, with reactors in between (§32).
+"""Clients for tests: the real ones, over an API server in the same process, with reactors in between.
 
 Here the client side and the API server meet, which know nothing of each other.
 """

@@ -1,4 +1,4 @@
-"""What other processes find in the store while its worker writes it (P1, P5, design: readers, two writers)."""
+"""What other processes find in the store while its worker writes it (P1, P5)."""
 
 import multiprocessing
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""P6 One watch per stream: restarts resume with one watch, and only what §5 of the design names makes a list."""
+"""P6 One watch per stream: restarts resume with one watch, and only what docs/watches.md names makes a list."""
 
 import pytest
 

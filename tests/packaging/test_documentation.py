@@ -139,3 +139,80 @@ def test_relative_links_lead_somewhere(path):
         assert there.is_relative_to(ROOT), found["target"]
         if anchor and there.suffix == ".md":
             assert anchor in anchors_of(there), found["target"]
+
+
+PACKAGES = ("apiserver", "cli", "client", "common", "fifo", "src", "tests")
+SOURCES = sorted(
+    path
+    for room in (*PACKAGES, "bench", "examples", "deploy")
+    for suffix in ("py", "pyi", "patch")
+    for path in (ROOT / room).rglob(f"*.{suffix}")
+    if path != Path(__file__)
+)
+CONTRACTS = ROOT / "docs" / "contracts.md"
+# Of documents that are not in the repository: a catalogue of client-go's behaviour, a design of its own.
+ELSEWHERE = re.compile(r"\bsemantics (?:§|PART)|\bdesign §|\(design:")
+SECTION = re.compile(r"(?P<name>[\w./-]+\.md)\)? (?P<parts>§\d+(?:(?:, |-| and )§?\d+)*)")
+CONTRACT = re.compile(r"contracts\.md, (?P<table>[a-z ]+?) (?P<first>\d+)(?:-(?P<last>\d+))?")
+
+
+def prose_of(path: Path) -> str:
+    """A file's text with comments and docstrings on one line, so that a reference may be broken over two."""
+    return re.sub(r"\s+(?:# )?", " ", path.read_text())
+
+
+def headings_of(name: str) -> set[int]:
+    """The numbers of the sections of a document: of the repository, or of its docs folder."""
+    found = next((path for path in (ROOT / name, ROOT / "docs" / name) if path.is_file()), None)
+    assert found, f"no document {name}"
+    return {int(number) for number in re.findall(r"^## (\d+)\. ", found.read_text(), re.MULTILINE)}
+
+
+def references_to_sections(text: str) -> Iterator[tuple[str, int]]:
+    for found in SECTION.finditer(text):
+        for number in re.findall(r"\d+", found["parts"]):
+            yield found["name"], int(number)
+
+
+def tables_of_contracts() -> dict[str, set[int]]:
+    """The numbers of the rows of each table, by the table's heading in lower case."""
+    parts = re.split(r"^## (.+)$", CONTRACTS.read_text(), flags=re.MULTILINE)
+    return {
+        heading.lower(): {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+        for heading, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def test_the_sources_are_read():
+    assert len(SOURCES) > 400
+
+
+def test_no_source_refers_to_a_document_that_is_not_in_the_repository():
+    found = {str(path.relative_to(ROOT)): ELSEWHERE.findall(prose_of(path)) for path in [*SOURCES, *DOCUMENTS]}
+    assert {path: references for path, references in found.items() if references} == {}
+
+
+def test_a_section_that_a_source_refers_to_exists_and_its_document_is_named():
+    for path in SOURCES:
+        text = prose_of(path)
+        for name, number in references_to_sections(text):
+            assert number in headings_of(name), f"{path}: {name} §{number}"
+        assert not re.search(r"§\d", SECTION.sub("", text)), f"{path}: a § without the name of its document"
+
+
+def test_a_contract_that_a_source_refers_to_exists():
+    tables = tables_of_contracts()
+    for path in SOURCES:
+        for found in CONTRACT.finditer(prose_of(path)):
+            rows = range(int(found["first"]), int(found["last"] or found["first"]) + 1)
+            assert set(rows) <= tables.get(found["table"], set()), f"{path}: {found[0]}"
+
+
+def test_each_contract_names_modules_and_tests_that_exist():
+    rows = re.findall(r"^\| \d+ \|.*$", CONTRACTS.read_text(), re.MULTILINE)
+    assert rows
+    for row in rows:
+        _, _, _, modules, tests, _ = row.split("|")
+        assert all((ROOT / name).exists() for name in re.findall(r"`([^`]+)`", modules)), row
+        assert all((ROOT / name).is_file() for name in re.findall(r"`([^`]+)`", tests)), row
+        assert "`tests/" in tests, row

@@ -44,7 +44,7 @@ class KeyPair:
         return self.cert.rstrip() + b"\n" + self.key
 
     def satisfies(self, template: Template) -> bool:
-        """True if it names all that ``template`` names, under the same common name (semantics §34.1)."""
+        """True if it names all that ``template`` names, under the same common name."""
         return (
             self.named.common_name == template.common_name
             and set(template.organizations) <= set(self.named.organizations)

@@ -1,4 +1,4 @@
-"""Keeps one certificate good: asks for it, stores it, and asks again in time (semantics §34.1-3)."""
+"""Keeps one certificate good: asks for it, stores it, and asks again in time."""
 
 import logging
 import random as _random

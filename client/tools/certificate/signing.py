@@ -1,4 +1,4 @@
-"""Asking the cluster to sign a request: the CSR API of certificates.k8s.io/v1 (semantics §34.5)."""
+"""Asking the cluster to sign a request: the CSR API of certificates.k8s.io/v1."""
 
 import base64
 import binascii

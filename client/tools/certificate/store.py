@@ -1,4 +1,4 @@
-"""Certificates on disk: one file each, and a link to the current one (semantics §34.4)."""
+"""Certificates on disk: one file each, and a link to the current one."""
 
 import datetime
 import os

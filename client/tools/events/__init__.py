@@ -1,4 +1,4 @@
-"""Event objects about what a program did to others, without flooding the server (semantics §31.1-6).
+"""Event objects about what a program did to others, without flooding the server.
 
 `recorder` takes events and never blocks, `correlator` combines what repeats (pure), `sink` writes.
 

@@ -1,4 +1,4 @@
-"""Combines events that repeat and holds back floods (semantics §31.3). Pure: events and instants in.
+"""Combines events that repeat and holds back floods. Pure: events and instants in.
 
 1. Ten different messages about one thing within ten minutes become one event "(combined from …)".
 2. An event that was seen before is counted and not made again.

@@ -1,4 +1,4 @@
-"""Taking events without ever blocking, and giving each to those who listen (semantics §31.1-2, §31.5)."""
+"""Taking events without ever blocking, and giving each to those who listen."""
 
 import logging
 import random as _random

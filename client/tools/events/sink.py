@@ -1,4 +1,4 @@
-"""Writes correlated events to the API server (semantics §31.4)."""
+"""Writes correlated events to the API server."""
 
 import logging
 import random as _random

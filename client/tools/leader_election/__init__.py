@@ -1,4 +1,4 @@
-"""One active holder among candidates, through a Lease (semantics §30).
+"""One active holder among candidates, through a Lease.
 
 `record` is what the Lease says, `candidate` decides (pure), `lease_lock` reads and writes, `elector` runs.
 

@@ -1,4 +1,4 @@
-"""A candidate's decisions (semantics §30.4-5). Pure: records and instants in, the record to write out.
+"""A candidate's decisions. Pure: records and instants in, the record to write out.
 
 Whether a lease is over is reckoned with our own clock from the moment when we *saw* it change, never from the
 instants in it: clocks may differ by hours, as long as they run equally fast.
@@ -53,7 +53,7 @@ class Candidate:
         return LeaseRecord(self.identity, self._duration_s, wall_s, wall_s, 0)
 
     def released(self, wall_s: float) -> LeaseRecord:
-        """What to write so that another may take it at once (semantics §30.7)."""
+        """What to write so that another may take it at once."""
         return LeaseRecord("", 1, wall_s, wall_s, self.seen.transitions)
 
     def _is_valid(self, now_s: float) -> bool:

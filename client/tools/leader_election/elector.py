@@ -1,4 +1,4 @@
-"""Runs for leadership, leads, and lets go: client-go's LeaderElector (semantics §30)."""
+"""Runs for leadership, leads, and lets go: client-go's LeaderElector."""
 
 import logging
 import random as _random
@@ -114,7 +114,7 @@ class LeaderElector:
         return self._candidate.holder
 
     def check(self, tolerance_s: float = 0.0) -> str:
-        """For a health check: "" if all is well, else what is wrong (semantics §30.9)."""
+        """For a health check: "" if all is well, else what is wrong."""
         seen_at_s = self._candidate.seen_at_s
         if not self.is_leader or seen_at_s is None:
             return ""
@@ -220,7 +220,7 @@ class LeaderElector:
             log.exception("%s: on_new_leader failed", self._lock)
 
     def _release(self, deadline_s: float) -> None:
-        """Let it go; conflicts are tried again until the deadline (semantics §30.7)."""
+        """Let it go; conflicts are tried again until the deadline."""
         while True:
             try:
                 held = self._lock.get()

@@ -98,7 +98,7 @@ class LeaseLock:
 
 
 def config_for_election(config: ClientConfig, renew_deadline_s: float) -> ClientConfig:
-    """``config`` with time-outs that leave room for a second try before the deadline (semantics §30.2)."""
+    """``config`` with time-outs that leave room for a second try before the deadline."""
     timeout_s = max(REQUEST_TIMEOUT_S_MIN, renew_deadline_s / 2)
     return replace(config, connect_timeout_s=timeout_s, read_timeout_s=timeout_s)
 

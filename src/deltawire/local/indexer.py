@@ -1,4 +1,4 @@
-"""The objects of one informer in memory, by key and by index. Many threads read, one writes (semantics §5)."""
+"""The objects of one informer in memory, by key and by index. Many threads read, one writes."""
 
 import logging
 import threading
@@ -28,7 +28,7 @@ class Indexer(Generic[T]):
 
     Objects are handed out as they are stored, not copied: whoever reads them must not change them. A list is a
     snapshot. Index functions run in the writing thread; one that raises costs that object its entry in that index
-    and a line in the log, never the object (client-go dies of it, semantics §5.3 rule 12). What an object was
+    and a line in the log, never the object (client-go dies of it). What an object was
     indexed under is remembered, so that an object changed by mistake corrupts no index (there, rule 10).
     """
 

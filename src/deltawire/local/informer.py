@@ -1,4 +1,4 @@
-"""The shared informer: one list and watch, one cache, any number of handlers (semantics §8)."""
+"""The shared informer: one list and watch, one cache, any number of handlers."""
 
 import logging
 import random as _random
@@ -72,8 +72,8 @@ class HandlerRegistration:
 class SharedIndexInformer(Generic[T]):
     """Keeps a cache equal to what the API server has, and tells handlers of each change.
 
-    Per handler calls come one at a time, in the order in which the cache changed, after it has changed (semantics
-    §8.1): a lister that is asked in a call finds the object at that version or newer. A re-creation that nobody
+    Per handler calls come one at a time, in the order in which the cache changed, after it has changed:
+    a lister that is asked in a call finds the object at that version or newer. A re-creation that nobody
     watched is one update between two uids. Handlers do not wait for each other; an informer waits for a handler that
     is ``notifications_max`` behind.
 
@@ -112,7 +112,7 @@ class SharedIndexInformer(Generic[T]):
     # -- before it starts
 
     def set_transform(self, transform: Transform[T]) -> None:
-        """Every object passes it on its way in; it may change it in place, and must be idempotent (semantics §9)."""
+        """Every object passes it on its way in; it may change it in place, and must be idempotent."""
         self._check_not_started("a transform is set")
         self._transform = transform
 
@@ -360,7 +360,7 @@ class SharedIndexInformer(Generic[T]):
         return self._next_resync_s
 
     def _resync_wanted_s(self, asked_s: float | None, name: str, is_started: bool) -> float:
-        """What the handler gets; before the start it may make the informer look more often (semantics §8.4)."""
+        """What the handler gets; before the start it may make the informer look more often."""
         wanted_s = self._default_resync_s if asked_s is None else asked_s
         if 0 < wanted_s < RESYNC_S_MIN:
             log.warning(

@@ -1,4 +1,4 @@
-"""Informers that begin and end together: what all factories have in common (semantics §10)."""
+"""Informers that begin and end together: what all factories have in common."""
 
 import threading
 from collections.abc import Callable, Mapping

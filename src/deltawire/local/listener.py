@@ -1,4 +1,4 @@
-"""One handler's thread and what waits for it (semantics §8.3)."""
+"""One handler's thread and what waits for it."""
 
 import logging
 import threading

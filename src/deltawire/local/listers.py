@@ -1,4 +1,4 @@
-"""Listers: the cache as a typed, read-only API (semantics §11). They never ask the server."""
+"""Listers: the cache as a typed, read-only API. They never ask the server."""
 
 from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar

@@ -72,7 +72,7 @@ class FilteringHandler(Generic[T]):
     """Passes on what ``accepts`` accepts: an update into the selection is an add, out of it a deletion.
 
     For a deletion that was noticed late ``accepts`` is asked about the last known object; where nothing is known of
-    it, it is passed on (semantics §7.8).
+    it, it is passed on.
     """
 
     def __init__(self, accepts: Callable[[T], bool], handler: ResourceEventHandler[T]) -> None:

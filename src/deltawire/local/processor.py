@@ -1,4 +1,4 @@
-"""All handlers of one informer: who is told what (semantics §8.3, §8.4)."""
+"""All handlers of one informer: who is told what."""
 
 import threading
 from typing import Generic, TypeVar
@@ -51,8 +51,7 @@ class Processor(Generic[T]):
     def distribute(self, notification: Notification[T], *, is_sync: bool) -> None:
         """To all; what is a repetition (``is_sync``) to those who want one now.
 
-        Who wants no resyncs gets none from a list that is made again either (client-go gives them to all then,
-        semantics §8.4 rule 21).
+        Who wants no resyncs gets none from a list that is made again either (client-go gives them to all then).
         """
         with self._lock:
             for listener in self._listeners:

@@ -47,7 +47,7 @@ class QueueReflector(Generic[T]):
 
     A list is collected and handed to the queue as a whole, so that nobody sees half of one. What the queue refuses
     of a list (a transform that raises) makes the whole list come again, after a back-off; of a watch, it is logged,
-    counted and lost (semantics §9.3).
+    counted and lost.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class QueueReflector(Generic[T]):
         self._prover.lost()
 
     def _tell(self, error: DeltawireError) -> None:
-        """Tell the program's handler: of a list that failed or a watch that did not begin (semantics §1.1.6)."""
+        """Tell the program's handler: of a list that failed or a watch that did not begin."""
         if self._on_error is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""The fakes for users' tests: the real clients over the API server in this process (semantics §32).
+"""The fakes for users' tests: the real clients over the API server in this process.
 
 Where client-go's tracker of objects falls short of a server (versions, selectors, collections), this does not.
 """

@@ -1,4 +1,4 @@
-"""Calls as actions, reactors and fake watches, without a server (semantics §32)."""
+"""Calls as actions, reactors and fake watches, without a server."""
 
 import threading
 from typing import Any

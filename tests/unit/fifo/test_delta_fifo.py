@@ -1,4 +1,4 @@
-"""DeltaFIFO keeps client-go's contract (semantics §2; the comments name client-go's own tests)."""
+"""DeltaFIFO keeps client-go's contract (docs/contracts.md, queue; the comments name client-go's own tests)."""
 
 import threading
 from collections.abc import Callable, Iterable

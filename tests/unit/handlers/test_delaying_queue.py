@@ -1,4 +1,4 @@
-"""Delayed and rate limited adds (semantics PART B, rules 6-7; delaying_queue_test.go)."""
+"""Delayed and rate limited adds (delaying_queue_test.go)."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Rate limiters: client-go's figures (semantics PART B, rule 8; default_rate_limiters_test.go)."""
+"""Rate limiters: client-go's figures (default_rate_limiters_test.go)."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The work queue keeps client-go's contract (semantics PART B, rules 1-5, 9; queue_test.go)."""
+"""The work queue keeps client-go's contract (docs/contracts.md, work queue; client-go's tests: queue_test.go)."""
 
 import gc
 import threading

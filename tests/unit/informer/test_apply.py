@@ -1,4 +1,4 @@
-"""The rules by which deltas become changes of the store (design: resume version, deletions)."""
+"""The rules by which deltas become changes of the store (docs/design.md §2, §3)."""
 
 from pathlib import Path
 

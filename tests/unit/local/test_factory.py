@@ -1,4 +1,4 @@
-"""Factories: one informer for each resource, found by the names that client-go and kubectl use (semantics §10)."""
+"""Factories: one informer for each resource, found by the names that client-go and kubectl use."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The store in memory: objects by key, indices that follow (semantics §5)."""
+"""The store in memory: objects by key, indices that follow."""
 
 import threading
 

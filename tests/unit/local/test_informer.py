@@ -1,4 +1,4 @@
-"""One shared informer against a played server: semantics §7, §8, §9."""
+"""One shared informer against a played server."""
 
 import logging
 import threading

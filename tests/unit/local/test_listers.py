@@ -1,4 +1,4 @@
-"""Listers: the cache read as the server would be (semantics §11)."""
+"""Listers: the cache read as the server would be."""
 
 import pytest
 from lightkube.models.apps_v1 import Deployment

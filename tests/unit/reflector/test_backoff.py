@@ -1,4 +1,4 @@
-"""Back-off: client-go's figures, and a reset that needs real quiet (semantics §1.1)."""
+"""Back-off: client-go's figures, and a reset that needs real quiet."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""How a stream lists (semantics §1.2, §1.3, §1.5; design §2)."""
+"""How a stream lists (docs/design.md §3)."""
 
 import pytest
 

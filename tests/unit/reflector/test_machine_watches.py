@@ -1,4 +1,4 @@
-"""How a stream watches and what it does when that fails (semantics §1.1, §1.4; P6, P8)."""
+"""How a stream watches and what it does when that fails (P6, P8)."""
 
 import random
 

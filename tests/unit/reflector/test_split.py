@@ -1,4 +1,4 @@
-"""The splitter: bytes to objects without decoding them (design §2)."""
+"""The splitter: bytes to objects without decoding them."""
 
 import itertools
 import json
