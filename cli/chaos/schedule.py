@@ -1,7 +1,7 @@
 """A seed's schedule: the same actions each time. Pure."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from deltawire.cli.chaos.actions import Action, Kind
@@ -69,6 +69,12 @@ def kills_and_stops(seed: int, kills: int, stops: int, *, stop_s_max: float = 6.
     kinds = [Kind.KILL] * kills + [Kind.STOP] * stops
     rng.shuffle(kinds)
     return tuple(_of_kind(rng, round(0.4 * i, 3), kind, stop_s_max) for i, kind in enumerate(kinds))
+
+
+def lasts_s(actions: Sequence[Action]) -> float:
+    """How long a run goes on after its start, so that the longest SIGSTOP is as long as it says; seconds."""
+    ends = [action.at_s + (action.amount if action.kind is Kind.STOP else 0.0) for action in actions]
+    return max(ends, default=0.0)
 
 
 def fault_query(action: Action) -> dict[str, Any]:

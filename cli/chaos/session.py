@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from deltawire.cli.chaos.run import Run, Settings, Verdict
-from deltawire.cli.chaos.schedule import kills_and_stops, schedule
+from deltawire.cli.chaos.schedule import kills_and_stops, lasts_s, schedule
 from deltawire.common.clock import SystemClock
 from deltawire.common.errors import DeltawireError, StateError
 
@@ -93,7 +93,7 @@ def _settings(wanted: Wanted, seed: int) -> Settings:
     actions = kills_and_stops(seed, wanted.kills or 0, wanted.stops or 0, stop_s_max=wanted.stop_s_max)
     return Settings(
         seed=seed,
-        for_s=actions[-1].at_s if actions else 0.0,
+        for_s=lasts_s(actions),
         actions=actions,
         hang_after_s=wanted.hang_after_s,
     )

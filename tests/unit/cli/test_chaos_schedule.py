@@ -4,7 +4,7 @@ import pytest
 
 from deltawire.cli.chaos.actions import Kind
 from deltawire.cli.chaos.processes import kind_of
-from deltawire.cli.chaos.schedule import CHANGES, FAULTS, kills_and_stops, schedule
+from deltawire.cli.chaos.schedule import CHANGES, FAULTS, kills_and_stops, lasts_s, schedule
 from deltawire.cli.chaos.shape import GROUPS_MAX, LISTER_GROUP, Places, Shape, changed, config
 from deltawire.common.config.schema import Config
 from deltawire.common.errors import ConfigError
@@ -37,6 +37,14 @@ def test_kills_and_stops_are_as_many_as_were_asked_for():
     kinds = [action.kind for action in kills_and_stops(3, 50, 7)]
     assert kinds.count(Kind.KILL) == 50
     assert kinds.count(Kind.STOP) == 7
+
+
+def test_a_run_of_stops_lasts_until_the_longest_of_them_is_over():
+    actions = kills_and_stops(754111, 0, 10, stop_s_max=45.0)
+    ends = [action.at_s + action.amount for action in actions]
+    assert lasts_s(actions) == max(ends) > actions[-1].at_s
+    assert lasts_s(kills_and_stops(1, 5, 0)) == pytest.approx(1.6)
+    assert lasts_s(()) == 0.0
 
 
 @pytest.mark.parametrize("seed", range(5))
