@@ -29,6 +29,7 @@ class Driver:
     def __init__(self, server: Server, pipeline: Pipeline, log: ActionLog, clock: Clock) -> None:
         self._server, self._pipeline, self._log, self._clock = server, pipeline, log, clock
         self._later = Later(clock)
+        self._stops: dict[int, int] = {}
         self._orphaned: dict[int, float] = {}
         self._orphans_may_be_until = 0.0
         self.complaints: list[tuple[str, str]] = []
@@ -140,9 +141,13 @@ class Driver:
             name="command" if action.target == "command" else name, victim=name, pid=pid,
         )  # fmt: skip
         entry["until"] += action.amount  # `end` says when it really was
+        self._stops[pid] = self._stops.get(pid, 0) + 1
 
         def go_on() -> bool:
-            processes.send(pid, signal.SIGCONT)
+            self._stops[pid] -= 1
+            if not self._stops[pid]:
+                # Of several stops of one process the last to be over wakes it: each is as long as it says.
+                processes.send(pid, signal.SIGCONT)
             self._log.end(entry)
             return True
 

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from deltawire.apiserver.faults.plan import Fault, FaultPlan
+from deltawire.cli.chaos import processes
 from deltawire.cli.chaos.action_log import ActionLog
 from deltawire.cli.chaos.actions import Action, Kind
 from deltawire.cli.chaos.driver import Driver
@@ -124,6 +125,21 @@ def test_a_right_that_cannot_be_given_back_breaks_the_run_off_and_is_named(tmp_p
     server.kill()
     with pytest.raises(DeltawireError, match=f"cannot give the rights back: tried for {FINISH_S:.0f} s"):
         driver.finish()
+
+
+def test_a_process_that_is_stopped_twice_lies_still_until_both_stops_are_over(tmp_path, monkeypatch):
+    clock = FakeClock()
+    sent: list[tuple[signal.Signals, float]] = []
+    monkeypatch.setattr(processes, "send", lambda pid, number: sent.append((number, clock.now_s())) or True)
+    log = ActionLog(tmp_path / "actions.jsonl", clock, lambda line: None)
+    pipeline = Pipeline(clock, ready_after_s=0.0)
+    pipeline.look()
+    driver = Driver(Server(), pipeline, log, clock)  # type: ignore[arg-type]
+    stops = [Action(at_s=1.0, kind=Kind.STOP, target="fifo", amount=9.0),
+             Action(at_s=2.0, kind=Kind.STOP, target="fifo", amount=1.0)]  # fmt: skip
+    driver.run(stops, until_s=12.0)
+    assert [number for number, _ in sent] == [signal.SIGSTOP, signal.SIGSTOP, signal.SIGCONT]
+    assert sent[-1][1] >= 10.0
 
 
 def test_the_api_server_takes_each_fault_of_a_schedule():
