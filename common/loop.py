@@ -8,8 +8,10 @@ Not here: what a role does in its turns.
 
 import heapq
 import os
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import zmq
@@ -18,13 +20,15 @@ from deltawire.common.clock import Clock
 
 # The longest sleep: so often a loop without any event shows that it turns, and sees that it is to stop.
 IDLE_S = 0.25
+# The longest sleep of a loop whose role asks for no more, and which signals wake: in the main thread.
+RARE_S = 1.0
 _POLLIN = int(zmq.POLLIN)
 
 Action = Callable[[], object]
 
 
 class Turns(Protocol):
-    """Counts the turns of a loop, and says at least each `IDLE_S` that it turns (`wire.heartbeat.Heartbeat`)."""
+    """Counts the turns of a loop, and says from time to time that it turns (`wire.heartbeat.Heartbeat`)."""
 
     turns: int
 
@@ -41,6 +45,11 @@ class Waker:
     def fileno(self) -> int:
         """For the poller: can be read once `wake` was called."""
         return self._reader
+
+    @property
+    def writer(self) -> int:
+        """A byte written there wakes, too; for who can only write to a file's number."""
+        return self._writer
 
     def wake(self) -> None:
         if not self._is_rung:
@@ -93,9 +102,9 @@ class Timer:
 
 
 class Loop:
-    """``turns`` is told of each turn."""
+    """``turns`` is told of each turn. ``idle_s``: the longest sleep while only signals stop it."""
 
-    def __init__(self, clock: Clock, turns: Turns) -> None:
+    def __init__(self, clock: Clock, turns: Turns, *, idle_s: float = IDLE_S) -> None:
         self._clock = clock
         self._turns = turns
         self._poller = zmq.Poller()
@@ -104,7 +113,8 @@ class Loop:
         self._entered = 0
         self._is_soon = False
         self._ends: list[Action] = []
-        self.every(IDLE_S, turns.show)
+        self._idle_s = idle_s
+        self.every(idle_s, turns.show)
 
     def reads(self, source: "zmq.Socket[bytes] | int", action: Action) -> None:
         """Call ``action`` in each turn in which ``source``, a socket or a file's number, can be read.
@@ -160,9 +170,31 @@ class Loop:
                 action()
 
     def run(self, stop: threading.Event, after: Action | None = None, *, until: Callable[[], bool]) -> None:
-        """Turn until ``stop`` is set or ``until`` says so."""
-        while not (stop.is_set() or until()):
-            self.turn(after)
+        """Turn until ``stop`` is set or ``until`` says so.
+
+        A signal's handler may set ``stop``: in the main thread the loop wakes at once. What another thread sets is seen
+        within `IDLE_S` elsewhere, and within ``idle_s`` in the main thread.
+        """
+        with self._woken_by_signals() as is_woken:
+            wait_s = self._idle_s if is_woken else IDLE_S
+            while not (stop.is_set() or until()):
+                self.turn(after, wait_s_max=wait_s)
+
+    @contextmanager
+    def _woken_by_signals(self) -> Iterator[bool]:
+        """True where signals are handled by this thread, so that they can wake it."""
+        if threading.current_thread() is not threading.main_thread():
+            yield False
+            return
+        waker = Waker()
+        self.reads(waker.fileno(), waker.clear)
+        before = signal.set_wakeup_fd(waker.writer, warn_on_full_buffer=False)
+        try:
+            yield True
+        finally:
+            signal.set_wakeup_fd(before)
+            self.forgets(waker.fileno())
+            waker.close()
 
     def _wait_ms(self, wait_s_max: float) -> int:
         if self._is_soon:

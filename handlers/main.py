@@ -3,6 +3,7 @@
 Not here: the loop (``runner``), the manners of a process (``common.process``).
 """
 
+import math
 import sys
 import threading
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from deltawire.common.config.plan import HandlerPlan, Plan
 from deltawire.common.control import Control
 from deltawire.common.errors import ConfigError, DeltawireError, PluginError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.loop import IDLE_S, RARE_S
 from deltawire.common.process import EXIT_OK, RoleArguments, parse_arguments, run_role
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
@@ -104,6 +106,7 @@ class HandlerRole:
             freshness=caches.freshness,
             clock=clock,
             drain_deadline_s=plan.drain_deadline_s,
+            idle_s=idle_s_of(plan),
         )
         try:
             return self._turn(runner, executor, stop)
@@ -172,6 +175,12 @@ def informers_of(group: HandlerPlan, handler: Handler | None, first_cluster: str
     configured = [name for name in group.informers if name.partition("/")[2] in wanted]
     missing = wanted - {name.partition("/")[2] for name in configured}
     return configured + [f"{first_cluster}/{resource}" for resource in sorted(missing)]
+
+
+def idle_s_of(plan: Plan) -> float:
+    """The longest sleep of the loop: whoever looks for hangs hears of it four times before it would call it one."""
+    hang_after_s = plan.hang_after_s or math.inf
+    return max(IDLE_S, min(RARE_S, hang_after_s / 4))
 
 
 def new_client(plan: Plan, cluster: str) -> Any:

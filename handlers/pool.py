@@ -56,10 +56,11 @@ class Pool:
 
     def overdue(self, since_s: float) -> list[str]:
         """The calls that have run since before ``since_s``, each with the place where its thread is."""
-        frames = sys._current_frames()
+        late = [(thread, call) for thread, (call, began_s) in list(self._running.items()) if began_s < since_s]
         found = []
-        for thread, (call, began_s) in list(self._running.items()):
-            if began_s < since_s:
+        if late:
+            frames = sys._current_frames()
+            for thread, call in late:
                 place = "".join(traceback.format_stack(frames[thread])[-2:]) if thread in frames else ""
                 found.append(f"{display_key(call.key)} at {' '.join(place.split())}")
         return found

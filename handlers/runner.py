@@ -13,7 +13,7 @@ from typing import Any
 from deltawire.common.clock import Clock
 from deltawire.common.control import Control
 from deltawire.common.errors import DeltawireError
-from deltawire.common.loop import Loop
+from deltawire.common.loop import IDLE_S, Loop
 from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK
 from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
@@ -68,6 +68,7 @@ class Runner:
         freshness: FreshnessBook,
         clock: Clock,
         drain_deadline_s: float,
+        idle_s: float = IDLE_S,
     ) -> None:
         self._settings = settings
         self._replica = replica
@@ -87,14 +88,13 @@ class Runner:
         self._is_draining = False
         self._late = LateAcks()
         self._hot = HotKeys()
-        self._loop = Loop(clock, heartbeat)
+        self._loop = Loop(clock, heartbeat, idle_s=idle_s)
         self._acks_due = self._loop.timer(self._on_due)
         self._loop.reads(executor.results.fileno(), self._finish)
         for link in links:
             follow_link(self._loop, clock, link.link, partial(self._take, link))
             heartbeat.watch(link.link)
-        if settings.deadline_s:
-            self._loop.every(DEADLINE_LOOK_S, self._look_for_overdue)
+        self._overdue = self._loop.timer(self._look_for_overdue)
         control.join(self._loop, self.status)
 
     def run(self, stop: threading.Event) -> int:
@@ -134,8 +134,12 @@ class Runner:
         if not self._is_draining:
             calls = self._dispatch.take(self._executor.capacity - self._dispatch.calls_out)
             if calls:
-                self._late.handed_out(self._clock.now_s())
+                now_s = self._clock.now_s()
+                self._late.handed_out(now_s)
                 self._look_later()
+                if self._settings.deadline_s:
+                    # Set only while calls are out: an idle process has nothing to look for.
+                    self._overdue.hurry(now_s + DEADLINE_LOOK_S)
                 self._executor.submit(calls)
             self._failure = self._failure or self._executor.failure
         self._ask()
@@ -239,7 +243,10 @@ class Runner:
 
     def _look_for_overdue(self) -> None:
         """A call that takes longer than the deadline ends the process."""
-        overdue = self._executor.overdue(self._clock.now_s() - self._settings.deadline_s)
+        now_s = self._clock.now_s()
+        if self._dispatch.calls_out:
+            self._overdue.set(now_s + DEADLINE_LOOK_S)
+        overdue = self._executor.overdue(now_s - self._settings.deadline_s)
         if overdue and not self._is_draining:
             self._statistics.hung += len(overdue)
             calls = "; ".join(overdue)

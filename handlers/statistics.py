@@ -25,6 +25,8 @@ class Statistics:
         self.synced: dict[str, set[int]] = {}
         self._lags_us: deque[int] = deque(maxlen=LAGS_MAX)
         self._lags = 0
+        self._told_at_lags = -1
+        self._percentiles: dict[str, float | None] = {}
 
     def arrived(self, deliveries: list[Delivery]) -> None:
         """``deliveries``: of one message, so of one informer."""
@@ -46,11 +48,9 @@ class Statistics:
     def report(self) -> dict[str, Any]:
         """Plain values; ``lag_ms`` from the reflector's read to the end of the call."""
         ended = self.ended
-        lags = sorted(self._lags_us)
-
-        def percentile(share: float) -> float | None:
-            return round(lags[min(len(lags) - 1, int(len(lags) * share))] / 1000, 3) if lags else None
-
+        if self._told_at_lags != self._lags:
+            # Sorted once for all reports in which nothing new stands.
+            self._told_at_lags, self._percentiles = self._lags, percentiles(sorted(self._lags_us))
         return {
             "calls": sum(ended.values()),
             "succeeded": ended[Verdict.DONE] + ended[Verdict.REQUEUE],
@@ -60,5 +60,14 @@ class Statistics:
             "hung": self.hung,
             "dropped": self.dropped,
             "first_ended_at": self.first_ended_at_us,
-            "lag_ms": {"p50": percentile(0.5), "p99": percentile(0.99), "count": self._lags},
+            "lag_ms": {**self._percentiles, "count": self._lags},
         }
+
+
+def percentiles(lags_us: list[int]) -> dict[str, float | None]:
+    """In ms, of µs in order; None where there are none."""
+
+    def at(share: float) -> float | None:
+        return round(lags_us[min(len(lags_us) - 1, int(len(lags_us) * share))] / 1000, 3) if lags_us else None
+
+    return {"p50": at(0.5), "p99": at(0.99)}

@@ -1,6 +1,7 @@
 """The loop of a role: sources when they can be read, timers when they are due, nothing else."""
 
 import os
+import signal
 import threading
 import time
 
@@ -168,3 +169,37 @@ def test_an_idle_loop_shows_that_it_turns_and_sees_the_stop(loop, turns):
 
 def test_it_ends_when_its_role_wants_to(loop):
     loop.run(threading.Event(), until=lambda: True)
+
+
+def test_a_signal_wakes_a_loop_that_sleeps_long_and_stops_it(turns):
+    """Without that it would sleep for longer than any test may take."""
+    loop = Loop(SystemClock(), turns, idle_s=3600)
+    stop = threading.Event()
+    before = signal.signal(signal.SIGUSR1, lambda *_: stop.set())
+    wakeup_fd = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup_fd)
+
+    def interrupt() -> None:
+        while not turns.turns:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    sender = threading.Thread(target=interrupt)
+    sender.start()
+    try:
+        loop.run(stop, until=lambda: False)
+    finally:
+        sender.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert stop.is_set()
+    assert signal.set_wakeup_fd(wakeup_fd) == wakeup_fd, "as it was before"
+
+
+def test_a_loop_in_another_thread_sees_soon_that_it_is_to_stop(turns):
+    loop = Loop(SystemClock(), turns, idle_s=3600)
+    stop = threading.Event()
+    thread = threading.Thread(target=loop.run, args=(stop,), kwargs={"until": lambda: False}, daemon=True)
+    thread.start()
+    stop.set()
+    thread.join(30)
+    assert not thread.is_alive()
