@@ -31,7 +31,7 @@ class OwnerReference(msgspec.Struct, omit_defaults=True):
 
 
 class Metadata(msgspec.Struct, omit_defaults=True):
-    """An object's metadata; fields that nobody set are None. ``managedFields`` stay as they are."""
+    """An object's metadata; fields that are not set are None. ``managedFields`` stay as they are."""
 
     name: str | None = None
     generateName: str | None = None  # noqa: N815 - the API's name

@@ -90,7 +90,7 @@ class ListPager(Generic[P]):
                 items += page.items
                 pages += 1
         except StatusError as error:
-            # Only Expired, only after page one: Gone and a first page need the caller (rule 21).
+            # Only Expired, and only after page one: the caller handles Gone and a first page that expired.
             if first is None or error.reason != "Expired" or not self._full_list_if_expired:
                 raise
             whole = self._list_page(**{**options, "limit": 0, "continue_": ""})
@@ -102,7 +102,7 @@ class ListPager(Generic[P]):
     def each_item(self, **options: Any) -> Iterator[Any]:
         """The items one by one, while at most ``pages_buffered_max`` further pages are fetched ahead.
 
-        A failure is raised after the items that came before it; there is no full list instead (rule 23).
+        A failure is raised after the items that came before it; there is no full list instead.
         Leaving the iteration ends the fetching.
         """
         ahead: queue.Queue[P | BaseException | None] = queue.Queue(self._pages_buffered_max)
@@ -140,7 +140,7 @@ class ListPager(Generic[P]):
             token = page.metadata.continue_ if page.metadata is not None else None
             if not token:
                 return
-            # Servers refuse a version beside a token: the token knows it (rule 19).
+            # Servers refuse a version beside a token, which holds it already.
             wanted = {**wanted, "continue_": token}
             wanted.pop("resource_version", None)
             wanted.pop("resource_version_match", None)

@@ -1,6 +1,6 @@
-"""A process tells whoever started it that its main loop turns, or what long work it is in.
+"""A process reports to its parent that its main loop turns, or which long work it is in.
 
-By a pipe whose writing end is inherited: it is there before any socket and does not depend on one. Its lines:
+Over a pipe whose writing end is inherited: it exists before any socket and does not depend on one. Its lines:
 
 - ``terms HANG_S DRAIN_S``: watch me from now on; 0 for ``HANG_S``: never call me hung.
 - ``turn``: the main loop has turned.
@@ -23,7 +23,7 @@ LINE_BYTES_MAX = 200
 
 
 class Beats:
-    """The writing end. ``fd`` None: nobody watches, and all calls do nothing. For the main loop's thread."""
+    """The writing end. ``fd`` None: no parent watches, and all calls do nothing. For the main loop's thread."""
 
     def __init__(self, fd: int | None, clock: Clock | None = None) -> None:
         self._fd = fd
@@ -51,7 +51,7 @@ class Beats:
         self._say_if_due("progress", what)
 
     def enter_call(self, what: str) -> None:
-        """From now on the main loop is in something that is not ours to slice. Whatever is said next ends it."""
+        """From now on the main loop is in a call that cannot be cut into slices. The next line ends it."""
         self._say(f"call {what}")
 
     def _say_if_due(self, word: str, rest: str = "") -> None:
@@ -68,7 +68,7 @@ class Beats:
         try:
             os.write(self._fd, line.replace("\n", " ").encode()[:LINE_BYTES_MAX] + b"\n")
         except BlockingIOError:
-            # The watcher has stood still for an hour; that does not count, and when it wakes it reads beats enough.
+            # The pipe is full: the watcher has not read for an hour. It will find enough beats when it does.
             pass
         except OSError:
             self._fd = None

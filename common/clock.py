@@ -1,4 +1,4 @@
-"""Time as a value that is handed in: the system's clock, and one that a test moves by hand.
+"""Clocks that are passed in: the system's, and one that a test moves by hand.
 
 Nothing outside this module calls ``time.monotonic``, ``time.time`` or ``time.sleep``.
 """
@@ -20,7 +20,7 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> bool:
-        """Wait ``seconds``, or less if ``stop`` is set meanwhile. True if ``stop`` is set."""
+        """Wait ``seconds``, or less if ``stop`` is set first. True if ``stop`` is set."""
         ...
 
     def wait_until(self, condition: threading.Condition, deadline_s: float | None) -> None:
@@ -28,7 +28,7 @@ class Clock(Protocol):
 
         The caller holds ``condition`` and looks at its predicate again afterwards: a return promises
         nothing. The deadline is an instant and not a duration, so that a clock that moves between the
-        caller's reckoning and the wait makes nobody wait too long.
+        caller's reckoning and the wait makes no wait too long.
         """
         ...
 

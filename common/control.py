@@ -1,6 +1,6 @@
-"""A role's line to the supervisor: status once a second, requests from it, or silence where there is none.
+"""A role's connection to the supervisor: its status once a second, and requests. Without a supervisor it is unused.
 
-And to whoever looks from outside: the health file, where the config names one.
+It also keeps the health file, if the config names one.
 """
 
 import logging
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 1.0
 HEALTH_EVERY_S = 0.25
-# What cannot wait for that is reported so soon, once for all that changes meanwhile.
+# The delay of a status that cannot wait for the second; all changes in it go into one status.
 HURRY_S = 0.05
 # An `ask` handler: (verb, arguments) → the answer's body. Raises DeltawireError to refuse.
 Answerer = Callable[[str, dict[str, Any]], Any]
@@ -89,12 +89,12 @@ class Control:
         return self._wants_drain
 
     def hurry(self) -> None:
-        """Report soon: something changed that nobody should go on believing."""
+        """Report soon: what the last status said does not hold any more."""
         if self._due is not None:
             self._due.hurry(self._clock.now_s() + HURRY_S)
 
     def _show_health(self) -> None:
-        # Its own work only: a supervisor that is away makes no role ill.
+        # The role's own sessions only: a missing supervisor does not make a role unhealthy.
         if self._health:
             links = [link for link in self._heartbeat.links if link is not self._link]
             self._health.turn(self._heartbeat.turns, [link.endpoint for link in links if not link.is_open])

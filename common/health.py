@@ -1,4 +1,4 @@
-"""A file that is fresh for as long as a role is well: a health check that looks at its age costs no process of ours.
+"""A file that stays fresh while a role is healthy: a check of its age needs no Python process.
 
 The role's own loop renews it, so a loop that hangs lets it grow old; while a session is missing it is removed.
 A check is ``find FILE -newermt -10seconds | grep -q .`` (Dockerfile), or an exec probe of the same kind.
@@ -17,7 +17,7 @@ RENEW_EVERY_S = 1.0
 
 
 class HealthFile:
-    """Keeps one file. It belongs to one process: two on the same path would speak for each other."""
+    """Keeps one file. It belongs to one process: of two on the same path each would hide the other's failure."""
 
     def __init__(self, path: Path, *, clock: Clock) -> None:
         self._path = path

@@ -28,7 +28,7 @@ Action = Callable[[], object]
 
 
 class Turns(Protocol):
-    """Counts the turns of a loop, and says from time to time that it turns (`wire.heartbeat.Heartbeat`)."""
+    """Counts the turns of a loop, and reports from time to time that it turns (`wire.heartbeat.Heartbeat`)."""
 
     turns: int
 
@@ -102,7 +102,7 @@ class Timer:
 
 
 class Loop:
-    """``turns`` is told of each turn. ``idle_s``: the longest sleep while only signals stop it."""
+    """``turns`` counts each turn. ``idle_s``: the longest sleep while only signals stop it."""
 
     def __init__(self, clock: Clock, turns: Turns, *, idle_s: float = IDLE_S) -> None:
         self._clock = clock

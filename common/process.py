@@ -1,4 +1,4 @@
-"""The manners of a role's process: signals, thread switching, exit codes, the line of a fatal error.
+"""What all roles' processes share: signals, thread switching, exit codes, the line of a fatal error.
 
 A role is an object with ``run(stop)``; this module makes a process of it and of nothing else.
 """
@@ -49,10 +49,11 @@ class Role(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RoleArguments:
-    """What a role's process is told: the config, and which of its kind it is.
+    """The command-line arguments of a role's process.
 
-    ``index`` counts reflectors and workers, and the replicas of handler ``handler``. ``replica`` names one that
-    nobody counts. ``parent`` (`common.parent`) and ``run`` (`Runtime.run`) come from the supervisor, "" without one.
+    ``index``: number of the reflector, worker, or replica of handler ``handler``, from 0. ``replica``: the name of a
+    replica without a number. ``parent`` (`common.parent`) and ``run`` (`Runtime.run`) come from the supervisor, ""
+    without one.
     """
 
     config: Path
@@ -86,15 +87,15 @@ def parse_arguments(role: str, argv: Sequence[str] | None = None) -> RoleArgumen
 def run_role(role: str, make_role: Callable[[RoleArguments, Plan], Role], arguments: RoleArguments) -> int:
     """Run a role in this process and return the exit code for `sys.exit`.
 
-    SIGTERM asks it to drain. SIGINT does so only where nobody supervises it: on a terminal Ctrl-C reaches
-    every process of the group, and then the supervisor decides what it means.
+    SIGTERM makes it drain. SIGINT does so only without a supervisor: on a terminal Ctrl-C reaches every process of
+    the group, and then the supervisor decides what follows.
     """
-    # First of all: whoever is born to a supervisor that is gone touches nothing.
+    # First of all: a process whose supervisor is gone already must touch nothing.
     started_by = arguments.parent or os.environ.pop(parent.VARIABLE, "")
     if started_by:
         parent.die_with_parent(started_by)
     if role != "handlers":
-        # What a role makes is ours alone, whatever it inherited; a handler is user code, whose files are its own.
+        # A role's files are for its user only, whatever umask it inherited; a handler is user code and keeps its umask.
         os.umask(0o077)
     supervised = bool(arguments.parent)
     watched = beats.of_process()

@@ -1,4 +1,4 @@
-"""What the broker wants done on its two sockets. The shell does it, in order."""
+"""The broker's actions on its two sockets. The shell carries them out, in order."""
 
 from dataclasses import dataclass
 from enum import StrEnum

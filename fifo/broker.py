@@ -1,7 +1,7 @@
 """The broker's decisions: events of peers in, actions out. No socket, no clock: time is passed in.
 
-It owns nothing that must outlive it. Who is here comes from hellos, where streams start from what the
-shards say, and what was in its queues comes again from the API server (docs/wire.md §5, §6).
+It owns nothing that must outlive it. Its peers are known by their hellos, the versions at which streams start by
+the reports of the shards, and the content of its queues is read again from the API server (docs/wire.md §5, §6).
 """
 
 import logging
@@ -107,7 +107,7 @@ class Broker:
             return self.broke_rules(side, identity, str(error))
 
     def broke_rules(self, side: Side, identity: bytes, reason: str) -> list[Action]:
-        """A peer sent what docs/wire.md does not allow: it must begin anew, and is refused for a while in the end."""
+        """A peer broke a rule of docs/wire.md: its session is reset, and after several such messages refused."""
         if identity not in (self.reflectors if side is Side.REFLECTORS else self.workers):
             self.counters.late += 1
             return []
@@ -213,7 +213,7 @@ class Broker:
         return self._cluster_known(message.cluster, is_new)
 
     def _cluster_known(self, cluster: str, is_new: bool) -> list[Action]:
-        """Something was said of a cluster. ``is_new``: a uid took the place of its id."""
+        """A reflector or a worker has reported a cluster's id. ``is_new``: a uid took the place of an address."""
         known = self._clusters.known.get(cluster)
         actions: list[Action] = []
         if known is not None:
@@ -269,7 +269,7 @@ class Broker:
 
     def _shard_said(self, informer: Informer, message: workers.ShardState) -> list[Action]:
         if not message.cluster_id:
-            # Nothing was ever stored of this cluster: the worker waits for an `open` that names it.
+            # No state of this cluster is stored: the worker waits for an `open` with its id.
             return []
         cluster, before = informer.cluster, self._clusters.id_of(informer.cluster)
         cluster_id, is_new = self._clusters.shard_said(cluster, message.cluster_id, message.address)
@@ -282,7 +282,7 @@ class Broker:
         return actions + self._steer(informer)
 
     def _open(self, informer: Informer) -> list[Action]:
-        """Tell workers which cluster's state to open, as soon as anybody has said so."""
+        """Send workers the id of the cluster whose state they are to open, as soon as it is known."""
         known = self._clusters.known.get(informer.cluster)
         if known is not None and self._clusters.twin(informer.cluster):
             return []
@@ -335,7 +335,7 @@ class Broker:
         return actions
 
     def _drop(self, side: Side, identity: bytes) -> list[Action]:
-        """The peer owns nothing any more. Whoever it had taken that from is to say hello again, and gets it back."""
+        """The peer owns nothing any more. The peers from which it had taken something are reset, and get it back."""
         members = self.reflectors if side is Side.REFLECTORS else self.workers
         losers = sorted(members.superseded_by(identity))
         if side is Side.REFLECTORS:

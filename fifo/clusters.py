@@ -1,4 +1,4 @@
-"""Which cluster each name of the config stands for: what reflectors and workers say of it, and what counts. Pure.
+"""The id of each cluster of the config: what reflectors and workers report, and which id counts. Pure.
 
 An id is the uid of a cluster, or its address (a hash of URL and CA) where the uid was never readable. An address is a
 stand-in: a uid that was read at it is the same cluster.
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Known:
-    """A cluster for this broker's whole life: the first id that was heard, or the uid that took an address' place.
+    """A cluster's id for this broker's whole life: the first one reported, or the uid that replaced an address.
 
-    ``address``: at which it was read, "" where nobody said. ``former``: the stand-in that was the id before.
+    ``address``: at which the uid was read, "" if not reported. ``former``: the address that was the id before.
     """
 
     id: str
@@ -21,26 +21,26 @@ class Known:
 
 @dataclass(slots=True)
 class Clusters:
-    """``said``: what each reflector says the ids are; "" = it cannot know."""
+    """``said``: the ids that each reflector has reported; "" = it cannot know."""
 
     known: dict[str, Known] = field(default_factory=dict)
     said: dict[bytes, dict[str, str]] = field(default_factory=dict)
 
     def id_of(self, name: str) -> str:
-        """ "" while nobody has said so."""
+        """ "" until it is reported."""
         return self.known[name].id if name in self.known else ""
 
     def is_asked_for(self, name: str) -> bool:
-        """True once a reflector has spoken of it."""
+        """True once a reflector has reported on it."""
         return any(name in said for said in self.said.values())
 
     def said_by(self, reflector: bytes, name: str) -> str | None:
-        """None: not a word yet. The known id where a reflector cannot know: it makes sure before it asks anything."""
+        """None: no report yet. The known id if a reflector cannot know: it checks the id before its first request."""
         said = self.said[reflector].get(name)
         return self.id_of(name) if said == "" else said
 
     def uninformed(self, name: str) -> list[bytes]:
-        """The reflectors that do not know what is known of this cluster."""
+        """The reflectors that do not have the known id of this cluster."""
         known = self.id_of(name)
         return [who for who, said in self.said.items() if said.get(name) == "" and known]
 
@@ -58,7 +58,7 @@ class Clusters:
             self.known[name] = Known(cluster_id, address, former=known.id)
             return True
         elif cluster_id in (known.former, address) and known.address in ("", address):
-            # It knows the address only: the uid is told to it.
+            # It knows the address only: it is sent the uid.
             said[name] = ""
         return False
 
@@ -75,7 +75,7 @@ class Clusters:
         return cluster_id, False
 
     def twin(self, name: str) -> str:
-        """The name by which this cluster was heard of before, "" if by no other: two would write one cache."""
+        """Another name of the config with the same cluster id, "" if there is none: both would write one cache."""
         for other, known in self.known.items():
             if other == name:
                 return ""

@@ -38,7 +38,7 @@ class DeltaFIFOCounters:
 
     queued: int = 0  # deltas accepted, the deduplicated ones included
     deduplicated: int = 0  # of two Deleted in a row the one that was given up
-    unknown_deletes: int = 0  # deletions of objects that nobody had heard of
+    unknown_deletes: int = 0  # deletions of objects that were neither known nor queued
     popped: int = 0  # deltas handed out
     failed: int = 0  # deltas whose process raised; they do not come back
     waits: int = 0  # calls that had to wait for room
@@ -107,7 +107,7 @@ class DeltaFIFO(Generic[T]):
         self._put(DeltaType.UPDATED, obj)
 
     def delete(self, obj: T | Tombstone[T]) -> None:
-        """Queue a Deleted, unless nobody knows the object. Raises like `add`."""
+        """Queue a Deleted, if the object is known or queued. Raises like `add`."""
         with self._changed:
             self._wait_for_room_locked()
             key = self.key_of(obj)
@@ -241,7 +241,7 @@ class DeltaFIFO(Generic[T]):
             self._clock.wait_until(self._changed, None)
 
     def _is_full_locked(self) -> bool:
-        # Inside process the lock is ours, so only the processing thread can be here: nobody else would pop.
+        # Inside process the lock is ours, so only the processing thread can be here: no other would pop.
         return self._pending >= self._deltas_max and not self._closed and not self._processing
 
     def _enqueue_locked(self, key: str, delta_type: DeltaType, obj: T | Tombstone[T]) -> None:

@@ -98,7 +98,7 @@ class InOrderQueue:
     def begin(self, stream: str, generation: int) -> None:
         tail = self._entries[-1] if self._entries else None
         if isinstance(tail, Begin) and tail.stream == stream and tail.number > self.sent:
-            # The list before was cut before its first item, and nobody has seen this number yet.
+            # The list before was cut before its first item: no message has carried this number yet.
             self._entries[-1] = Begin(tail.number, stream, generation)
             return
         self._last += 1

@@ -9,8 +9,8 @@ HIGH_WATER_DELTAS = 512
 # One informer's turn before the next informer gets its own.
 SLICE_BYTES = BATCH_BYTES_MAX
 
-# All shards hear so often how far the streams are. A shard knows it from its own deltas anyway; after a kill of all,
-# so much of a stream is read again at most, and skipped.
+# The period of marks to all shards. Between two marks a shard knows the versions of its own deltas only; after a kill
+# of all processes at most that much of a stream is read again, and skipped.
 MARK_EVERY_S = 1.0
 # Proofs wait so long for others of their kind.
 PROVE_EVERY_S = 0.2

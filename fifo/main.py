@@ -144,7 +144,7 @@ class Fifo:
         return self.broker.gone(side, peer.identity)
 
     def _forget(self, event: Gone, side: Side) -> None:
-        # Unless it has said hello again meanwhile: that one is another peer.
+        # Unless it has said hello again since: then it is another peer.
         if self._peers.get((side, event.peer.identity)) is event.peer:
             del self._peers[side, event.peer.identity]
 

@@ -1,4 +1,4 @@
-"""Whose turn it is to send to the workers: batches at once, in slices; marks and proofs now and then (pure)."""
+"""The order in which informers send to workers: batches at once, in slices; marks and proofs periodically (pure)."""
 
 from collections import deque
 

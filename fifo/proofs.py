@@ -31,7 +31,7 @@ class ProofTrail:
             self._waiting.append((queue.last, newest | {stream: proof}))
 
     def take(self, queue: ShardQueue) -> dict[str, Proof]:
-        """Those that nothing in the queue stands in front of; they are sent behind what was popped."""
+        """The proofs with nothing queued in front of them; they are sent behind what was popped."""
         taken: dict[str, Proof] = {}
         while self._waiting and queue.has_popped(self._waiting[0][0]):
             taken |= self._waiting.popleft()[1]

@@ -1,4 +1,4 @@
-"""Who is here, and what each peer owns: the newest hello for an item wins."""
+"""The peers with a session and the items that each owns: the newest hello for an item wins."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Member(Generic[Item]):
 
 @dataclass(slots=True)
 class Joined(Generic[Item]):
-    """What a hello changed: the items that were taken from others, and who is left with none."""
+    """What a hello changed: the items taken from others, and the peers that have none left."""
 
     taken: list[tuple[bytes, Item]] = field(default_factory=list)
     ousted: list[bytes] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Joined(Generic[Item]):
 class Members(Generic[Item]):
     """The peers of one kind. Pure book-keeping: the caller acts on what it returns.
 
-    Whoever lost an item to a peer that is still here is refused when it says hello again: otherwise two
+    A peer that lost an item to one that is still here is refused when it says hello again. Otherwise two
     live processes with the same items would take them from each other for ever.
     """
 
@@ -82,7 +82,7 @@ class Members(Generic[Item]):
         return joined
 
     def leave(self, identity: bytes) -> list[Item]:
-        """The peer is gone; returns what it owned, which nobody owns now."""
+        """The peer is gone. Returns the items that it owned; they have no owner now."""
         member = self._members.pop(identity, None)
         self._superseded.pop(identity, None)
         if member is None:

@@ -19,7 +19,7 @@ from deltawire.fifo.streams import Stream
 
 @dataclass(slots=True)
 class Shard:
-    """One shard: its queue, the worker that owns it and what that worker said of it.
+    """One shard: its queue, its worker and that worker's report.
 
     ``report`` is None until the present worker has opened the shard. ``holds`` says per stream whether the
     shard, as acknowledged, has a resume version of it: a begin takes it away, an end brings it (if it has one).
@@ -28,10 +28,10 @@ class Shard:
     number: int
     queue: ShardQueue
     owner: bytes | None = None
-    opened: str | None = None  # the cluster id that the owner was last told to open
+    opened: str | None = None  # the cluster id in the last `open` sent to the owner
     report: from_worker.ShardState | None = None
     is_foreign: bool = False  # the report is of another cluster's objects
-    is_renamed: bool = False  # the cluster has another id than the owner was told
+    is_renamed: bool = False  # the cluster has another id than the last `open`
     failed: str = ""
     holds: dict[str, bool] = field(default_factory=dict)
     proofs: ProofTrail = field(default_factory=ProofTrail)
@@ -50,7 +50,7 @@ class Shard:
         return self.is_open and self.queue.depth > 0 and self.has_room
 
     def taken_by(self, owner: bytes | None) -> None:
-        """Another worker owns the shard, or nobody: leases go back to the head, nothing else is lost."""
+        """The shard's owner changed, or is gone (None): leases go back to the head, nothing else is lost."""
         self.owner = owner
         self.opened = self.report = None
         self.failed = ""
@@ -124,10 +124,10 @@ class Informer:
         return True
 
     def put_marks(self) -> None:
-        """Say in all shards how far the streams are: behind what is queued, so that it holds once that is applied.
+        """Queue the version of each stream in all shards, behind the deltas: it holds once those are applied.
 
-        Now and then, not with each delta: a shard knows from its own deltas, and what others had in between is
-        skipped again after a restart.
+        Periodically, and not with each delta: a shard takes versions from its own deltas, and skips after a restart
+        what other shards had in between.
         """
         for name in self._unmarked:
             accepted = self.streams[name].accepted
@@ -137,7 +137,7 @@ class Informer:
         self._unmarked.clear()
 
     def prove(self, name: str, proof: Proof) -> None:
-        """A proof that counts only where all that came before it was taken."""
+        """Queue a proof; it holds only if all that came before it was taken."""
         if self.streams[name].is_followed:
             for shard in self.shards:
                 shard.proofs.put(shard.queue, name, proof)
@@ -145,9 +145,9 @@ class Informer:
     # From workers.
 
     def report(self, report: from_worker.ShardState, cluster_id: str) -> Freed:
-        """The owner of a shard says what it has committed. Raises ProtocolError for what cannot be.
+        """The report of a shard's owner on what it has committed. Raises ProtocolError for impossible values.
 
-        A shard of another cluster than ``cluster_id`` gets nothing and is asked nothing.
+        A shard of another cluster than ``cluster_id`` gets no deltas, and its report does not count.
         A stream whose past is missing in this shard must be listed again: what the shard lacks was
         acknowledged by a store that is gone.
         """
@@ -186,7 +186,7 @@ class Informer:
         return freed
 
     def renamed(self, former: str, cluster_id: str) -> None:
-        """The cluster's uid is known now, which had an address in its place: its shards are to be told, and go on."""
+        """The cluster's uid is known now and replaces its address: its workers get a new `open`, and go on."""
         for shard in self.shards:
             if shard.report is not None and shard.report.cluster_id == former:
                 shard.report = msgspec.structs.replace(shard.report, cluster_id=cluster_id)

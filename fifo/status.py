@@ -1,4 +1,4 @@
-"""What the broker says of itself in `status` (docs/status.md)."""
+"""The broker's own part of `status` (docs/status.md)."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ class Stream:
     broker has not started the stream yet.
 
     Messages are checked by `begin`, `deltas`, `mark`, `end`: True = take it, False = it is late (sent before
-    the reflector heard of the last start or stop) and must be dropped. ProtocolError = the rules are broken.
+    the reflector got the last start or stop) and must be dropped. ProtocolError = the rules are broken.
     """
 
     informer: str
@@ -53,7 +53,7 @@ class Stream:
         return self.state == "started" and not self.awaits_list and not self.listing
 
     def taken_by(self, owner: bytes | None) -> None:
-        """A new session owns the stream, or nobody does. What was held stays held; a cut list is void."""
+        """The session that owns the stream changed, or ended. Accepted deltas stay; a cut list is void."""
         self.owner = owner
         self.state = "waiting"
         self.stopped_for = ""
@@ -88,7 +88,7 @@ class Stream:
         if self.accepted is None:
             self.accepted = self.base = resume
         elif self.was_stopped:
-            # Old messages of this session would be taken for new ones; a list's begin tells them apart.
+            # Old messages of this session would be taken for new ones; a list's begin separates them.
             self.accepted = ""
         self.was_stopped = False
         self.awaits_list = self.accepted == ""

@@ -1,4 +1,4 @@
-"""The interface of exec plug-ins: what they are told, and what they must print. Pure."""
+"""The interface of exec plug-ins: their input, and the output that they must print. Pure."""
 
 import base64
 import datetime

@@ -117,7 +117,7 @@ class ExecCredentials:
             )
         found = parse(finished.printed, plugin)
         if found.cert and not is_pair(found.cert, found.key):
-            # Nobody goes on without the certificate that was meant to say who it is.
+            # Without the certificate the request would be anonymous: it fails instead.
             raise wrong(
                 plugin, "printed a client certificate and a key that are no pair in PEM form, without a password"
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CredentialsError
 
-# A plug-in that asks nobody may talk to an identity provider; one that asks a person may wait for fingers.
+# The first is for a plug-in that talks to an identity provider, the second for one that prompts a person.
 PLUGIN_TIMEOUT_S = 60.0
 INTERACTIVE_TIMEOUT_S = 300.0
 PRINTED_BYTES_MAX = 1024 * 1024

@@ -108,7 +108,7 @@ def _load_pair(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
 
 @contextlib.contextmanager
 def _file_of(data: bytes) -> Iterator[str]:
-    """The path of a file that nobody else may read: in memory where that is possible, so that a key meets no disk."""
+    """The path of a file that only this user may read; in memory where possible, so that no key is written to disk."""
     if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
         with os.fdopen(os.memfd_create("deltawire"), "wb") as memory:
             memory.write(data)

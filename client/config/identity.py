@@ -11,7 +11,7 @@ INTERACTIVE_MODES = ("Never", "IfAvailable", "Always")
 
 @dataclass(frozen=True, slots=True)
 class Impersonation:
-    """Whom to act as. ``uid``, ``groups`` and ``extra`` mean nothing without ``user``."""
+    """The user to impersonate. ``uid``, ``groups`` and ``extra`` mean nothing without ``user``."""
 
     user: str = ""
     uid: str = ""

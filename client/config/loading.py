@@ -57,7 +57,7 @@ def load(
 
 
 def _home_file(home: Path | None, env: Mapping[str, str]) -> Path:
-    """Where a kubeconfig is looked for that nobody named. Raises ConfigError where no home folder is known."""
+    """The default path of the kubeconfig. Raises ConfigError where no home folder is known."""
     return (home or home_folder(env)) / ".kube" / "config"
 
 

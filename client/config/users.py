@@ -144,5 +144,5 @@ def _oidc(user: Placed[UserEntry], name: str) -> OidcProvider | None:
 
 
 def _printable(text: str) -> str:
-    """``text`` on one line; what a terminal would obey is spelled out."""
+    """``text`` on one line; control characters are escaped."""
     return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in " ".join(text.split()))

@@ -1,7 +1,7 @@
 """YAML and JSON as Go's Kubernetes clients read it, so that a file means here what it means to kubectl.
 
 Of several documents the first counts. Which plain words are booleans or numbers is a table of its own
-(`common.meta.yaml_words`); keys that are none become text; a tag that nobody knows is left out.
+(`common.meta.yaml_words`); keys that are none become text; an unknown tag is left out.
 """
 
 from typing import Any

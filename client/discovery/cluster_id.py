@@ -16,7 +16,7 @@ from deltawire.common.meta.resources import ResourceType
 
 NAMESPACES = ResourceType("", "v1", "namespaces", "Namespace", False)
 IDENTITY_NAMESPACE = "kube-system"
-# For each wait of the one small read; whoever asks holds back a watch meanwhile.
+# For each wait of the read: the caller holds back a list or a watch until it ends.
 READ_TIMEOUT_S = 4.0
 ANSWER_BYTES_MAX = 1024 * 1024
 # The id names a folder: whatever a server sends must not lead anywhere else.
@@ -36,7 +36,7 @@ _namespace = decoder_of(_Namespace)
 
 
 def cluster_uid(client: RESTClient) -> str:
-    """The uid of namespace kube-system, read over a connection of its own: it tells who answers now.
+    """The uid of namespace kube-system, read over a new connection: so it is of the cluster that answers now.
 
     Raises StatusError where it may not be read or is not there, TransportError where the server gave no answer that
     can be used: not knowing is not an identity.

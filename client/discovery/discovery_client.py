@@ -18,7 +18,7 @@ from deltawire.common.meta.resources import BUILTIN, ResourceType, find, parse_q
 DISCOVERY_TIMEOUT_S = 32.0  # client-go's
 # Legacy discovery asks for every group and version; this many requests at once.
 PARALLEL_REQUESTS_MAX = 8
-# How often a group and version that failed for a reason that may pass is asked in all.
+# How many times in all a group and version is requested that failed for a reason that may pass.
 ROUNDS_MAX = 2
 
 

@@ -1,4 +1,4 @@
-"""Discovery asked once and kept until `invalidate`: client-go's ``cached/memory``."""
+"""Discovery, read once and kept until `invalidate`: client-go's ``cached/memory``."""
 
 import threading
 from typing import Protocol
@@ -9,10 +9,10 @@ from deltawire.common.errors import DeltawireError
 
 
 class Discovery(Protocol):
-    """Who can be asked what a server offers: a DiscoveryClient, or a cache before one."""
+    """Lists what a server offers: a DiscoveryClient, or a cache in front of one."""
 
     def server_groups_and_resources(self) -> Discovered:
-        """Everything. Raises StatusError and TransportError where the server cannot be asked at all."""
+        """All groups and resources. Raises StatusError and TransportError if nothing can be read."""
 
     def server_resources_for(self, group_version: GroupVersion) -> tuple[ApiResource, ...]:
         """One group and version. Raises StatusError (404: not served) and TransportError."""
@@ -23,17 +23,17 @@ class CachedDiscovery(Discovery, Protocol):
 
     @property
     def is_fresh(self) -> bool:
-        """True if nothing better is to be had by `invalidate`: the server itself was asked, by this process."""
+        """True if this process has read everything from the server: `invalidate` would bring nothing newer."""
 
     def invalidate(self) -> None:
-        """Forget what is known; the next question goes to the server."""
+        """Drop the cache; the next call reads from the server."""
 
 
 class MemoryCache:
-    """Safe to use from many threads; one of them asks, the others wait for its answer.
+    """Safe to use from many threads: one reads, the others wait for its result.
 
-    A failed question leaves nothing behind. A group and version that failed for a reason that may pass is asked
-    again each time it is wanted; one that failed for good stays failed until `invalidate`.
+    A read that fails is not cached. A group and version that failed for a reason that may pass is read again at each
+    use. One that failed for another reason stays failed until `invalidate`.
     """
 
     def __init__(self, delegate: Discovery) -> None:

@@ -20,7 +20,7 @@ _HOST = "the fake watch"
 class FakeWatch:
     """Send with `add`, `modify`, `delete`, `bookmark` and `error`, end with `stop`, from any thread.
 
-    An event goes to one watcher: who watches later gets what nobody has taken yet. Objects are typed or dicts.
+    An event goes to one watcher: a later watcher gets the events that no other has taken. Objects are typed or dicts.
     After `stop` what was sent still arrives, and what is sent goes nowhere. Raises CapacityError where
     `EVENTS_MAX` events wait for a watcher.
     """

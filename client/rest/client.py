@@ -278,7 +278,7 @@ class RESTClient:
                     request,
                     stream=True,
                     timeout=(self.config.connect_timeout_s, call.read_timeout_s),
-                    # A redirected write would arrive as a GET; a redirect there is an answer that says so.
+                    # A redirected write would arrive as a GET: the redirect is returned as the answer.
                     allow_redirects=call.method == "GET",
                     proxies=dict(self._connector.proxies),
                 ),

@@ -1,4 +1,4 @@
-"""Every failure of a request as one line of ours: StatusError (the server answered), TransportError (not).
+"""Failures of requests as errors with a one-line text: StatusError (the server answered) or TransportError.
 
 Pure: takes what happened, returns the error. Texts of the server are cut and stripped of control
 characters, so that they can be printed on a terminal.

@@ -11,7 +11,7 @@ class RateLimiter(Protocol):
     """What a RESTClient asks before each request. Safe to use from many threads."""
 
     def wait(self, stop: threading.Event | None = None) -> bool:
-        """Return when a request may be sent; True if ``stop`` was set meanwhile. Raises CapacityError."""
+        """Return when a request may be sent; True if ``stop`` was set first. Raises CapacityError."""
 
 
 class TokenBucket:

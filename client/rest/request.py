@@ -159,7 +159,7 @@ class Request:
         return self.param("timeout", f"{int(timeout_s)}s" if whole else f"{int(timeout_s * 1000)}ms")
 
     def read_timeout(self, read_timeout_s: float | None) -> Self:
-        """How long the connection may be silent; None: for ever. The server is not told."""
+        """How long the connection may be silent, in seconds; None is no limit. It is not sent to the server."""
         self._read_timeout_s = read_timeout_s
         return self
 
@@ -172,7 +172,7 @@ class Request:
         return self
 
     def warning_handler(self, handler: WarningHandler) -> Self:
-        """Who hears the warnings of this answer in place of the client's handler."""
+        """The handler of this answer's warnings, in place of the client's."""
         self._on_warning = handler
         return self
 

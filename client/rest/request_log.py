@@ -1,4 +1,4 @@
-"""What was asked and how it went, one line each, for whoever looks for a slow or a wrong request.
+"""A log of requests and their results, one line each, to find slow or wrong requests.
 
 ``logging.getLogger("deltawire.client.rest.request_log").setLevel(logging.DEBUG)`` turns it on; with a level of
 ``HEADERS`` (5) the headers of both sides follow, without what proves who we are.

@@ -54,7 +54,7 @@ class WarningLog:
 
 
 def ignore_warnings(warning: ServerWarning) -> None:
-    """A handler for callers who do not want to hear of them."""
+    """A handler that drops warnings."""
 
 
 log_warnings: WarningHandler = WarningLog()

@@ -35,7 +35,7 @@ class WatchStream:
     """A streaming answer. One thread reads; any thread may `close`.
 
     The connection belongs to the stream alone and is never used again, so that closing it cannot hit
-    another request. ``release`` is called once, when nobody reads any more.
+    another request. ``release`` is called once, when the last reader has ended.
     """
 
     def __init__(self, raw: RawBody, host: str, *, release: Callable[[], None]) -> None:

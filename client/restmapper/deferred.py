@@ -1,4 +1,4 @@
-"""A RESTMapper that asks the server when it must, and again when it knows too little."""
+"""A RESTMapper that reads discovery at its first use, and again after a miss."""
 
 import threading
 from collections.abc import Callable
@@ -12,17 +12,15 @@ from deltawire.common.meta.resources import ResourceType
 
 T = TypeVar("T")
 
-# Questions for names that do not exist must not become a stream of discovery requests.
+# Lookups of names that do not exist must not cause a discovery request each.
 RESET_INTERVAL_S = 5.0
 
 
 class DeferredRESTMapper:
-    """As RESTMapper, over cached discovery. A miss drops the cache and looks once more, so that a CRD is known
-    as soon as it is served; client-go's does so only over a disk cache. Between two such
-    drops lie `RESET_INTERVAL_S` at least.
+    """As RESTMapper, over cached discovery. A miss drops the cache and looks once more, so that a CRD is found as soon
+    as it is served, at most each `RESET_INTERVAL_S`; client-go does so over a disk cache only.
 
-    Groups that do not answer are left out, unless nothing answers: then that error is raised. Safe to use from
-    many threads.
+    Groups that do not answer are left out. If no group answers, that error is raised. Safe to use from many threads.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ class Mapper(Protocol):
 
 class RESTMapper:
     """Where several match, core goes first, then groups in the server's order, in each the preferred version
-    first (rule 1). Resources are found by plural or singular, kinds by their name or with ``List`` behind it."""
+    first. Resources are found by plural or singular, kinds by their name or with ``List`` behind it."""
 
     def __init__(self, discovered: Discovered) -> None:
         self.discovered = discovered
@@ -60,7 +60,7 @@ class RESTMapper:
         return found
 
     def resources_for(self, partial: GroupVersionResource) -> tuple[GroupVersionResource, ...]:
-        """All that match, best first. A group may be given by its beginning (rule 5)."""
+        """All that match, best first. A group may be given by its beginning."""
         return tuple(gvr_of(one) for one in self._matching(partial))
 
     def resource_for(self, partial: GroupVersionResource) -> GroupVersionResource:

@@ -24,7 +24,7 @@ class ShortcutExpander:
         self._said: set[tuple[str, str]] = set()
 
     def expand(self, partial: GroupVersionResource) -> GroupVersionResource:
-        """``partial`` itself where its word is a resource's name, or nobody's short name."""
+        """``partial`` itself where its word is a resource's name, or no known short name."""
         word = partial.resource.lower()
         types = [found.type for found in self._current().discovered.resources]
         if any(word in (one.plural, one.singular or one.kind.lower()) for one in types):

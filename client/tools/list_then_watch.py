@@ -80,7 +80,7 @@ class ListThenWatch:
                 raise error
             retry_after_s = error.retry_after_s or 0.0
             if error.is_expired and not self._delay_s:
-                self._delay_s = RELIST_S_MIN / 2  # a server that says so again and again is not asked at once
+                self._delay_s = RELIST_S_MIN / 2  # a server that answers so repeatedly is not asked again at once
                 return 0.0
         if str(error) != str(self.error):
             log.warning("a wait lists again after an error: %s", error)
@@ -171,5 +171,5 @@ def _differ(old: Any, new: Any) -> bool:
 
 
 def _is_lost(error: StatusError) -> bool:
-    """An ERROR event that says nothing of the load: only a list tells what went on, as in an informer."""
+    """An ERROR event that is not about the server's load: a list must follow, as in an informer."""
     return error.code != 429

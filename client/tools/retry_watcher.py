@@ -31,8 +31,8 @@ class RetryWatcher(Generic[T]):
     """Iterate over it for the events after ``resource_version``; `stop` it from any thread.
 
     ``open_watch`` opens a watch at a version, and should ask for bookmarks: they move the version on and are
-    not passed on. Cut connections, time-outs and errors of the server are followed by a new watch. For good
-    it ends with an error: 410 (list again), 401 and 403, an event that cannot be read, an object without a
+    not passed on. Cut connections, time-outs and errors of the server are followed by a new watch.
+    It ends with an error for 410 (list again), 401 and 403, an event that cannot be read, an object without a
     version. client-go goes on for ever when the opening itself brings 410; nothing can come of that.
     ``is_lost`` names further ERROR events that end it; with ``takes_unversioned`` objects without a version pass and
     move nothing.

@@ -1,4 +1,4 @@
-"""Waiting until objects are as they should be."""
+"""Waits until conditions on objects hold."""
 
 import threading
 from collections.abc import Callable, Iterable

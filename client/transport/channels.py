@@ -44,7 +44,7 @@ def frame(channel: int, data: bytes) -> bytes:
 
 
 def resize(width: int, height: int) -> bytes:
-    """The message that tells the terminal's size, in characters."""
+    """The message with the terminal's size, in characters."""
     return frame(RESIZE, msgspec.json.encode(_Size(width, height)))
 
 

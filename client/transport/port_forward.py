@@ -260,4 +260,4 @@ class _Tunnel:
             try:
                 self._local.sendall(data)
             except OSError:
-                return  # nobody listens here any more
+                return  # the local listener is closed

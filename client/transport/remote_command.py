@@ -182,7 +182,7 @@ def _read(socket: WebSocket, outputs: dict[int, Writable | None], stop: threadin
             try:
                 output.write(data)
             except Exception as error:
-                # Read on, so that the program is not blocked by a pipe of ours that nobody empties.
+                # Read on: a full pipe would block the program in the container.
                 failed = error
         if stop is not None and stop.is_set():
             raise WaitError("stopped before the command had ended", reason="stopped")

@@ -100,7 +100,7 @@ def open_websocket(client: RESTClient, request: Request, protocols: Sequence[str
 
 
 def _open(upgrade: Upgrade, protocols: Sequence[str]) -> WebSocket:
-    # Imported at the first use: nobody else should pay for it.
+    # Imported at the first use, since it is slow to load.
     from websockets.exceptions import InvalidStatus, NegotiationError, ProxyError, WebSocketException
     from websockets.sync.client import connect
     from websockets.typing import Subprotocol

@@ -37,7 +37,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Processes and how they talk. ``dir`` holds the sockets; default: a private folder for this state.
 
     ``health``: a file that a lone role keeps fresh while it is well (`common.health`); ``deltawire up`` keeps none.
-    ``run``: the id of one ``deltawire up``, "" where nobody supervises; roles of different runs do not talk.
+    ``run``: the id of one ``deltawire up``, "" without a supervisor; roles of different runs do not talk.
     ``hang_after``: a role whose main loop stands still for so long is killed and replaced; ``off``: never.
     """
 

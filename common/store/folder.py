@@ -42,7 +42,7 @@ def prepare(store_dir: Path, shards: int) -> None:
     make_private(store_dir, "state folder", _NAME_ANOTHER)
     try:
         marker = store_dir / MARKER
-        # Workers that nobody supervises may start on a new folder at the same moment.
+        # Workers without a supervisor may start on a new folder at the same moment.
         with (store_dir / "prepare.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not marker.exists():
@@ -78,7 +78,7 @@ def make_private(folder: Path, what: str, hint: str) -> None:
     """Make a folder that only we may enter, or close ours to others. Raises StateError for a link or another's."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # By a handle: whoever may write beside it could put a link in its place between two looks at its name.
+        # By a handle: a user who may write beside it could put a link in its place between two looks at its name.
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             owner = os.fstat(handle).st_uid
@@ -180,7 +180,7 @@ def _clusters(store_dir: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except msgspec.MsgspecError as error:
-        # Only a memory aid: the API server tells the ids again, and then it is written anew.
+        # Only a memory aid: the ids are read from the API server again, and then it is written anew.
         log.warning("%s is damaged and not believed: %s", store_dir / CLUSTERS, error)
         return {}
     except OSError as error:

@@ -25,7 +25,7 @@ from hashlib import sha256
 
 import msgspec
 
-# 1: ``history`` did not tell what replaced a row, ``owed`` was by key (informer.store.migrate).
+# 1: ``history`` did not hold what replaced a row, ``owed`` was by key (informer.store.migrate).
 SCHEMA = 2
 
 OBJECTS = b"objects"
@@ -55,7 +55,7 @@ _CUT = b"\xff"
 
 # Flags of a row.
 FINAL_STATE_UNKNOWN = 1
-# Versions between this one and the one stored before it may have been there, and nobody can tell them any more.
+# Versions between this one and the one stored before it may be lost.
 HISTORY_LOST = 2
 OUT_OF_SCOPE = 16
 
@@ -116,7 +116,7 @@ def seq_of(key: bytes) -> int:
 
 
 def pack_row(row: Row, *, with_key: bool) -> bytes:
-    """A row as bytes. ``with_key``: where the database's key does not tell the object's (cut, or a seq)."""
+    """A row as bytes. ``with_key``: where the database's key is not the object's (cut, or a seq)."""
     uid, version = row.uid.encode(), row.version.encode()
     key = row.key.encode() if with_key else b""
     header = _HEADER.pack(

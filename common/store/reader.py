@@ -38,7 +38,7 @@ _lock = threading.RLock()
 
 
 class ReaderUnavailable(StateError):
-    """No slot for a reader is left, or this process may not share the environment: ask by RPC meanwhile."""
+    """No slot for a reader is left, or this process may not share the environment: use RPC until that has passed."""
 
     retryable = True
 

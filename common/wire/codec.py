@@ -1,7 +1,7 @@
 """One frame: ``[version, session, n, [message…]]`` as msgpack, its size checked on both sides.
 
 A frame carries what is ready for one peer. Messages are taken apart in two steps: the frame first, for its session,
-then each message by whoever knows its kinds.
+then each message by the code that knows its kinds.
 """
 
 from typing import Any, Generic, NamedTuple, TypeVar

@@ -1,8 +1,8 @@
 """The thread that says "still here" on connections of its own, whatever the main loop is doing.
 
 A long transaction or an import must not look like a death; a main loop that hangs must not look alive.
-So the beat carries the counter of the main loop's turns. Whoever started the process is told of them by a pipe
-(`common.beats`), whatever becomes of connections.
+So the beat carries the counter of the main loop's turns. The parent process gets them over a pipe (`common.beats`),
+also while no connection stands.
 """
 
 import threading
@@ -34,8 +34,8 @@ class Heartbeat:
         self._links = [other for other in self._links if other is not link]
 
     def show(self) -> None:
-        """The main loop turns: tell whoever started the process."""
-        # With its thread gone the process is silent to its peers for ever: then it is to be replaced, too.
+        """The main loop turns: report it to the parent."""
+        # Without its thread the process would be silent to its peers for ever: then it must be replaced, too.
         if self._thread.ident is None or self._thread.is_alive():
             self._beats.turn()
 
@@ -74,5 +74,5 @@ class Heartbeat:
             try:
                 socket.send(pack(session, 0, encode(plain("beat", self.turns))), zmq.NOBLOCK)
             except zmq.Again:
-                # The peer has been away for so long that our beats fill the socket; it will hear of us again.
+                # The peer has been away for so long that beats fill the socket; later ones will reach it.
                 pass

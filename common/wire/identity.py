@@ -1,4 +1,4 @@
-"""Who a process is on the wire: its name, a nonce new at each start, and how others see that it is gone."""
+"""A process' identity on the wire: its name, a nonce for each start, and what shows others that it is gone."""
 
 import os
 import secrets

@@ -35,7 +35,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The other end does not want us; tried again after a while."""
+    """The other end refused the hello; the link tries again later."""
 
     reason: str
 
@@ -137,7 +137,7 @@ class Link:
         """What has arrived, without waiting."""
         events: list[LinkEvent] = []
         for taken in range(frames_max):
-            # Who calls knows mostly that there is one; to ask for more costs less than to be told that there is none.
+            # Mostly there is one message and no more: asking first costs less than the exception for none.
             data = None if taken and not sockets.has_message(self.socket) else sockets.receive(self.socket)
             if data is None:
                 break

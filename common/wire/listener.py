@@ -55,9 +55,9 @@ class Arrived:
 class Ending(Enum):
     """How a session ended, for those who hold something of the peer's.
 
-    ``LOST``: the process is dead, silent, or does not read: nothing more is to be expected of it. ``AGAIN``: it has
-    said hello again. ``RESET``: it lives and was told to say hello again, since messages were lost or broke the
-    rules. ``LEFT``: it said goodbye (`Listener.let_go`).
+    ``LOST``: the process is dead, silent, or does not read: it will send nothing more. ``AGAIN``: it has said hello
+    again. ``RESET``: it lives and was sent a reset, since messages were lost or broke the rules. ``LEFT``: it said
+    goodbye (`Listener.let_go`).
     """
 
     LOST = "lost"
@@ -94,7 +94,7 @@ class Listener:
         self._run = run
         self.endpoint = endpoint
         self.socket, self._lock = sockets.bind(context, endpoint)
-        # A flood is answered, and written about, within bounds: whoever loses its session by that says hello anyway.
+        # Answers to a flood, and log lines about it, are bounded: a peer without an answer says hello anyway.
         self._resets = Allowance(RESETS_MAX, RESETS_EVERY_S)
         self._lines = Allowance(LINES_MAX, LINES_EVERY_S)
         self._are_lines_held_back = False
@@ -104,7 +104,7 @@ class Listener:
         self._clock = clock
         self._sessions = ServerSessions(lambda: secrets.randbits(53) | 1, silent_s)
         self._gone: list[ListenerEvent] = []
-        # Called when somebody was found gone; `receive` tells who.
+        # Called when a peer was found gone; `receive` returns which.
         self.on_gone: Callable[[], object] = lambda: None
         self._looked_at_s = 0.0
         self._waiting: dict[bytes, Peer] = {}
@@ -129,16 +129,16 @@ class Listener:
         """What has arrived, and who was found gone while sending, without waiting."""
         events = self._take_gone()
         for number in range(frames_max):
-            # Who calls knows mostly that there is one; to ask for more costs less than to be told that there is none.
+            # Mostly there is one message and no more: asking first costs less than the exception for none.
             found = None if number and not sockets.has_message(self.socket) else sockets.receive_from(self.socket)
             if found is None:
                 break
             taken = self._take(*found)
-            # Who ended by this message is reported before what the message asks for.
+            # A session that this message ended is reported before the message itself.
             events += self._take_gone()
             if taken and isinstance(hello := taken[0], Hello):
-                # A listener that stood still finds all hellos that a peer has said meanwhile. The sessions of the
-                # earlier ones would be void before anybody heard of them, and no Gone would tell of their end.
+                # A listener that stood still finds all hellos that a peer has sent since. The sessions of the
+                # earlier ones would be void before they were reported, and no Gone would report their end.
                 events = [
                     e for e in events if not (isinstance(e, Hello) and e.peer.identity == hello.peer.identity)
                 ]
@@ -146,7 +146,7 @@ class Listener:
         return events
 
     def welcome(self, peer: Peer, body: dict[str, Any] | None = None) -> bool:
-        """Opens the session that a Hello asked for; False if the peer vanished meanwhile."""
+        """Opens the session that a Hello asked for; False if the peer has vanished since."""
         session = self._sessions.welcome(peer, self._clock.now_s())
         return self._answer(peer.identity, pack(session, 0, encode(plain("welcome", body or {}))))
 
@@ -232,7 +232,7 @@ class Listener:
             self._lock.close()
 
     def _has_ended(self, ends: "zmq.Socket[bytes]", now_s: float) -> bool:
-        """True for a moment after a connection has ended: its end is told before it can be met."""
+        """True for `_PROBE_S` after a connection has ended: libzmq reports the end before a send fails."""
         while sockets.has_message(ends):
             ends.recv_multipart(zmq.NOBLOCK)
             self._probe_until_s = now_s + _PROBE_S
@@ -281,7 +281,7 @@ class Listener:
             self.reset(peer, f"sent a malformed message: {reason}")
 
     def _warn(self, text: str, *arguments: object) -> None:
-        """A line, unless there have been many: then one that says so."""
+        """Log a line; after many, one line that says so."""
         if self._lines.take(self._clock.now_s()):
             log.warning(text, *arguments)
             self._are_lines_held_back = False
@@ -300,7 +300,7 @@ class Listener:
             self.on_gone()
 
     def _answer(self, identity: bytes, data: bytes) -> bool:
-        """As `_transmit`, for what no credit bounds: whoever lets such answers pile up is given up, not we."""
+        """As `_transmit`, for answers that no credit bounds: a peer that lets them pile up loses its session."""
         try:
             return self._transmit(identity, data)
         except CapacityError:

@@ -138,7 +138,7 @@ class ClientSession:
 
 @dataclass(slots=True)
 class Peer:
-    """Who is at the other end, as its hello said. ``identity`` is unique to one start of one process."""
+    """The other end, as its hello describes it. ``identity`` is unique to one start of one process."""
 
     identity: bytes
     role: str
@@ -193,7 +193,7 @@ class ServerSessions:
         if peer is None or peer.counter is None:
             return "reset"
         if message.session != peer.counter.session:
-            # Sent before the peer had heard of its newer session, or of a process before it: void either way.
+            # Sent before the peer got its newer session, or by a process before it: void either way.
             return "ignore"
         peer.heard_at_s = now_s
         if message.kind == "beat":
@@ -209,7 +209,7 @@ class ServerSessions:
         return peer.counter.session
 
     def silent(self, now_s: float) -> list[Peer]:
-        """Peers that were not heard for longer than allowed."""
+        """Peers that have sent nothing for longer than allowed."""
         return [peer for peer in self.peers.values() if now_s - peer.heard_at_s > self.silent_s]
 
     def end(self, identity: bytes) -> Peer | None:

@@ -85,8 +85,8 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.So
     socket = context.socket(zmq.ROUTER)
     _common(socket)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    # A process that stood still (stopped, suspended) may find its peers connected a second time before it hears
-    # that their first connections have ended. Without this it would never hear them again.
+    # A process that stood still (stopped, suspended) may find its peers connected a second time before it learns
+    # that their first connections have ended. Without this it would get nothing from them any more.
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     try:
         socket.bind(endpoint)

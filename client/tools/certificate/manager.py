@@ -29,7 +29,7 @@ class CertificateManager:
     """One certificate for ``template``. `run` in a thread of its own; `current` from any thread.
 
     ``sign`` gives the certificate for a signing request, both PEM, as `signing.request_certificate` does. A
-    failure is tried again after 2 s, 4 s, … 32 s, for ever: counted in ``failures``, told by ``last_error``.
+    failure is tried again after 2 s, 4 s, … 32 s, without end: counted in ``failures``, named by ``last_error``.
     ``is_server_healthy`` is False when the last failure was that the server could not be reached, or was not
     able to answer. ``bootstrap``, a certificate and its key in PEM, is stored and used where nothing is stored yet; a
     certificate of our own is asked for at once all the same. Raises StateError where the store cannot be read at the

@@ -16,7 +16,7 @@ _KEY_MARK = b"PRIVATE KEY-----"
 class FileStore:
     """``PREFIX-<time>.pem`` for each pair, and the link ``PREFIX-current.pem``, replaced in one step.
 
-    Files are readable for their owner alone; whoever opens the link sees one pair or the other, never half of
+    Files are readable for their owner alone. A reader of the link sees one pair or the other, never half of
     each. Old files stay: they are small, and what was used is worth knowing. Raises StateError where the
     folder cannot be used.
     """

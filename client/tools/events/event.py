@@ -32,7 +32,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who says so: a component (a controller's name) and the host that it runs on."""
+    """The origin of events: a component (a controller's name) and the host that it runs on."""
 
     component: str
     host: str = ""

@@ -1,4 +1,4 @@
-"""Taking events without ever blocking, and giving each to those who listen."""
+"""Takes events without blocking, and gives each to the listeners."""
 
 import logging
 import random as _random
@@ -24,14 +24,14 @@ class EventRecorder(Protocol):
     def event(
         self, obj: Any, type: str, reason: str, message: str, *, annotations: Mapping[str, str] | None = None
     ) -> None:
-        """Something happened to ``obj`` (raw, typed, or a Reference). Returns at once and raises nothing."""
+        """Record an event about ``obj`` (raw, typed, or a Reference). Returns at once and raises nothing."""
 
 
 class EventBroadcaster:
     """Gives each event to each listener, in threads of their own.
 
     A listener that is `QUEUE_EVENTS_MAX` events behind loses the newest: counted in ``dropped`` and logged.
-    Events that nobody could understand are counted in ``refused``. `shutdown` ends the threads.
+    Events without a valid type or reference are counted in ``refused``. `shutdown` ends the threads.
     """
 
     def __init__(

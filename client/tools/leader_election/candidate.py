@@ -21,7 +21,7 @@ class Candidate:
 
     @property
     def holder(self) -> str:
-        """Who leads as far as we know; "" for nobody."""
+        """The identity of the leader as last observed; "" for none."""
         return self.seen.holder
 
     @property
@@ -36,7 +36,7 @@ class Candidate:
         return is_new_holder
 
     def may_renew_unseen(self, now_s: float) -> bool:
-        """True if we hold it and it is not over: nobody else may have taken it, so no read is needed."""
+        """True while this candidate's own lease lasts: no other may have taken it, so no read is needed."""
         return self.is_leader and self._is_valid(now_s)
 
     def wanted(self, now_s: float, wall_s: float) -> LeaseRecord | None:

@@ -67,7 +67,7 @@ class Callbacks:
     """``on_started_leading`` runs in a thread of its own and must return soon after its event is set.
 
     ``on_stopped_leading`` is called at the end of each `LeaderElector.run`, also of one that never led.
-    ``on_new_leader`` hears each holder, ourselves included, in order and later than it happened.
+    ``on_new_leader`` is called with each holder, this elector included, in order and some time after the change.
     """
 
     on_started_leading: Callable[[threading.Event], None]
@@ -110,7 +110,7 @@ class LeaderElector:
 
     @property
     def leader(self) -> str:
-        """The holder's identity as last seen; "" for nobody."""
+        """The holder's identity as last seen; "" for none."""
         return self._candidate.holder
 
     def check(self, tolerance_s: float = 0.0) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 class LeaseRecord:
     """Instants are wall time in seconds, None where the Lease does not say; they are for people.
 
-    An empty ``holder`` means that nobody leads. ``transitions`` counts the changes of holder.
+    An empty ``holder`` means that there is no leader. ``transitions`` counts the changes of holder.
     """
 
     holder: str = ""

@@ -1,4 +1,4 @@
-"""Why a group is told of changes that nobody can tell any more (`group.Gap`)."""
+"""The reasons of a lost history (`group.Gap`)."""
 
 from typing import Literal
 

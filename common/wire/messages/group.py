@@ -73,11 +73,11 @@ class Events(Message, tag="events"):
 class Gap(Message, tag="gap"):
     """Changes of a stream are lost for the group.
 
-    ``relist``: the API server's history was lost. What changed after version ``lost_from`` ("?" = not known) up
-    to ``version``, and is not among the events, is seen by nobody. ``forgotten``: the group stayed away for longer than
+    ``reason`` ``relist``: the API server's history was lost. Changes after version ``lost_from`` ("?" = not known) up
+    to ``version`` are lost, except those among the events. ``forgotten``: the group stayed away for longer than
     ``store.forget_after`` and begins anew; no versions. ``number``: of the notice in its shard. ``generation``:
-    the list's number, the same in all shards. ``at``: when the worker found it. ``attempt``: of all that is told of a
-    list only the first notice of shard 0 says 1. Others say 2 or more: somebody may have been told.
+    the list's number, the same in all shards. ``at``: when the worker found it. ``attempt``: 1 only in the first
+    notice of shard 0 of a list; 2 or more in all others: a replica may have got a notice of that list already.
     """
 
     informer: Text
@@ -135,7 +135,7 @@ class Acks(Message, tag="acks"):
 
 
 class GapSeen(Message, tag="gap-seen"):
-    """The notice need not be told again."""
+    """The notice need not be sent again."""
 
     informer: Text
     shard: Count

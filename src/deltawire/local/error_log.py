@@ -1,4 +1,4 @@
-"""One line for a trouble that lasts, not one for each attempt."""
+"""One log line for an error that lasts, not one for each attempt."""
 
 import logging
 

@@ -26,10 +26,9 @@ def by_namespace(obj: object) -> list[str]:
 class Indexer(Generic[T]):
     """A map of ``namespace/name`` (or the bare name) to objects, with indices.
 
-    Objects are handed out as they are stored, not copied: whoever reads them must not change them. A list is a
-    snapshot. Index functions run in the writing thread; one that raises costs that object its entry in that index
-    and a line in the log, never the object (client-go dies of it). What an object was
-    indexed under is remembered, so that an object changed by mistake corrupts no index (there, rule 10).
+    Objects are not copied: readers must not change them. A list is a snapshot. Index functions run in the writing
+    thread. One that raises costs the object its entry in that index, and a log line; client-go ends the process.
+    The values an object was indexed under are kept, so that an object changed by mistake corrupts no index.
     """
 
     def __init__(self, indexers: Mapping[str, IndexFunction[T]] | None = None) -> None:

@@ -38,7 +38,7 @@ READER_END_S = 5.0
 
 
 class InformerStateError(DeltawireError):
-    """What was asked of an informer must be asked before it starts, or before it stops."""
+    """The call is allowed only before the informer starts, or only until it stops."""
 
 
 class HandlerRegistration:
@@ -70,14 +70,14 @@ class HandlerRegistration:
 
 
 class SharedIndexInformer(Generic[T]):
-    """Keeps a cache equal to what the API server has, and tells handlers of each change.
+    """Keeps a cache equal to the API server's objects, and calls handlers for each change.
 
-    Per handler calls come one at a time, in the order in which the cache changed, after it has changed:
-    a lister that is asked in a call finds the object at that version or newer. A re-creation that nobody
-    watched is one update between two uids. Handlers do not wait for each other; an informer waits for a handler that
-    is ``notifications_max`` behind.
+    The calls of one handler come one at a time, in the order in which the cache changed. The cache is changed first:
+    a lister read inside a call returns the object at that version or newer. A re-creation that the watch missed is
+    one update between two uids. Handlers do not wait for each other. The informer waits for a handler that is
+    ``notifications_max`` behind.
 
-    ``resync_s``: how often unchanged objects are given to handlers again, 0 is never. Not restartable.
+    ``resync_s``: the period in which unchanged objects are delivered again; 0 is never. An informer runs once.
     """
 
     def __init__(
@@ -112,12 +112,12 @@ class SharedIndexInformer(Generic[T]):
     # -- before it starts
 
     def set_transform(self, transform: Transform[T]) -> None:
-        """Every object passes it on its way in; it may change it in place, and must be idempotent."""
+        """``transform`` gets every object before it is stored. It may change it in place and must be idempotent."""
         self._check_not_started("a transform is set")
         self._transform = transform
 
     def set_watch_error_handler(self, on_error: Callable[[DeltawireError], object]) -> None:
-        """Told, instead of the log, of each list that failed and each watch that could not begin."""
+        """``on_error`` replaces the log line for each list that failed and each watch that was not opened."""
         self._check_not_started("a handler of watch errors is set")
         self._on_error = on_error
 
@@ -136,7 +136,7 @@ class SharedIndexInformer(Generic[T]):
         """Add a handler: an object, or up to three functions. Each runs in a thread of its own.
 
         ``on_delete`` gets a `Tombstone` (``key``, ``obj``: last known) where the deletion was seen by a list only.
-        Added later, it is first told of all objects there are. ``resync_s`` None is the informer's own. Raises
+        A handler added later gets an add for each cached object first. ``resync_s`` None is the informer's own. Raises
         ConfigError without any handler, InformerStateError after the informer has stopped.
         """
         functions = (on_add, on_update, on_delete)
@@ -235,7 +235,7 @@ class SharedIndexInformer(Generic[T]):
     # -- its life
 
     def start(self) -> None:
-        """Begin to list and watch, in a thread of its own. A second start says so in the log and does nothing."""
+        """Begin to list and watch, in a thread of its own. A second start only logs a warning."""
         with self._life:
             if self._thread is not None or self._is_stopping:
                 log.warning("informer %s was started or stopped before: it is not started again", self.name)
@@ -314,7 +314,7 @@ class SharedIndexInformer(Generic[T]):
             self._processor.close()
 
     def _drain(self, queue: DeltaFIFO[T]) -> None:
-        """Store and pass on what is queued. Nothing is added meanwhile: this thread is the only one that adds."""
+        """Store and pass on what is queued. This thread is the only one that adds to the queue."""
         while len(queue):
             self._processor.wait_for_room()
             if self._is_stopping:
@@ -341,7 +341,7 @@ class SharedIndexInformer(Generic[T]):
                 self._processor.distribute(Added(obj, is_in_initial_list), is_sync=False)
             else:
                 version = metadata(obj, "resourceVersion")
-                # Without versions only the contents say whether it is a repetition (client-go tells nobody then).
+                # Without versions only the contents say whether it is a repetition (client-go delivers nothing then).
                 is_same = version == metadata(old, "resourceVersion") and bool(version or old == obj)
                 self._processor.distribute(Updated(old, obj), is_sync=is_same)
 
@@ -360,7 +360,7 @@ class SharedIndexInformer(Generic[T]):
         return self._next_resync_s
 
     def _resync_wanted_s(self, asked_s: float | None, name: str, is_started: bool) -> float:
-        """What the handler gets; before the start it may make the informer look more often."""
+        """The handler's resync period in seconds. Before the start it may shorten the informer's own."""
         wanted_s = self._default_resync_s if asked_s is None else asked_s
         if 0 < wanted_s < RESYNC_S_MIN:
             log.warning(

@@ -11,7 +11,7 @@ K = TypeVar("K")
 
 
 class InformerSet(Generic[K]):
-    """Informers by what they are of, one each, made when they are asked for and watching from `start` on."""
+    """One informer for each resource, made at the first request for it. Nothing is watched before `start`."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock: Clock = clock or SystemClock()

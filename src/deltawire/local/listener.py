@@ -37,11 +37,11 @@ class HandlerStatus:
 class Listener(Generic[T]):
     """Delivers notifications one at a time, in order, in a thread of its own.
 
-    `put` never waits: whoever feeds it calls `wait_for_room` first, where no lock is held. What a late handler is
-    told at its start is put all at once, above the bound: these are references to the cache's own objects.
+    `put` never waits: its caller calls `wait_for_room` first, without a lock. The initial adds of a late handler
+    are put all at once, above the bound; they are references to the cache's objects.
 
-    A call that raises is logged and counted, and the next one follows. Only if it was one of the first list, the
-    handler is never synced (there, rule 13): it does not know what it was to know.
+    A call that raises is logged and counted, and the next one follows. If it was an initial add, the handler never
+    counts as synced (docs/contracts.md, store and informer 12).
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Listener(Generic[T]):
                 self._clock.wait_until(self._changed, None)
 
     def release(self) -> None:
-        """The informer stops: nobody waits for room any more."""
+        """The informer stops: `wait_for_room` returns at once from now on."""
         with self._changed:
             self._is_unbounded = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What a handler is told, and how it may be written."""
+"""The notifications that handlers get, and the forms of a handler."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Updated(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Deleted(Generic[T]):
-    """``obj`` is a `Tombstone` where a list, not the watch, told of the deletion."""
+    """``obj`` is a `Tombstone` where a list showed the deletion, and not the watch."""
 
     obj: T | Tombstone[T]
 
@@ -71,8 +71,7 @@ class HandlerFuncs(Generic[T]):
 class FilteringHandler(Generic[T]):
     """Passes on what ``accepts`` accepts: an update into the selection is an add, out of it a deletion.
 
-    For a deletion that was noticed late ``accepts`` is asked about the last known object; where nothing is known of
-    it, it is passed on.
+    For a `Tombstone` ``accepts`` gets the last known object. One without an object is passed on.
     """
 
     def __init__(self, accepts: Callable[[T], bool], handler: ResourceEventHandler[T]) -> None:

@@ -1,4 +1,4 @@
-"""All handlers of one informer: who is told what."""
+"""All handlers of one informer, and which of them gets a notification."""
 
 import threading
 from typing import Generic, TypeVar
@@ -38,7 +38,7 @@ class Processor(Generic[T]):
                 listener.start()
 
     def remove(self, listener: Listener[T]) -> None:
-        """Removed already: nothing happens."""
+        """No-op for a listener that was removed already."""
         listener.close()  # first: somebody may wait for its room
         with self._lock:
             if listener in self._listeners:
@@ -49,9 +49,9 @@ class Processor(Generic[T]):
             listener.wait_for_room()
 
     def distribute(self, notification: Notification[T], *, is_sync: bool) -> None:
-        """To all; what is a repetition (``is_sync``) to those who want one now.
+        """Give ``notification`` to all handlers; a repetition (``is_sync``) only to those that are due for a resync.
 
-        Who wants no resyncs gets none from a list that is made again either (client-go gives them to all then).
+        So a handler without resyncs gets no repetition from a second list (client-go gives it to all then).
         """
         with self._lock:
             for listener in self._listeners:
@@ -59,7 +59,7 @@ class Processor(Generic[T]):
                     listener.put(notification)
 
     def is_resync_due(self, now_s: float) -> bool:
-        """Choose who takes part in this resync; False if nobody does."""
+        """Choose the handlers that take part in this resync; False if there is none."""
         with self._lock:
             for listener in self._listeners:
                 listener.is_syncing = listener.is_resync_due(now_s)
@@ -68,7 +68,7 @@ class Processor(Generic[T]):
             return any(listener.is_syncing for listener in self._listeners)
 
     def check_resyncs_every(self, check_s: float) -> None:
-        """No handler is resynced more often than is looked, none at all where nobody looks."""
+        """Check each ``check_s`` for due resyncs: no handler's period is shorter. 0: no handler is resynced."""
         with self._lock:
             for listener in self._listeners:
                 listener.resync_s = resync_period(listener.resync_wanted_s, check_s)
@@ -82,13 +82,13 @@ class Processor(Generic[T]):
             listener.close()
 
     def join(self, timeout_s: float | None = None) -> bool:
-        """True if every handler's thread has ended, but for the one that asks."""
+        """True if every handler's thread has ended, except the calling one."""
         ended = [listener.join(timeout_s) for listener in self.listeners]
         return all(ended)
 
 
 def resync_period(wanted_s: float, check_s: float) -> float:
-    """What a handler gets that wants a resync each ``wanted_s``, where is looked each ``check_s``; 0 is never."""
+    """The resync period of a handler that asks for ``wanted_s``, with a check each ``check_s``; 0 is never."""
     if wanted_s <= 0 or check_s <= 0:
         return 0.0
     return max(wanted_s, check_s)

@@ -45,9 +45,9 @@ class Source(ListerWatcher, Protocol[T_co]):
 class QueueReflector(Generic[T]):
     """`turn` and `wait` belong to one thread, the informer's; `wake` may be called from any.
 
-    A list is collected and handed to the queue as a whole, so that nobody sees half of one. What the queue refuses
-    of a list (a transform that raises) makes the whole list come again, after a back-off; of a watch, it is logged,
-    counted and lost.
+    A list is collected and handed to the queue as a whole, so that no reader sees half of one. If the queue refuses an
+    item of a list (a transform raised), the list is made again after a back-off. A refused event of a watch is
+    logged, counted and lost.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class QueueReflector(Generic[T]):
         self._backoff = Backoff(random=random)
         self.counters = Counters()
         self.machine = Machine(self._backoff, ServerTraits(), random)
-        self.version = ""  # up to where the queue was told everything
+        self.version = ""  # up to where the queue has everything
         self.progress_at_s: float | None = None  # wall time
         self._on_error = on_error
         self._error_log = ErrorLog(log, f"informer {name}", clock)
@@ -87,7 +87,7 @@ class QueueReflector(Generic[T]):
         self._do(self.machine.start(self._clock.now_s(), "", "", 0))
 
     def turn(self) -> bool:
-        """Take one piece of news. False if there is none: `wait` then."""
+        """Handle one result of the reader. False if there is none: call `wait` then."""
         now_s = self._clock.now_s()
         if self._relist_at_s is not None and now_s >= self._relist_at_s:
             self._relist_at_s = None
@@ -123,7 +123,7 @@ class QueueReflector(Generic[T]):
         return self.proof is not None and self.proof.as_of_us > self._trouble_us
 
     def wait(self, until_s: float) -> None:
-        """Until there may be news, or something is due, at the latest ``until_s``."""
+        """Wait until the reader has a result or something is due, at the latest until ``until_s``."""
         deadline_s = min(until_s, self._clock.now_s() + TICK_S)
         for due_s in (self.machine.retry_at_s, self._relist_at_s):
             if due_s is not None:
@@ -178,7 +178,7 @@ class QueueReflector(Generic[T]):
         self._prover.lost()
 
     def _tell(self, error: DeltawireError) -> None:
-        """Tell the program's handler: of a list that failed or a watch that did not begin."""
+        """Call the program's error handler for a list that failed or a watch that was not opened."""
         if self._on_error is None:
             return
         try:

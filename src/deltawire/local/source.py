@@ -16,7 +16,7 @@ from deltawire.reflector.listwatch import OPEN_S_MAX, ByteStream
 
 # Gets the options of each list and watch and may set selectors in them.
 TweakListOptions = Callable[[ListOptions], object]
-# Versions, pages and time-outs are the reflector's own affair.
+# Versions, pages and time-outs are set by the reflector.
 _TWEAKABLE = frozenset({"label_selector", "field_selector"})
 
 
@@ -48,10 +48,10 @@ class ClientListerWatcher:
         return self._resource
 
     def check_cluster(self) -> None:
-        """The program chose its client: who the cluster is, is its affair."""
+        """No-op: the program chose its client, and so the cluster."""
 
     def connection_ended(self, is_dead: bool) -> None:
-        """Nothing: the pool is the program's."""
+        """No-op: the connection pool belongs to the program."""
 
     def list(self, params: Params) -> bytes:
         return self._request(params, self._media_type and self._media_type + "List").do().raw

@@ -1,4 +1,4 @@
-"""What an informer of this process says of itself: what it does, and how old what its cache shows may be."""
+"""The status of an informer in this process: its state, and the age of its cache."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,8 +11,8 @@ from deltawire.local.reflector import QueueReflector
 
 @dataclass(frozen=True, slots=True)
 class InformerStatus:
-    """``state`` is the reflector's word (docs/status.md), or ``new`` or ``stopped``. ``error``: why it does not go
-    on, or the last object that was refused. ``progress_at_s``: when the server was last heard, seconds since 1970."""
+    """``state`` is the reflector's (docs/status.md), or ``new`` or ``stopped``. ``error``: why it does not go on, or
+    the last object that was refused. ``progress_at_s``: when the server last sent anything, seconds since 1970."""
 
     name: str
     state: str
