@@ -19,12 +19,12 @@ def raise_limit() -> int:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
-            return soft  # some systems know a lower bound than they tell
+            return soft  # some systems have a lower bound than they report
     return hard
 
 
 class ShortageTeller:
-    """Tells in one line, not a traceback for each connection, that no descriptor is left.
+    """Logs in one line, not a traceback for each connection, that no descriptor is left.
 
     For the event loop that accepts connections; other failures go where they went before.
     """

@@ -1,6 +1,6 @@
 """Fixtures for pytest: an API server of a test's own, or one for a module or the whole run, with a kubeconfig for it.
 
-Loaded in every pytest run of whoever installs this project, so nothing but pytest is imported before a fixture
+Loaded in every pytest run of an environment with this project, so nothing but pytest is imported before a fixture
 is asked for.
 """
 

@@ -147,13 +147,13 @@ class ApiServer:
         self.call(lambda core: core.append_log(pod, namespace, text, container=container))
 
     def run_pod(self, pod: str, *, namespace: str = "default", node: str = "node-1") -> None:
-        """Make all containers of that pod run, as a kubelet would tell it. Raises StatusError."""
+        """Make all containers of that pod run, as a kubelet would report it. Raises StatusError."""
         self.call(lambda core: core.run_pod(pod, namespace, node))
 
     def end_container(
         self, pod: str, exit_code: int = 0, *, namespace: str = "default", container: str = ""
     ) -> None:
-        """Let a container end for good: logs, terminals and ports that are open end, too. Raises StatusError."""
+        """End a container without a restart: its open logs, terminals and ports end, too. Raises StatusError."""
         self.call(lambda core: core.end_container(pod, namespace, exit_code, container=container))
 
     def script_command(
@@ -179,7 +179,7 @@ class ApiServer:
     ) -> None:
         """What ``kubectl attach`` meets; without a script the log as it grows. Raises StatusError.
 
-        An exit code is not shown to who is attached: `end_container` tells it.
+        An attached client gets no exit code: `end_container` sets it.
         """
         where = Where(namespace, pod, container)
         self.call(lambda core: self._service.scripts.attach(where, script))
@@ -262,7 +262,7 @@ class ApiServer:
         with self._lock:
             self._dialled.add(socket)
         if loop is not self._loop:
-            socket.lose()  # it stopped meanwhile
+            socket.lose()  # it has stopped
         return socket
 
     def write_kubeconfig(self, path: Path | str, user: str = "", groups: Iterable[str] = ()) -> Path:

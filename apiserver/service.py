@@ -61,7 +61,7 @@ _IN_PROCESS_URL = "http://in-process-{}.localhost"
 _PORT_INSIDE = 6443
 _LOOPBACK = "127.0.0.1"
 _numbers = itertools.count(1)
-# Nodes that controllers have where nobody says how many: pods need one to run.
+# Nodes by default with controllers: pods need one to run.
 NODES_DEFAULT = 1
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound to by default
 

@@ -1,4 +1,4 @@
-"""API clients for commands: they say who they are, so that a request log can tell them from the reflectors."""
+"""API clients for commands. Their user agent separates them from the reflectors in a request log."""
 
 from typing import TYPE_CHECKING
 

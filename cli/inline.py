@@ -124,7 +124,7 @@ def _without_replicas(wanted: session.Session) -> session.Session:
 
 
 def _alone(config: Config) -> Config:
-    """As for a role that nobody supervises: it does not report."""
+    """As for a role without a supervisor: it does not report."""
     runtime = msgspec.structs.replace(config.runtime, control=False)
     return msgspec.structs.replace(config, runtime=runtime)
 

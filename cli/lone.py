@@ -56,5 +56,5 @@ def prepare_store(config: Config) -> None:
 
 
 def replica_name(handler: str) -> str:
-    """The name of a replica that nobody numbered: containers and pods have hosts' names of their own."""
+    """The name of a replica without a number: containers and pods have host names of their own."""
     return f"{handler}-{socket.gethostname()}"

@@ -1,9 +1,9 @@
 """Processes that a killed supervisor left behind: found in the process table, and ended.
 
-The kernel tells children of their supervisor's death, and a child that is born too late sees it by itself
-(`common.parent`). What lives on all the same was stopped, hangs, or drains for long; it would hold locks and sockets
-that the next run needs. Nothing is ended but what names this config, a run, and a parent that is dead, in its
-command line; what is signalled is the process that was looked at, not whoever has its number meanwhile.
+The kernel signals children at their supervisor's death, and a child that starts after it finds out by itself
+(`common.parent`). A process that lives on was stopped, hangs, or drains for long; it would hold locks and sockets
+that the next run needs. Only processes are ended whose command line names this config, a run, and a dead parent. The
+signal goes to the process that was examined, also if its pid has been reused.
 """
 
 import os
@@ -15,7 +15,7 @@ from deltawire.common import parent
 from deltawire.common.clock import Clock
 from deltawire.common.wire.identity import process_started
 
-# They have been told to drain when their supervisor died; so long they may still take.
+# They were signalled to drain when their supervisor died; the time they may still take.
 GRACE_S = 2.0
 # After SIGKILL: for the kernel.
 GONE_S = 5.0
@@ -64,7 +64,7 @@ def find(config: Path) -> list[Orphan]:
 
 
 def end(config: Path, *, clock: Clock) -> list[str]:
-    """End all of them; a line for whoever looks on if there were any."""
+    """End all of them; print one line if there were any."""
     orphans = find(config)
     if not orphans:
         return []

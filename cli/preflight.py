@@ -36,7 +36,7 @@ def used_clusters(plan: Plan) -> Iterator[str]:
 
 
 def command_problem(handler: HandlerProcess) -> str:
-    """Why the handler's command cannot be started, "" if it can, as far as files tell."""
+    """Why the handler's command cannot be started, "" if it can, as far as files show."""
     name = handler.command[0]
     path = {**os.environ, **handler.env}.get("PATH", os.defpath)
     found = shutil.which(name, path=path)

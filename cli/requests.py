@@ -1,4 +1,4 @@
-"""Asking the supervisor that runs, from a command."""
+"""Requests of a command to the running supervisor."""
 
 import os
 from typing import Any
@@ -19,13 +19,13 @@ ANSWER_TIMEOUT_S = 10.0
 
 
 class NotRunning(DeltawireError):
-    """No supervisor answers for this state folder. ``is_free``: nobody holds the folder either."""
+    """No supervisor answers for this state folder. ``is_free``: the folder is not locked either."""
 
     is_free = False
 
 
 class Supervision:
-    """A connection to the supervisor. Use as a context manager. Raises NotRunning when nobody answers."""
+    """A connection to the supervisor. Use as a context manager. Raises NotRunning without an answer."""
 
     def __init__(self, plan: Plan, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -39,7 +39,7 @@ class Supervision:
             clock=self._clock,
             silent_s=ANSWER_TIMEOUT_S,
         )
-        # Nobody holds the state folder: there is no use in waiting for an answer.
+        # The state folder is not locked: there is no supervisor to wait for.
         is_held = is_running(plan.store_dir)
         if not is_held or not self._wait(Opened, CONNECT_TIMEOUT_S):
             self.close()

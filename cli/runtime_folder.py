@@ -20,7 +20,7 @@ def owner_only() -> Iterator[int]:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, or check that it is ours alone: whoever may write here could take the sockets' places.
+    """Make the folder, or check that only this user may enter it: another could replace the sockets.
 
     Raises StateError.
     """

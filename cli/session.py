@@ -66,7 +66,7 @@ def run(session: Session) -> int:
         runtime_folder.prepare(plan.runtime_dir)
         view = stack.enter_context(_Closing(make_view(session)))
         file = plan.runtime_dir / config_source.EFFECTIVE
-        # We hold the state folder, so whoever left them is dead.
+        # This process holds the state folder, so the process that left them is dead.
         for text in orphans.end(file, clock=clock):
             view.note(text)
         processes = stack.enter_context(Processes(umask=umask))

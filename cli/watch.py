@@ -1,6 +1,6 @@
 """``deltawire-watch ROLE ARG…``: run ``deltawire ROLE ARG…`` as a child, and kill it when it hangs.
 
-For containers, where nobody else does: an engine restarts what ends and leaves alone what stands still. Process 1 of
+For containers: an engine restarts what ends and leaves alone what stands still. Process 1 of
 the image: it passes signals on, reaps what the child leaves behind, and ends with the child's exit code, or
 `EXIT_HUNG`. Commands that are no role take this process' place.
 
@@ -48,7 +48,7 @@ class Watch:
 
     def run(self) -> int:
         """Until the child has ended; the exit code."""
-        # Blocked, and taken one by one: no handler runs between two instructions of ours.
+        # Blocked, and taken one by one: no signal handler runs between two instructions.
         signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON | {signal.SIGCHLD})
         _adopt_orphans()
         self._start()

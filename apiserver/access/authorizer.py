@@ -22,7 +22,7 @@ class Grants(NamedTuple):
 
 
 class Authorizer(Protocol):
-    """Decides from what is known now; asks nobody, changes nothing."""
+    """Decides from the rules known now, without a request and without side effects."""
 
     def decide(self, asked: Attributes) -> Decision: ...
 
@@ -36,7 +36,7 @@ EVERYTHING = (
 
 
 class AllowAll:
-    """Whoever was let in may do everything."""
+    """Allows every authenticated user everything."""
 
     def decide(self, asked: Attributes) -> Decision:
         return Decision(True)

@@ -1,4 +1,4 @@
-"""Nobody gives away more than he has: roles and bindings that a user writes are held against his own."""
+"""Privilege escalation: a user may write roles and bindings only with rights that the user has."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product

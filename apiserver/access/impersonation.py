@@ -48,7 +48,7 @@ class Impersonation:
             yield Attributes(user, "impersonate", "uids", _GROUP, "v1", name=self.uid)
 
     def user(self) -> User:
-        """The user it makes. Groups that nobody named follow from the name."""
+        """The user it makes. Without groups in the request they follow from the name."""
         account = account_of(self.name)
         groups = self.groups or (account_groups(account[0]) if account else ())
         if self.name == ANONYMOUS.name:

@@ -97,7 +97,7 @@ def _not_found(binding: Binding) -> str:
 
 
 def _aggregate(errors: list[str]) -> str:
-    """Several errors as one, each told once."""
+    """Several errors as one text, without repetitions."""
     told = list(dict.fromkeys(errors))
     return f"[{', '.join(told)}]" if len(told) > 1 else "".join(told)
 

@@ -9,7 +9,7 @@ from deltawire.apiserver.core.resource import Resource
 Tree = dict[str, Any]
 
 CREATE, UPDATE, DELETE = "CREATE", "UPDATE", "DELETE"
-# Whoever may be refused by configurations of this group could never mend them.
+# A configuration that refused writes to this group could never be mended.
 EXEMPT_GROUP = "admissionregistration.k8s.io"
 
 

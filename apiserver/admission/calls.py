@@ -23,11 +23,11 @@ _CONTEXTS_MAX = 64
 
 
 class CallFailed(Exception):
-    """Nobody answered, or not as a webhook does."""
+    """The call failed: no answer, or not one of a webhook."""
 
 
 class Place(NamedTuple):
-    """``url`` is what is told of, ``address`` what is connected to; ``name`` is the one in the certificate."""
+    """``url`` is shown in errors, ``address`` is connected to; ``name`` is the one in the certificate."""
 
     url: str
     address: str
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 def place_of(store: Store, config: Tree) -> Place:
-    """Where a ``clientConfig`` leads. Raises CallFailed for a service that is not there, or has nobody behind it."""
+    """Where a ``clientConfig`` leads. Raises CallFailed for a service that does not exist or has no endpoints."""
     service = config.get("service")
     if not service:
         url = str(config.get("url") or "")

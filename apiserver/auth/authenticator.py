@@ -21,7 +21,7 @@ class Strangers(Enum):
 
 
 class Authenticator:
-    """Tells who sends a request: by certificate, then by bearer token (the API server's order)."""
+    """Finds the user of a request: by certificate, then by bearer token (the API server's order)."""
 
     def __init__(self, tokens: Tokens, strangers: Strangers) -> None:
         self.tokens = tokens

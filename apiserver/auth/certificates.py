@@ -19,7 +19,7 @@ _EARLY_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """Both are PEM. Whoever has the key is that user."""
+    """Both are PEM. The holder of the key is that user."""
 
     certificate_pem: bytes
     key_pem: bytes

@@ -43,7 +43,7 @@ def kubeconfig(url: str, *credentials: Credentials, ca_pem: bytes = b"") -> dict
     """
     cluster: dict[str, Any] = {"server": url}
     if url.startswith("http://"):
-        # Some clients want to hear of TLS in any case, though there is none.
+        # Some clients require the TLS fields, also without TLS.
         cluster["insecure-skip-tls-verify"] = True
     if ca_pem:
         cluster["certificate-authority-data"] = b64encode(ca_pem).decode()

@@ -52,7 +52,7 @@ class Tokens:
         key: bytes | None = None,
     ) -> None:
         given = [BearerToken(token) if isinstance(token, str) else token for token in tokens]
-        # By digest: how long a look-up takes tells nothing about a token.
+        # By digest: the time of a look-up reveals nothing about a token.
         self._given = {_digest(token.token): token for token in given}
         self._now = now
         self._account_exists = account_exists

@@ -41,7 +41,7 @@ class User:
         return info
 
 
-# Whoever may come in without naming himself, or with one of the tokens given at the start.
+# Anonymous users, and users of a token given at the start.
 ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
 

@@ -13,7 +13,7 @@ from deltawire.apiserver.schemas.validate import Problem
 
 Schema = Mapping[str, Any]
 
-# Causes that are told of one object, as for schemas.
+# Causes that are reported for one object, as for schemas.
 PROBLEMS_MAX = 100
 # The longest message that an expression may make, in bytes.
 MESSAGE_BYTES_MAX = 5 * 1024

@@ -56,7 +56,7 @@ def size_of(data: bytes) -> TerminalSize | None:
 
 
 def exit_status(exit_code: int) -> bytes:
-    """The message that tells how the program ended."""
+    """The message with the program's exit code."""
     if exit_code == 0:
         return _status({"status": "Success"})
     return _status(
@@ -70,7 +70,7 @@ def exit_status(exit_code: int) -> bytes:
 
 
 def failure_status(error: StatusError) -> bytes:
-    """The message that tells why there was no program to end."""
+    """The message with the reason why no program ran."""
     told: dict[str, object] = {
         "status": "Failure",
         "message": error.message,

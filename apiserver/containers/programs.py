@@ -65,7 +65,7 @@ class Process:
         await self._print(STDOUT if self.tty else STDERR, data)
 
     async def resized(self) -> TerminalSize:
-        """Wait for the terminal's next size. Sizes that nobody waited for are joined into the last one."""
+        """Wait for the terminal's next size. Of sizes that came without a waiter only the last is kept."""
         await self._resized.wait()
         self._resized.clear()
         assert self.size is not None, "a resize brings a size"  # noqa: S101 - states the type's invariant

@@ -11,7 +11,7 @@ from deltawire.common.errors import StatusError
 
 Tree = dict[str, Any]
 SERVICES = "services"
-# What clusters use where nobody says otherwise.
+# The usual default of clusters.
 NETWORK = IPv4Network("10.0.0.0/16")
 NODE_PORTS = range(30000, 32768)
 _NONE = "None"
@@ -55,7 +55,7 @@ class Addresses:
         if address != _NONE and self._known is not None:
             self._known.add(address)
         spec["clusterIP"], spec["clusterIPs"] = address, [address]
-        # Without a selector nobody knows of which family a headless service's endpoints are.
+        # Without a selector the family of a headless service's endpoints is unknown.
         is_open = address == _NONE and not spec.get("selector")
         spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if is_open else ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "RequireDualStack" if is_open else "SingleStack")

@@ -41,7 +41,7 @@ def _new_uid() -> str:
 
 
 def _available(volume: dict[str, Any]) -> dict[str, Any]:
-    """A volume that nobody claims, as a cluster shows it a moment after it was made."""
+    """A volume without a claim, as a cluster shows it a moment after it was made."""
     return {**volume, "status": {**(volume.get("status") or {}), "phase": "Available"}}
 
 
@@ -101,7 +101,7 @@ class ApiCore:
 
     @property
     def cluster_uid(self) -> str:
-        """The uid of namespace kube-system, by which clients tell clusters apart."""
+        """The uid of namespace kube-system, which clients use as the cluster's identity."""
         return self.get("namespaces", "kube-system").uid
 
     def resource(self, named: str | Resource) -> Resource:
@@ -147,7 +147,7 @@ class ApiCore:
     ) -> Record:
         """``manager`` becomes the owner of the fields; without one managedFields stay empty.
 
-        ``on_unknown`` hears of fields that a custom resource's schema does not know; they are dropped. ``admit`` is
+        ``on_unknown`` gets the fields that a custom resource's schema does not know; they are dropped. ``admit`` is
         what webhooks make of the object before it is stored.
         """
         resource = self.resource(resource)
@@ -319,7 +319,7 @@ class ApiCore:
         return self._writer.rewrite(pods, namespace, name, lambda pod: as_running(pod, node, self.now()))
 
     def end_container(self, name: str, namespace: str, exit_code: int = 0, *, container: str = "") -> Record:
-        """Write what a kubelet does once that container has exited for good. Raises StatusError 400, 404."""
+        """Write the status that a kubelet writes after a container's last exit. Raises StatusError 400, 404."""
         pods = self.resource("pods")
         ended = container_of(self.get(pods, name, namespace), container)
         return self._writer.rewrite(

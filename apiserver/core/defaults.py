@@ -1,6 +1,6 @@
-"""What the API server fills in for built-in kinds when it reads an object: whoever wrote the object owns it.
+"""Defaults that the API server sets in built-in kinds when it reads an object. The object's writer owns them.
 
-What is added later, and belongs to nobody, is in `deltawire.apiserver.core.admission`.
+Fields that are added later, without an owner, are in `deltawire.apiserver.core.admission`.
 """
 
 from base64 import b64encode

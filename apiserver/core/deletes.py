@@ -102,7 +102,7 @@ class Deleter:
                 self._end_steps(resource, key, FOREGROUND)
 
     def _as_deleted(self, resource: Resource, deletion: Deletion) -> bytes:
-        """A pod that nobody had to stop goes at once; the answer shows that it was told to."""
+        """A pod that does not run is removed at once; the answer shows the deletion timestamp."""
         obj: dict[str, Any] = msgspec.json.decode(deletion.body)
         metadata = obj["metadata"]
         if "deletionTimestamp" in metadata:

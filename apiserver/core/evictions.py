@@ -68,7 +68,7 @@ def _allowed(store: Store, spec: Tree, evicted: Record) -> int:
 
 
 def _is_ready(pod: Tree) -> bool:
-    """Pods of which nobody reports a condition count as ready: there is no kubelet here."""
+    """Pods without a reported condition count as ready: there is no kubelet here."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
     ready = [c.get("status") for c in conditions if c.get("type") == "Ready"]
     return not ready or ready[0] == "True"

@@ -85,7 +85,7 @@ def invalid(resource: Resource, name: str, *causes: dict[str, str]) -> StatusErr
             resource, type=resource.conversion.type, conversion=None
         )  # told as what it is stored
     kind = f"{resource.type.kind}.{resource.type.group}" if resource.type.group else resource.type.kind
-    # A cause that is told twice is read once.
+    # A repeated cause is reported once.
     said = list(dict.fromkeys(f"{c['field']}: {c['message']}" for c in causes))
     listed = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
     about = details(resource, name) | {"kind": resource.type.kind, "causes": list(causes)}

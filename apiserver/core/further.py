@@ -1,4 +1,4 @@
-"""Built-in resources that are kept and served, but mean nothing to this server: nobody acts on them.
+"""Built-in resources that are stored and served, and that no part of this server acts on.
 
 Those of admissionregistration.k8s.io are the exception: `deltawire.apiserver.admission`.
 """

@@ -25,7 +25,7 @@ def grace_s_of(pod: Tree, asked_s: int | None) -> int:
 
 
 def is_stopping(pod: Tree) -> bool:
-    """Whether the pod was told to stop and has time left to do so."""
+    """Whether the pod is being stopped and its grace period lasts."""
     metadata = pod["metadata"]
     return "deletionTimestamp" in metadata and bool(metadata.get("deletionGracePeriodSeconds"))
 

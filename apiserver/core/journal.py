@@ -42,7 +42,7 @@ class Commit(msgspec.Struct):
 
 
 class FileJournal:
-    """The open file, locked for this process. Raises StateError if it is in use or not one of ours."""
+    """The open file, locked for this process. Raises StateError if it is in use or not written by this server."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -97,7 +97,7 @@ def _where(store: Store, table: Table, options: ListOptions) -> tuple[int, str]:
 
 
 def _version(text: str) -> int:
-    """A list tells of a bad version in other words. Raises StatusError 400."""
+    """The error of a list for a bad version has another text. Raises StatusError 400."""
     try:
         return parse_version(text)
     except StatusError as error:

@@ -1,4 +1,4 @@
-"""What the containers of pods have printed. There are no containers here: the text is given by whoever tests."""
+"""What the containers of pods have printed. There are no containers here: a test supplies the text."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
 """Containers of a pod as its object shows them: which there are, which run, and what starts and ends them.
 
-There is no kubelet here, so whether a container runs is what the pod's status says, whoever wrote it.
+There is no kubelet here: the pod's status decides whether a container runs, whatever client wrote it.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def as_running(pod: Tree, node: str, now_s: float) -> Tree:
 
 
 def as_ended(pod: Tree, container: str, exit_code: int, now_s: float) -> Tree:
-    """``pod`` after that container has exited for good; with the last one the pod has succeeded or failed."""
+    """``pod`` after that container has exited; with the last one the pod has succeeded or failed."""
     now = timestamp(now_s)
     status = dict(pod.get("status") or {})
     names = _names(pod.get("spec") or {}, "containers")

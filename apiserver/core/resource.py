@@ -18,7 +18,7 @@ VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update
 
 @dataclass(frozen=True, slots=True)
 class NameRule:
-    """What a name must look like. ``told`` is how a violation is explained."""
+    """The pattern of a name. ``told`` is the text for a violation."""
 
     pattern: re.Pattern[str]
     chars_max: int

@@ -8,7 +8,7 @@ from deltawire.common.errors import StatusError
 
 
 def bound(pods: Resource, pod: dict[str, Any], node: str, now_s: float) -> dict[str, Any]:
-    """``pod`` on that node, with the condition that says so. Raises StatusError 409 if it has one."""
+    """``pod`` bound to that node, with its condition. Raises StatusError 409 if it is bound already."""
     spec = dict(pod.get("spec") or {})
     if spec.get("nodeName"):
         name = pod["metadata"]["name"]

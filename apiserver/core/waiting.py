@@ -13,7 +13,7 @@ class Owner(NamedTuple):
 
 
 class WaitingOwners:
-    """Who waits, by uid. What an earlier start left waiting is read from the store when first asked for."""
+    """The waiting objects, by uid. Those of an earlier start are read from the store at the first use."""
 
     def __init__(self, store: Store, finalizer: str) -> None:
         self._store = store

@@ -53,7 +53,7 @@ class WatchCursor:
         return batch.changes
 
     def has_news(self) -> bool:
-        """True if `take` has something to tell or there is nothing more; steps over what this watch does not see."""
+        """True if `take` has an event or the watch has ended; skips events that this watch does not select."""
         if self.has_initial or self.is_lost or self.window.is_closed:
             return True
         # One change is enough to know. The batch is taken for real when the reader comes for it.

@@ -39,7 +39,7 @@ _IDENTITY = ("name", "namespace", "uid", "creationTimestamp", "resourceVersion",
 
 
 class Write(NamedTuple):
-    """How one write is done: who owns what then, whether it is stored, who hears of unknown fields."""
+    """Options of one write: the owner of its fields, whether it is stored, the callback for unknown fields."""
 
     ownership: Ownership
     is_dry: bool = False
@@ -352,7 +352,7 @@ class Writer:
         if not version and (resource.needs_version_on_update or resource.is_custom):
             told = "Invalid value: 0: must be specified for an update"
             refused = failures.invalid(resource, name, failures.cause("metadata.resourceVersion", told))
-            # Told of the resource, not of its kind.
+            # The text names the resource, not its kind.
             kind, plural = resource.type.kind, resource.type.plural
             details = {**(refused.details or {}), "kind": plural}
             raise StatusError(422, "Invalid", refused.message.replace(kind, plural, 1), details=details)

@@ -20,7 +20,7 @@ _NOT_YET = ("uid", "creationTimestamp", "generation", "resourceVersion")
 
 
 class Admitting:
-    """Where nobody configured anything, writes are done at once and cost nothing more."""
+    """Without any admission configuration a write is done at once, at no extra cost."""
 
     def __init__(self, core: ApiCore, converting: Converting) -> None:
         self._core = core
@@ -32,7 +32,7 @@ class Admitting:
     ) -> Any:
         """The outcome of ``write``, in which ``record_of`` finds the record. Raises StatusError for a refusal.
 
-        A name that the server made up is kept in ``write`` by whoever calls: see `named`.
+        The caller keeps a generated name in ``write``: see `named`.
         """
         if not self._dispatcher.is_wanted(asked.resource):
             return await self._settle(lambda: write(dry_run=asked.is_dry_run))

@@ -141,7 +141,7 @@ class Frontend:
         return _json(msgspec.json.encode(document))
 
     def _is_of_nobody(self, path: str) -> bool:
-        """Whether a path names a group that no built-in resource is in: nobody answers for its versions."""
+        """Whether a path names a group without built-in resources: its versions are not served."""
         parts = path.strip("/").split("/")
         return parts[0] == "apis" and all(r.is_custom for r in self._core.catalogue.in_group(parts[1]))
 

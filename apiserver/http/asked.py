@@ -128,7 +128,7 @@ class Asked:
         return self.form is Form.OBJECT and not self._wants_indentation
 
     def answer_tree(self, tree: dict[str, Any], *, status: int = 200) -> web.Response:
-        """An object that is not stored, in the form that is wanted, or JSON where it cannot be told in that."""
+        """An object that is not stored, in the requested form, or in JSON if it has no such form."""
         form = self.form
         if form.is_yaml:
             return self.answer(render.to_yaml(tree), status=status)
@@ -151,7 +151,7 @@ class Asked:
 
     @property
     def _wants_indentation(self) -> bool:
-        """``?pretty=`` says so; without it, tools that people look at."""
+        """Whether to indent: by ``?pretty=``; without it, for browsers and curl."""
         asked = queries.flag(self.request.query, "pretty")
         if asked is None:
             return self.request.headers.get("User-Agent", "").startswith(_FOR_EYES)

@@ -1,4 +1,4 @@
-"""What a request asks to be allowed to do: the verb, and on what."""
+"""The attributes of a request that authorization decides on: the verb, and the resource or path."""
 
 from aiohttp import web
 

@@ -52,7 +52,7 @@ async def read_object(request: web.Request, kind: str = "") -> Any:
 
 
 def unrecognized(kind: str, why: str, raw: bytes) -> StatusError:
-    """400 for a body that is no object, or one whose kind cannot be told."""
+    """400 for a body that is no object, or one without a kind."""
     told = f"the object provided is unrecognized (must be of type {kind}): {why} ({go_json.summary(raw)})"
     return bad_request(told if kind else why)
 

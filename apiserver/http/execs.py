@@ -161,11 +161,11 @@ async def _finish(socket: web.WebSocketResponse, status: bytes) -> None:
         await socket.send_bytes(status)
         await socket.close()
     except ConnectionError:
-        pass  # the client has left meanwhile
+        pass  # the client has left
 
 
 async def _logged(script: Script, process: Process) -> int:
-    """Run it. Who wrote a script that fails finds out here, even where no client is left to tell."""
+    """Run it. A failure of the script is logged here, also if no client is connected any more."""
     try:
         return await programs.run(script, process)
     except BadProgram as error:
@@ -174,14 +174,14 @@ async def _logged(script: Script, process: Process) -> int:
 
 
 def _outcome(work: "asyncio.Task[int]", *, is_attached: bool) -> bytes:
-    """The last message. Who was attached is not told the exit code: it is in the pod's status."""
+    """The last message. An attached client gets no exit code: it is in the pod's status."""
     try:
         exit_code = work.result()
         return channels.exit_status(0 if is_attached else exit_code)
     except BadProgram as error:
         return channels.failure_status(_failed(f"the script failed: {error}"))
     except HungUp:
-        return channels.exit_status(KILLED)  # nobody will read it
+        return channels.exit_status(KILLED)  # no client will read it
 
 
 def _no_program(command: tuple[str, ...]) -> StatusError:

@@ -100,7 +100,7 @@ class ForwardHandlers:
     async def _serve(
         self, socket: web.WebSocketResponse, pod: Record, channel: int, connection: Connection
     ) -> None:
-        """One port to its end; a failure is told on its second channel."""
+        """One port to its end; a failure is sent on its second channel."""
         port = connection.port
         try:
             await socket.send_bytes(channels.port_head(channel, port))

@@ -66,7 +66,7 @@ _META_STRUCT = (
 
 
 def no_kind(value: Any) -> str:
-    """Why the kind of a decoded body cannot be told: it is no object."""
+    """The error text for a decoded body that is no object."""
     return (
         "couldn't get version/kind; json parse error: json: cannot unmarshal "
         f"{kind_of(value)} into Go value of type {_META_STRUCT}"

@@ -44,7 +44,7 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """As aiohttp's, but for methods that nobody knows."""
+    """As aiohttp's, except for unknown methods."""
 
     __slots__ = ()
 

@@ -146,7 +146,7 @@ async def _exchange(answer: Answer, port: int, request: bytes, method: str) -> b
 
 
 class _Received:
-    """An answer as it comes. One that tells its length ends there, others with the connection."""
+    """An answer as it comes. One with a length ends there, others with the connection."""
 
     def __init__(self, method: str) -> None:
         self.data = bytearray()

@@ -63,7 +63,7 @@ def checked_name(obj: Any, name: str) -> Any:
 
 
 def _check_kind(resource: Resource, obj: Any, raw: bytes) -> None:
-    """What is of another kind than its URL says is refused in the words of whoever would decode it."""
+    """A body of another kind than its URL's is refused with the text of the decoder for that URL."""
     if not isinstance(obj, dict):
         return
     kind = resource.type
@@ -101,7 +101,7 @@ def _check_kind(resource: Resource, obj: Any, raw: bytes) -> None:
 
 
 def _sign(asked: Asked, request: dict[str, Any]) -> None:
-    """A certificate is asked for by whoever asks, whatever the request says."""
+    """The requester of a certificate is the request's user; the fields of the body do not count."""
     spec = {name: value for name, value in (request.get("spec") or {}).items() if name not in _FROM_ASKER}
     request["spec"] = spec | asked.user.as_info()
 
@@ -130,7 +130,7 @@ def typed_change(asked: Asked, change: Change) -> Change:
 
 
 def _unfit(obj: dict[str, Any], why: str) -> StatusError:
-    """422 for what a patch has made: nobody can read it."""
+    """422 for an object that a patch has made unreadable."""
     ordered = {name: obj[name] if name == "metadata" else _sorted(obj[name]) for name in sorted(obj)}
     shown = msgspec.json.encode(ordered).decode()[:_SHOWN_CHARS_MAX]
     told = f"Invalid value: {msgspec.json.encode(shown).decode()}: {why}"
@@ -157,7 +157,7 @@ def checked_configuration(asked: Asked, config: dict[str, Any]) -> dict[str, Any
         raise bad_request(f"failed to create typed patch object {about}: {error}") from None
     if unknown:
         told = "\n".join(f".{path}: field not declared in schema" for path in unknown)
-        # Real servers answer so, too: nobody gave this error a code of its own.
+        # Real servers answer so, too: this error has no code of its own.
         raise StatusError(500, "", f"failed to create typed patch object {about}: {told}")
     return config
 

@@ -43,7 +43,7 @@ from deltawire.common.errors import StatusError
 
 
 class ResourceHandlers:
-    """Answers requests for resources. Raises StatusError; whoever calls it writes the Status.
+    """Answers requests for resources. Raises StatusError; the caller writes the Status.
 
     ``watch_timeout_s`` says how long a watch without timeoutSeconds stays open. ``expired_as_http`` answers
     a watch from a version that is no longer kept with HTTP 410, not with an ERROR inside the stream.
@@ -89,7 +89,7 @@ class ResourceHandlers:
         resource = self._core.catalogue.find(path.group, path.version, path.plural)
         if resource is None or (path.namespace and not resource.type.namespaced):
             if path.group and not any(not r.is_custom for r in self._core.catalogue.in_group(path.group)):
-                raise web.HTTPNotFound(text="404 page not found\n")  # a group that nobody has
+                raise web.HTTPNotFound(text="404 page not found\n")  # an unknown group
             raise failures.nothing_there()
         subresource = resource.subresource(path.subresource) if path.subresource else None
         if path.subresource and subresource is None:
@@ -114,7 +114,7 @@ class ResourceHandlers:
             if path.name:
                 raise failures.nothing_there()
             raise failures.method_not_allowed()
-        # Before anything is done: an answer that nobody can make must not follow a write.
+        # Before anything is done: a form that cannot be served must be refused before the write.
         is_raw = subresource is not None and subresource.is_raw
         accept = request.headers.get("Accept", "")
         form = (
@@ -271,7 +271,7 @@ class ResourceHandlers:
         except StatusError as error:
             if error.code not in self._told_in_stream:
                 raise
-            # Lost or future versions are told inside a stream that began well.
+            # Lost or future versions are reported inside a stream that began well.
             response = await self._opened(asked)
             await response.write(error_frame(error))
             await response.write_eof()

@@ -198,7 +198,7 @@ class WatchStream:
             await self._pump(self._cursor, response)
             await response.write_eof()
         except ConnectionError:
-            pass  # the client left: nothing to tell it
+            pass  # the client left
         finally:
             overdue.cancel()
             self._streams.discard(self)
@@ -276,7 +276,7 @@ class WatchStream:
         return WRITE_BYTES_MAX if slow is None else max(int(slow.amount / 10), 1)
 
     def _meet_faults(self) -> None:
-        """Take on faults that were set meanwhile; those that were cleared end."""
+        """Apply faults that were set since; those that were cleared end."""
         if self._faults_seen == self._plan.changes:
             return
         self._faults_seen = self._plan.changes

@@ -21,7 +21,7 @@ CONNECTIONS_MAX = 1000
 
 @dataclass
 class _Forwarded:
-    """One connection: a stream for its bytes, and one on which a failure is told."""
+    """One connection: a stream for its bytes, and one for a failure."""
 
     port: int = 0
     data: int = 0
@@ -58,7 +58,7 @@ class Tunnel:
             pass  # the client has left
 
     async def close(self) -> None:
-        """End all connections: nobody reads them any more."""
+        """End all connections; they have no reader any more."""
         tasks = [each.task for each in self._requests.values() if each.task is not None]
         for task in tasks:
             task.cancel()

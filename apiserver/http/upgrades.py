@@ -64,7 +64,7 @@ def answer_on(core: ApiCore, scripts: Scripts, pod: Record, port: int) -> Answer
 
 
 def check_host(core: ApiCore, request: web.Request, pod: Record) -> None:
-    """Real servers look for the pod's node before they see that nobody asks for a stream.
+    """Real servers look for the pod's node before they see that no stream is asked for.
 
     Raises StatusError 404 for such a request where there is no such node. Streams do without one here.
     """
@@ -132,7 +132,7 @@ async def last(
 
 
 async def let_end(work: asyncio.Task[Any], hang_up: Callable[[], Awaitable[None]]) -> None:
-    """Give ``work`` a little time, then cancel it. Its failures are nobody's any more."""
+    """Give ``work`` a little time, then cancel it. Its failures are ignored."""
     try:
         await hang_up()
         await asyncio.wait({work}, timeout=GRACE_S)

@@ -1,6 +1,6 @@
 """Waking watches: a write costs the same however many watch, and only those that it concerns get up.
 
-A write only notes that there is news, once for each turn of the event loop. Then the watches are looked at one after
+A write only sets a flag, once for each turn of the event loop. Then the watches are looked at one after
 the other; those whose selection sees none of the new events stay asleep.
 """
 
@@ -24,7 +24,7 @@ class Wakeups:
         self._rooms: dict[EventWindow, _Room] = {}
 
     def join(self, window: EventWindow, watch: Sleeper) -> None:
-        """From now on, tell ``watch`` soon after each write to ``window``, and when it ends."""
+        """From now on, wake ``watch`` soon after each write to ``window``, and when it ends."""
         room = self._rooms.get(window)
         if room is None:
             room = self._rooms[window] = _Room(asyncio.get_running_loop())

@@ -20,7 +20,7 @@ UNTAKEN_BYTES_MAX = 256 << 10
 PIECE_BYTES_MAX = 256 << 10
 READ_BUFFER_BYTES = 64 << 10
 
-# Nobody is nearer than the own process: what is for loopback clients only is for these, too.
+# A client in this process counts as one on loopback.
 _ADDRESS = ("127.0.0.1", 0)
 
 
@@ -227,7 +227,7 @@ class MemorySocket:
                 self._end()
 
     def lose(self) -> None:
-        """The server's loop has ended, perhaps before it heard of this connection."""
+        """The server's loop has ended, perhaps before it accepted this connection."""
         with self._wire.changed:
             self._wire.is_server_gone = True
             self._wire.changed.notify_all()

@@ -1,6 +1,6 @@
 """metadata.managedFields: one entry for each manager, with the fields it owns.
 
-Whoever changes a field owns it, the others lose it. Whoever applies owns what he applied, together with
+An update makes its manager the only owner of changed fields. An apply makes its manager an owner, together with
 others that hold the same value.
 """
 
@@ -17,7 +17,7 @@ ANCIENT = "ancient-changes"
 NAME_CHARS_MAX = 128
 
 _UNOWNED = frozenset(("apiVersion", "kind"))
-# The place itself is nobody's; what is in it can be owned.
+# The place itself has no owner; its content can have one.
 _METADATA: Path = ("f:metadata",)
 _UNOWNED_METADATA = frozenset(
     (

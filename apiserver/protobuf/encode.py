@@ -27,7 +27,7 @@ class NotInProtobuf(ValueError):
 
 
 def is_known(api_version: str, kind: str) -> bool:
-    """Whether objects of a kind can be told in protobuf."""
+    """Whether objects of a kind can be encoded in protobuf."""
     return message_of_kind(api_version, kind) is not None
 
 

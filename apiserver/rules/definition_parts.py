@@ -1,6 +1,6 @@
 """What a definition says beside its schemas: names, columns, scale, selectable fields, deprecation.
 
-What all versions say alike is told once, without a version's place.
+A problem that all versions share is reported once, without a version's place.
 """
 
 import re
@@ -66,7 +66,7 @@ def names(given: Tree) -> Causes:
 
 
 def _told(versions: list[Tree], name: str) -> Iterator[tuple[str, Any]]:
-    """Where a part of the versions is told, and what it says."""
+    """The place at which a part of the versions is reported, and its value."""
     values = [version.get(name) for version in versions]
     if values and all(value == values[0] for value in values):
         yield f"spec.{name}", values[0]

@@ -80,7 +80,7 @@ def schemas_of(obj: Tree) -> Iterator[tuple[str, Tree]]:
     known = look(obj, "spec.versions") or []
     schemas = [look(version, "schema.openAPIV3Schema") for version in known]
     if schemas and isinstance(schemas[0], dict) and all(schema == schemas[0] for schema in schemas):
-        # One that all versions have is told once.
+        # One that all versions have is reported once.
         yield "spec.validation.openAPIV3Schema", schemas[0]
         return
     for position, schema in enumerate(schemas):
@@ -96,7 +96,7 @@ def structure(obj: Tree) -> Causes:
 
 
 def conversion(obj: Tree) -> Causes:
-    """Versions are alike, or a webhook converts between them. It is told by the names of Go's internal type."""
+    """Versions are alike, or a webhook converts between them. Problems name the fields of Go's internal type."""
     given = look(obj, "spec.conversion") or {}
     strategy, webhook = given.get("strategy"), given.get("webhook") or {}
     if strategy not in ("None", "Webhook"):

@@ -47,14 +47,14 @@ def checked(module: str, kind: str, obj: dict[str, Any]) -> list[str]:
 
 
 def typed_metadata(metadata: dict[str, Any]) -> None:
-    """Raises NotReadable for the metadata of a custom object that nobody could read."""
+    """Raises NotReadable for metadata of a custom object that cannot be decoded."""
     known = struct(*_METADATA)
     if known is not None:
         _Reader([]).struct(known, metadata, ())
 
 
 class _Reader:
-    """A path is a chain of pairs, the last step last: texts are made of it only when something is told."""
+    """A path is a chain of pairs, the last step last: texts are made of it only for a report."""
 
     def __init__(self, unknown: list[str]) -> None:
         self._unknown = unknown

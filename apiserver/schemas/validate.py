@@ -13,7 +13,7 @@ from deltawire.apiserver.schemas.prune import ROOT_FIELDS
 Schema = Mapping[str, Any]
 
 INVALID = "FieldValueInvalid"
-# Problems told at once; an object with more has enough to read.
+# Problems reported for one object; further ones are left out.
 PROBLEMS_MAX = 100
 
 

@@ -83,7 +83,7 @@ class ControllerRunner:
                     alarm.cancel()
 
     def _look_at_pods(self) -> None:
-        """Tell the programs of pods that have changed."""
+        """Pass changed pods on to their programs."""
         table = self._core.store.table(PODS)
         window = table.window
         if window is not self._pods or self._seen < window.tail:

@@ -19,7 +19,7 @@ from deltawire.common.errors import StatusError
 
 _log = logging.getLogger(__name__)
 
-# What users change meanwhile, and what they made that no controller could use. Everything else is a fault here.
+# Conflicts with changes by users, and objects of theirs that no controller can use. Other errors are faults here.
 _PASSED_OVER = (400, 403, 404, 409, 422, 429)
 NODES = "nodes"
 

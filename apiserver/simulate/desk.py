@@ -67,7 +67,7 @@ class Desk:
         return [record.decode() for record in found if leaving or not record.is_terminating]
 
     def claimed(self, storage: str, owner: Tree, reference: Tree) -> list[Tree]:
-        """As `owned`, after what the owner's selector takes and nobody controls was made its own."""
+        """As `owned`, after objects without a controller that the owner's selector takes were adopted."""
         selector = (owner.get("spec") or {}).get("selector")
         namespace = owner["metadata"]["namespace"]
         if selector:

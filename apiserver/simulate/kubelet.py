@@ -52,7 +52,7 @@ class Kubelets:
     def _place(self, desk: Desk, pod: Tree, key: str) -> None:
         spec, status = pod.get("spec") or {}, pod.get("status") or {}
         nodes = [record.decode() for record in desk.records(NODES) if not record.is_terminating]
-        # Where no node runs pods, nobody places them.
+        # Where no node runs pods, none are scheduled.
         if not any(map(is_ready, nodes)) or spec.get("schedulerName", _SCHEDULER) != _SCHEDULER:
             self.unplaced.add(key)
             return

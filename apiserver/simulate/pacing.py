@@ -18,7 +18,7 @@ class Pace:
         self._at_s = now_s
 
     def due(self, now_s: float) -> int:
-        """How many writes are due now; tell with `spend` how many were made."""
+        """How many writes are due now; call `spend` with the number made."""
         self._tokens += max(0.0, now_s - self._at_s) * self.per_s
         self._at_s = now_s
         most = max(1.0, self.per_s * CATCH_UP_S)

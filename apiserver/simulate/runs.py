@@ -1,4 +1,4 @@
-"""Programs of containers that are started by nobody's request: what a pod's command prints, and its end.
+"""Programs of containers that no exec request started: what a pod's command prints, and its end.
 
 A container whose command is scripted, or is one that every container has, runs it and its output is the log. It ends
 with it, unless the pod restarts always: then it goes on as if it still ran. Of a job, a container with any other
@@ -103,7 +103,7 @@ class Runs:
             if self._core.get("pods", pod.name, pod.namespace).uid == pod.uid:
                 self._core.end_container(pod.name, pod.namespace, exit_code, container=start.container)
         except StatusError:
-            pass  # the pod has gone meanwhile
+            pass  # the pod is gone
 
 
 def _runs(record: Record | None) -> bool:

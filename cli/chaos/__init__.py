@@ -1,8 +1,8 @@
-"""``deltawire chaos``: a pipeline is hit at random for a while, and plain scripts judge what its handlers were told.
+"""``deltawire chaos``: random faults hit a pipeline for a while, and scripts judge the events that its handlers got.
 
-``schedule`` makes a list of actions of a seed (pure), ``shape`` is the config that they change (pure), ``driver``
-carries them out on real processes, and ``outside`` holds what writes, watches, records and judges: scripts that
+``schedule`` makes the list of actions from a seed (pure), ``shape`` is the config that they change (pure), ``driver``
+carries them out on real processes, and ``outside`` holds the scripts that write, watch, record and judge. They
 import nothing of the project.
 
-Not here: promises about the pipeline itself (docs/guarantees.md); what is judged is what any user can see.
+Not here: promises about the pipeline itself (docs/guarantees.md). Only what any user can see is judged.
 """

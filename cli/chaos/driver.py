@@ -19,7 +19,7 @@ from deltawire.common.errors import DeltawireError
 # What a killed supervisor left must have ended by itself after this: a drain's deadline and some.
 ORPHANS_S = 30.0
 LOOK_S = 0.05
-# So many ends by itself that nobody expected, and the run is broken off.
+# Unexpected ends of processes at which the run is broken off.
 ENDS_MAX = 5
 
 

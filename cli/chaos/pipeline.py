@@ -23,7 +23,7 @@ DRAIN_S = 40.0
 
 
 class Pipeline:
-    """One supervisor at a time. It is started again by whoever looks after it (`ensure_up`)."""
+    """One supervisor at a time; `ensure_up` starts it again."""
 
     def __init__(self, folder: Path, places: Places, clock: Clock, *, hang_after_s: float | None) -> None:
         self._folder = folder

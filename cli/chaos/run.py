@@ -190,7 +190,7 @@ class Run:
             return {"violations": [["judge", f"{name} failed: {words}"]], "counts": {"judge": 1}}
 
     def _write_run_file(self) -> None:
-        """``run.json``: what the judges must know that nobody else wrote down."""
+        """``run.json``: what the judges must know besides the records."""
         groups: dict[str, dict[str, Any]] = {}
         shapes, scopes = self._log.of("shape"), self._log.of("scope")
         for shape in shapes:

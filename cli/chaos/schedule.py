@@ -97,7 +97,7 @@ def _of_kind(rng: random.Random, at_s: float, kind: Kind, stop_s_max: float) -> 
         case Kind.KILL:
             return Action(at_s=at_s, kind=kind, target=_victim(rng), pick=pick)
         case Kind.STOP:
-            # Half of them are short: nobody is missed, and what waits arrives in a burst.
+            # Half of them are short: no peer counts as gone, and what waits arrives in a burst.
             longest = 1.0 if rng.random() < 0.5 else stop_s_max
             return Action(at_s=at_s, kind=kind, target=_victim(rng), pick=pick, amount=seconds(0.1, longest))
         case Kind.RESTART:

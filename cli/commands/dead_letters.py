@@ -83,7 +83,7 @@ def drop(
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
 ) -> int:
-    """Give dead letters up for good."""
+    """Delete dead letters."""
     return _told("dropped", _ask("drop", config, store, handler, target))
 
 

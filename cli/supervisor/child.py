@@ -2,7 +2,7 @@
 
 For programs that do not know of the supervisor, such as the API server: the request to the kernel has to be
 made in the child itself, and after a fork in a program with threads only an exec is safe. What stands before
-``--parent`` is for whoever reads the process table (`cli.orphans`).
+``--parent`` is for readers of the process table (`cli.orphans`).
 """
 
 import runpy

@@ -1,4 +1,4 @@
-"""Whether the state folder outlives a restart of the machine: `status` says so (guarantees, P4)."""
+"""Whether the state folder outlives a restart of the machine, for `status` (guarantees, P4)."""
 
 from pathlib import Path, PurePath
 

@@ -1,10 +1,10 @@
 """Which process hangs: its main loop has neither turned nor reported progress for too long. Pure.
 
 Time is counted while the watcher itself runs: of a pause between two looks at most `LOOK_GAP_S_MAX` counts, so that a
-watcher that was stopped and wakes up finds nobody guilty of the silence that it slept through.
+watcher that was stopped does not count its own pause as silence of a process.
 
-Starting has a deadline of its own, since imports and plug-ins take what they take; draining has the supervisor's.
-A process that says that it is in a call is not judged until it says something else: user code has deadlines of its own.
+Starting has a deadline of its own, since imports and plug-ins may take long; draining has the supervisor's. A process
+that reports a call is not judged until its next report: user code has deadlines of its own.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Hangs:
         self._watched.pop(name, None)
 
     def heard(self, name: str, line: str, now_s: float) -> None:
-        """A line of `common.beats`; one that is not understood is a sign of life like any other."""
+        """A line of `common.beats`. An unknown line counts as a sign of life, too."""
         self._pass(now_s)
         watched = self._watched.get(name)
         if watched is None:
@@ -75,7 +75,7 @@ class Hangs:
             watched.limit_s = _limit_of(rest)
 
     def look(self, now_s: float) -> list[Hang]:
-        """Those that hang; each is named once. Call several times a second, after what was said has been heard."""
+        """The processes that hang, each once. Call several times a second, after the waiting beats were read."""
         self._pass(now_s)
         found = []
         for name, watched in self._watched.items():

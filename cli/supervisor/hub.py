@@ -1,4 +1,4 @@
-"""Status, metrics and requests where no supervisor runs: in containers somebody else starts the processes.
+"""Status, metrics and requests without a supervisor: in containers an engine starts the processes.
 
 The roles report to the control socket as ever; the hub keeps the same status model as the supervisor, and
 starts, stops and kills nothing. Roles do not need it: without it they work on and are not seen.
@@ -27,7 +27,7 @@ from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_OK
 
 TURN_MS = 100
-# A snapshot waits so long for a turn of the loop to end; a loop that takes longer answers nobody.
+# A snapshot waits so long for a turn of the loop to end; after that the request fails.
 LOCK_TIMEOUT_S = 2.0
 
 
@@ -40,7 +40,7 @@ class Hub:
         self._plan = plan
         self._durable = is_durable(plan.store_dir, read_mounts())
         self._clock = clock
-        # Whoever asks over HTTP is answered from the model as it is then, by another thread.
+        # Another thread answers HTTP requests from the model.
         self._lock = threading.Lock()
         self._started_s = clock.now_s()
         self._reporters = Reporters(expected_of(plan), silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s)
@@ -68,7 +68,7 @@ class Hub:
             serve(self.snapshot_now)
 
     def snapshot_now(self) -> Snapshot | None:
-        """As things are now, for another thread; None if the loop does not let go of them in time."""
+        """The snapshot of now, for another thread; None if the loop holds the lock for too long."""
         if not self._lock.acquire(timeout=LOCK_TIMEOUT_S):
             return None
         try:

@@ -22,7 +22,7 @@ BACKOFF_BASE_S = 0.2
 BACKOFF_CAP_S = 10.0
 # A process that ran so long since its last start begins with the short delay again.
 BACKOFF_RESET_S = 30.0
-# Who kills a process that nobody of ours killed.
+# The likely sender of a SIGKILL that this supervisor did not send.
 MEMORY_HINT = "; by somebody, or by the kernel for want of memory"
 # How long a drain waits for what is queued; what is left is kept on disk or asked for again.
 QUEUES_WAIT_S = 3.0
@@ -188,7 +188,7 @@ class Machine:
             process.ready_at_s = process.ready_at_s or now_s
 
     def on_silent(self, name: str) -> None:
-        """The process runs but was not heard for several heartbeats."""
+        """The process runs but has missed several heartbeats."""
         process = self._processes[name]
         if process.phase is Phase.READY:
             process.phase = Phase.SILENT
@@ -257,7 +257,7 @@ class Machine:
 
     def _give_up(self, process: _Process, now_s: float) -> list[Action]:
         process.phase = Phase.GAVE_UP
-        # A wrong config does not get better; its own exit code tells more than ours.
+        # A wrong config will stay wrong; the role's exit code says more than the supervisor's.
         self.exit_code = EXIT_USAGE if process.last_code == EXIT_USAGE else EXIT_GAVE_UP
         times = "" if process.quick_failures == 1 else f" {process.quick_failures} times"
         # What we killed ourselves says why.

@@ -1,6 +1,6 @@
 """``/metrics``, ``/livez`` and ``/readyz`` of the whole pipeline, on loopback or a unix socket.
 
-On another address only for the hub: a container's own loopback can be reached by nobody outside of it.
+The hub may use another address: a container's loopback cannot be reached from outside of it.
 
 A thread of its own answers from what is known at that moment; it never asks a role, so that a scrape costs the
 pipeline nothing. No snapshot in time means that the supervisor's loop hangs: neither live nor ready.
@@ -272,7 +272,7 @@ class MetricsServer:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Scrapes are not news."""
+                """Scrapes are not logged."""
 
             def address_string(self) -> str:
                 return "client"

@@ -1,8 +1,8 @@
-"""Whose process holds an old state of the cache (pure but for a look into /proc).
+"""The processes that hold an old state of a cache (pure except for reads of /proc).
 
 LMDB keeps every page written since the oldest reader's state, so one reader that holds still makes the file grow
 without end. Workers name readers that did so for ten seconds (`pinned_by`); a handler among them is killed, since
-no lister call takes longer than 5 ms. Another's process is not ours to kill: it is shown.
+no lister call takes longer than 5 ms. A process that is no handler is only shown.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ DEPTH_MAX = 16
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """Process ``pid`` pins the cache of ``informer``; ``handler``: the process of ours that it is part of, or ""."""
+    """Process ``pid`` pins the cache of ``informer``; ``handler``: the handler process that it belongs to, or ""."""
 
     pid: int
     informer: str
@@ -32,7 +32,7 @@ class PinJudge:
         self._told: set[int] = set()
 
     def judge(self, report: Mapping[str, Any], handlers: Mapping[int, str]) -> list[Pin]:
-        """Who pins what by this report. ``handlers``: pid → name of the handler processes that run now."""
+        """The pins of this report. ``handlers``: pid → name of the handler processes that run now."""
         found = []
         for pid, informer in pinned_by(report).items():
             handler = self._owner(pid, handlers)

@@ -1,4 +1,4 @@
-"""The processes themselves: starting them, hearing of their end, their beats, output, memory and CPU."""
+"""The operating system's processes: start, end, beats, output, memory and CPU."""
 
 import contextlib
 import os
@@ -136,7 +136,7 @@ class Processes:
             running.process.send_signal(number)
 
     def kill_child(self, pid: int) -> None:
-        """Kill a process that one of ours started, which may have left its group."""
+        """Kill a child of one of these processes, which may have left its group."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -155,7 +155,7 @@ class Processes:
         return exited
 
     def has_ended(self, name: str) -> bool:
-        """True if the process was started and runs no more, whether or not `take_exited` has told of it."""
+        """True if the process was started and runs no more, whether or not `take_exited` has returned it."""
         running = self._running.get(name)
         if running is None:
             return True

@@ -1,8 +1,8 @@
-"""What may be claimed of informers and groups now, as of when, and why not (guarantees P8). Pure.
+"""Whether informers and groups are synced and fresh, as of when, and if not, why (guarantees P8). Pure.
 
-A claim holds only of the slowest part: each stream watches, the broker and the owner of each shard are heard, a
-replica of the group is. A part that is not well withdraws the claim at once; afterwards it comes back only with
-proofs of a time after the last moment at which some part was not well. So nothing that happened unseen is skipped.
+A claim is as good as its slowest part: each stream must watch; the broker, the owner of each shard and a replica of
+the group must report. A part with a fault withdraws the claim at once. The claim comes back only with proofs of a time
+after the last fault of any part. So nothing that happened unseen is skipped.
 
 Instants in s are monotonic, µs are since the epoch.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from deltawire.cli.supervisor.shape import BROKER, Shape
 
 NOT_HEARD = "is not heard"
-# Who is not heard is the cause of most that is wrong besides, then what the API server says.
+# In order of likely cause: first processes that do not report, then what the API server says.
 _CAUSES = {"process": 0, "stream": 1}
 
 
@@ -33,7 +33,7 @@ class Part:
 
 @dataclass(slots=True)
 class _Life:
-    """One process as it was last heard. ``at_us``: when its report was made."""
+    """The last report of one process. ``at_us``: when it was made."""
 
     life: int = 0
     at_us: int = 0
@@ -54,7 +54,7 @@ class Claim:
 
 
 class Readiness:
-    """``silent_s``: a process whose last report is older is not heard. ``wall_us``: when watching began."""
+    """``silent_s``: a process whose last report is older counts as silent. ``wall_us``: when watching began."""
 
     def __init__(self, shape: Shape, *, silent_s: float, wall_us: int) -> None:
         self._shape = shape
@@ -87,7 +87,7 @@ class Readiness:
             self._take_replicas(wall_us)
 
     def on_gone(self, name: str, wall_us: int) -> None:
-        """The process has ended, or its connection has: nothing that it said holds any more."""
+        """The process, or its connection, has ended: its reports do not count any more."""
         known = self._lives.setdefault(name, _Life())
         known.received_s = float("-inf")
         self._part("process", name).set(f"{name} {NOT_HEARD}", wall_us)
@@ -95,7 +95,7 @@ class Readiness:
             self._take_replicas(wall_us)
 
     def tick(self, now_s: float, wall_us: int) -> None:
-        """Find who fell silent. Call before reports that waited are taken, and before claims are read."""
+        """Find processes that fell silent. Call before waiting reports are taken, and before claims are read."""
         for part in self._parts.values():
             # The wall clock was set back: from now on its new time counts.
             part.bad_us = min(part.bad_us, wall_us)
@@ -115,7 +115,7 @@ class Readiness:
         return not self._part("process", name).why
 
     def report_of(self, name: str) -> Mapping[str, Any]:
-        """The last report of a process that is heard; an empty one of any other."""
+        """The last report of a process that is not silent; an empty one for any other."""
         return self._lives[name].report if self.is_heard(name) and name in self._lives else {}
 
     def informer(self, name: str) -> Claim:
@@ -146,7 +146,7 @@ class Readiness:
         return self._claim(name, keys, as_ofs)
 
     def is_pending_known(self, name: str) -> bool:
-        """True if all are heard who know what waits for a group, and none of its caches stands still."""
+        """True if all processes report that know what waits for a group, and none of its caches stands still."""
         keys: list[tuple[str, ...]] = [("process", BROKER)]
         keys += [("process", worker) for worker in self._workers]
         for informer in self._shape.groups[name].informers:
@@ -241,7 +241,7 @@ class Readiness:
                 self._part("group", group, informer, name).set(why, wall_us)
 
     def _take_replicas(self, wall_us: int) -> None:
-        """A replica counts that is heard and that each worker has a session with."""
+        """A replica counts if it reports and each worker has a session with it."""
         for group, shape in self._shape.groups.items():
             here = {name for name, of in self._groups_of.items() if of == group and self.is_heard(name)}
             for worker in self._workers:

@@ -1,4 +1,4 @@
-"""Who reports to a hub: names, lives and silence of processes that somebody else starts. Pure."""
+"""The processes that report to a hub, which it did not start: names, lives and silence. Pure."""
 
 import logging
 from collections import deque
@@ -37,7 +37,7 @@ class _Reporter:
 class Reporters:
     """``expected``: name → role of those that must be there; others are known when they report.
 
-    Where each process has a pid namespace of its own, all pids are the same: a life is told by its nonce.
+    Where each process has a pid namespace of its own, all pids are the same: a life is known by its nonce.
     """
 
     def __init__(self, expected: Mapping[str, str], *, silent_s: float) -> None:
@@ -73,7 +73,7 @@ class Reporters:
         return int(nonce, 16) if nonce else 1
 
     def statuses(self, now_s: float) -> dict[str, ProcessStatus]:
-        """By name: waiting (never heard), ready, or silent."""
+        """By name: waiting (no report yet), ready, or silent."""
         return {name: self._status(known, now_s) for name, known in self._known.items()}
 
     def _status(self, known: _Reporter, now_s: float) -> ProcessStatus:

@@ -1,4 +1,4 @@
-"""Who has to be heard before anything may be claimed of an informer or a group: the parts of a pipeline."""
+"""The parts of a pipeline: the processes whose reports an informer's or a group's readiness needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

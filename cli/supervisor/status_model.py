@@ -37,9 +37,9 @@ _US = 1_000_000
 
 
 class StatusModel:
-    """What is known of a pipeline of this shape: figures, and what may be claimed of it.
+    """The merged status of a pipeline of this shape: figures and readiness.
 
-    ``silent_s``: a process whose last report is older is not heard. ``started_us``: the start in µs since 1970.
+    ``silent_s``: a process whose last report is older counts as silent. ``started_us``: the start in µs since 1970.
     """
 
     def __init__(self, shape: Shape, *, silent_s: float, started_us: int = 0) -> None:
@@ -73,7 +73,7 @@ class StatusModel:
             self._readiness.on_gone(name, wall_us)
 
     def tick(self, now_s: float, wall_us: int) -> None:
-        """Find who fell silent. Call before messages that waited are taken, and before anything is read."""
+        """Find processes that fell silent. Call before waiting messages are taken, and before anything is read."""
         self._readiness.tick(now_s, wall_us)
 
     # -- what is known
@@ -125,7 +125,7 @@ class StatusModel:
         return [f"{name}: {claim.why}" for name, claim in claims if not claim.is_synced]
 
     def core_faults(self) -> list[str]:
-        """A line for each reflector, broker or worker that is not heard, and each cache that cannot be used."""
+        """A line for each reflector, broker or worker that does not report, and each cache that cannot be used."""
         owners = {owner for streams in self._shape.informers.values() for owner in streams.values()}
         names = dict.fromkeys([*sorted(owners), BROKER, *self._shape.workers])
         faults = [f"{name} is not heard" for name in names if not self._readiness.is_heard(name)]
@@ -304,7 +304,7 @@ class StatusModel:
             lag_ms=max(lags, default=None),
             warning="; ".join(dict.fromkeys(filter(None, warnings))),
             error=max(errors, default=""),
-            # The slowest stream: an informer is as fresh as the part that was heard of the longest ago.
+            # The slowest stream: an informer is as fresh as its oldest part.
             progress_s_ago=max(progress, default=None),
         )
 

@@ -10,7 +10,7 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rejected``: messages, hellos and lines that reached this life of it and broke the rules. ``unanswered``: messages
     without a session beyond what is answered, of all lives. ``hung``: how often it was killed because its main loop
-    stood still. ``descriptors_need``, ``descriptors_limit``: open files that it may need and may have; None: not told.
+    stood still. ``descriptors_need``, ``descriptors_limit``: open files that it may need and may have; None: unknown.
     """
 
     role: str
@@ -30,7 +30,7 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One list+watch. Counters are totals over all lives of its reflector. ``state``: unknown if that is not heard."""
+    """One list+watch. Counters are totals over all lives of its reflector. ``state``: unknown if it does not report."""
 
     reflector: str
     state: str
@@ -48,7 +48,7 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A cluster as those reflectors know it that are heard.
+    """A cluster, by the reports of the reflectors.
 
     ``id``: its uid, or the address that stands for it; ``warning``: why an id that cannot be read is believed.
     ``reads`` of the id are counted over all lives.
@@ -139,7 +139,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything at one moment. ``state`` is starting, running or draining.
 
     ``ready``: all is synced and fresh, as of ``as_of`` (µs since 1970, of the slowest part; None: not known); else
-    ``unready`` says why. ``core_faults``: processes that are not heard, caches that cannot be used.
+    ``unready`` says why. ``core_faults``: processes that do not report, caches that cannot be used.
     ``rejected``, ``unanswered``: what reached the control socket and broke the rules, or got no answer.
     ``durable``: the state folder is not on
     a file system that goes with the machine's or the container's restart.
@@ -183,7 +183,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def warnings(self) -> list[str]:
-        """One line for each thing that a person should look at, though it works."""
+        """One line for each condition that needs attention but is no error."""
         return [text for _, text in self.warnings_by_cluster]
 
     @property
@@ -202,7 +202,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def descriptors(self) -> list[tuple[str, int, int]]:
-        """(process, need, limit) of open files, of each process that tells."""
+        """(process, need, limit) of open files, of each process that reports them."""
         return [
             (name, p.descriptors_need, p.descriptors_limit)
             for name, p in self.processes.items()

@@ -31,7 +31,7 @@ from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_FAILED, EXIT_OK
 
 TURN_MS = 100
-# A snapshot waits so long for a turn of the loop to end; a loop that takes longer answers nobody.
+# A snapshot waits so long for a turn of the loop to end; after that the request fails.
 LOCK_TIMEOUT_S = 2.0
 
 
@@ -75,7 +75,7 @@ class Supervisor:
             silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
             started_us=int((clock.wall_s() - up_s) * 1e6),
         )
-        # Whoever asks over HTTP is answered from the model as it is then, by another thread.
+        # Another thread answers HTTP requests from the model.
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compare")
         self._kills = Kills(self._make_settling)
@@ -190,7 +190,7 @@ class Supervisor:
         if self._for_s is None or self._machine.is_draining or self._uptime_s() < self._for_s:
             return
         if self._is_server_awaited:
-            return  # there is nobody yet whose churn could be stopped, nor anything to compare with
+            return  # there is no churn yet to stop, nor anything to compare with
         if self._ending.turn(now_s, self._model):
             self._do(self._machine.drain(now_s))
 
@@ -355,7 +355,7 @@ class Supervisor:
         )
 
     def _final(self) -> Snapshot:
-        """The last word of each role; processes, and what was claimed, as before the drain: then all were there."""
+        """The last report of each role. Processes and readiness are as before the drain, when all were there."""
         now = self._snapshot()
         return now if self._last is None else with_claims_of(now, self._last)
 

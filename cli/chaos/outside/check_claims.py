@@ -69,7 +69,7 @@ def absences(folder: Path) -> list[tuple[str, float, float]]:
             del running[name]
             since[name] = entry["at"]
         if name == "supervisor" and not entry["up"]:
-            since.clear()  # without it nobody answers, and the next one may have another config
+            since.clear()  # without it there is no answer, and the next one may have another config
     return found
 
 

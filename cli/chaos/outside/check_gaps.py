@@ -1,4 +1,4 @@
-"""Judges what groups were told of lost history: the flag `gap` of events, and notices of type `gap` (P9).
+"""Judges the reports of lost history that groups got: the flag `gap` of events, and notices of type `gap` (P9).
 
     python check_gaps.py FOLDER
 

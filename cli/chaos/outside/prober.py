@@ -70,7 +70,7 @@ def watch_processes(config: str, out: TextIO) -> None:
 
 
 def ask_ready(listen: str) -> dict[str, Any]:
-    """What /readyz says; code 0 when nobody answers."""
+    """The answer of /readyz; code 0 if there is none."""
     connection = http.client.HTTPConnection(listen, timeout=2)
     try:
         connection.request("GET", "/readyz?verbose")
