@@ -56,7 +56,7 @@ class LateAcks:
     def ended(self, acks: int, *, is_urgent: bool, now_s: float) -> bool:
         """So many acks came to those that wait; true if all must leave now. ``is_urgent``: a key of them is hot."""
         self._waiting += acks
-        self._is_urgent = self._is_urgent or is_urgent
+        self._is_urgent = self._is_urgent or (is_urgent and acks > 0)
         if self._waiting and self.due_s is None and not self.is_alone:
             self.due_s = now_s + LATE_S
         return self._waiting >= ACKS_MAX or (self._waiting > 0 and (self._is_urgent or self.is_alone))

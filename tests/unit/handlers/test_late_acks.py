@@ -44,7 +44,9 @@ def test_the_ack_of_a_hot_key_leaves_at_once_and_takes_along_what_waits():
 
 
 def test_an_event_that_ends_without_an_ack_makes_nothing_leave():
-    assert not handed_out().ended(0, is_urgent=True, now_s=10.0)
+    late = handed_out()
+    assert not late.ended(0, is_urgent=True, now_s=10.0)
+    assert not late.ended(1, is_urgent=False, now_s=10.001), "what comes later is not urgent for that"
 
 
 def test_the_ack_of_a_call_that_took_longer_leaves_when_the_call_ends():
