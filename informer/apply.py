@@ -1,6 +1,6 @@
 """Deltas of a pop become changes of a shard's store. Pure: reads through a small Protocol, writes nothing.
 
-The rules (design §2-§4; each has a counter-example in the property tests' history):
+The rules (docs/design.md §2-§4):
 
 - A delta numbered at or below the last one applied of this broker's life is skipped: it came again.
 - A delta of the watch at or below the shard's resume version of its stream is dropped: another shard was
@@ -182,7 +182,7 @@ def end_list(
 def sweep(
     progress: Progress, counters: Counters, reads: Reads, keys: Sequence[str], flags: int, at: int
 ) -> Iterator[Change]:
-    """Deletions of stored keys that nobody reported; ``flags`` say why."""
+    """Deletions of stored keys that no event reported; ``flags`` say why."""
     for key in keys:
         held = reads.held(key)
         if held is not None:
@@ -344,7 +344,7 @@ def _settle(
     *,
     is_deletion: bool,
 ) -> Iterator[Change]:
-    """What a delta of a key tells of the key's lost lives: this uid goes on, or ends here; others have ended."""
+    """What a delta of a key decides about the key's lost lives: this uid goes on, or ends here; others have ended."""
     for row in lost:
         if row.uid != uid:
             yield _removal(progress, row, row.version, row.object, FINAL_STATE_UNKNOWN | hole, at)
@@ -357,7 +357,7 @@ def _replace(progress: Progress, counters: Counters, held: Row, new: Row, hole: 
     """A newer state under the same key: an update, or a deletion and an add where the uid changed."""
     counters.applied += 1
     if new.uid != held.uid:
-        # No deletion came: what else did not come cannot be told.
+        # No deletion came: other events may be missing, too.
         new.flags = HISTORY_LOST
         yield _removal(progress, held, held.version, held.object, FINAL_STATE_UNKNOWN | HISTORY_LOST, new.at)
         new.seq = new.born = progress.next_seq()
@@ -375,7 +375,7 @@ def _removal(progress: Progress, held: Row, version: str, obj: bytes, flags: int
 
 
 def _complete_up_to(progress: Progress, name: str, version: str) -> None:
-    """The stream is complete up to ``version``; without a resume version only a list's end says so."""
+    """The stream is complete up to ``version``. Without a resume version only a list's end completes it."""
     stream = progress.streams.get(name)
     if stream is None or not version:
         return

@@ -1,4 +1,4 @@
-"""What people may ask of a worker: look after dead letters, forget a group (docs/wire.md §8)."""
+"""Requests of the command line to a worker: dead letters, forgetting a group (docs/wire.md §8)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -48,7 +48,7 @@ class Asks:
         raise DeltawireError(f"a worker does not know {verb!r}")
 
     def _dead_letters(self, question: DeadLetterQuestion) -> dict[str, Any]:
-        """``{"letters": […]}``; retry and drop tell those they were done to."""
+        """``{"letters": […]}``; retry and drop return those they were done to."""
         if question.action not in ("list", "show", "retry", "drop"):
             raise DeltawireError(
                 f"dead letters can be listed, shown, retried and dropped, not {question.action!r}"

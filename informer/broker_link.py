@@ -1,4 +1,4 @@
-"""The worker's line to the broker: which shards it owns, what it has committed, the batches that wait.
+"""The worker's side of `fifo-out`: the shards it owns, what it has committed, the batches that wait.
 
 Everything that was received in a session and not committed is dropped when the session ends: the broker sends
 it again (docs/wire.md §3, §6).
@@ -149,7 +149,7 @@ class BrokerLink:
         self._acks.clear()
 
     def fail(self, informer: SharedInformer) -> None:
-        """Tell the broker that the informer's shards cannot be used."""
+        """Report to the broker that the informer's shards cannot be used."""
         for number in informer.numbers:
             self._work.pop((informer.name, number), None)
             self._link.send(wire.Failed(informer.name, number, informer.error[:1000]))

@@ -50,7 +50,7 @@ class Settle(msgspec.Struct, gc=False):
 
 class Hole(msgspec.Struct, gc=False):
     """A list of ``stream`` has ended that was not its first: what changed from ``lost_from`` to ``version`` and is not
-    in the list is seen by nobody. ``at``: µs since the epoch."""
+    in the list is lost. ``at``: µs since the epoch."""
 
     stream: str
     generation: int

@@ -1,4 +1,4 @@
-"""What this worker can claim of its informers and groups, as of when; kept in memory, unknown after a start.
+"""Up to when this worker's informers and groups are complete; kept in memory, unknown after a start.
 
 A proof arrives behind all that it speaks of (docs/wire.md §6), so once the work before it is committed it holds of
 the shard: everything that was read of the stream until its ``as_of`` is stored.
@@ -81,7 +81,7 @@ class Claims:
         return min(found, default=0)
 
     def rows(self) -> list[InformerProof]:
-        """What handlers are told each beat."""
+        """The rows sent to handlers with each beat."""
         found = ((name, self.of(informer)) for name, informer in self._informers.items())
         return [InformerProof(name, proof) for name, proof in found if proof is not None]
 

@@ -1,4 +1,4 @@
-"""The worker's line to handler processes: who is there, events out, acks and queries in (docs/wire.md §7)."""
+"""The worker's side of `worker-<i>`: replicas, events out, acks and queries in (docs/wire.md §7)."""
 
 import logging
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from deltawire.informer.store.indexer import OwnerLost
 log = logging.getLogger(__name__)
 
 WINDOW_MAX = 10_000
-# All shards tell of the same list, and know nothing of each other: one of them says that it is the first to tell.
+# All shards send a notice of the same list, and do not know of each other: this one's is the first attempt.
 FIRST_SHARD = 0
 # A group's name is part of keys in the store.
 _GROUP_BYTES_MAX = 63
@@ -94,7 +94,7 @@ class HandlersLink:
         return count
 
     def prove(self, rows: list[InformerProof]) -> None:
-        """Tell each replica how fresh this worker's part of each informer is."""
+        """Send each replica the freshness of this worker's part of each informer."""
         if not self._here:
             return
         message = wire.InformerProofs(rows)
@@ -158,7 +158,7 @@ class HandlersLink:
             ]
             shard.join(hello.group, options, replica, held)
             self._acknowledge(shard, hello.group, replica, self._early.pop(_place(replica, shard), []))
-            # The group is on the disk before it hears of the shard: from here on no deletion is missed.
+            # The group is on the disk before it gets anything of the shard: from here on no deletion is missed.
             shard.flush()
             self._touch(shard)
             folder = str(shard.indexer.folder)
@@ -199,7 +199,7 @@ class HandlersLink:
             self._acknowledge(shard, hello.group, replica, acks)
             return
         # The call was held at the hello and has ended since; the shard opens later. Joining would take the
-        # call for one that goes on, and nobody would end it.
+        # call for one that goes on, and it would never end.
         held = {(key, seq, fence) for where, n, key, seq, fence in hello.held if (where, n) == (name, number)}
         early = self._early.setdefault((replica.identity, name, number), [])
         known = {ack[:3] for ack in early}

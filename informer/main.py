@@ -1,4 +1,4 @@
-"""The worker's process: the line to the broker, the socket for handlers, one loop around the shards."""
+"""The worker's process: the connection to the broker, the socket for handlers, one loop around the shards."""
 
 import logging
 import threading
@@ -158,7 +158,7 @@ class Worker:
         self._busy.made_room()
 
     def _work(self) -> None:
-        """The end of a turn: what arrived is committed, then delivered as far as it may be told."""
+        """The end of a turn: what arrived is committed, then delivered as far as windows allow."""
         if self._broker.has_work or self._tried:
             self._store()
         self._deliver()

@@ -245,7 +245,7 @@ class Shard:
     # ---- bounds
 
     def give_up_history(self) -> None:
-        """The byte bound: versions that `every` groups have still to see are dropped, and they are told so."""
+        """The byte bound: versions that `every` groups have still to see are dropped, and their next events say so."""
         groups = [group for group in self.groups.values() if group.is_every]
         # What is in flight is in the store only: it would be lost with the worker.
         in_flight = {flight.seq for group in groups for flight in group.in_flight.values()}

@@ -55,8 +55,8 @@ class SharedInformer:
         submit: Submit = submit_now,
         beats: Beats | None = None,
     ) -> None:
-        """``submit``: runs commits that wait for the disk, one after another, in a thread; ``beats`` are told of
-        long work."""
+        """``submit``: runs commits that wait for the disk, one after another, in a thread; ``beats`` report long
+        work."""
         self.plan = plan
         self.numbers = numbers
         self.shards_in_all = shards_in_all
@@ -64,7 +64,7 @@ class SharedInformer:
         self.address = ""  # at which the cluster's id was read
         self.shards: dict[int, Shard] = {}
         self.error = ""
-        # When an informer that has no room is tried again, monotonic; None: `error` is for good.
+        # When an informer that has no room is tried again, monotonic; None: `error` is final.
         self.retry_at_s: float | None = None
         self.is_trying = self.try_failed = self._is_over_bound = False
         self.warning = ""
@@ -131,7 +131,7 @@ class SharedInformer:
 
     @property
     def has_failed(self) -> bool:
-        """It stands still for good."""
+        """It stands still and is not tried again."""
         return bool(self.error) and self.retry_at_s is None
 
     @property
@@ -140,7 +140,7 @@ class SharedInformer:
         return not self.error or (self.is_paused and self._is_over_bound)
 
     def pause(self, error: CapacityError) -> None:
-        """There is no room: stand still, say so, and be tried again. Readers keep what is committed."""
+        """There is no room: stand still with an error, until a later try. Readers keep what is committed."""
         if self.error != str(error):
             log.error("%s stands still: %s", self.name, error)
         self.error, self.retry_at_s = str(error), self._clock.now_s() + RETRY_S
@@ -154,7 +154,7 @@ class SharedInformer:
             return False
         self.retry_at_s = self._clock.now_s() + RETRY_S
         self.try_failed = False
-        # Deletions may make room; what is added meanwhile must not add up.
+        # Deletions may make room; what is added by the tries must not add up.
         self.is_trying = self.used_bytes() <= self._bytes_max * TRY_SHARE
         return True
 
@@ -228,7 +228,7 @@ class SharedInformer:
         try:
             return self._open_generation(cluster_id, number)
         except DamagedError as error:
-            # What a list and the ledger cannot bring back is told by `gap`, and no deletion is missed.
+            # What a list and the ledger cannot bring back is reported by `gap`, and no deletion is missed.
             log.error("%s shard %d is made anew: %s", self.name, number, error)
             generation.discard(self._store_dir, cluster_id, self.plan.resource, number)
             return self._open_generation(cluster_id, number)

@@ -1,4 +1,4 @@
-"""What a worker tells of itself each second (docs/status.md). Counters are totals since its start."""
+"""The worker's own part of `status` (docs/status.md). Counters are totals since its start."""
 
 from typing import Any
 

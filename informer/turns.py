@@ -1,4 +1,4 @@
-"""Which shards have something to do in this turn of the worker's loop, and when others will.
+"""The shards with work in this turn of the worker's loop, and the times of the others.
 
 A shard is touched by what happens to it: a commit, a replica that comes or goes, an ack, a timer of its own. Nothing
 else is looked at. Shards whose groups wait for room are touched again once any replica has made some, since a
@@ -50,7 +50,7 @@ class BusyShards:
         self._touched[shard] = None
 
     def made_room(self) -> None:
-        """A replica may take more, or another one came: whoever waited for that tries again."""
+        """A replica may take more, or another one came: shards that waited for that are touched."""
         if self._stuck:
             self._touched.update(self._stuck)
             self._stuck.clear()

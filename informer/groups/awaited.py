@@ -1,4 +1,4 @@
-"""Replicas that a worker of before knew, which may still be in a call (pure)."""
+"""Replicas that an earlier worker knew and that may still be in a call (pure)."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ _LOOK_EVERY_S = 0.25
 
 
 class AwaitedReplicas:
-    """Until each has come, is known to be dead, or a lease has passed, its keys go to nobody. Times are wall s."""
+    """Until each has come, is known to be dead, or a lease has passed, its keys wait. Times are wall s."""
 
     def __init__(
         self, known: Sequence[KnownReplica], until: float, is_dead: Callable[[KnownReplica], bool]
@@ -27,7 +27,7 @@ class AwaitedReplicas:
         return list(self._known.values())
 
     def came(self, replica: KnownReplica) -> None:
-        """It is back and told which calls it is in."""
+        """It is back and has named the calls that it is in."""
         self._known.pop(replica.nonce, None)
 
     def give_up(self, now: float) -> bool:
@@ -43,5 +43,5 @@ class AwaitedReplicas:
         return False
 
     def next_look(self) -> float:
-        """When there may be news of them without any event; infinity if of nobody."""
+        """When to look at them without any event; infinity if there are none."""
         return self._looked_at + _LOOK_EVERY_S if self._known else float("inf")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def follow(group: "Group", delivery: str, seq: int) -> None:
-    """What the group asks for from now on; ``seq``: the newest change."""
+    """Set the mode that the group's replicas ask for; ``seq``: the newest change."""
     if delivery == EVERY and not group.is_every:
         # What other groups' history has of before, this one may have seen, or a later version of it.
         group.state.every_since = seq
@@ -19,7 +19,7 @@ def follow(group: "Group", delivery: str, seq: int) -> None:
 
 
 def start_over(group: "Group", seq: int, now: float) -> None:
-    """It was away for too long: it begins with what there is, as a new group does, and is told. Dead letters stay.
+    """It was away for too long: it begins anew, as a new group does, and gets a notice. Dead letters stay.
 
     ``seq``: the newest change; ``now``: wall s.
     """

@@ -2,7 +2,7 @@
 
 A delivery is a scan of the shard's changes above the group's position. At most a window of keys is in flight,
 one event a key; a newer change of a key in flight waits. What a group has missed while it was away, the initial
-adds of a new group, and the work after a crash are all the same scan (design §4).
+adds of a new group, and the work after a crash are all the same scan (docs/design.md §5).
 """
 
 from collections import deque
@@ -301,7 +301,7 @@ class _Sending:
 
     def _flags(self, row: Row, kind: str) -> int:
         group, state = self._group, self._group.state
-        # What was lost before the view of all versions began, or what was told already, is no gap.
+        # What was lost before the view of all versions began, or was reported already, is no gap.
         is_told = kind == RESYNC or row.seq <= group.every_since
         flags = row.flags & ~GAP if is_told else row.flags
         flags |= group.notes.send(row.born)

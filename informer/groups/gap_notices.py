@@ -1,7 +1,7 @@
-"""What a group is still to be told of lost changes, until one of its replicas has seen it (pure).
+"""Notices of lost changes that wait until a replica of the group has seen them (pure).
 
-Flags of events cannot tell all: a key that was born and died in the hole has no event. Notices are part of the
-group's row, so that a kill between the list and the telling keeps them.
+Flags of events do not cover all: a key that was born and died in the hole has no event. Notices are part of the
+group's row, so that they survive a kill between the list and the notice.
 """
 
 import msgspec
@@ -25,17 +25,17 @@ class Gap(msgspec.Struct, array_like=True):
 
 
 class GapNotices:
-    """``waiting``: what no replica has seen yet, oldest first: what is on disk."""
+    """``waiting``: the notices that no replica has seen yet, oldest first, as on disk."""
 
     def __init__(self, waiting: list[Gap]) -> None:
         self.waiting = list(waiting)
-        # Who was told, by the notice's number; and how often anybody may have been, since it was found.
+        # By the notice's number: the replica that was sent it; how often it may have been sent since it was found.
         self._told: dict[int, bytes] = {}
         self._times = {gap.number: 1 for gap in waiting}
         self._last = max((gap.number for gap in waiting), default=0)
 
     def add(self, gap: Gap) -> None:
-        """A notice to tell, which gets a number. The same list's is told once, though its batch may come twice."""
+        """Add a notice and number it. A list has one notice, though its batch may come twice."""
         for known in self.waiting:
             if (known.reason, known.stream, known.generation) == (gap.reason, gap.stream, gap.generation):
                 return
@@ -48,12 +48,12 @@ class GapNotices:
             if first.stream != second.stream:
                 merged = msgspec.structs.replace(second, stream="*", lost_from="?")
             self.waiting[:2] = [merged]
-            # One that was told, and that reaches as far, may be told again with another number.
+            # One that was sent, and that reaches as far, may be sent again with another number.
             self._times[merged.number] = max(self._times.pop(n, 0) for n in (first.number, second.number))
 
     def untold(self, identity: bytes) -> list[tuple[Gap, int]]:
-        """What nobody is told of at the moment, and for which time: the second, at least, where an earlier worker left
-        it, which may have told it. ``identity`` is told from now on."""
+        """The notices to send to ``identity`` now, each with its attempt. A notice left by an earlier worker, which may
+        have sent it, begins with attempt 2."""
         found = [gap for gap in self.waiting if gap.number not in self._told]
         for gap in found:
             self._told[gap.number] = identity
@@ -69,7 +69,7 @@ class GapNotices:
         return len(self.waiting) < before
 
     def left(self, identity: bytes) -> None:
-        """The replica is gone: what it was told, and has not seen, another is told."""
+        """The replica is gone: notices that it was sent and has not seen go to another."""
         self._told = {number: who for number, who in self._told.items() if who != identity}
 
     def clear(self) -> None:

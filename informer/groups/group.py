@@ -1,7 +1,7 @@
-"""One handler group on one shard: how far it is, what it holds, what became of what it was sent (pure).
+"""One handler group on one shard: its position, its events in flight, and their outcomes (pure).
 
 There is no queue of a group's own: ``delivery`` scans the shard's changes above its position, which moves to
-where everything below is acknowledged or parked (design §4). Time is wall seconds, since retries outlive
+where everything below is acknowledged or parked (docs/design.md §5). Time is wall seconds, since retries outlive
 the process.
 """
 
@@ -149,7 +149,7 @@ class Group:
         if self.state.forgotten:
             births.start_over(self, changes.seq, now)
         if self.replicas.get(replica.identity, replica) is not replica:
-            # It came again without having left: what it held would be nobody's.
+            # It came again without having left: what it held would have no owner.
             self.leave(replica.identity, "it came again", now, Departure.SESSION)
         self.replicas[replica.identity] = replica
         self._awaited.came(replica.known)
@@ -214,7 +214,7 @@ class Group:
         return True
 
     def tell(self, gap: Gap) -> None:
-        """Changes are lost for this group: a replica will be told."""
+        """Changes are lost for this group: a replica will get a notice."""
         self.gaps.add(gap)
         self._dirty = self._is_urgent = True
 

@@ -1,4 +1,4 @@
-"""Calls that outlived our session with their replica, or the worker before us: what they are about (pure)."""
+"""Calls that outlived the session with their replica, or the worker before: the changes they are about (pure)."""
 
 from typing import TYPE_CHECKING
 

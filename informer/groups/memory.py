@@ -1,18 +1,18 @@
-"""What a group must be told besides the newest state: adds that it is owed, what was left out, old versions (pure)."""
+"""What events must carry besides the newest state: adds that are owed, marks of lost versions, old versions (pure)."""
 
 from collections import OrderedDict
 
 # Old versions kept to be handed out as `old`, per group and shard; the oldest are given up first.
 OLD_BYTES_MAX = 4 * 1024 * 1024
-# Lives whose next event bears a mark, per group and shard; above it a group is told so for everything that it has
-# still to see.
+# Lives whose next event bears a mark, per group and shard; above it all events that the group has still to see bear
+# the mark.
 MARKED_MAX = 10_000
 # Beside the marks, which are flags of events, in a note.
 OWED = 1
 
 
 class LifeNotes:
-    """What the group's next event of an object must say, by the object's life (its ``born``).
+    """What the group's next event of an object must carry, by the object's life (its ``born``).
 
     An add is *owed* where the group has acknowledged no version, though the first one cannot come any more: it was
     overwritten before it was sent, or its event failed and is parked. *Marks* are flags of the next event

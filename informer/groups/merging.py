@@ -1,5 +1,5 @@
-"""What the store tells a group: a version of an object was replaced, and who has not seen it must still see it,
-or is told that it was merged into a newer one (pure)."""
+"""A version of an object is replaced: a group that has not seen it must still get it, or a mark that it was merged
+into a newer one (pure)."""
 
 from deltawire.common.store.layout import Row
 from deltawire.informer.groups.events import COALESCED, GAP
@@ -66,7 +66,7 @@ def _is_waiting(group: Group, old: Row, *, is_sent: bool) -> bool:
 
 
 def _merge(group: Group, old: Row, new_seq: int, flags: int = 0) -> None:
-    """The group will not see ``old``: counted, and its next event of this life says so."""
+    """The group will not see ``old``: it is counted, and the next event of this life bears the mark."""
     group.counters.coalesced += 1
     if not group.notes.mark(old.born, COALESCED | flags):
         group.state.coalesced_to = max(group.state.coalesced_to, new_seq)

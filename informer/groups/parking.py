@@ -24,7 +24,7 @@ class ParkingLot:
     def __init__(self) -> None:
         self.writes: dict[int, Parked | None] = {}
         self.dead: dict[int, Parked] = {}
-        # Of these nobody has said anything yet: their replica, or its session, was lost.
+        # No handler has reported on these yet: their replica, or its session, was lost.
         self.returned: set[int] = set()
         self._dead_by_key: dict[str, set[int]] = {}
         self._by_key: dict[str, list[Parked]] = {}
@@ -59,7 +59,7 @@ class ParkingLot:
         self.writes[parked.seq] = parked
 
     def bury(self, parked: Parked) -> None:
-        """A dead letter: kept for a person, in nobody's way."""
+        """A dead letter: kept for a person; it blocks nothing."""
         self.remove(parked.seq)
         parked.dead = True
         self._lay(parked)
@@ -109,7 +109,7 @@ class ParkingLot:
         self._due.clear()
 
     def may_have_been_sent(self, now: float) -> None:
-        """The worker before us was killed: what was due may have been sent, and no row says so."""
+        """The worker before was killed: due changes may have been sent, though no row says so."""
         for queue in self._by_key.values():
             if queue[0].not_before <= now:
                 queue[0].again = True
@@ -137,7 +137,7 @@ class ParkingLot:
         return True
 
     def drop_dead(self, seq: int) -> bool:
-        """Give a dead letter up."""
+        """Delete a dead letter."""
         return seq in self.dead and self.remove(seq) is not None
 
     def _lay(self, parked: Parked) -> None:

@@ -22,8 +22,8 @@ class Replica:
     """Shared by all shards of this worker: its window is for all of them.
 
     ``window``: keys it may hold; ``window_bytes``: of objects. ``alone``: it is working on one key that may
-    have killed a handler before, and gets nothing else meanwhile; ``awaited_by``: who waits for it to be idle
-    to send such a key. ``wants_old``: its updates bring the object as it was before.
+    have killed a handler before, and gets nothing else until it is done; ``awaited_by``: the group that waits for
+    it to be idle to send such a key. ``wants_old``: its updates bring the object as it was before.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ class GroupState(msgspec.Struct, omit_defaults=True):
     shard was first complete, ``synced_at``: its position from which it is synced; -1 = not known yet.
     ``gap_to``, ``coalesced_to``: changes up to here are delivered with these flags. ``last_seen``: wall s.
     ``sent_to``: nothing above it was sent for the first time; committed ahead (`SentAhead`). -1: not known.
-    ``gaps``: what it is still to be told of lost changes.
+    ``gaps``: notices of lost changes that it has not seen.
     """
 
     position: int = 0
@@ -54,7 +54,7 @@ class Parked(msgspec.Struct, omit_defaults=True):
 
     ``object`` is the content where the store may not keep it: deletions, and all of ``every``. ``solo``: it may
     have killed its handler, so it is sent alone. ``not_before``: wall s. ``sent``: a handler was sent it;
-    ``again``: its next delivery may repeat one, though ``attempts``, the failures, do not tell.
+    ``again``: its next delivery may repeat one that ``attempts``, the failures, do not count.
     """
 
     seq: int

@@ -44,7 +44,7 @@ class Batch:
     ) -> None:
         """``state`` is changed at will and written at the end. ``has_lost``: there is anything in ``lost``.
 
-        ``beats`` are told of long work.
+        ``beats`` report long work.
         """
         self.state = state
         # Changes that were made: how long the commit may take.

@@ -4,7 +4,7 @@ Environments are written without syncing: a killed process loses nothing, but af
 may be on the disk in any order. So a note beside the environment says in which boot of the machine it was
 written and whether it was closed cleanly; it is a file of its own, since it must be readable when the
 environment is not. Otherwise the shard begins anew in the next generation, under another path, so that readers
-of the old files cannot mistake them (design §4).
+of the old files cannot mistake them (docs/design.md §4).
 """
 
 import logging
@@ -29,7 +29,7 @@ class Note(msgspec.Struct):
 
 
 def boot_id() -> str:
-    """The machine's boot; "" where the kernel does not tell."""
+    """The id of the machine's boot; "" where the kernel has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -66,7 +66,7 @@ def remove_older(store_dir: Path, cluster_id: str, resource: str, shard: int, fo
 
 
 def distrust(folder: Path) -> None:
-    """The environment is damaged: whoever opens the shard next begins a new generation."""
+    """The environment is damaged: the next worker that opens the shard begins a new generation."""
     (folder / NOTE).unlink(missing_ok=True)
 
 

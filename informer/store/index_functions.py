@@ -1,4 +1,4 @@
-"""What each object is found by: paths into it, as the config names them (semantics §5.3).
+"""What each object is found by: paths into it, as the config names them.
 
 Only the fields that some path starts with are decoded: 5 µs instead of 14 for a 4.4 KB pod. Objects in which
 such a field has an unexpected type take the slow way.

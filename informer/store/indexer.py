@@ -1,7 +1,7 @@
 """The one writer of a shard's LMDB environment: objects with their indices, the change index, what is gone.
 
 Inside every write transaction the owner's nonce is compared: a worker that stalled and was replaced must not
-write over its successor (LMDB serialises writers, it does not fence them; design: two writers).
+write over its successor (LMDB serialises writers, it does not fence them).
 """
 
 import logging
@@ -72,7 +72,7 @@ class Indexer:
         clock: Clock,
         beats: Beats | None = None,
     ) -> None:
-        """``beats`` are told of long work.
+        """``beats`` report long work.
 
         Raises StateError if the environment is of another schema, CapacityError if it cannot be made.
         """
@@ -297,7 +297,7 @@ class Indexer:
 
 
 def explain(error: Exception, folder: Path) -> Exception:
-    """An error of LMDB, or of a row that cannot be read, as one of ours."""
+    """An error of LMDB, or of a row that cannot be read, as an error of this project."""
     text = str(error)
     if isinstance(error, (*_DAMAGES, *_GARBLED)) or "Input/output error" in text:
         return DamagedError(

@@ -1,11 +1,11 @@
-"""What must outlive a crash of the machine, beside a shard's cache that does not (design §4).
+"""What must outlive a crash of the machine, beside a shard's cache that does not (docs/design.md §4).
 
 The cache is written without syncing, so after such a crash it is thrown away. The ledger is a small LMDB
 environment that is synced at each commit: which lives of objects the groups may know of, how far the streams
 were, which groups there are. It is committed once a second, in a thread: a commit waits for the disk, 66 µs an
 event if it were the batch's own. What happened in the second before the crash is not in it.
 
-A life is one object from its creation to its deletion, told from others of its name by ``born``. It stays in the
+A life is one object from its creation to its deletion; ``born`` separates it from others of its name. It stays in the
 ledger until every group is past its deletion.
 """
 

@@ -23,7 +23,7 @@ def _owe_by_life(txn: Any, dbs: dict[bytes, Any]) -> None:
 
 
 def _tell_history_what_replaced_it(txn: Any, dbs: dict[bytes, Any], newest: int) -> None:
-    """A row of ``history`` tells which change replaced it: the next one of its key; ``newest`` if that is gone."""
+    """A row of ``history`` gets the change that replaced it: the next one of its key; ``newest`` if that is gone."""
     rows = [unpack_row(data) for _, data in txn.cursor(db=dbs[layout.HISTORY])]
     changes: dict[str, list[int]] = {row.key: [] for row in rows}
     for row in rows:

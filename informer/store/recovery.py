@@ -1,8 +1,8 @@
 """A shard's cache and its ledger when they are opened: one may be behind the other, or be gone.
 
-After a crash of the machine the cache begins empty and the ledger's lives are *lost*: nobody knows yet whether they
-go on. The first list tells: a life that it names goes on, one that it does not name, or whose name has another
-uid, has ended, and each group that was registered is told so. After a killed process only the ledger is behind.
+After a crash of the machine the cache begins empty and the ledger's lives are *lost*: it is not known whether they
+go on. The first list decides: a life that it names goes on. One that it does not name, or whose name has another
+uid, has ended, and each registered group gets the deletion. After a killed process only the ledger is behind.
 """
 
 from deltawire.common.store import layout

@@ -141,7 +141,7 @@ def test_relative_links_lead_somewhere(path):
             assert anchor in anchors_of(there), found["target"]
 
 
-PACKAGES = ("apiserver", "cli", "client", "common", "fifo", "src", "tests")
+PACKAGES = ("apiserver", "cli", "client", "common", "fifo", "informer", "src", "tests")
 SOURCES = sorted(
     path
     for room in (*PACKAGES, "bench", "examples", "deploy")
