@@ -1,7 +1,7 @@
 """Finds processes that hold an old state of the store: every page written since then stays in the file.
 
 A lister call takes 5 ms at most, so a reader seen with the same, overtaken transaction for ten seconds hangs, or
-was stopped. It is named in the status; whose process it is decides who ends it (design: readers).
+was stopped. It is named in the status; whose process it is decides who ends it.
 """
 
 from typing import TYPE_CHECKING
