@@ -105,7 +105,7 @@ def test_an_api_server_that_starts_again_under_rbac_is_watched_again_without_a_l
     server.start()
     if refusals:
         path = "/api/v1/namespaces/kube-system"
-        server.admin("POST", "faults", {"kind": "error", "value": 403, "path": path, "count": refusals})
+        guarded.server.admin("POST", "faults", kind="error", value=403, path=path, count=refusals)
     name, written_s = guarded.change()
     guarded.wait_ready(240)
     assert guarded.is_handled(name), "ready again before what happened meanwhile was handled"
@@ -115,7 +115,7 @@ def test_an_api_server_that_starts_again_under_rbac_is_watched_again_without_a_l
     assert after["totals"]["lists"] == before["totals"]["lists"]
     assert after["clusters"]["dev"]["id"] == before["clusters"]["dev"]["id"]
     assert {s["state"] for s in after["streams"].values()} == {"watching"}
-    asked = server.admin("GET", "requests")["requests"]
+    asked = guarded.server.admin("GET", "requests")["requests"]
     lists = [
         r
         for r in asked

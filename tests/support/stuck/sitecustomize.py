@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 _ROLES = {
     "deltawire.reflector": "reflector",
@@ -26,14 +27,14 @@ def _name() -> str:
 
 
 if _role and "--index" in _argv and "STUCK_FOLDER" in os.environ:
-    from deltawire.common.wire.heartbeat import Heartbeat
+    from deltawire.common.loop import Loop
 
     _file = Path(os.environ["STUCK_FOLDER"]) / _name()
-    _turn = Heartbeat.turn
+    _turn = Loop.turn
 
-    def _turn_unless_stuck(self: Heartbeat) -> None:
+    def _turn_unless_stuck(self: Loop, *arguments: Any, **options: Any) -> None:
         while _file.exists():
             time.sleep(0.02)
-        _turn(self)
+        _turn(self, *arguments, **options)
 
-    Heartbeat.turn = _turn_unless_stuck  # type: ignore[method-assign]
+    Loop.turn = _turn_unless_stuck  # type: ignore[method-assign]
