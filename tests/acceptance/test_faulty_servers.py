@@ -1,4 +1,4 @@
-"""P8 over TLS with tokens: each fault is one clear line in the log and in status, stops nobody else, and heals."""
+"""P8 over TLS with tokens: each fault is one clear line in the log and in status, stops no other cluster, and heals."""
 
 import base64
 import socket

@@ -177,8 +177,8 @@ def test_a_total_kill_in_the_middle_of_the_first_list_is_listed_again_and_comple
 
 
 def test_a_total_kill_between_a_commit_and_its_ack_repeats_nothing_and_lists_nothing(tmp_path):
-    """The broker is stopped, so that it hears no ack; what the workers had been sent is stored and told."""
-    runtime = {"reflectors": 2, "workers": 2, "heartbeat": 5}  # nobody is missed before the kill
+    """The broker is stopped, so that it reads no ack; what the workers had been sent is stored and delivered."""
+    runtime = {"reflectors": 2, "workers": 2, "heartbeat": 5}  # no peer counts as gone before the kill
     with running(tmp_path, "--objects", "pods=300", "--churn", "150/s", runtime=runtime) as (
         server,
         pipeline,
@@ -188,7 +188,7 @@ def test_a_total_kill_between_a_commit_and_its_ack_repeats_nothing_and_lists_not
         broker = pipeline.pids()["fifo"]
 
         def stored_without_ack():
-            """The handlers hear of what was committed after the broker was stopped."""
+            """The handlers get what was committed after the broker was stopped."""
             os.kill(broker, signal.SIGSTOP)
             offsets = pipeline.offsets()
             deadline = time.monotonic() + 1

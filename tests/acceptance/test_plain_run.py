@@ -85,7 +85,7 @@ def test_up_for_a_while_that_ends_while_an_informer_stands_still_says_so_and_exi
         assert done.returncode == 1, done.stderr
         summary = json.loads(done.stdout.splitlines()[-1])
         assert (summary["synced"], summary["ready"]) == (False, False)
-        # It names the informer, why it stands still, and nobody who is well.
+        # It names the informer, why it stands still, and no part that works.
         ended = [line for line in done.stderr.splitlines() if "max_bytes" in line and "dev/pods" in line]
         assert ended, done.stderr[-3000:]
         assert "Traceback" not in done.stderr

@@ -163,7 +163,7 @@ def test_a_410_on_one_namespace_lists_and_sweeps_that_namespace_only(tmp_path):
         start_again(pipeline)
         for name, calls in pipeline.calls_since(offsets).items():
             told = {(call["type"], call["key"]) for call in calls}
-            # Whoever wants every version is told that some of alpha may be missing.
+            # An `every` group gets a notice that versions of alpha may be missing.
             notices = {("gap", "")} if name == "every" else set()
             assert told == notices | {("deleted", "alpha/p1"), ("added", "alpha/new"), ("deleted", "beta/p2")}
         asked = server.reflectors_lists()[lists:]

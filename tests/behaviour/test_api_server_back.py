@@ -176,7 +176,7 @@ def test_a_restart_in_the_middle_of_a_list_begins_the_list_anew(tmp_path, api_se
 
 
 def test_a_server_set_back_unseen_is_mended_by_a_relist_and_its_versions_count(api_server_factory):
-    """A watch from a version in the server's future is quiet until that has come: nothing tells (docs/watches.md)."""
+    """A watch from a version in the server's future is quiet until that has come (docs/watches.md)."""
     with Rig(api_server_factory) as rig:
         rig.create("a")
         rig.broker.until(lambda: "default/a" in rig.broker.objects.get(PODS, {}))

@@ -27,7 +27,7 @@ def cli() -> Iterator[Cli]:
 
 def _is_ready(cli: Cli) -> bool:
     ended = cli.run("status", "--json")
-    # Until the supervisor listens there is nobody to answer.
+    # Until the supervisor listens there is no answer.
     return ended.code == 0 and bool(json.loads(ended.out).get("ready"))
 
 
@@ -161,7 +161,7 @@ def test_the_caches_are_read_when_everything_has_stopped() -> None:
             ended = cli.run("get", "pods", "-A", "-o", "name")
             assert ended.err.endswith("nothing runs, so it may be out of date\n")
             assert len(ended.out.splitlines()) == 5
-            # Nobody reads what it prints: `| head` that has seen enough.
+            # Its output has no reader: `| head` that has seen enough.
             ended = cli.run_unread("get", "pods", "-A", "-o", "yaml")
             assert (ended.code, ended.err.count("\n")) == (0, 1), ended.err
             assert "embedded/pods" in cli.run("status").out

@@ -34,7 +34,7 @@ WAIT_S = 15.0
 
 
 class Worker:
-    """The informer worker's end, driven by the test's own thread. Welcomes whoever says hello."""
+    """The informer worker's end, driven by the test's own thread. Welcomes each hello."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", plan: Plan, number: int = 0) -> None:
         self.listener = Listener(context, plan.endpoint(f"worker-{number}"), clock=SystemClock(), silent_s=6)

@@ -26,7 +26,7 @@ def rig(tmp_path: Path) -> Iterator[ShardRig]:
 
 
 def look_up(folder: Path, line: Connection) -> None:
-    """A handler process: it is told of an event's key and says at once what the cache holds."""
+    """A handler process: it gets an event's key and answers at once what the cache holds."""
     reader = ShardReader(folder)
     while (key := line.recv()) is not None:
         row = reader.get(key)

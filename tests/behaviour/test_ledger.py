@@ -1,4 +1,4 @@
-"""P4 over power loss: the ledger beside a lost cache tells which deletions nobody would report."""
+"""P4 over power loss: from the ledger beside a lost cache come the deletions that no list shows."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

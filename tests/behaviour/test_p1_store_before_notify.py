@@ -1,4 +1,4 @@
-"""P1 Store before notify: who hears of K at V finds K at V, newer, or since deleted, in any process."""
+"""P1 Store before notify: an event of K at V finds K at V, newer, or since deleted, in any process."""
 
 import multiprocessing
 
@@ -13,7 +13,7 @@ ANSWER_S = 20
 
 
 def look_up(folder, line):
-    """A handler's process: it is told of a key and says at once what the cache holds of it."""
+    """A handler's process: it gets a key and answers at once what the cache holds of it."""
     reader = ShardReader(folder)
     while (key := line.recv()) is not None:
         row = reader.get(key)

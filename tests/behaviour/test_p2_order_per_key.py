@@ -1,4 +1,4 @@
-"""P2 Order per key: stored order, one at a time, one holder; who was declared gone is not heard any more."""
+"""P2 Order per key: stored order, one at a time, one holder; acks of a replica that was declared gone are refused."""
 
 import random
 

@@ -17,7 +17,7 @@ SHARDS = [["dev/pods", 0], ["dev/pods", 1]]
 
 
 class Desk:
-    """A broker's core whose stream runs; ``starts`` is what the reflector is told."""
+    """A broker's core whose stream runs; ``starts`` are the start messages to the reflector."""
 
     def __init__(self):
         self.broker = Broker({"dev/pods": ["*"]}, 2, boot="b1", engine=InMemoryEngine())

@@ -1,4 +1,4 @@
-"""P7 Isolation: a handler that hangs, dies or holds the cache open delays nobody else."""
+"""P7 Isolation: a handler that hangs, dies or holds the cache open delays no other."""
 
 import multiprocessing
 

@@ -83,7 +83,7 @@ def test_a_server_that_ignores_the_wish_is_asked_for_pages_and_never_for_a_strea
     with Rig(api_server_factory, url=url) as rig:
         rig.broker.until(lambda: rig.broker.of("end"))
         assert set(rig.broker.objects[PODS]) == {"default/a", "default/b"}
-        # The one that was begun is void, and told from the pages by its generation.
+        # The one that was begun is void; its generation differs from that of the pages.
         assert [m[3] for m in rig.broker.of("begin")] == [1, 2]
         rig.broker.until(lambda: len(handler.requests) >= 3)
         kinds = [

@@ -117,7 +117,7 @@ def test_a_410_on_one_namespace_lists_only_that_stream(api_server_factory):
         rig.server.requests.clear()
         rig.create("c")
         rig.server.compact()
-        # The stream of kube-system has been told that nothing changed up to now, so its version is kept.
+        # A bookmark said that nothing of kube-system changed up to now, so its version is kept.
         rig.broker.accepted[PODS, "kube-system"] = str(rig.server.call(lambda core: core.store.version))
         before = len(rig.broker.of("begin"))
         rig.start_reflector()

@@ -78,7 +78,7 @@ def test_an_informer_without_room_says_so_the_others_go_on_and_it_resumes_by_its
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """The folder is a mount that takes no writes, for the length of the block; skips where nobody may mount."""
+    """The folder is a mount that takes no writes, for the length of the block; skips where mounts are not allowed."""
 
     def mount(*arguments: str) -> bool:
         done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, check=False)
@@ -91,7 +91,7 @@ def read_only(folder: Path) -> Iterator[None]:
             pytest.skip("this kernel makes no bind mount read-only")
         yield
     finally:
-        # Lazily: what was opened meanwhile may still be open.
+        # Lazily: files opened in the block may still be open.
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 

@@ -1,4 +1,4 @@
-"""Two real sockets: nothing is lost in silence, nobody is mistaken for another."""
+"""Two real sockets: nothing is lost in silence, no peer is mistaken for another."""
 
 import contextlib
 import time
@@ -307,7 +307,7 @@ def flooded(context, endpoint, monkeypatch):
 
 
 def test_what_is_answered_to_peers_without_a_session_is_bounded_and_the_rest_is_counted(flooded):
-    """One reset for each session that a peer speaks of, and so many in all; others are served meanwhile."""
+    """One reset for each session that a peer names, and so many in all; other peers are served."""
     pair, socket = flooded
     for n in range(3_000):
         socket.send(pack(1, n + 1, encode(plain("mark"))))
@@ -334,7 +334,7 @@ def test_lines_about_broken_rules_are_bounded_and_all_are_counted(flooded, caplo
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_loop_whose_heartbeat_has_died_does_not_pass_for_a_live_one(pair, monkeypatch):
-    """Its peers hear nothing any more, so whoever started the process hears nothing either, and replaces it."""
+    """Its peers get nothing any more, so the parent process gets nothing either, and replaces it."""
     said = []
     heartbeat = Heartbeat(pair.context, 0.01)
     monkeypatch.setattr(heartbeat._beats, "turn", lambda: said.append("turn"))

@@ -127,7 +127,7 @@ class Stack:
     # -- the pipeline
 
     def status(self) -> dict[str, Any]:
-        """``status --json``; {} while nobody answers."""
+        """``status --json``; {} without an answer."""
         done = self.try_compose("exec", "-T", "hub", "deltawire", "status", "--json", timeout_s=30)
         if done.returncode != 0 or not done.stdout.strip():
             return {}

@@ -1,4 +1,4 @@
-"""A peer that fills a socket's queue and leaves while nobody reads it: libzmq must not abort the process."""
+"""A peer that fills a socket's queue and leaves while it is not read: libzmq must not abort the process."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Whatever arrives on a socket: nobody else notices, it is said once, and it is counted.
+"""Whatever arrives on a socket disturbs no other peer, is logged once, and is counted.
 
 One pipeline serves all cases here, so each also finds what the ones before it have left behind.
 """
@@ -254,7 +254,7 @@ def test_a_stranger_and_a_wrong_session_get_a_reset_or_nothing(unharmed, endpoin
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_flood_by_somebody_who_never_reads_ends_nobody(unharmed, endpoint):
-    """Each of these is answered; the answers pile up in a socket that nobody empties."""
+    """Each of these is answered; the answers pile up in a socket that is not read."""
     message = packed(2, 12345, 1, [["mark"]])
     with attacker(unharmed.endpoint(endpoint)) as stranger:
         for _ in range(60_000):

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(240), pytest.mark.xdist_g
 
 MOMENTS_S_MAX = 3.0
 SEED = 8
-# A role that is told of its supervisor's death drains first.
+# A role that is signalled at its supervisor's death drains first.
 GONE_S = 60.0
 
 

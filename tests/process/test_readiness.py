@@ -45,7 +45,7 @@ def killed(up: Stage, role: str) -> None:
     os.kill(pid, signal.SIGKILL)
     since_s = time.monotonic()
     name, written_s = up.change()
-    # The last moment at which there was no successor: one that is there may be ready before we hear of it.
+    # The last moment at which there was no successor: one that is there may be ready before the test sees it.
     until_s = since_s
 
     def has_successor() -> bool:

@@ -72,7 +72,7 @@ def test_a_killed_supervisor_leaves_nothing_running(cli: Cli) -> None:
 
 
 class Notes:
-    """A view that keeps what it is told."""
+    """A view that keeps what it is shown."""
 
     every_s = 0.5
 

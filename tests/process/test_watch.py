@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_g
 
 
 class Watched:
-    """``deltawire-watch fifo``, with a health file that tells that the role's loop turns."""
+    """``deltawire-watch fifo``, with a health file that stays fresh while the role's loop turns."""
 
     def __init__(self, folder: Path, **runtime: object) -> None:
         self.health = folder / "health"

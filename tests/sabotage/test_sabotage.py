@@ -109,7 +109,7 @@ def test_the_promises_test_turns_red(patch, copy):
 
 @pytest.mark.parametrize("patch", PATCHES, ids=[p.stem for p in PATCHES])
 def test_a_patch_still_applies(patch):
-    """Also those that `make test` leaves out: whoever changes the code around one hears of it at once."""
+    """Also those that `make test` leaves out: a change of the code around one fails at once."""
     done = subprocess.run(
         ["git", "apply", "--check", str(patch)], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""An API server that lies: a proxy before the real one that answers for Pods as it is told to."""
+"""A faulty API server: a proxy in front of the real one that answers for Pods as a test sets it."""
 
 import json
 import shutil
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, "application/json", json.dumps(listed).encode())
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """It is not read."""
 
 
 @contextmanager

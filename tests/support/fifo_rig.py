@@ -136,7 +136,7 @@ class Rig:
 
 
 class Fake:
-    """A Link that writes down what it hears."""
+    """A Link that records what it receives."""
 
     def __init__(self, rig: Rig, socket: str, role: str, name: str) -> None:
         self._rig = rig

@@ -1,4 +1,4 @@
-"""An API server that a test plays for an informer in this process, and a handler that remembers what it was told."""
+"""An API server that a test plays for an informer in this process, and a handler that records its calls."""
 
 import json
 import queue
@@ -188,7 +188,7 @@ class PlayedServer:
 
 
 class Recorder:
-    """A handler that remembers; ``told`` are (what, key, version, uid)."""
+    """A handler that records its calls; ``told`` are (what, key, version, uid)."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str]] = []

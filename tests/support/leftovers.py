@@ -37,7 +37,7 @@ class Guard:
     def __init__(self) -> None:
         self.mark = uuid.uuid4().hex
         command = [sys.executable, "-S", str(Path(reaper.__file__)), self.mark]
-        # Without a mark: whoever kills us by ours must leave it alone.
+        # Without a mark: a process that kills this one by its mark must leave it alone.
         environment = {name: value for name, value in os.environ.items() if name != reaper.NAME}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, env=environment, start_new_session=True
@@ -90,7 +90,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """xdist's controller hears what its workers have found."""
+    """xdist's controller gets what its workers have found."""
     node.config.stash[_found] += getattr(node, "workeroutput", {}).get(_KEY, [])
 
 

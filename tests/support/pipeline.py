@@ -25,7 +25,7 @@ from tests.support import patience
 
 DELTAWIRE = Path(sys.executable).with_name("deltawire")
 ACCEPTANCE = Path(__file__).parents[1] / "acceptance"
-# A handler that writes down each call; a script that imports nothing of ours.
+# A handler that writes down each call; a script that imports nothing of the project.
 RECORDER = Path(__file__).parents[2] / "cli" / "chaos" / "outside" / "recorder.py"
 TWO_RESOURCES = ("pods", "deployments.apps")
 
@@ -179,7 +179,7 @@ class Pipeline:
         )  # fmt: skip
 
     def status(self) -> dict[str, Any]:
-        """What ``status --json`` shows; {} while nobody answers. Asked without a new process: tests ask often."""
+        """What ``status --json`` shows; {} without an answer. Asked without a new process: tests ask often."""
         try:
             with Supervision(plan_of(self.config)) as supervision:
                 status: dict[str, Any] = supervision.ask("status")

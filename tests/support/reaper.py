@@ -28,7 +28,7 @@ def marked(mark: str) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 
 def kill_marked(mark: str) -> None:
-    """Kill them all, and what they start meanwhile."""
+    """Kill them all, and what they start until then."""
     for _ in range(20):
         found = [pid for pid, _ in marked(mark)]
         if not found:

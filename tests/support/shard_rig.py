@@ -131,7 +131,7 @@ class ShardRig:
 
 
 class Handler:
-    """A replica: it takes events and answers when told."""
+    """A replica: it takes events and answers when the test calls it."""
 
     def __init__(
         self,

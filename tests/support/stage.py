@@ -1,4 +1,4 @@
-"""A whole pipeline whose every face is asked all the time, for tests that let something go wrong meanwhile (P8).
+"""A whole pipeline whose every face is asked all the time, for tests in which something goes wrong (P8).
 
 Faces: /readyz, /metrics, the status, and the lister of a real handler (`asking_plugin`).
 """
@@ -81,7 +81,7 @@ class Faces:
             thread.join(20)
 
     def get(self, path: str, timeout: float = 1.0) -> tuple[int, str]:
-        """Code 0 where nobody answers."""
+        """Code 0 without an answer."""
         connection = _Unix(self._path, timeout)
         try:
             connection.request("GET", path)
@@ -173,7 +173,7 @@ class Stage:
         return self.faces.get("/readyz")[0] == 200
 
     def status(self) -> dict[str, Any]:
-        """The last status that was told."""
+        """The last status that was reported."""
         return self.faces.statuses[-1].status if self.faces.statuses else {}
 
     def asked(self) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ MAPS = "/api/v1/namespaces/default/configmaps"
 
 
 def open_watch(url: str, **query: str) -> socket.socket:
-    """A watch that nobody reads yet."""
+    """A watch without a reader."""
     host, port = url.removeprefix("http://").split(":")
     asked = "".join(f"&{name}={value}" for name, value in query.items())
     connection = socket.create_connection((host, int(port)), timeout=20)

@@ -280,7 +280,7 @@ def test_ten_thousand_objects_survive_cuts_lost_history_and_broken_lists(api_ser
                     until(lambda: churn.changes >= before + 40)
 
                 def lose_history():
-                    """What happens meanwhile no watch will ever tell."""
+                    """What happens in the block comes by no watch."""
                     fault = server.fault("error", 500, resource="pods", verb="watch")
                     server.cut("pods")
                     goes_on()

@@ -1,4 +1,4 @@
-"""Server-side apply: who owns what, conflicts, force, and fields that nobody lists any more."""
+"""Server-side apply: ownership, conflicts, force, and fields that no manager lists any more."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Nobody gives away more than he has."""
+"""No user can grant more rights than their own."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ HELD = role(
 
 
 def refusal(plural: str, obj: Tree, *held: Tree, user: User = BOB) -> StatusError | None:
-    """What bob, who has ``held`` in the cluster, is told when he writes ``obj``; None if he may."""
+    """The error that bob, who has ``held`` in the cluster, gets for writing ``obj``; None if he may."""
     roles = [HELD, role("strong", rule("*", "*", "*")), *held]
     bound = [binding(tree["metadata"]["name"]) for tree in held]
     policy = read_policy(

@@ -1,4 +1,4 @@
-"""Who is let in, for whom a request acts, and how a refusal is told."""
+"""Authentication, impersonation, and the form of a refusal."""
 
 from dataclasses import replace
 from pathlib import Path

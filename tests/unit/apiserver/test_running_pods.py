@@ -1,4 +1,4 @@
-"""Pods that run and end, as a kubelet would tell it, and what follows them."""
+"""Pods that run and end, as a kubelet would report it, and what follows."""
 
 from typing import Any
 

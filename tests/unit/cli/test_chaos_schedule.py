@@ -65,7 +65,7 @@ def test_whatever_is_changed_the_config_is_a_good_one(seed):
         except ConfigError as error:  # pragma: no cover - the message is what a failure needs
             pytest.fail(f"{shape}: {error}")
         assert list(plan.handlers) == [LISTER_GROUP, *(group.name for group in shape.groups)]
-        # A name that was given up does not come again: the judges tell groups apart by it.
+        # A name that was given up does not come again: the judges know groups by it.
         new = {group.name for group in shape.groups} - {group.name for group in before.groups}
         assert not new & names
         names |= new

@@ -75,7 +75,7 @@ def test_a_watcher_that_was_stopped_and_wakes_up_names_nobody() -> None:
     assert scene.looks_for(1) == []
     for _ in range(1):
         assert scene.sleeps(3600).looks_for(0.1) == []
-    # Nothing was heard yet: of the pause one second counts, and what the process has to say is heard in time.
+    # No beat was read yet: of the pause one second counts, and the process' beats are read in time.
     assert scene.looks_for(LIMIT_S - 1 - LOOK_GAP_S_MAX - 0.3) == []
     assert scene.says("turn").looks_for(LIMIT_S - 0.2) == []
 

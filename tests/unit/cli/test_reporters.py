@@ -1,4 +1,4 @@
-"""Who reports to a hub: lives are told apart by their nonce, since in containers every pid is 1."""
+"""Processes that report to a hub: lives differ by their nonce, since in containers every pid is 1."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A child knows its parent by number and start, so that it cannot take whoever adopted it for its parent."""
+"""A child knows its parent by number and start, so that it cannot take the process that adopted it for its parent."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What we write as YAML is read as the same text by Go's clients and by PyYAML, whoever of us writes it."""
+"""YAML from any part of the project is read as the same text by Go's clients and by PyYAML."""
 
 from pathlib import Path
 from typing import Any

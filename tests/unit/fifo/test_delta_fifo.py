@@ -177,7 +177,7 @@ def test_replace_deletes_known_objects_that_it_does_not_name() -> None:  # _Repl
     fifo.delete(Thing("baz", 10))
     fifo.replace([Thing("foo", 5)], "0")
     assert drain(fifo) == {
-        # Nothing was heard of baz since: its own deletion is better than a tombstone.
+        # Nothing came of baz since: its own deletion is better than a tombstone.
         "baz": [(DELETED, Thing("baz", 10))],
         "foo": [(REPLACED, Thing("foo", 5))],
         "bar": [(DELETED, Tombstone("bar", Thing("bar", 6)))],

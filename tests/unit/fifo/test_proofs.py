@@ -1,4 +1,4 @@
-"""A proof goes behind what its shard's queue holds: whoever gets it has been given everything that it speaks of."""
+"""A proof goes behind what its shard's queue holds: its receiver has everything that the proof covers."""
 
 from typing import Any
 

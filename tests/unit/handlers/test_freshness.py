@@ -1,4 +1,4 @@
-"""`lister.freshness()`: of the slowest shard and stream, unknown while one of the workers is not heard."""
+"""`lister.freshness()`: of the slowest shard and stream, unknown while one of the workers does not report."""
 
 from deltawire.common.clock import FakeClock
 from deltawire.common.wire.messages.proofs import InformerProof, Proof

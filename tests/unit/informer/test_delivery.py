@@ -1,4 +1,4 @@
-"""What a group is told, when, and what an ack or a death does to it."""
+"""What a group is sent, when, and what an ack or a death changes."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -20,7 +20,7 @@ KEYS = [f"{namespace}/k{number}" for namespace in "ab" for number in range(4)]
 
 @dataclass
 class Seen:
-    """What one group has been told and has acknowledged, checked as it goes.
+    """What one group has been sent and has acknowledged, checked at each step.
 
     ``born``: what was stored when it came. ``ended``: lives that had ended before. ``before``: how many versions of
     each life had been stored.
@@ -41,7 +41,7 @@ class Seen:
     sent_versions: set[tuple[str, int]] = field(default_factory=set)
     reached: dict[str, int] = field(default_factory=dict)
     worker_from: int = 0
-    # Lists that it must be told of; how often it was told of each; what was found before the worker that is there now.
+    # Lists of which it must get a notice; how often it got each; what was found before the present worker.
     owed: set[int] = field(default_factory=set)
     told: dict[int, int] = field(default_factory=dict)
     old_notices: set[int] = field(default_factory=set)
@@ -252,7 +252,7 @@ class World:
             seen.old_notices = {0} | seen.owed | set(seen.told)
 
     def tell_gaps(self) -> None:
-        """As the worker does: one replica is told, and may see it."""
+        """As the worker does: one replica gets the notice, and may see it."""
         for name, group in self.rig.shard.groups.items():
             identity = next(iter(group.replicas), None)
             for gap, times in group.gaps.untold(identity) if identity is not None else ():

@@ -1,5 +1,5 @@
 """An event of `every` says `gap` if, and only if, versions before it were lost after the group's birth and after what
-it last acknowledged; each list that closes such a hole is told once (P9)."""
+it last acknowledged; each list that closes such a hole has one notice (P9)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -275,7 +275,7 @@ def test_a_notice_that_may_have_been_told_before_does_not_say_that_it_is_the_fir
     gaps.left(b"r0")
     assert [times for _, times in gaps.untold(b"r1")] == [2]
     rig.dead.add("r0")
-    rig.reopen()  # the worker was killed: nobody knows whether it had told
+    rig.reopen()  # the worker was killed: it may have sent the notice
     assert [times for _, times in rig.shard.groups["g"].gaps.untold(b"r2")] == [2]
 
 

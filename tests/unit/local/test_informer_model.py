@@ -1,8 +1,8 @@
 """Whatever a server does to its watches, cache and handlers end up with what the server has, each step once.
 
-The test is the API server: random changes, some of which no watch tells of, and watches that are cut or lose their
-history. What a handler was told is folded into a cache of its own; every update must name as its old object the
-one that was told before.
+The test is the API server: random changes, some of which no watch brings, and watches that are cut or lose their
+history. The calls of a handler are folded into a cache of its own; every update must name as its old object the
+one of the call before.
 """
 
 import random
@@ -94,7 +94,7 @@ def test_a_disturbed_watch_ends_with_what_the_server_has(seed, monkeypatch):
             if draw.random() < 0.3:
                 late.append(Recorder())
                 threading.Thread(target=informer.add_event_handler, args=(late[-1],)).start()
-        server.lose_history()  # what no watch told of, only a list can
+        server.lose_history()  # what no watch brought, only a list can
         for recorder in (early, small, *late):
             until(lambda r=recorder: r.versions == server.versions, "a handler to know what there is")
         assert stored(informer) == server.versions

@@ -389,7 +389,7 @@ def test_a_list_without_a_version_is_followed_by_a_watch_from_anywhere_and_that_
     paging.opened()
     synthetic = Batch(deltas=[row(version="7"), row(version="3")], version="3")
     assert paging.batch(synthetic) == [Deltas(synthetic.deltas, "")]
-    # Nothing says where a watch could go on: what was deleted meanwhile, only a list tells.
+    # No version says where a watch could go on: only a list shows what was deleted since.
     [request] = paging.closed()
     assert isinstance(request, List)
 

@@ -1,4 +1,4 @@
-"""The vectors of docs/wire.md, for whoever writes a second implementation: this one agrees with them.
+"""The vectors of docs/wire.md, for a second implementation: this one agrees with them.
 
 ``tests/vectors/wire/<socket>.json`` lists ``{name, hex, decoded}``; ``{"bin": hex}`` stands for bytes. A vector's
 name begins with its kind.
