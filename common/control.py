@@ -1,6 +1,7 @@
-"""A role's connection to the supervisor: its status once a second, and requests. Without a supervisor it is unused.
+"""A role's connection to the supervisor: its status, and requests. Without a supervisor it is unused.
 
-It also keeps the health file, if the config names one.
+The status goes once a second, and each beat while nothing changes. It also keeps the health file, if the
+config names one.
 """
 
 import logging
@@ -57,6 +58,10 @@ class Control:
         self._identity = identity
         self._heartbeat = heartbeat
         self._every_s = min(STATUS_EVERY_S, plan.heartbeat_s)
+        # A report that says nothing new may wait for the beat; half a period early is not too early.
+        self._same_every_s = plan.heartbeat_s - self._every_s / 2
+        self._reported: dict[str, Any] | None = None
+        self._reported_at_s = float("-inf")
         self._status: Callable[[], dict[str, Any]] = dict
         self._due: Timer | None = None
         self._wants_drain = False
@@ -101,6 +106,7 @@ class Control:
 
     def _take(self, event: LinkEvent) -> None:
         if isinstance(event, Opened):
+            self._reported = None
             self._report_if_open()
         elif isinstance(event, Arrived):
             try:
@@ -114,10 +120,14 @@ class Control:
                 self._reply(message)
 
     def _report_if_open(self) -> None:
+        now_s = self._clock.now_s()
         if self._link is not None and self._link.is_open:
-            self.report(self._status())
+            status = self._status()
+            if status != self._reported or now_s - self._reported_at_s >= self._same_every_s:
+                self.report(status)
+                self._reported, self._reported_at_s = status, now_s
         if self._due is not None:
-            self._due.set(self._clock.now_s() + self._every_s)
+            self._due.set(now_s + self._every_s)
 
     def report(self, status: dict[str, Any]) -> None:
         """Send the status now; a role does so once more at its very end."""

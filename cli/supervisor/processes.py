@@ -2,10 +2,11 @@
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -84,6 +85,7 @@ class Processes:
         self._commands: dict[str, Command] = {}
         self._running: dict[str, _Running] = {}
         self._pipes: dict[int, tuple[str, _Pipe, bool]] = {}
+        self._readable = selectors.DefaultSelector()
         self._last_words: dict[str, deque[str]] = {}
 
     def add(self, name: str, command: Command) -> None:
@@ -116,8 +118,9 @@ class Processes:
         )
         self._running[name] = running
         self._last_words[name] = deque(maxlen=WORDS_KEPT)
-        self._pipes[running.out.fileno()] = (name, running.out, False)
-        self._pipes[running.err.fileno()] = (name, running.err, True)
+        for pipe, is_error in ((running.out, False), (running.err, True)):
+            self._pipes[pipe.fileno()] = (name, pipe, is_error)
+            self._readable.register(pipe.fileno(), selectors.EVENT_READ)
         return process.pid
 
     def pid(self, name: str) -> int:
@@ -142,7 +145,9 @@ class Processes:
 
     def take_exited(self) -> list[tuple[str, int]]:
         """(name, exit code or minus signal) of processes that ended; what was left of their groups is killed."""
-        exited = []
+        exited: list[tuple[str, int]] = []
+        if not self._has_any_ended():
+            return exited
         for name, running in list(self._running.items()):
             pid = running.process.pid
             # WNOWAIT: until it is reaped, its number cannot be another group's.
@@ -154,23 +159,21 @@ class Processes:
             del self._running[name]
         return exited
 
-    def has_ended(self, name: str) -> bool:
-        """True if the process was started and runs no more, whether or not `take_exited` has returned it."""
-        running = self._running.get(name)
-        if running is None:
-            return True
-        return os.waitid(os.P_PID, running.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    def absent(self, names: Iterable[str]) -> list[str]:
+        """Those of ``names`` that do not run, whether or not `take_exited` has returned them."""
+        if not self._has_any_ended():
+            return [name for name in names if name not in self._running]
+        return [name for name in names if self._has_ended(name)]
 
-    def filenos(self) -> list[int]:
-        """The pipes to poll for reading."""
-        return list(self._pipes)
+    def fileno(self) -> int:
+        """To be polled: readable when a process has written something, or ended."""
+        return self._readable.fileno()
 
-    def take_lines(self, filenos: Sequence[int] | None = None) -> list[Line]:
-        """What was written to these pipes (None: to all)."""
+    def take_lines(self) -> list[Line]:
+        """What the processes wrote."""
         lines = []
-        for number in self.filenos() if filenos is None else filenos:
-            if number not in self._pipes:
-                continue
+        for key, _ in self._readable.select(0):
+            number = key.fd
             name, pipe, is_error = self._pipes[number]
             texts, is_over = pipe.read()
             lines += [Line(name, text, is_error) for text in texts]
@@ -178,6 +181,7 @@ class Processes:
                 self._last_words[name].extend(texts)
             if is_over:
                 del self._pipes[number]
+                self._readable.unregister(number)
                 pipe.close()
         return lines
 
@@ -207,6 +211,20 @@ class Processes:
         for _, pipe, _ in self._pipes.values():
             pipe.close()
         self._pipes.clear()
+        self._readable.close()
+
+    def _has_any_ended(self) -> bool:
+        """False if no child has ended that was not reaped: one question in place of one for each process."""
+        try:
+            return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return False
+
+    def _has_ended(self, name: str) -> bool:
+        running = self._running.get(name)
+        if running is None:
+            return True
+        return os.waitid(os.P_PID, running.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def __enter__(self) -> "Processes":
         return self

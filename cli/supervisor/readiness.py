@@ -63,6 +63,11 @@ class Readiness:
         self._lives: dict[str, _Life] = {}
         self._parts: dict[tuple[str, ...], Part] = {}
         self._groups_of: dict[str, str] = {}  # handler's process → group
+        self._unheard: set[str] = set()
+        # Until then nobody who is heard falls silent; monotonic, and since the epoch.
+        self._quiet_until_s = float("-inf")
+        self._quiet_until_us = 0
+        self._ticked_us = 0
 
     # -- events
 
@@ -82,32 +87,40 @@ class Readiness:
         elif role == "informer":
             self._take_shards(name, report, wall_us)
         elif role == "handler":
-            self._groups_of[name] = str(report.get("group") or "")
-        if role in ("informer", "handler"):
-            self._take_replicas(wall_us)
+            before, group = self._groups_of.get(name), str(report.get("group") or "")
+            self._groups_of[name] = group
+            self._take_replicas(wall_us, {group, before or group})
+        if role == "informer":
+            self._take_replicas(wall_us, self._shape.groups)
 
     def on_gone(self, name: str, wall_us: int) -> None:
         """The process, or its connection, has ended: its reports do not count any more."""
         known = self._lives.setdefault(name, _Life())
         known.received_s = float("-inf")
         self._part("process", name).set(f"{name} {NOT_HEARD}", wall_us)
+        self._unheard.add(name)
         if name in self._groups_of:
-            self._take_replicas(wall_us)
+            self._take_replicas(wall_us, {self._groups_of[name]})
 
     def tick(self, now_s: float, wall_us: int) -> None:
         """Find processes that fell silent. Call before waiting reports are taken, and before claims are read."""
-        for part in self._parts.values():
+        if wall_us < self._ticked_us:
             # The wall clock was set back: from now on its new time counts.
-            part.bad_us = min(part.bad_us, wall_us)
-        is_handler_silent = False
+            for part in self._parts.values():
+                part.bad_us = min(part.bad_us, wall_us)
+        self._ticked_us = wall_us
+        if now_s <= self._quiet_until_s and wall_us <= self._quiet_until_us:
+            for name in list(self._unheard):
+                self._hear(name, self._lives[name], now_s, wall_us)
+            return
+        self._quiet_until_s, self._quiet_until_us = float("inf"), 2**63
+        silent: set[str] = set()
         for name, known in self._lives.items():
-            was_heard = not self._part("process", name).why
+            was_heard = name not in self._unheard
             self._hear(name, known, now_s, wall_us)
-            is_handler_silent |= (
-                was_heard and name in self._groups_of and bool(self._part("process", name).why)
-            )
-        if is_handler_silent:
-            self._take_replicas(wall_us)
+            if was_heard and name in self._unheard and name in self._groups_of:
+                silent.add(self._groups_of[name])
+        self._take_replicas(wall_us, silent)
 
     # -- claims
 
@@ -193,7 +206,14 @@ class Readiness:
 
     def _hear(self, name: str, known: _Life, now_s: float, wall_us: int) -> None:
         age_s = max(now_s - known.received_s, (wall_us - known.at_us) / 1e6)
-        self._part("process", name).set(f"{name} {NOT_HEARD}" if age_s > self._silent_s else "", wall_us)
+        is_heard = age_s <= self._silent_s
+        self._part("process", name).set("" if is_heard else f"{name} {NOT_HEARD}", wall_us)
+        if is_heard:
+            self._unheard.discard(name)
+            self._quiet_until_s = min(self._quiet_until_s, known.received_s + self._silent_s)
+            self._quiet_until_us = min(self._quiet_until_us, known.at_us + int(self._silent_s * 1e6))
+        else:
+            self._unheard.add(name)
 
     def _take_streams(self, name: str, report: Mapping[str, Any], wall_us: int) -> None:
         streams = _at(report, "streams")
@@ -240,9 +260,12 @@ class Readiness:
                 why = "" if is_synced else f"it has not seen all of {informer}"
                 self._part("group", group, informer, name).set(why, wall_us)
 
-    def _take_replicas(self, wall_us: int) -> None:
+    def _take_replicas(self, wall_us: int, groups: Iterable[str]) -> None:
         """A replica counts if it reports and each worker has a session with it."""
-        for group, shape in self._shape.groups.items():
+        for group in groups:
+            shape = self._shape.groups.get(group)
+            if shape is None:
+                continue
             here = {name for name, of in self._groups_of.items() if of == group and self.is_heard(name)}
             for worker in self._workers:
                 for informer in shape.informers:

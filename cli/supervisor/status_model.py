@@ -104,6 +104,13 @@ class StatusModel:
         known = self._roles.get(name)
         return int(known[1].latest.get("turns") or 0) if known else 0
 
+    def usage(self, name: str, pid: int) -> tuple[float, float] | None:
+        """(resident MB, CPU seconds) as last reported by this life of a process that is heard; None: not known."""
+        known = self._roles.get(name)
+        if known is None or not self.is_heard(name) or known[1].latest.get("pid") != pid:
+            return None
+        return float(known[1].latest.get("rss_mb") or 0), float(known[1].latest.get("cpu_s") or 0)
+
     def rejected(self, name: str) -> int:
         """What a process has rejected in its present life, as last reported."""
         known = self._roles.get(name)

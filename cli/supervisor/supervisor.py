@@ -10,7 +10,14 @@ from typing import Any
 import zmq
 
 from deltawire.cli.supervisor.comparison import Settling, compare
-from deltawire.cli.supervisor.control import FOR_REFLECTORS, FOR_WORKERS, REFLECTOR, ControlSocket, ToWorkers
+from deltawire.cli.supervisor.control import (
+    FOR_REFLECTORS,
+    FOR_WORKERS,
+    REFLECTOR,
+    WORKER,
+    ControlSocket,
+    ToWorkers,
+)
 from deltawire.cli.supervisor.durability import is_durable, read_mounts
 from deltawire.cli.supervisor.ending import Ending
 from deltawire.cli.supervisor.hangs import Hang, Hangs
@@ -31,6 +38,10 @@ from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_FAILED, EXIT_OK
 
 TURN_MS = 100
+# What comes within so long after something came is dealt with together: each process reports and beats by itself.
+GATHER_S = 0.03
+# How often it is looked at what the processes said of their main loops.
+HANGS_EVERY_S = 0.25
 # A snapshot waits so long for a turn of the loop to end; after that the request fails.
 LOCK_TIMEOUT_S = 2.0
 
@@ -86,6 +97,7 @@ class Supervisor:
         self._signals = 0
         self._signals_seen = 0
         self._shown_at_s = float("-inf")
+        self._looked_at_s = float("-inf")
         self._measured_at_s = float("-inf")
         self._usage: dict[str, tuple[float, float]] = {}
         self._cpu_before: dict[str, float] = {}
@@ -103,6 +115,9 @@ class Supervisor:
             answer=self._answer,
             clock=clock,
         )
+        self._poller = zmq.Poller()
+        self._poller.register(self._control.socket, zmq.POLLIN)
+        self._poller.register(processes.fileno(), zmq.POLLIN)
         if serve is not None:
             serve(self.snapshot_now)
 
@@ -136,24 +151,22 @@ class Supervisor:
     # -- one turn
 
     def _turn(self) -> None:
-        # Made anew each turn: pipes come and go with the processes, and a turn is 100 ms or an event.
-        poller = zmq.Poller()
-        poller.register(self._control.socket, zmq.POLLIN)
-        for number in self._processes.filenos():
-            poller.register(number, zmq.POLLIN)
-        ready = [number for number, _ in poller.poll(TURN_MS) if isinstance(number, int)]
+        if self._poller.poll(TURN_MS):
+            self._clock.sleep(GATHER_S)
         with self._lock:
-            self._work(ready)
+            self._work()
 
-    def _work(self, ready: list[int]) -> None:
+    def _work(self) -> None:
         self._note_ended()
-        for line in self._processes.take_lines(ready):
+        for line in self._processes.take_lines():
             self._view.process_line(line)
         self._control.turn()
         now_s = self._clock.now_s()
         for name, code in self._processes.take_exited():
             self._on_exit(name, code, now_s)
-        self._find_hangs(now_s)
+        if now_s - self._looked_at_s >= HANGS_EVERY_S:
+            self._looked_at_s = now_s
+            self._find_hangs(now_s)
         self._on_signals(now_s)
         self._await_server()
         are_queues_empty = self._machine.is_draining and self._model.are_queues_empty()
@@ -229,9 +242,8 @@ class Supervisor:
     def _note_ended(self) -> None:
         """Before anything else is believed: who has ended, who fell silent while we did not look."""
         wall_us = self._wall_us()
-        for name in self._specs:
-            if self._processes.has_ended(name):
-                self._model.on_gone(name, wall_us)
+        for name in self._processes.absent(self._specs):
+            self._model.on_gone(name, wall_us)
         self._model.tick(self._clock.now_s(), wall_us)
 
     def _wall_us(self) -> int:
@@ -269,9 +281,13 @@ class Supervisor:
     def _on_status(self, name: str, pid: int, report: dict[str, Any]) -> None:
         if self._is_present(name, pid):
             self._model.on_status(name, report, self._clock.now_s(), self._wall_us())
-            handlers = {self._processes.pid(n): n for n, spec in self._specs.items() if spec.role == HANDLERS}
-            for pin in self._pins.judge(report, handlers):
-                self._unpin(pin)
+            if report.get("role") == WORKER:
+                self._look_for_pins(report)
+
+    def _look_for_pins(self, report: dict[str, Any]) -> None:
+        handlers = {self._processes.pid(n): n for n, spec in self._specs.items() if spec.role == HANDLERS}
+        for pin in self._pins.judge(report, handlers):
+            self._unpin(pin)
 
     def _unpin(self, pin: Pin) -> None:
         held = f"an old state of the cache of {pin.informer}"
@@ -325,7 +341,7 @@ class Supervisor:
         now_s = self._clock.now_s()
         if is_measured or now_s - self._measured_at_s >= 1.0:
             self._measured_at_s = now_s
-            self._usage = {name: self._processes.usage(name) for name in self._specs}
+            self._usage = {name: self._usage_of(name, is_measured=is_measured) for name in self._specs}
         return self._model.snapshot(
             state="draining" if self._machine.is_draining else "",
             up_s=self._uptime_s(),
@@ -337,6 +353,11 @@ class Supervisor:
             store=str(self._plan.store_dir),
             durable=self._durable,
         )
+
+    def _usage_of(self, name: str, *, is_measured: bool) -> tuple[float, float]:
+        """What the process says of itself; measured where it says nothing, or where it counts."""
+        said = None if is_measured else self._model.usage(name, self._processes.pid(name))
+        return self._processes.usage(name) if said is None else said
 
     def _process_status(self, name: str) -> ProcessStatus:
         rss_mb, cpu_s = self._usage.get(name, (0.0, 0.0))
