@@ -124,13 +124,13 @@ class Handler:
     def on_gap(self, resource: str) -> Callable[[F], F]:
         """Calls ``f(gap)`` where changes of the resource were lost for ever (`Gap`).
 
-        ``delivery="every"`` is told of each list that the API server's lost history made necessary; both deliveries
-        are told when they were away for so long that they begin anew. It is logged in any case.
+        With ``delivery="every"`` for each list that the API server's lost history made necessary. With both deliveries
+        after an absence so long that the handler begins anew. Each loss is logged as well.
         """
         return self._decorator("on_gap", resource, "", False)
 
     def reconcile(self, resource: str, owner: str | None = None) -> Callable[[F], F]:
-        """Calls ``f(key, ctx)`` after any change of the object, changes meanwhile merged into one call.
+        """Calls ``f(key, ctx)`` after any change of the object; changes during a call are merged into one more.
 
         With ``owner``, the key is that of the object's controlling owner of that resource, and objects
         without one are passed over.

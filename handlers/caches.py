@@ -25,7 +25,7 @@ from deltawire.handlers.queries import Queries, RemoteShard
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# A shard whose folder nobody announced is looked for again after so long: a discarded cache gets a new one.
+# A shard whose folder no worker announced is looked for again after so long: a discarded cache gets a new one.
 FOLDER_KNOWN_FOR_S = 5.0
 # A folder that could not be opened is tried again after so long.
 TRY_AGAIN_AFTER_S = 5.0
@@ -128,7 +128,7 @@ class Caches:
         return (self._plan.store_dir / MARKER).exists()
 
     def _look(self, informer: str, shard: int) -> Path | None:
-        """The folder of a shard that no worker told us of: this group gets no events of its informer."""
+        """The folder of a shard that no worker announced: this group gets no events of its informer."""
         now_s = self._clock.now_s()
         looked_s, folder = self._found.get((informer, shard), (float("-inf"), None))
         if now_s - looked_s > FOLDER_KNOWN_FOR_S:
@@ -169,7 +169,7 @@ class _InformerShards:
 class LocalShard:
     """A shard read by mmap, and by asking its worker for as long as LMDB has no slot for one more reader.
 
-    Closed when nobody holds it any more: another thread may be reading while its folder is replaced.
+    Closed when its last user has let go of it: another thread may be reading while its folder is replaced.
     """
 
     def __init__(self, reader: ShardReader, remote: ShardSource) -> None:

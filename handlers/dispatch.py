@@ -1,10 +1,9 @@
-"""Which call may run next, and what becomes of each event. Pure: no clock, no thread, no socket.
+"""The next call to run, and the outcome of each event. Pure: no clock, no thread, no socket.
 
 A *lane* is one key of one informer. The calls of a lane never overlap, whichever functions they go to:
-functions of an event (``on_add`` and its like) and reconciles of the key take turns. Reconciles have the
-semantics of client-go's workqueue (semantics PART B, rules 1-2): a lane that is dirty runs once, one that becomes dirty
-while it runs is run again. An event is acknowledged when every call that it asked for, and that began
-after it came, has ended.
+functions of an event (``on_add`` and its like) and reconciles of the key take turns. Reconciles are run as client-go's
+work queue does (docs/contracts.md, work queue 1, 9): a lane that is dirty runs once, one that becomes dirty while it
+runs is run again. An event is acknowledged when all its calls that began after it came have ended.
 
 Not here: running a call (``pool``, ``jsonlines``), what a call's function returned or raised (``calls``).
 """
@@ -17,8 +16,8 @@ from typing import NamedTuple
 
 from deltawire.handlers.events import GAP_NOTICE, Delivery
 
-# The rate limiter's delay of a failed event: client-go's 5 ms · 2^n up to 1000 s (semantics PART B, rule 8). It is
-# reckoned from the attempt that the informer worker counts, so that it survives the handler's crash.
+# The rate limiter's delay of a failed event: client-go's 5 ms · 2^n up to 1000 s (docs/contracts.md, work queue 8).
+# It is computed from the attempt that the informer worker counts, so that it survives the handler's crash.
 RETRY_BASE_MS = 5
 RETRY_MAX_MS = 1_000_000
 ERROR_CHARS_MAX = 1000
@@ -117,8 +116,8 @@ class Lane:
 class Call:
     """One call to be made: the functions of one event (``reconcile`` None), or one reconcile of a key.
 
-    `begin` is the one method that another thread may call: it succeeds once, for whoever comes first, so
-    that a call which nobody has begun can be taken back. ``ended_us``: µs since the epoch, where its maker says so.
+    `begin` is the one method that another thread may call: it succeeds once, for the first caller, so
+    that a call which no thread has begun can be taken back. ``ended_us``: µs since the epoch, where its maker says so.
     """
 
     __slots__ = ("_token", "ended_us", "lane", "reconcile", "tickets")
@@ -188,7 +187,7 @@ class Dispatch:
         return len(self._tickets)
 
     def arrive(self, deliveries: Iterable[Delivery]) -> list[Ack]:
-        """Takes events in; returns the acks of those that nobody here asked for."""
+        """Takes events in; returns the acks of those without a function for them."""
         acks: list[Ack] = []
         for delivery in deliveries:
             ticket = Ticket(delivery)
@@ -335,7 +334,7 @@ class Dispatch:
             self._ready.append(lane)
 
     def _take_back(self, call: Call) -> None:
-        """Puts a call that nobody began back in front of what has come since."""
+        """Puts a call that did not begin back in front of what has come since."""
         self._calls.discard(call)
         lane = call.lane
         if call.reconcile is None:

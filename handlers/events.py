@@ -102,15 +102,15 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """What an ``on_gap`` function is called with: changes that nobody can tell any more.
+    """The argument of an ``on_gap`` function: changes that are lost.
 
     informer                ``cluster/resource``; ``cluster`` and ``resource`` are its parts
     namespace               of the objects it is about; "" = all that the handler gets of the informer
-    reason                  ``relist``: the API server's history was lost, and a list was made; what was born and died
-                            in between is seen by nobody, and the events of what changed say ``gap``.
+    reason                  ``relist``: the API server's history was lost, and a list was made; objects created and
+                            deleted in between have no event, and the events of what changed say ``gap``.
                             ``forgotten``: the handler was away for too long, and gets all objects anew
     lost_from, version      of a relist: what changed after the one up to the other; "?" = not known
-    attempt                 1 once at most; else 2 or more: the handler may have been told before
+    attempt                 1 once at most; else 2 or more: the handler may have got this notice before
     """
 
     informer: str

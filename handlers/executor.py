@@ -1,4 +1,4 @@
-"""What the runner needs of whoever makes the calls: threads of this process, or a child process.
+"""The runner's interface to what makes the calls: threads of this process, or a child process.
 
 Not here: which call is next (``dispatch``).
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from deltawire.common.clock import Clock
 from deltawire.common.wire.messages.proofs import InformerProof, Proof, slowest
 
-# Nobody knows, which is not fresh.
+# No proof: not fresh.
 UNKNOWN = "unknown"
 
 
@@ -15,8 +15,8 @@ UNKNOWN = "unknown"
 class Freshness:
     """Of the slowest shard and stream of a cache.
 
-    ``as_of_s``: all that was read from the API server until then (s since 1970) is in the cache. ``proof_age_s``: the
-    API server was last heard so long ago. None, and ``is_fresh`` false, where it is not known; ``why`` says why.
+    ``as_of_s``: all that was read from the API server until then (s since 1970) is in the cache. ``proof_age_s``:
+    seconds since the API server last sent anything. None, and ``is_fresh`` false, if not known; ``why`` says why.
     """
 
     is_fresh: bool = False
@@ -34,7 +34,7 @@ def freshness_of(proof: Proof, wall_us: int) -> Freshness:
 
 
 class FreshnessBook:
-    """``workers``: all must be heard, each within ``silent_s``, before anything is known."""
+    """``workers``: nothing is known unless each has reported within ``silent_s``."""
 
     def __init__(self, workers: Iterable[int], *, silent_s: float, clock: Clock) -> None:
         self._workers = sorted(set(workers))
@@ -44,7 +44,7 @@ class FreshnessBook:
         self._said: dict[int, tuple[float, dict[str, Proof]]] = {}
 
     def said(self, worker: int, rows: Sequence[InformerProof]) -> None:
-        """A worker's word of its part of each informer."""
+        """A worker's report on its part of each informer."""
         with self._lock:
             self._said[worker] = (self._clock.now_s(), {row.informer: row.proof for row in rows})
 

@@ -1,16 +1,16 @@
-"""Notices of lost changes as a handler's process gets them: each shard tells of the same list (pure)."""
+"""Notices of lost changes as a handler's process gets them: each shard sends one of the same list (pure)."""
 
 from collections import OrderedDict
 
 from deltawire.common.meta.versions import as_number
 from deltawire.common.wire.messages import group as wire
 
-# Lists that are remembered as told.
+# Lists that are remembered as seen.
 REMEMBERED_MAX = 256
 
 
 class GapFilter:
-    """Tells a list's first notice, and those that reach further back, from those that say nothing new."""
+    """Passes a list's first notice, and those that reach further back; the others add nothing."""
 
     def __init__(self) -> None:
         self._told: OrderedDict[tuple[str, str, str, int], str] = OrderedDict()

@@ -25,7 +25,7 @@ from deltawire.handlers.executor import Results
 
 log = logging.getLogger(__name__)
 
-# Whoever raises one of these wants to leave; it is no failure of the event.
+# Raised to leave the process; no failure of the event.
 LEAVING: tuple[type[BaseException], ...] = (KeyboardInterrupt, bdb.BdbQuit)
 # An event that is given back comes again no sooner than this: a worker that does not know yet that we leave would
 # send it to us again.
@@ -98,7 +98,7 @@ class Inline:
         while (call := self._calls.get()) is not None:
             if call.begin():
                 self._make(call)
-                # A debugger that was told to go on has put its own in the place.
+                # A debugger that continued has put its own in the place.
                 signal.signal(signal.SIGINT, on_sigint)
         self._program.close()
 

@@ -6,7 +6,7 @@ Not here: sending them (``worker_link``), the timer (``runner``).
 # Acks of so many events leave whatever else waits.
 ACKS_MAX = 32
 # So long after its call was handed out an ack leaves, or when the call ends, where that is later. Calls that are handed
-# out further apart wait for nobody: no other ack would come in time.
+# out further apart do not wait: no other ack would come in time.
 LATE_S = 0.005
 # A key is hot where its events come closer together than that: the next one may wait at the worker for the ack.
 HOT_S = 0.05

@@ -36,7 +36,7 @@ _decode_labels = decoder_of(_Labelled)
 class CachedObject(Mapping[str, Any]):
     """A stored object. Reads like the decoded object; ``raw`` is its JSON, decoded only when looked into.
 
-    Each call of a lister makes its own, so a change made to one is seen by nobody else.
+    Each call of a lister makes its own, so a change made to one is seen by no other caller.
     """
 
     def __init__(self, key: str, resource_version: str, raw: bytes) -> None:
@@ -110,7 +110,7 @@ class Lister:
         self._freshness = freshness
 
     def freshness(self) -> Freshness:
-        """How old what the cache shows may be; not known while a worker is not heard."""
+        """How old the content of the cache may be; not known while a worker does not report."""
         return self._freshness()
 
     def get(self, namespace: str, name: str) -> CachedObject | None:

@@ -17,7 +17,7 @@ from typing import Any
 from deltawire.common.errors import PluginError
 from deltawire.handlers.api import Handler
 
-# The plug-in's module bears a name that no import statement can write, so it hides nobody's module.
+# The plug-in's module bears a name that no import statement can write, so it hides no other module.
 MODULE = "deltawire plugin"
 FILE_BYTES_MAX = 8 * 1024 * 1024
 

@@ -178,7 +178,7 @@ def informers_of(group: HandlerPlan, handler: Handler | None, first_cluster: str
 
 
 def idle_s_of(plan: Plan) -> float:
-    """The longest sleep of the loop: whoever looks for hangs hears of it four times before it would call it one."""
+    """The longest sleep of the loop in seconds: four beats fit into the time after which it counts as hung."""
     hang_after_s = plan.hang_after_s or math.inf
     return max(IDLE_S, min(RARE_S, hang_after_s / 4))
 

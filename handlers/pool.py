@@ -101,7 +101,7 @@ class Pool:
             except IndexError:
                 pass
             self._sleepers.append(mine)
-            # Looked at again once it can be woken: what came in between woke nobody.
+            # Looked at again once it can be woken: what came in between woke no thread.
             if self._calls or self._is_closing:
                 try:
                     self._sleepers.remove(mine)

@@ -89,7 +89,7 @@ class Queries:
                 self._outgoing.append(question)
 
     def answered(self, answer: Rows | Problem) -> None:
-        """Hands an answer to who asked; one that comes too late is ignored."""
+        """Hands an answer to its caller; one that comes too late is ignored."""
         with self._changed:
             waiting = self._waiting.get(answer.id)
             if waiting is not None:

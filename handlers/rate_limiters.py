@@ -1,4 +1,4 @@
-"""client-go's rate limiters: how long an item waits before it is tried again (semantics PART B, rule 8).
+"""client-go's rate limiters: how long an item waits before it is tried again (docs/contracts.md, work queue 8).
 
 All thread-safe; times in seconds. What a limiter remembers of an item goes with `forget`, so its memory is
 bounded by the items that failed and were not forgotten.

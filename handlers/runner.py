@@ -111,7 +111,7 @@ class Runner:
             self._close()
 
     def status(self) -> dict[str, Any]:
-        """What the supervisor is told (docs/status.md)."""
+        """The handler's own part of `status` (docs/status.md)."""
         return {
             "group": self._settings.name,
             "replica": self._replica,
@@ -174,7 +174,7 @@ class Runner:
                 self._queries.answered(answer)
 
     def _tell_gap(self, link: WorkerLink, notice: wire.Gap) -> None:
-        """Log it, and call who asked for it; what another shard has told of the same list is seen already."""
+        """Log it, and call the `on_gap` functions; another shard's notice of the same list is only acknowledged."""
         if self._gaps.is_news(notice):
             log.warning("%s", text_of(notice))
             link.acknowledge(self._dispatch.arrive([delivery_of_gap(link.number, notice)]))

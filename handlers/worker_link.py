@@ -116,11 +116,11 @@ class WorkerLink:
             self.link.send(wire.Acks(informer, shard, rows))
 
     def gap_seen(self, notice: wire.Gap) -> None:
-        """The notice need not be told again. Where no session is open it is told again."""
+        """The notice need not be sent again. Without a session it will come again."""
         self.link.send(wire.GapSeen(notice.informer, notice.shard, notice.number))
 
     def _gap_seen(self, ack: Ack) -> None:
-        """A notice, whose key is a stream: told, however the call ended, unless it was given back."""
+        """A notice, whose key is a stream: seen, however the call ended, unless it was given back."""
         was_given_back = ack.verdict == Verdict.REQUEUE and not ack.error
         if not was_given_back:
             self.link.send(wire.GapSeen(ack.informer, ack.shard, ack.seq))

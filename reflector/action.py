@@ -17,7 +17,7 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Open a watch, after the cluster's identity was asked for: who answers now may be another one than before.
+    """Open a watch, after the cluster's identity was checked: another cluster may answer now.
     ``is_list``: it is a streaming list until its marker."""
 
     params: Params

@@ -1,4 +1,4 @@
-"""Jittered exponential back-off that starts again only after real quiet."""
+"""Jittered exponential back-off that starts again only after a quiet time."""
 
 import random as _random
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from collections.abc import Callable
 class Backoff:
     """The delays between attempts: ``base_s``, times ``factor`` each, at most ``cap_s``; all in seconds.
 
-    A delay d is spread uniformly over [d, d + ``jitter`` · d). The defaults are client-go's (semantics
-    §1.1.2): 0.8 1.6 3.2 6.4 12.8 25.6 30 30 …, each up to doubled.
+    A delay d is spread uniformly over [d, d + ``jitter`` · d). The defaults are client-go's (docs/contracts.md,
+    reflector 1): 0.8 1.6 3.2 6.4 12.8 25.6 30 30 …, each up to doubled.
 
-    The sequence starts again when ``reset_after_s`` have passed since the last delay *ended*. client-go
-    means this and measures since the window began instead, so that it falls back to 0.8 s every few
-    minutes of an unbroken outage (semantics §1.1.3); we do what it means.
+    The sequence starts again when ``reset_after_s`` have passed since the last delay *ended*. client-go's comments
+    say so, too, but its code measures from the start of a window: it falls back to 0.8 s every few minutes of an
+    unbroken outage (docs/contracts.md, reflector 2).
 
     Pure: the caller passes the time and does the waiting. ``random`` returns floats in [0, 1).
     """
@@ -51,7 +51,7 @@ class Backoff:
         return delay_s
 
     def reset(self) -> None:
-        """Start again at ``base_s``, where the caller knows better than the clock that all is well."""
+        """Start again at ``base_s``, where the caller knows that the trouble is over."""
         self.attempts = 0
         self._next_s = self.base_s
         self._ends_s = None

@@ -1,4 +1,4 @@
-"""One API server as this process knows it: a client made when it is needed, and who the cluster is."""
+"""One API server: a client made at its first use, and the identity of the cluster."""
 
 import logging
 import threading
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 # The same error is logged again after so long.
 LOG_EVERY_S = 60.0
-# An answer serves all streams that ask within so long, unless a connection to the cluster ended meanwhile.
+# An answer serves all streams that ask within so long, unless a connection to the cluster ended in that time.
 SHARED_S_MAX = 10.0
-# Between two questions for a uid that an address stands for: doubling.
+# Between two reads of a uid that an address stands for: doubling.
 STAND_IN_S_MIN, STAND_IN_S_MAX = 10.0, 600.0
 
 
@@ -37,7 +37,7 @@ class Cluster:
         self._read_uid = read_uid
         self._clock = clock
         self._lock = threading.Lock()  # of the fields
-        self._reading = threading.Lock()  # held by whoever asks the server
+        self._reading = threading.Lock()  # held by the thread that asks the server
         self._client: RESTClient | None = None
         self._identity = ClusterIdentity(name)
         self._ends = 0  # connections that have ended: another server may answer the next one
@@ -78,26 +78,26 @@ class Cluster:
             return self._client
 
     def close(self) -> None:
-        """Close the connections that wait for another request; whoever asks next makes a new one."""
+        """Close the idle connections; the next request makes a new one."""
         with self._lock:
             if self._client is not None:
                 self._client.close()
 
     def told(self, cluster_id: str, address: str) -> None:
-        """What the broker knows from the state."""
+        """The id that the broker knows from the state."""
         with self._lock:
             self._identity.told(cluster_id, address)
 
     def connection_ended(self) -> None:
-        """A connection to the server ended, in whatever way: who answers next has to show who it is."""
+        """A connection to the server ended: the next one must show again that it leads to the same cluster."""
         with self._lock:
             self._ends += 1
 
     def check(self) -> None:
-        """Make sure that the server is still the cluster that is known: ask, or take an answer that others just got.
+        """Check that the server is still the known cluster: read the id, or take one that another thread has just read.
 
-        Raises ClusterChangedError, ClusterUnknownError and what the client raises; a failure is everybody's who waited
-        for it.
+        Raises ClusterChangedError, ClusterUnknownError and what the client raises; a failure is raised in all threads
+        that waited for the read.
         """
         asked = self._asked
         with self._reading:
@@ -140,9 +140,9 @@ class Cluster:
 
 
 class IdentityProbe:
-    """Asks who a cluster is until its uid was read, or another cluster's, in a thread of its own.
+    """Reads a cluster's uid in a thread of its own, until it has one, the known one or another.
 
-    ``wake`` is called when something is known: also an address in the uid's place, after which it is asked less often.
+    ``wake`` is called when an id is known: also an address in the uid's place, after which it reads less often.
     """
 
     def __init__(self, cluster: Cluster, *, backoff: Backoff, clock: Clock, wake: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""The clusters of one process' streams, what the broker was told of each, and what it told.
+"""The clusters of one process' streams, and the ids sent to and received from the broker.
 
 Belongs to the main loop's thread.
 """
@@ -17,7 +17,7 @@ from deltawire.reflector.cluster import Cluster, IdentityProbe
 from deltawire.reflector.openings import Openings
 from deltawire.reflector.relists import ListGate
 
-# How long a cluster may leave us without an answer before the broker is told to take the last id it knows.
+# How long a cluster may not answer before the broker is sent "": it then takes the last id it knows.
 IDENTITY_PATIENCE_S = 3.0
 
 
@@ -31,8 +31,8 @@ class Shared:
 
 
 class Clusters:
-    """``send(cluster, id, address)`` tells the broker and is false without a session; ``wake(cluster)`` is called from
-    another thread when an id was found."""
+    """``send(cluster, id, address)`` sends an id to the broker and is false without a session; ``wake(cluster)`` is
+    called from another thread when an id was found."""
 
     def __init__(
         self, *, clock: Clock, send: Callable[[str, str, str], bool], wake: Callable[[str], None]
@@ -77,7 +77,7 @@ class Clusters:
             self._clusters[name].cluster.told(cluster_id, address)
 
     def start(self) -> None:
-        """Begin to ask the clusters who they are."""
+        """Begin to read the clusters' ids."""
         for name, shared in self._clusters.items():
             wake = self._waker_of(name)
             self._probes.append(IdentityProbe(shared.cluster, backoff=Backoff(), clock=self._clock, wake=wake))
@@ -91,7 +91,7 @@ class Clusters:
         self._session_since_s = None
 
     def tell(self) -> None:
-        """Each id as soon as it is known or another one, "" once where that takes long.
+        """Send each id to the broker as soon as it is known or has changed; "" once, if that takes long.
 
         Call it when an id was found, and IDENTITY_PATIENCE_S after a session was opened.
         """
@@ -111,7 +111,7 @@ class Clusters:
             self._say(name, "")
 
     def changed(self, name: str, found: str) -> bool:
-        """Another id was found; the broker hears of it. False if it was told before."""
+        """Another id was found; it is sent to the broker. False if it was sent before."""
         if self._told.get(name) == found:
             return False
         self._say(name, found)

@@ -1,6 +1,6 @@
 """One watch connection as far as its liveness goes (P8)."""
 
-# A watch that closes sooner than this without an event tells of a fault (semantics §1.4 rule 30).
+# A watch that closes sooner than this without an event is a fault (docs/contracts.md, reflector 13).
 SHORT_S = 1.0
 # A connection that lives but carries nothing (P8). Real servers send a bookmark a minute.
 IDLE_S = 150.0
@@ -9,8 +9,7 @@ IDLE_S_MIN = 5.0
 
 
 class Connection:
-    """All times are monotonic seconds. The time of a short watch counts from before the request is sent
-    (semantics §1.4 rule 31)."""
+    """All times are monotonic seconds. The time of a short watch counts from before the request is sent."""
 
     def __init__(self, now_s: float = 0.0) -> None:
         self.events = 0

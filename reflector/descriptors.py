@@ -28,5 +28,5 @@ def raise_limit(need: int) -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     except (OSError, ValueError):
-        return soft  # some systems know a lower bound than they tell
+        return soft  # some systems have a lower bound than they report
     return limit

@@ -1,6 +1,6 @@
 """One stream's shell: its machine, its reader's thread and its outbox, turned by the main loop.
 
-Everything here runs in the main loop's thread; the reader only leaves news.
+Everything here runs in the main loop's thread; the reader only leaves its results.
 """
 
 import logging
@@ -23,7 +23,7 @@ from deltawire.reflector.split import Batch
 
 log = logging.getLogger(__name__)
 
-# News of one stream taken in one turn of the main loop, so that a busy stream leaves the others theirs.
+# Results of one stream taken in one turn of the main loop, so that a busy stream leaves the others their turn.
 NEWS_PER_TURN_MAX = 16
 # What was due and could not be done yet is tried again after so long.
 AGAIN_S = 0.1
@@ -32,11 +32,11 @@ Send = Callable[[Message], bool]
 
 
 class StreamDriver:
-    """Call `turn` after a message and when the reader has news, and again at `due_s`.
+    """Call `turn` after a message and when the reader has results, and again at `due_s`.
 
-    ``send`` gives a message to the broker; ``before_publishing`` is called before messages
-    that carry what a request brought, so that the cluster's id is told first; ``turn_at_s(now_s)`` says when a list or
-    a watch may be asked for, now or later; ``stillness`` is shared by the streams of one main loop."""
+    ``send`` gives a message to the broker. ``before_publishing`` is called before messages with data of a request, so
+    that the cluster's id is sent first. ``turn_at_s(now_s)`` is when a list or a watch may be requested, now or later.
+    ``stillness`` is shared by the streams of one main loop."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Who a cluster is, as far as its answers tell: the rules of design.md §6. Pure: answers in, decisions out.
+"""A cluster's identity, by its answers: the rules of docs/design.md §6. Pure: answers in, decisions out.
 
 Only a uid is an identity. What the server answers else (401, 403, 404, 5xx) means that it is not known now: a server
 that starts answers 403 until its caches of rights are filled, and a Role may never allow the read.
@@ -51,7 +51,7 @@ class ClusterIdentity:
             self.id, self.known_address = cluster_id, address
 
     def answered(self, uid: str) -> None:
-        """The server told its uid. Raises ClusterChangedError where it is another cluster than the known one."""
+        """The server answered with its uid. Raises ClusterChangedError for another cluster."""
         self._unknown_since_s, self.warning = None, ""
         if self.id and self.id != uid and self.id != self.address:
             # An id that is this very address was a stand-in: the uid takes its place, and no state is lost.
@@ -63,7 +63,7 @@ class ClusterIdentity:
         self._unknown_since_s = None
 
     def refused(self, now_s: float, error: StatusError) -> None:
-        """The server did not tell. Returns where work may go on nevertheless; else raises ClusterUnknownError."""
+        """The server refused the read. Returns if work may go on nevertheless; else raises ClusterUnknownError."""
         if self._unknown_since_s is None:
             self._unknown_since_s = now_s
         unknown_s = now_s - self._unknown_since_s

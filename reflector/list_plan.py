@@ -6,7 +6,7 @@ from deltawire.common.errors import CapacityError, DeltawireError, StatusError, 
 from deltawire.reflector.action import List, Params, Request, Watch
 from deltawire.reflector.verdicts import is_passing, is_version_gone
 
-PAGE_ITEMS = 500  # client-go's page (semantics §1.3 rule 18)
+PAGE_ITEMS = 500  # client-go's page
 # Lists at the floor in a row that the server answered with an error; the next one is at "".
 FLOOR_REFUSALS_MAX = 2
 # A streaming list that was open so long and was ended without its marker will not get one the next time.
@@ -21,8 +21,8 @@ class ServerTraits:
 
 
 class ListPlan:
-    """Remembers what lists in a row have taught. Methods that are told of a failure return True where the next
-    list is to be made at once."""
+    """Remembers the results of lists in a row. Methods for a failure return True if the next list is to be made at
+    once."""
 
     def __init__(self, traits: ServerTraits) -> None:
         self.traits = traits
@@ -53,20 +53,20 @@ class ListPlan:
             return Watch(params | {"resourceVersion": at} if at else params, is_list=True)
         params = {"limit": str(self._page_items)}
         if at:
-            # Without the match, limit and a version mean Exact, and 410 again (semantics §1.2 rule 11).
+            # Without the match, limit and a version mean Exact, and 410 again.
             params |= {"resourceVersion": at, "resourceVersionMatch": "NotOlderThan"}
         elif not self._is_floor_unavailable:
             params["resourceVersion"] = "0"
         return List(params, is_first=True)
 
     def next_page(self, token: str) -> List:
-        # The server refuses a version beside a token (semantics §1.3 rule 19).
+        # The server refuses a version beside a token.
         self.pages += 1
         return List({"limit": str(self._page_items), "continue": token}, is_first=False)
 
     def ended_unmarked(self, lived_s: float) -> None:
         """The server ended a streaming list without its marker. Twice in a row, or late: paged, this once
-        (client-go tries for ever, semantics §1.5 rule 42)."""
+        (client-go tries for ever)."""
         self._unmarked += 1
         self._is_next_paged = self._unmarked > 1 or lived_s >= UNMARKED_S_MAX
 
@@ -78,7 +78,7 @@ class ListPlan:
                 # Not understood. Remembered: asking again would be refused again.
                 self.traits.has_streaming_lists = False
                 return True
-            # Any other answer that is not about us or the load: paged, this once (semantics §1.5 rule 43).
+            # Any other answer that is not about us or the load: paged, this once.
             self._is_next_paged = error.code not in (401, 403, 404, 429)
             self._note_refusal(error)
         elif isinstance(error, TransportError) and error.reason == "garbage":
@@ -109,7 +109,7 @@ class ListPlan:
             self._is_floor_unavailable = True
 
     def _leave_floor(self) -> bool:
-        """List at "" at once (semantics §1.2 rule 12); if that fails likewise, later."""
+        """List at "" at once; if that fails in the same way, later."""
         at_once = not self._is_floor_unavailable
         self._is_floor_unavailable = True
         return at_once

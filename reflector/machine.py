@@ -3,9 +3,9 @@
 The shell reports what happened (a method each) and does what is returned (action.py). At any time there is
 at most one request under way; the shell drops what a cancelled one still brings.
 
-The rules are client-go's (semantics §1) but for these, which P6 asks for: a watch that ends is opened again at
-the same version, and only one that cannot be kept there is answered with a list (docs/watches.md), within
-bounds; lists ask for `floor`, and for "0" only where nothing was ever seen of the stream; a streaming list
+The rules are client-go's (docs/contracts.md, reflector 3-19) with three exceptions, which P6 asks for. A watch that
+ends is opened again at the same version; only one that cannot be kept there is answered with a list, within bounds
+(docs/watches.md). Lists ask for `floor`, and for "0" only where nothing was ever seen of the stream. A streaming list
 without its marker has a deadline.
 """
 
@@ -26,13 +26,13 @@ from deltawire.reflector.relists import ListGate, Relists
 from deltawire.reflector.split import Batch, Page
 from deltawire.reflector.verdicts import EARLY_S, Verdict
 
-WATCH_S_MIN, WATCH_S_MAX = 300.0, 600.0  # semantics §1.4 rule 25
-# A list so soon after the last one ended is no news but a loop.
+WATCH_S_MIN, WATCH_S_MAX = 300.0, 600.0  # docs/contracts.md, reflector 11
+# A list that is due so soon after the last one ended is part of a loop.
 LIST_LOOP_S = 2.0
 
 
 class State(Enum):
-    """The words of status. A stream is watching as long as nothing says that it misses anything."""
+    """The states in `status`. A stream is watching as long as nothing shows that it misses anything."""
 
     WAITING = "waiting"  # for the broker's start
     LISTING = "listing"
@@ -246,7 +246,7 @@ class Machine:
 
     def _end(self, now_s: float, version: str) -> list[Action]:
         publications = self._open_list.end(version)
-        # Also where it is lower: after a quorum list the server's word counts (design: lineage).
+        # Also where it is lower: after a quorum list the server's word counts.
         self.version = self.floor = version
         self._plan.forget()
         self._keeping.trust()
@@ -291,7 +291,7 @@ class Machine:
     # -- watches
 
     def _watch_or_list(self, now_s: float) -> list[Action]:
-        """Watch again at the held version. Where there is none, what went meanwhile can only be seen by a list."""
+        """Watch again at the held version. Without one only a list can show what was deleted since."""
         return self._watch(now_s) if self.version else self._list(now_s)
 
     def _watch(self, now_s: float) -> list[Action]:
@@ -321,8 +321,8 @@ class Machine:
         if batch.version and not is_synthetic:
             self.version = batch.version
             self.floor = highest(self.floor, batch.version)
-        # Synthetic events, of a server whose lists are at "0" or at no version, come in no order (semantics §1.4
-        # rule 35). Neither they nor objects without a version say how far the stream is.
+        # Synthetic events, of a server whose lists are at "0" or at no version, come in no order (docs/contracts.md,
+        # reflector 16). Neither they nor objects without a version say how far the stream is.
         return [Deltas(batch.deltas, self.version)] if batch.deltas else [Mark(batch.version)]
 
     def _is_set_back(self, batch: Batch) -> bool:
@@ -333,7 +333,7 @@ class Machine:
         return batch.is_bookmark or any(d[0] != "D" and d[4] == batch.version for d in batch.deltas)
 
     def _set_back(self, now_s: float, version: str) -> list[Action]:
-        """What we hold may never have been: only a quorum list tells, and begins a new lineage."""
+        """What is held may never have existed: a quorum list decides, and begins a new lineage."""
         error = TransportError(
             f"the API server is at version {version} and was at {self.version}: its state was set back",
             reason="garbage",
@@ -358,7 +358,7 @@ class Machine:
         return self._back_off(now_s, error)
 
     def _version_is_gone(self, now_s: float, error: DeltawireError) -> list[Action]:
-        """List at `floor`, from the server's cache: at "" only if that fails (semantics §1.4 rule 27)."""
+        """List at `floor`, from the server's cache: at "" only if that fails."""
         self._phase = _Phase.PAGES
         self._is_relist = False
         if self._listed_at_s is not None and now_s - self._listed_at_s < LIST_LOOP_S:

@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 ROLE = "reflector"
 _DECODE: Decoder[ToReflector] = Decoder(ToReflector)
-# Streams turned in a row before the watcher is told that a long turn goes on.
+# Streams turned in a row before a beat reports that a long turn goes on.
 TURNS_IN_SILENCE = 16
 # At the end, for all readers together: one that waits for an answer is left behind and dies with the process.
 CLOSE_S_MAX = 1.0
@@ -117,7 +117,7 @@ class Reflector:
         self._proofs = self._loop.timer(self._prove)
 
     def run(self, stop: threading.Event) -> int:
-        """Mirror until ``stop`` is set. What was not published is read again by whoever resumes."""
+        """Mirror until ``stop`` is set. The next reflector reads again what was not published."""
         follow_link(self._loop, self._clock, self._link, self._on)
         self._loop.reads(self._waker.fileno(), self._take_news)
         self._control.join(self._loop, self.status)

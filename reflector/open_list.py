@@ -1,4 +1,4 @@
-"""What has been said to the broker of the list under way."""
+"""What the broker has been sent of the list under way."""
 
 from deltawire.common.wire.messages.stream import Delta
 from deltawire.reflector.action import Begin, Deltas, End, Publication
@@ -12,7 +12,7 @@ class OpenList:
     """
 
     def __init__(self) -> None:
-        self.version = ""  # of the first page (semantics §1.2 rule 15)
+        self.version = ""  # of the first page
         self._next_generation = 0
         self._has_begun = False
         self._items = 0
@@ -26,7 +26,7 @@ class OpenList:
 
     @property
     def has_begun(self) -> bool:
-        """True once the broker was told: nothing but a whole list makes the stream good again."""
+        """True once `begin` was sent: only a whole list completes the stream again."""
         return self._has_begun
 
     def items(self, deltas: list[Delta]) -> list[Publication]:

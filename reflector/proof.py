@@ -1,4 +1,4 @@
-"""What one stream can prove: that it watches, up to when it has sent all that it read, when the server was heard.
+"""A stream's proof: that it watches, up to when it has sent all that it read, and when the server last sent anything.
 
 Pure. A proof is made when it is due; between, a stream costs nothing. It says "all that the API server had sent until
 ``as_of`` was sent to the broker before this". That is so up to the last moment at which the reader waited for bytes
@@ -58,7 +58,7 @@ class Stillness:
 
 
 class StreamProver:
-    """Follows one stream; tell it of each request, opening and end, and turn it before a proof is taken.
+    """Follows one stream; call it for each request, opening and end, and turn it before a proof is taken.
 
     ``stillness`` is shared by the streams of a main loop, which turns it at least each STOOD_STILL_S.
     """

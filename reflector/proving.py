@@ -1,4 +1,4 @@
-"""Whose proofs are sent when: of all streams that watch each beat, of one that begins to watch as soon as it has one.
+"""When proofs are sent: each beat of all streams that watch; of one that begins to watch as soon as it has a proof.
 
 Pure. Not here: what a stream can prove (proof.py).
 """
@@ -49,7 +49,7 @@ class Proving:
         is_watching = self._streams[name].is_watching
         if is_watching is (name in self._watching):
             return
-        # Who watches no more is told at once; who begins to is when it can prove something new.
+        # A stream that stops watching is reported at once; one that begins, when it can prove something new.
         if is_watching:
             self._watching.add(name)
             self._owed[name] = wall_us

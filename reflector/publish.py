@@ -1,4 +1,4 @@
-"""What one stream has to say to the broker: kept in order, cut into messages, sent as credit allows.
+"""One stream's publications: kept in order, cut into messages, sent as credit allows.
 
 Pure: publications in, messages (docs/wire.md §5) out.
 """
@@ -70,7 +70,7 @@ class Outbox:
 
     @property
     def oldest_us(self) -> int | None:
-        """When the oldest waiting part was read, as far as parts say so; 0 where none does, None if none waits."""
+        """When the oldest waiting part was read; 0 if no part has its time, None if none waits."""
         if not self._waiting:
             return None
         return next((w.at_us for w in self._waiting if isinstance(w, _Waiting)), 0)

@@ -51,9 +51,9 @@ News = Opened | Read | Closed | Failed
 
 
 class Reader:
-    """Does what `submit` says in its own thread; news are fetched with `take`, after ``wake`` was called.
+    """Carries out requests in its own thread; results are fetched with `take`, after ``wake`` was called.
 
-    One request at a time: `submit` after the news of the last one's end, or after `cancel`. ``wake`` is
+    One request at a time: `submit` after the result that ends the last one, or after `cancel`. ``wake`` is
     called from the reader's thread.
     """
 
@@ -112,7 +112,7 @@ class Reader:
             self._changed.notify_all()
 
     def cancel(self, *, is_dead: bool = False) -> None:
-        """End the request under way; none of its news will be seen any more. ``is_dead``: its connection was."""
+        """End the request under way; `take` gives none of its results any more. ``is_dead``: its connection was."""
         with self._changed:
             self._number += 1
             self._request = None
@@ -127,7 +127,7 @@ class Reader:
             self._source.connection_ended(is_dead=True)
 
     def take(self) -> News | None:
-        """The next news, without waiting."""
+        """The next result, without waiting."""
         with self._changed:
             if not self._inbox:
                 return None
@@ -226,7 +226,7 @@ class Reader:
         return ObjectReader(resource.kind, resource.api_version, self._counters, self._trim)
 
     def _put(self, number: int, news: News, size: int = 0) -> bool:
-        """False if nobody wants it any more. Waits while the inbox is full."""
+        """False if the request was cancelled. Waits while the inbox is full."""
         with self._changed:
             while self._inbox_bytes >= INBOX_BYTES_MAX and number == self._number:
                 self._changed.wait()

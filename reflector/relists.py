@@ -22,7 +22,7 @@ class ListGate:
         self._free_at_s = float("-inf")
 
     def reserve(self, now_s: float) -> float:
-        """The moment at which the caller may list, now or later; nobody else gets it."""
+        """The moment at which the caller may list, now or later; no other caller gets it."""
         turn_s = max(now_s, self._free_at_s)
         self._free_at_s = turn_s + LIST_EVERY_S * (1 + self._random() / 2)
         return turn_s

@@ -28,7 +28,7 @@ class Batch:
 
     ``version``: the stream is complete up to here after these deltas; ``is_marker``: the bookmark that ends
     a streaming list; ``changes_before_marker``: events since the first one of a streaming list that was not
-    ADDED, so that a server that ignores the request for a list can be told.
+    ADDED, so that a server that ignores the request for a list is recognised.
     """
 
     deltas: list[Delta] = field(default_factory=list)
@@ -168,7 +168,7 @@ class _Over(Exception):
 def split_list(body: bytes, reader: ObjectReader) -> Iterator[Page]:
     """One LIST answer as parts of at most BATCH_DELTAS_MAX items and BATCH_BYTES_MAX bytes, at least one.
 
-    A list is what has ``items``, whatever it is called (semantics §1.2 rule 16). ``version`` is "" where the server
+    A list is what has ``items``, whatever it is called. ``version`` is "" where the server
     gives none. An item that cannot be read is counted as refused. Raises TransportError (``garbage``) for what is no
     list.
     """

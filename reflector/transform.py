@@ -1,7 +1,7 @@
 """Trims objects before they leave the reflector: drops fields, keeps metadata only, hides Secrets' values.
 
 Decodes and encodes only where the config asks for something. Idempotent: trimming a trimmed object gives
-the same bytes (client-go runs transformers twice on streamed lists, semantics §1.5 rule 45), unless a path
+the same bytes (client-go runs transformers twice on streamed lists), unless a path
 names an element by its number.
 """
 

@@ -1,4 +1,4 @@
-"""Wakes the main loop's poll from another thread, and tells it which stream has news."""
+"""Wakes the main loop's poll from another thread, with the names of the streams that have results."""
 
 from collections import deque
 from typing import Generic, TypeVar
@@ -23,7 +23,7 @@ class KeyedWaker(Generic[Key]):
         self._waker.wake()
 
     def taken(self) -> set[Key]:
-        """Who woke us since the last call. Call it when the file can be read, and only then."""
+        """The keys that were woken since the last call. Call it when the file can be read, and only then."""
         self._waker.clear()
         keys: set[Key] = set()
         while self._keys:

@@ -1,7 +1,7 @@
 """client-go's work queue: each item once, never two workers at one item, retries with delays.
 
 ``queue`` is the queue, ``delaying`` adds `add_after`, ``rate_limiting`` adds `add_rate_limited`,
-``metrics`` is what they report. Semantics PART B.
+``metrics`` is what they report. The rules: docs/contracts.md, work queue 1-8.
 
 Not here: the rate limiters (``handlers.rate_limiters``), the order of a group's events over workers
 (``handlers.dispatch``), anything that outlives the process (parked keys live with the informer).

@@ -1,4 +1,4 @@
-"""Adding an item later (semantics PART B, rule 6)."""
+"""Adds with a delay (docs/contracts.md, work queue 6)."""
 
 import heapq
 from collections.abc import Hashable
@@ -18,7 +18,7 @@ _STALE_MIN = 64
 class DelayingQueue(WorkQueue[T]):
     """A work queue with `add_after`.
 
-    A delayed item is not dirty: a plain `add` meanwhile is worked on at once, and the delayed add still
+    A delayed item is not dirty: a plain `add` before that time is worked on at once, and the delayed add still
     comes. Of several delays of one item the earliest counts.
 
     No thread of its own: each call first queues what has come due, at the time it came due, and a waiting

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class QueueMetrics(Protocol):
-    """Told of each step, with the queue's lock held: be quick and do not call back.
+    """Called at each step with the queue's lock held: it must be quick and must not call back.
 
     client-go's workqueue_* metrics are these and the two figures of `Running`.
     """
@@ -36,7 +36,7 @@ class QueueMetrics(Protocol):
 
 
 class NoMetrics:
-    """Reports to nobody."""
+    """Drops all reports."""
 
     def depth(self, items: int) -> None: ...
 

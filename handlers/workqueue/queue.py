@@ -1,4 +1,4 @@
-"""The work queue: a set with an order, shared by workers (semantics PART B, rules 1-5)."""
+"""The work queue: a set with an order, shared by workers (docs/contracts.md, work queue 1-5)."""
 
 import threading
 from collections import deque
@@ -120,7 +120,7 @@ class WorkQueue(Generic[T]):
             return item
 
     def done(self, item: T) -> None:
-        """The worker has finished with ``item``. It is queued again if it was added meanwhile."""
+        """The worker has finished with ``item``. It is queued again if it was added during the work."""
         with self._changed:
             self._promote_locked()
             started_s = self._processing.pop(item, None)
@@ -140,7 +140,7 @@ class WorkQueue(Generic[T]):
     def shut_down_with_drain(self) -> None:
         """`shut_down`, and wait until no worker has an item.
 
-        It looks at the items in work and not at those in the queue (semantics PART B, rule 4): with idle
+        It looks at the items in work and not at those in the queue: with idle
         workers and a full queue it returns at once. A second `shut_down` ends the wait.
         """
         with self._changed:

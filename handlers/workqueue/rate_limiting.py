@@ -1,4 +1,4 @@
-"""Adding an item again when its rate limiter allows (semantics PART B, rule 7)."""
+"""Adds when a rate limiter allows (docs/contracts.md, work queue 7)."""
 
 from collections.abc import Hashable
 from typing import TypeVar

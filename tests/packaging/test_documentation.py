@@ -141,7 +141,7 @@ def test_relative_links_lead_somewhere(path):
             assert anchor in anchors_of(there), found["target"]
 
 
-PACKAGES = ("apiserver", "cli", "client", "common", "fifo", "informer", "src", "tests")
+PACKAGES = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "reflector", "src", "tests")
 SOURCES = sorted(
     path
     for room in (*PACKAGES, "bench", "examples", "deploy")
@@ -151,7 +151,7 @@ SOURCES = sorted(
 )
 CONTRACTS = ROOT / "docs" / "contracts.md"
 # Of documents that are not in the repository: a catalogue of client-go's behaviour, a design of its own.
-ELSEWHERE = re.compile(r"\bsemantics (?:§|PART)|\bdesign §|\(design:")
+ELSEWHERE = re.compile(r"\b[Ss]emantics (?:§|PART)|\bdesign §|\(design:")
 SECTION = re.compile(r"(?P<name>[\w./-]+\.md)\)? (?P<parts>§\d+(?:(?:, |-| and )§?\d+)*)")
 CONTRACT = re.compile(r"contracts\.md, (?P<table>[a-z ]+?) (?P<first>\d+)(?:-(?P<last>\d+))?")
 
