@@ -109,7 +109,7 @@ def _library() -> Any:
         from cel_expr_python import cel
     except ImportError:
         raise ConfigError(
-            "rules in CEL need the package cel-expr-python", hint="pip install cel-expr-python"
+            "rules in CEL need the package cel-expr-python", hint="pip install 'deltawire[apiserver]'"
         ) from None
     return cel
 

@@ -331,7 +331,8 @@ def test_a_process_imports_only_what_it_needs(module):
 def test_the_api_server_starts_with_what_its_extra_names_alone():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {re.split("[<>=;]", entry)[0] for entry in project["optional-dependencies"]["apiserver"]}
-    assert named <= {re.split("[<>=;]", entry)[0] for entry in project["dependencies"]}
+    # Rules in CEL are in the extra only: their library is large, and not there for every platform.
+    assert named - {re.split("[<>=;]", entry)[0] for entry in project["dependencies"]} == {"cel-expr-python"}
     others = {
         "zmq",
         "msgpack",
