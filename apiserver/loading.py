@@ -1,6 +1,6 @@
 """Objects from files: manifests, definitions of custom resources, and what ``kubectl get -o yaml`` dumped of a cluster.
 
-Files are read whole before anything is made. Namespaces come first (also those that nobody wrote down), then
+Files are read whole before anything is made. Namespaces come first (also those that no file names), then
 definitions, then the rest, owners before what they own. Owner references are of the new owners. What is there
 already stays as it is, so that a server with a data file can be started again in the same way.
 """

@@ -1,4 +1,4 @@
-"""What one API server is started with, and the flags that say it."""
+"""The options of one API server, and its command-line flags."""
 
 import argparse
 import re
@@ -21,9 +21,9 @@ _RATE = re.compile(r"(?P<count>[0-9]+(?:\.[0-9]+)?)(?:/(?P<unit>s|m))?")
 class ApiServerOptions:
     """``port`` 0 takes a free one. ``data`` keeps objects over restarts.
 
-    With ``tokens`` only their bearers are let in; a plain one is the administrator's. They need ``tls`` for
-    kubectl. ``users`` get client certificates and contexts in the kubeconfig, by name with their groups; ``rbac``
-    forbids what no role allows. Both make the server listen with TLS.
+    ``tokens``: only their bearers are admitted; a plain one is the administrator's. kubectl sends them over ``tls``
+    only. ``users``: name → groups; they get client certificates and contexts in the kubeconfig. ``rbac`` forbids
+    what no role allows. Both make the server listen with TLS.
 
     ``objects`` are made at the start, by resource (``{"pods": 1000}``); ``churn_per_s`` are writes a second
     of the simulated cluster; ``seed`` decides what it writes. ``kubeconfig`` is written when listening.

@@ -1,4 +1,4 @@
-"""The API server as an object that tests and programs hold: a thread with an event loop of its own."""
+"""The API server as an object for tests and programs: a thread with an event loop of its own."""
 
 import asyncio
 import errno
@@ -59,7 +59,7 @@ class ApiServer:
 
     @property
     def requests(self) -> RequestLog:
-        """Lists, watches and other requests that came; may be read from any thread."""
+        """The log of requests; may be read from any thread."""
         return self._service.requests
 
     @property
@@ -68,7 +68,7 @@ class ApiServer:
         return self._service.core
 
     def start(self) -> str:
-        """Listen, or be there for this process only; return the URL.
+        """Start listening, or serving this process only; return the URL.
 
         Raises ConfigError or StateError, as `Service.start` does.
         """
@@ -121,9 +121,9 @@ class ApiServer:
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(START_TIMEOUT_S)
 
     def settle(self, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
-        """Wait until the controllers have nothing to do now. Raises TimeoutError where they go on for too long.
+        """Wait until the controllers have nothing to do now. Raises TimeoutError if that takes too long.
 
-        What waits for a time, or for a program to end, is not waited for.
+        Work that is due later, or that waits for a program to end, is not waited for.
         """
         if self._loop is None:
             return
@@ -134,16 +134,16 @@ class ApiServer:
         return self.call(lambda core: core.create(resource, obj, namespace)).decode()
 
     def load(self, *paths: Path | str) -> int:
-        """Make the objects of files, and of folders' files; how many are new. Raises ConfigError."""
+        """Create the objects of files, and of folders' files; return how many are new. Raises ConfigError."""
         objects = read_files(map(Path, paths))
         return self.call(lambda core: load(core, objects))
 
     def script_log(self, pod: str, text: str, *, namespace: str = "default", container: str = "") -> None:
-        """Make ``text`` what a container of that pod printed just now. Raises StatusError."""
+        """Set the log of a container of that pod to ``text``. Raises StatusError."""
         self.call(lambda core: core.script_log(pod, namespace, text, container=container))
 
     def append_log(self, pod: str, text: str, *, namespace: str = "default", container: str = "") -> None:
-        """Let a container of that pod print ``text`` now: who follows its log sees it. Raises StatusError."""
+        """Append ``text`` to the log of a container of that pod; clients that follow it get it. Raises StatusError."""
         self.call(lambda core: core.append_log(pod, namespace, text, container=container))
 
     def run_pod(self, pod: str, *, namespace: str = "default", node: str = "node-1") -> None:
@@ -166,10 +166,10 @@ class ApiServer:
         namespace: str = "default",
         container: str = "",
     ) -> None:
-        """What ``kubectl exec POD -- COMMAND`` does: a `Reply`, text to print, or a function of the `Process`.
+        """Set what ``kubectl exec POD -- COMMAND`` runs: a `Reply`, text to print, or a function of the `Process`.
 
-        ``is_prefix`` takes any arguments behind these. "" as ``pod`` means all pods of the namespace, also those
-        to come, as ``container`` all containers. Raises StatusError.
+        ``is_prefix``: further arguments may follow. ``pod`` "": all pods of the namespace, later ones too;
+        ``container`` "": all containers. Raises StatusError.
         """
         where = Where(namespace, pod, container)
         self.call(lambda core: self._service.scripts.command(where, command, script, is_prefix=is_prefix))
@@ -177,7 +177,7 @@ class ApiServer:
     def script_attach(
         self, pod: str, script: Script, *, namespace: str = "default", container: str = ""
     ) -> None:
-        """What ``kubectl attach`` meets; without a script the log as it grows. Raises StatusError.
+        """Set what ``kubectl attach`` runs; without a script it follows the log. Raises StatusError.
 
         An attached client gets no exit code: `end_container` sets it.
         """
@@ -185,7 +185,7 @@ class ApiServer:
         self.call(lambda core: self._service.scripts.attach(where, script))
 
     def script_port(self, pod: str, port: int, answer: Answer, *, namespace: str = "default") -> None:
-        """What answers on a port of the pod: bytes, a function of the `Connection`, a `LocalPort`."""
+        """Set what answers on a port of the pod: bytes, a function of the `Connection`, a `LocalPort`."""
         where = Where(namespace, pod)
         self.call(lambda core: self._service.scripts.port(where, port, answer))
 
@@ -198,7 +198,7 @@ class ApiServer:
         self.call(lambda core: core.compact(resource))
 
     def rewind(self, version: int) -> None:
-        """Be as of that resourceVersion again, as after a restored backup; open watches are cut.
+        """Go back to the state at that resourceVersion, as after a restored backup; open watches are cut.
 
         Raises StatusError.
         """
@@ -210,7 +210,7 @@ class ApiServer:
         self.call(back)
 
     def cut(self, resource: str = "") -> int:
-        """Drop the connections of open watches; how many there were."""
+        """Drop the connections of open watches; return how many there were."""
         return self.call(lambda core: self._service.streams.cut(resource))
 
     def fault(
@@ -228,12 +228,12 @@ class ApiServer:
         reason: str = "",
         message: str = "",
     ) -> int:
-        """Make something go wrong (the kinds: `faults.fault`); the id to clear it by. Raises StatusError."""
+        """Set a fault (the kinds: `faults.fault`); return the id to clear it by. Raises StatusError."""
         fault = Fault(kind, value, resource, verb, count, path, user, share, lasts_s, reason, message)
         return self.call(lambda core: self._service.faults.add(fault)).id
 
     def clear_faults(self, fault_id: int = 0) -> int:
-        """Take one fault away, or all; how many there were."""
+        """Clear one fault, or all; return how many there were."""
         return self.call(lambda core: self._service.faults.clear(fault_id))
 
     def adapter(self) -> "BaseAdapter":
@@ -266,7 +266,7 @@ class ApiServer:
         return socket
 
     def write_kubeconfig(self, path: Path | str, user: str = "", groups: Iterable[str] = ()) -> Path:
-        """As administrator, with a context for each user of the options; or as ``user``, by certificate.
+        """Write a kubeconfig: as administrator with a context for each user of the options, or for ``user`` alone.
 
         Raises ConfigError if the file cannot be written, and for a user where the server has no TLS.
         """
@@ -278,7 +278,7 @@ class ApiServer:
         return self._service.client_certificate(user, groups)
 
     def token_for(self, user: str, groups: Iterable[str] = (), lifetime_s: float = 3600.0) -> str:
-        """A bearer token that stands for ``user`` for so long; then it is answered with 401."""
+        """A bearer token of ``user`` that expires after that time; then it is answered with 401."""
         return self._service.gate.tokens.mint(authenticated(user, tuple(groups)), [], lifetime_s)
 
     def __enter__(self) -> Self:

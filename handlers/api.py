@@ -1,4 +1,4 @@
-"""The face for plug-in authors: a `Handler` and its decorators.
+"""The interface for plug-in authors: a `Handler` and its decorators.
 
     from deltawire import Handler
 
@@ -56,14 +56,13 @@ class Handler:
     name           the group's name: lower case letters, digits and '-', at most 63
     delivery       ``latest`` (the newest state of each key) or ``every`` (each state that was stored)
     workers        calls at the same time in one process; calls for one key never overlap
-    resync_s       see every object again each so many seconds; 0 = never
+    resync_s       the period in seconds in which every object is delivered again; 0 = never
     deadline_s     a call that takes longer is reported and ends the process; 0 = no deadline
-    attempts_max   so many failures make a dead letter; 0 = try for ever
-    indexes        {resource: {index: path}}: indexes that the functions read, made without any config
-    reads          resources whose cache the functions read although they want no events of them
+    attempts_max   the number of failures that make a dead letter; 0 = try for ever
+    indexes        {resource: {index: path}}: indexes that the functions read; the config need not name them
+    reads          resources whose cache the functions read without getting their events
 
-    Arguments that are None are left to the config, and its defaults. Raises PluginError for a value that
-    cannot be meant.
+    Arguments that are None are left to the config, and its defaults. Raises PluginError for an invalid value.
     """
 
     def __init__(
@@ -122,7 +121,7 @@ class Handler:
         return self._decorator("on_delete", resource, "", raw)
 
     def on_gap(self, resource: str) -> Callable[[F], F]:
-        """Calls ``f(gap)`` where changes of the resource were lost for ever (`Gap`).
+        """Calls ``f(gap)`` if changes of the resource are lost (`Gap`).
 
         With ``delivery="every"`` for each list that the API server's lost history made necessary. With both deliveries
         after an absence so long that the handler begins anew. Each loss is logged as well.

@@ -1,4 +1,4 @@
-"""What a reconcile function is given beside the key.
+"""The second argument of a reconcile function.
 
 Not here: the caches themselves (``lister``), the REST client (client/).
 """
@@ -21,7 +21,7 @@ class Surroundings(Protocol):
 class Context:
     """The surroundings of one call of a reconcile function.
 
-    event      what asked last for this call; with ``owner=`` it is an event of the owned object
+    event      the last event that asked for this call; with ``owner=`` it is an event of the owned object
     log        a logger that bears the handler's name
     lister     the cache of the reconciled resource (of the owner, with ``owner=``)
     client     a REST client of the cluster, made when first used

@@ -1,4 +1,4 @@
-"""What reaches a handler: the row of the wire, and the `Event` that a function sees.
+"""Events in a handler's process: the row of the wire, and the `Event` that a function gets.
 
 Not here: decoding of objects (``calls``), order and verdicts (``dispatch``).
 """
@@ -60,7 +60,7 @@ class Delivery(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What a handler's function may know beside the object.
+    """The second argument of a handler's function: facts about the event.
 
     key, namespace, name    ``namespace/name``; the bare name for cluster-scoped objects
     informer                ``cluster/resource``; ``cluster`` and ``resource`` are its parts
@@ -71,9 +71,9 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     final_state_unknown     a deletion whose object may be stale, or only its metadata
     gap                     `every` only: changes of the object before this one were lost
     coalesced               older changes of this object were merged into this one
-    initial                 the object was there before the group was
-    out_of_scope            a deletion only for us: the informer's selection no longer covers the object
-    old_known               an update's old object is at hand; also false where no function asked for it
+    initial                 the object existed before the group did
+    out_of_scope            not deleted: the informer's selection does not cover the object any more
+    old_known               an update's old object is known; also false where no function asks for it
     """
 
     key: str
@@ -177,9 +177,9 @@ def event_of(delivery: Delivery, wall_us: int) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """Returned by a function: all went well, call again for this key after ``after_s`` seconds.
+    """Returned by a function: it succeeded; call again for this key after ``after_s`` seconds.
 
-    The wish is stored with the key by the informer worker, so it survives a crash of the handler.
+    The informer worker stores this with the key, so it survives a crash of the handler.
     """
 
     after_s: float

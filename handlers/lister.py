@@ -34,7 +34,7 @@ _decode_labels = decoder_of(_Labelled)
 
 
 class CachedObject(Mapping[str, Any]):
-    """A stored object. Reads like the decoded object; ``raw`` is its JSON, decoded only when looked into.
+    """A stored object. Reads like the decoded object; ``raw`` is its JSON, decoded at the first access.
 
     Each call of a lister makes its own, so a change made to one is seen by no other caller.
     """

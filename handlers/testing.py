@@ -1,4 +1,4 @@
-"""Try a plug-in's functions without processes, sockets or a cluster.
+"""Tests of a plug-in's functions without processes, sockets or a cluster.
 
     from deltawire.handlers.testing import Harness
     from printer import handler
@@ -35,7 +35,7 @@ from deltawire.handlers.lister import Lister, ShardSource
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What became of one event: ``verdict`` is ``done``, ``requeue``, ``retry`` or ``dead``."""
+    """The outcome of one event: ``verdict`` is ``done``, ``requeue``, ``retry`` or ``dead``."""
 
     key: str
     verdict: str
@@ -53,9 +53,9 @@ class StoredObject(NamedTuple):
 
 
 class Harness:
-    """Delivers objects to a `Handler` in the calling thread, and is its cache and its cluster.
+    """Delivers objects to a `Handler` in the calling thread, and stands in for its cache and its cluster.
 
-    ``client`` is what functions get as ``ctx.client``. ``attempts_max`` as for a group, 0 = never dead.
+    ``client``: the ``ctx.client`` of functions. ``attempts_max`` as for a group, 0 = never dead.
     """
 
     def __init__(

@@ -300,12 +300,12 @@ class ApiCore:
         )
 
     def script_log(self, name: str, namespace: str, text: str, *, container: str = "") -> None:
-        """Make ``text`` what a container of that pod printed just now. Raises StatusError 400, 404, 413."""
+        """Set the log of a container of that pod to ``text``. Raises StatusError 400, 404, 413."""
         pod = self.get("pods", name, namespace)
         self.logs.script(pod, text, now_s=self.now(), alive=self._pod_uids, container=container)
 
     def append_log(self, name: str, namespace: str, text: str, *, container: str = "") -> None:
-        """Let a container of that pod print ``text`` now. Raises StatusError 400, 404, 413."""
+        """Append ``text`` to the log of a container of that pod. Raises StatusError 400, 404, 413."""
         pod = self.get("pods", name, namespace)
         self.logs.append(pod, text, now_s=self.now(), alive=self._pod_uids, container=container)
 

@@ -1,4 +1,4 @@
-"""Faults on demand: what shall go wrong, for which requests, how often.
+"""Faults on demand: their kinds, the requests they meet, and how often.
 
 `plan` decides, the HTTP side carries it out.
 

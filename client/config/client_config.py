@@ -20,7 +20,7 @@ class ClientConfig:
 
     ``host`` is a URL; a path in it is kept as a prefix. Data wins over the file of the same thing; a token
     file wins over an inline token once it can be read; an exec plug-in or an OIDC provider
-    is asked only where there is no token, no user name and no certificate. ``exec_allowed`` are the
+    is used only if there is no token, no user name and no certificate. ``exec_allowed`` are the
     plug-ins that may be run, by name or by absolute path; None is all, () none. ``source`` says in words
     where the values were taken from, ``why`` why there. ``read_timeout_s`` bounds the silence inside an
     ordinary call, None waits for ever; watches take theirs with the call.
@@ -70,7 +70,7 @@ class ClientConfig:
 
     @property
     def identity(self) -> str:
-        """Who we are for the server and how that is proven, in words and without a secret."""
+        """The kind of the credentials and the impersonated user, as text without a secret."""
         if self.token_file:
             found = f"a token from {self.token_file}"
         elif self.token:

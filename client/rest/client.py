@@ -43,11 +43,10 @@ class RESTClient:
     """Requests for one API server. May be used from many threads; not picklable (pickle its config).
 
     ``group_version`` (``v1``, ``apps/v1``) is where a plain resource name belongs; without it a request
-    names a ResourceType or an absolute path. ``rate_limiter`` is asked before every request except the first
-    of a watch; without one the server's own fairness decides. ``stop`` ends waits for it and
-    between retries. ``adapter`` makes transport adapters of the requests library, in place of sockets: see
-    `deltawire.fake`. Raises ConfigError for a configuration that cannot work: a bad URL, an unreadable
-    certificate or token.
+    names a ResourceType or an absolute path. Every request except the first of a watch waits for ``rate_limiter``;
+    without one only the server limits. ``stop`` ends waits for it and between retries. ``adapter`` makes transport
+    adapters of the requests library, in place of sockets: see `deltawire.fake`. Raises ConfigError for a configuration
+    that cannot work: a bad URL, an unreadable certificate or token.
     """
 
     def __init__(
@@ -123,7 +122,7 @@ class RESTClient:
     def list_page(
         self, resource: ResourceType, namespace: str = "", params: Mapping[str, Scalar | None] | None = None
     ) -> bytes:
-        """One LIST request, its body as received. Never sent again by us: a caller with a loop decides."""
+        """One LIST request, its body as received. It is not retried: callers have a loop of their own."""
         request = self.get().resource(resource).params(params or {}).retry(NO_RETRIES)
         return request.namespace_if_scoped(namespace, resource.namespaced).do().raw
 
@@ -223,7 +222,7 @@ class RESTClient:
             raise TransportError(f"{call.method} {call.path}: stopped before it was sent")
 
     def _identity(self, call: Call) -> Mapping[str, str]:
-        """The headers that say who we are; a call that says it by itself is left alone."""
+        """The identity headers; those that the call has set itself are left alone."""
         return {} if "Authorization" in call.headers else self._credentials.headers()
 
     def _may_refresh(self, error: DeltawireError, identity: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ class BackoffById:
 
     An id that was silent for twice ``max_s`` starts again; ``jitter`` adds up to that part of the delay.
     Instants are the clock's monotonic seconds. Safe to use from many threads. `gc` bounds the memory: call
-    it now and then.
+    it from time to time.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ REOPEN_S_MIN = 1.0
 
 
 class OpenWatch(Protocol[T]):
-    """What is used of a Watch."""
+    """The part of a Watch that is used here."""
 
     def __iter__(self) -> Iterator[WatchEvent[T]]: ...
 
@@ -33,7 +33,7 @@ class RetryWatcher(Generic[T]):
     ``open_watch`` opens a watch at a version, and should ask for bookmarks: they move the version on and are
     not passed on. Cut connections, time-outs and errors of the server are followed by a new watch.
     It ends with an error for 410 (list again), 401 and 403, an event that cannot be read, an object without a
-    version. client-go goes on for ever when the opening itself brings 410; nothing can come of that.
+    version. client-go retries for ever when the opening itself is answered with 410.
     ``is_lost`` names further ERROR events that end it; with ``takes_unversioned`` objects without a version pass and
     move nothing.
     """

@@ -21,7 +21,7 @@ def until_without_retry(
     timeout_s: float | None = None,
     clock: Clock | None = None,
 ) -> WatchEvent[T]:
-    """The event that met the last of ``conditions``, which are met in their order.
+    """Wait until all ``conditions`` were met, one after another; return the event that met the last.
 
     The event that met one is tried on the next first. The watch is stopped at the end. Raises WaitError
     (``timeout``, or ``closed`` where the watch ended before), and what the watch or a condition raises.
@@ -76,9 +76,9 @@ def until_with_sync(
 ) -> WatchEvent[Any]:
     """As `until`, from what there is now: each object that exists comes first, as ADDED.
 
-    As an informer it survives what the server says or does (`ListThenWatch`): it lists again, and what changed or went
-    meanwhile comes as MODIFIED and DELETED. So does what became of ``known``, objects that the caller has seen,
-    before the first list. Objects are dicts. The WaitError of a time-out names the error that was met last; without
+    As an informer it survives errors of the server (`ListThenWatch`): it lists again, and what changed or was deleted
+    since comes as MODIFIED and DELETED. ``known``: objects that the caller has seen; what changed since then comes
+    likewise, at the first list. Objects are dicts. The WaitError of a time-out names the last error; without
     ``timeout_s`` it waits for ever. Raises StatusError 400 and 422 for selectors that the server does not take.
     """
     selectors: dict[str, str | None] = {"labelSelector": label_selector, "fieldSelector": field_selector}

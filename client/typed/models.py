@@ -1,8 +1,8 @@
 """The one place that loads `lightkube.models`: per group at first use, without lightkube's own client.
 
 The classes are the real ones, so that ``from lightkube.models.core_v1 import Pod`` in a program means the same
-class. lightkube's ``__init__`` imports its HTTP client (100 ms, 9 MiB); here it stands still until somebody asks
-for a name of it, which we never do.
+class. lightkube's ``__init__`` imports its HTTP client (100 ms, 9 MiB); here it is not run until one of its
+names is used, which this project never does.
 """
 
 import importlib

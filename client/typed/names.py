@@ -1,10 +1,10 @@
-"""What somebody meant who wrote an accessor's name nearly right."""
+"""Suggestions for a misspelt accessor's name."""
 
 import difflib
 from collections.abc import Collection
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """Which of ``known`` is probably meant by ``name``; "" where none is like it."""
+    """The name of ``known`` that is most like ``name``; "" if none is."""
     flat = {key.replace("_", ""): key for key in known}
     return flat.get(name.replace("_", "")) or next(iter(difflib.get_close_matches(name, known, 1)), "")

@@ -1,9 +1,9 @@
 """Deltawire: client-go's shared informers as a set of processes. Watch Kubernetes once, handle it everywhere.
 
-The public face: what authors of plug-ins and of clients import. Names are loaded at first use, so that importing
+The public names, for authors of plug-ins, clients and tests. A name is loaded at its first use, so that importing
 ``deltawire`` costs next to nothing.
 
-Not here: any logic. A name belongs here only if authors of plug-ins, clients or tests are meant to write it.
+Not here: any logic, and names that are not meant for these authors.
 """
 
 from typing import TYPE_CHECKING, Any
