@@ -1,4 +1,4 @@
-"""Who is measured: how each is built, what it is called, what starts it. ``programs/`` has their programs."""
+"""The contenders: how each is built, its name, and the command that starts it. ``programs/`` has their programs."""
 
 import os
 import shutil

@@ -69,7 +69,7 @@ class TransportError(DeltawireError):
 
 
 class CredentialsError(DeltawireError):
-    """Who we are could not be shown: an exec plug-in failed, an identity provider refused.
+    """The credentials could not be obtained: an exec plug-in failed, an identity provider refused.
 
     Retryable: the next attempt asks again.
     """

@@ -37,7 +37,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class AsyncRunner(Protocol):
-    """Who runs what async functions return."""
+    """Runs the coroutines of async functions."""
 
     def run(self, awaitable: Awaitable[Any]) -> Any: ...
 

@@ -145,7 +145,7 @@ class Call:
 
     @property
     def is_urgent(self) -> bool:
-        """Somebody waits for its end: a hot key's next event, or more that is to be done for the same key."""
+        """Other work waits for its end: a hot key's next event, or another call for the same key."""
         lane = self.lane
         return bool(lane.events or lane.due) or any(ticket.delivery.is_hot for ticket in self.tickets)
 

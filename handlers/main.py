@@ -125,7 +125,7 @@ class HandlerRole:
     def _executor(
         self, settings: Settings, informers: list[str], caches: Caches, results: Results, clock: Clock
     ) -> tuple[dict[str, Route], Executor]:
-        """Who makes the calls, and what of each informer it wants."""
+        """The routes by informer, and the executor of calls."""
         options = self._group.options
         if self._handler is None:
             child = ChildProcess(

@@ -1,4 +1,4 @@
-"""Acting for somebody else: what the Impersonate headers ask for, and what that takes."""
+"""Impersonation: the user that the Impersonate headers ask for, and the rights that it needs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

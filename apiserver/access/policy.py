@@ -13,7 +13,7 @@ Tree = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who gets the role: a ``User``, a ``Group``, or a ``ServiceAccount`` of a namespace."""
+    """The holder of a role: a ``User``, a ``Group``, or a ``ServiceAccount`` of a namespace."""
 
     kind: str
     name: str

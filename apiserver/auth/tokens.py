@@ -76,7 +76,7 @@ class Tokens:
         return f"{signed}.{self._signature(signed)}"
 
     def bearer(self, token: str, audiences: Iterable[str] = (ISSUER,)) -> User | None:
-        """Who may use ``token`` for one of ``audiences``; None for one that is unknown or no longer good."""
+        """The user of ``token`` for one of ``audiences``; None for one that is unknown or has expired."""
         given = self._given.get(_digest(token))
         if given is not None:
             is_over = given.expires_s is not None and given.expires_s <= self._now()

@@ -1,4 +1,4 @@
-"""Who a request acts for: names, groups, and the users that every cluster knows."""
+"""The user of a request: name, groups, and the users that every cluster knows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the containers of pods do when somebody talks to them: commands, terminals and ports, scripted by a test.
+"""Streams into the containers of pods: commands, terminals and ports, scripted by a test.
 
 Programs here are Python functions that get and give bytes; nothing is ever run on this machine.
 

@@ -4,7 +4,7 @@ import asyncio
 
 
 class HungUp(ConnectionError):
-    """Who should read what is written has left."""
+    """The reader of what is written has left."""
 
 
 class Pipe:

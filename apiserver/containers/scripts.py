@@ -56,7 +56,7 @@ class Scripts:
         (found.prefixes if is_prefix else found.exact)[tuple(command)] = script
 
     def attach(self, where: Where, script: Script) -> None:
-        """What runs while somebody is attached to the container."""
+        """The function that runs while a client is attached to the container."""
         self._container(where).attached = script
 
     def port(self, where: Where, port: int, answer: Answer) -> None:

@@ -163,7 +163,7 @@ def _type(spec: dict[str, Any], version: str) -> ResourceType:
 
 
 def _converter(definition: dict[str, Any]) -> Converter | None:
-    """Who converts between versions, where a webhook does."""
+    """The webhook that converts between versions, if there is one."""
     conversion = definition["spec"].get("conversion") or {}
     if conversion.get("strategy") != "Webhook":
         return None

@@ -1,4 +1,4 @@
-"""Who owns the fields of an object that is being written, and server-side apply on stored objects."""
+"""Ownership of the fields of an object that is being written, and server-side apply on stored objects."""
 
 from typing import Any
 

@@ -162,7 +162,7 @@ class Resource:
 
     @property
     def converter(self) -> Any:
-        """Who remembers what the webhook of this version has converted; None where there is none."""
+        """The cache of what the webhook of this version has converted; None without a webhook."""
         return self.conversion.converter if self.conversion is not None else None
 
     @property

@@ -12,7 +12,7 @@ _NOBODY = Came("", "")
 
 
 class Forger(Protocol):
-    """Who makes the certificates to be refused."""
+    """Makes the certificates to be refused."""
 
     def false_context(self, hosts: Iterable[str], *, expired: bool) -> ssl.SSLContext: ...
 

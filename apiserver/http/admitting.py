@@ -52,7 +52,7 @@ class Admitting:
         return self._dispatcher.is_wanted(asked.resource)
 
     async def check_deletion(self, asked: Asked, record: Record) -> None:
-        """Raises StatusError if somebody refuses that ``record`` goes."""
+        """Raises StatusError if the deletion of ``record`` is refused."""
         if self._dispatcher.is_wanted(asked.resource):
             attempt = await self._settle(lambda: self._attempt(asked, None, record))
             await self._dispatcher.mutate(attempt, asked.warnings)

@@ -64,7 +64,7 @@ class Asked:
         return queries.dry_run(self.request.query)
 
     def manager(self, *, applies: bool = False) -> Manager:
-        """Who owns what this request writes. Raises StatusError 422 for an apply without ``fieldManager``."""
+        """The manager of what this request writes. Raises StatusError 422 for an apply without ``fieldManager``."""
         name = self.request.query.get("fieldManager", "")
         if not name and applies:
             told = "Required value: is required for apply patch"

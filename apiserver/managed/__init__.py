@@ -1,4 +1,4 @@
-"""Who set which field, and server-side apply: field sets, managers, conflicts, merging, giving up fields.
+"""Field ownership and server-side apply: field sets, managers, conflicts, merging, giving up fields.
 
 All of it works on trees (decoded JSON) and returns new ones.
 

@@ -40,7 +40,7 @@ class Applied(NamedTuple):
 
 
 def owned_by_config(config: Tree, structure: Structure) -> Paths:
-    """What somebody owns who applies ``config``."""
+    """The fields that an apply of ``config`` owns."""
     return frozenset(field_set(ownable(config), structure))
 
 
@@ -77,7 +77,7 @@ def apply(
 
 
 def _pruned(obj: Any, before: Paths, held: Paths, structure: Structure) -> Any:
-    """``obj`` without what the last apply set, unless somebody holds it now; what that leaves hanging goes, too."""
+    """``obj`` without what the last apply set, unless another manager owns it now. Empty parents are removed, too."""
     pruned = without(obj, with_parents(before, structure), structure)
     there = with_parents(field_set(ownable(obj), structure), structure)
     left = with_parents(field_set(ownable(pruned), structure), structure)

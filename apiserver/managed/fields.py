@@ -34,7 +34,7 @@ class Difference(NamedTuple):
 
 
 def field_set(tree: Tree, structure: Structure) -> set[Path]:
-    """What somebody owns who applies ``tree``: its values, its list items, its empty maps."""
+    """The fields that an apply of ``tree`` owns: its values, its list items, its empty maps."""
     found: set[Path] = set()
     _collect(tree, structure, (), found)
     return found

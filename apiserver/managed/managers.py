@@ -37,7 +37,7 @@ _UNOWNED_METADATA = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Who writes, and how: ``operation`` is Apply or Update, ``subresource`` the part it went through."""
+    """A writer: ``operation`` is Apply or Update, ``subresource`` the part it went through."""
 
     name: str
     operation: str = UPDATE

@@ -84,6 +84,6 @@ def internal_address(node: Tree) -> str:
 
 
 def is_ready(node: Tree) -> bool:
-    """Whether somebody runs pods there: a node that says nothing of itself has no kubelet."""
+    """Whether pods are run there: a node without a reported status has no kubelet."""
     conditions = (node.get("status") or {}).get("conditions") or ()
     return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)

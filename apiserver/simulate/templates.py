@@ -220,7 +220,7 @@ def _pod_spec(workload: str, node_name: str) -> Tree:
 
 
 def _managed_fields() -> list[Tree]:
-    """Who set which field: the largest part of a real pod's metadata."""
+    """managedFields: the largest part of a real pod's metadata."""
     container: Tree = {
         f"f:{name}": {}
         for name in (

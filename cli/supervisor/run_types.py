@@ -13,7 +13,7 @@ SnapshotSource = Callable[[], Snapshot | None]
 
 
 class View(Protocol):
-    """Who shows what happens. ``every_s``: how often `show` is wanted."""
+    """Shows the pipeline's status. ``every_s``: the period of `show` in seconds."""
 
     every_s: float
 

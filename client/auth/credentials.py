@@ -18,7 +18,7 @@ TOKEN_FILE_REREAD_S = 50.0
 
 
 class Credentials(Protocol):
-    """Who the requests are from."""
+    """The identity of requests."""
 
     def headers(self) -> Mapping[str, str]:
         """Headers that prove it, fresh for one request."""

@@ -1,4 +1,4 @@
-"""The headers that ask the server to treat us as somebody else."""
+"""The headers of impersonation: the server treats the request as another user's."""
 
 from deltawire.client.config.identity import Impersonation
 

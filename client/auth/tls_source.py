@@ -100,7 +100,7 @@ class TlsSource:
         )
 
     def _take_locked(self, wanted: Material) -> None:
-        """With a certificate of the credentials: to go on without it would be to go on as somebody else."""
+        """With a certificate of the credentials: without it the request would be another user's."""
         self._change_locked(wanted)
         if self._material != wanted:
             wanted = Material(self._material.ca, wanted.cert, wanted.key)  # a new CA may be what is wrong

@@ -1,4 +1,4 @@
-"""Ways to say who we are that need more than one field: plug-ins, OIDC, acting as somebody else.
+"""Credentials that need more than one field: plug-ins, OIDC, impersonation.
 
 Plain frozen values: they pickle, they can be compared, and their repr shows no secret.
 """

@@ -29,7 +29,7 @@ def _key(attribute: str) -> str:
 
 
 class Extension(msgspec.Struct, frozen=True):
-    """Somebody else's data under a name."""
+    """Data of other programs under a name."""
 
     name: str = ""
     extension: Any = None
@@ -75,7 +75,7 @@ class AuthProviderEntry(msgspec.Struct, frozen=True):
 
 
 class UserEntry(msgspec.Struct, frozen=True, rename=_key):
-    """Who somebody is and how to prove it. Its repr names what is set and shows no value."""
+    """A user and its credentials. Its repr names what is set and shows no value."""
 
     token: str = ""
     token_file: str = ""
@@ -120,7 +120,7 @@ class _NamedContext(msgspec.Struct, frozen=True):
 
 
 class _File(msgspec.Struct, frozen=True, rename=_key):
-    """The file as written. Unknown keys are somebody else's."""
+    """The file as written. Unknown keys belong to other programs."""
 
     api_version: str = ""
     kind: str = ""

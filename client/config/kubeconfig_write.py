@@ -21,7 +21,7 @@ _LOCK_LOOK_S = 0.1
 
 @contextlib.contextmanager
 def locked(file: Path, clock: Clock) -> Iterator[None]:
-    """Hold ``file``'s lock. Raises CredentialsError where somebody else holds it for too long."""
+    """Hold ``file``'s lock. Raises CredentialsError where another process holds it for too long."""
     lock = Path(f"{file}.lock")
     deadline_s = clock.now_s() + LOCK_TIMEOUT_S
     while True:

@@ -53,7 +53,7 @@ def credentials(user: Placed[UserEntry], name: str, cluster: Placed[ClusterEntry
 
 
 def impersonation(user: Placed[UserEntry]) -> Impersonation:
-    """Whom the user acts as. Raises ConfigError where only details of somebody are given."""
+    """The user to impersonate. Raises ConfigError for its groups, uid or extra without its name."""
     entry = user.entry
     found = Impersonation(
         entry.impersonate,

@@ -1,4 +1,4 @@
-"""A certificate of our own, signed by the cluster and renewed in time.
+"""A program's own certificate, signed by the cluster and renewed in time.
 
 `key_pair` makes keys and reads certificates, `store` keeps them on disk, `signing` asks the CSR API, `manager`
 decides when.

@@ -13,7 +13,7 @@ RESYNC_S_MIN = 1.0
 
 
 class Processor(Generic[T]):
-    """The lock is held for moments only, never while a handler runs or while somebody waits for room."""
+    """The lock is held for moments only, never while a handler runs or while a thread waits for room."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
