@@ -8,6 +8,8 @@ from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.cli.view.text import count, known, milliseconds, readiness
 
 EVERY_S = 1.0
+# The state of a pipeline whose processes leave.
+DRAINING = "draining"
 
 
 def render(snapshot: Snapshot) -> str:
@@ -26,7 +28,9 @@ def render(snapshot: Snapshot) -> str:
         for name, g in snapshot.groups.items()
     ]
     parts.append(f"restarts {snapshot.totals.restarts}")
-    parts += [f"not ready {line}" for line in snapshot.unready]
+    if snapshot.state != DRAINING:
+        # While processes leave one after another, the reason is that.
+        parts += [f"not ready {line}" for line in snapshot.unready]
     parts += [f"error {line}" for line in snapshot.errors]
     return " · ".join(parts)
 

@@ -99,6 +99,12 @@ def test_a_line_ends_with_what_is_wrong() -> None:
     assert "error printer-0: gave up (no such file)" in render(SNAPSHOT)
 
 
+def test_a_line_of_a_pipeline_that_leaves_gives_no_reasons_for_not_being_ready() -> None:
+    unready = msgspec.structs.replace(SNAPSHOT, ready=False, unready=["fifo is not heard"])
+    assert "not ready fifo is not heard" in render(unready)
+    assert "fifo" not in render(msgspec.structs.replace(unready, state="draining"))
+
+
 def test_the_summary_has_the_promised_keys() -> None:
     found = summary.as_json(SNAPSHOT)
     assert list(found) == [
