@@ -28,9 +28,11 @@ def prepare(folder: Path) -> None:
 
 
 def write(file: Path, data: bytes) -> None:
-    """Write a file of the folder that only we may read."""
-    file.touch(mode=0o600)
-    file.write_bytes(data)
+    """Write a file of the folder that only we may read. Whoever reads it finds all of it, or what was there before."""
+    draft = file.with_name(f".{file.name}.new")
+    draft.touch(mode=0o600)
+    draft.write_bytes(data)
+    draft.replace(file)
 
 
 def forget_cluster(store_dir: Path, cluster: str) -> None:
