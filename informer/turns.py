@@ -82,17 +82,6 @@ class BusyShards:
         """What it had to do was not possible."""
         self._timer(self._wakes, shard).hurry(self._clock.now_s() + _AGAIN_S)
 
-    def forget(self, shards: Iterable[Shard]) -> None:
-        """They are closed."""
-        for shard in shards:
-            self._touched.pop(shard, None)
-            self._stuck.pop(shard, None)
-            self._due.discard(shard)
-            for timers in (self._wakes, self._commits):
-                timer = timers.pop(shard, None)
-                if timer is not None:
-                    timer.cancel()
-
     def _timer(self, timers: dict[Shard, Timer], shard: Shard) -> Timer:
         timer = timers.get(shard)
         if timer is None:

@@ -31,10 +31,6 @@ class Attempt:
     obj: Tree | None = None
     old: Tree | None = None
 
-    @property
-    def is_exempt(self) -> bool:
-        return self.resource.type.group == EXEMPT_GROUP
-
     def in_version(self, other: Resource) -> "tuple[Tree | None, Tree | None]":
         """The object and the one before it, in another version of the same resource."""
         return converted(self.obj, self.resource, other), converted(self.old, self.resource, other)

@@ -10,11 +10,10 @@ import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ProtocolError
-from deltawire.common.limits import BATCH_BYTES_MAX
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import encode, pack, plain, unpack
 from deltawire.common.wire.identity import Identity
-from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, message_of
+from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, Gathered, message_of
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +75,7 @@ class Link:
         self._silent_s = silent_s
         self._session = ClientSession()
         self._heard_at_s = clock.now_s()
-        self._gathered: list[bytes] = []
-        self._gathered_bytes = 0
+        self._gathered = Gathered()
         self._when_first: Callable[[], object] | None = None
 
     @property
@@ -114,23 +112,24 @@ class Link:
         if self._session.open is None:
             return False
         data = encode(message)
-        if self._gathered_bytes and self._gathered_bytes + len(data) > BATCH_BYTES_MAX:
+        if not self._gathered.has_room_for(data):
             self.flush()
-        self._gathered.append(data)
-        self._gathered_bytes += len(data)
+        is_first = self._gathered.add(data)
         if self._when_first is None:
             self.flush()
-        elif len(self._gathered) == 1:
+        elif is_first:
             self._when_first()
         return True
 
     def flush(self) -> None:
         """Sends what was gathered, as one frame."""
-        gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
         counter = self._session.open
-        # Of a session that has ended nothing is sent.
-        if gathered and counter is not None:
-            self._transmit(pack(counter.session, counter.sent + 1, *gathered))
+        if counter is None:
+            self._gathered.drop()
+            return
+        data = self._gathered.frame(counter)
+        if data is not None:
+            self._transmit(data)
             counter.sent += 1
 
     def receive(self, frames_max: int = 100) -> list[LinkEvent]:
@@ -150,7 +149,7 @@ class Link:
         events: list[LinkEvent] = []
         if self.is_open and now_s - self._heard_at_s > self._silent_s:
             self._session = ClientSession()
-            self._drop()
+            self._gathered.drop()
             events.append(Lost(f"nothing heard for {now_s - self._heard_at_s:.1f} s"))
         # After a Lost the role drops what it holds first; its next tick says hello.
         elif self._session.hello_due(now_s):
@@ -164,10 +163,6 @@ class Link:
     def close(self) -> None:
         self.flush()
         self.socket.close(linger=0)
-
-    def _drop(self) -> None:
-        """The session is over: what was gathered belongs to it."""
-        self._gathered, self._gathered_bytes = [], 0
 
     def _take(self, data: bytes, events: list[LinkEvent]) -> None:
         try:
@@ -184,7 +179,7 @@ class Link:
             events.extend(map(Arrived, message.body))
             return
         if verdict in ("opened", "lost", "refused"):
-            self._drop()
+            self._gathered.drop()
         if verdict == "opened":
             events.append(Opened(message.body[0] if message.body and isinstance(message.body[0], dict) else {}))
         elif verdict == "lost":

@@ -12,7 +12,7 @@ import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ProtocolError
-from deltawire.common.limits import BATCH_BYTES_MAX, LINES_EVERY_S, LINES_MAX, RESETS_EVERY_S, RESETS_MAX
+from deltawire.common.limits import LINES_EVERY_S, LINES_MAX, RESETS_EVERY_S, RESETS_MAX
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import encode, pack, plain, unpack
 from deltawire.common.wire.identity import is_known_dead
@@ -179,10 +179,9 @@ class Listener:
         if peer is None or peer.counter is None:
             return False
         data = encode(message)
-        if peer.gathered_bytes and peer.gathered_bytes + len(data) > BATCH_BYTES_MAX:
+        if not peer.gathered.has_room_for(data):
             self._flush(peer)
-        peer.gathered.append(data)
-        peer.gathered_bytes += len(data)
+        peer.gathered.add(data)
         if self._when_first is None:
             return self._flush(peer)
         if not self._waiting:
@@ -198,11 +197,10 @@ class Listener:
                 self._flush(peer)
 
     def _flush(self, peer: Peer) -> bool:
-        if not peer.gathered or peer.counter is None:
+        if peer.counter is None:
             return False
-        data = pack(peer.counter.session, peer.counter.sent + 1, *peer.gathered)
-        peer.gathered, peer.gathered_bytes = [], 0
-        if not self._transmit(peer.identity, data):
+        data = peer.gathered.frame(peer.counter)
+        if data is None or not self._transmit(peer.identity, data):
             return False
         peer.counter.sent += 1
         return True

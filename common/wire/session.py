@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from deltawire.common.errors import ProtocolError
-from deltawire.common.wire.codec import Frame, parts
+from deltawire.common.limits import BATCH_BYTES_MAX
+from deltawire.common.wire.codec import Frame, pack, parts
 
 # Beats come on a connection of their own (docs/wire.md §3).
 BEAT_SUFFIX = b"~"
@@ -58,6 +59,34 @@ class Counter:
             return False
         self.received += 1
         return True
+
+
+class Gathered:
+    """Packed messages that wait to travel as one frame. For one thread."""
+
+    def __init__(self) -> None:
+        self._messages: list[bytes] = []
+        self._bytes = 0
+
+    def has_room_for(self, message: bytes) -> bool:
+        """False if what waits must leave before: only one that travels alone may be larger than a batch."""
+        return not self._messages or self._bytes + len(message) <= BATCH_BYTES_MAX
+
+    def add(self, message: bytes) -> bool:
+        """True if it is the first that waits."""
+        self._messages.append(message)
+        self._bytes += len(message)
+        return len(self._messages) == 1
+
+    def frame(self, counter: Counter) -> bytes | None:
+        """All that waits as the session's next frame, which the caller counts once it is sent; None if nothing does."""
+        messages = self._messages
+        self.drop()
+        return pack(counter.session, counter.sent + 1, *messages) if messages else None
+
+    def drop(self) -> None:
+        """The session is over: what waits belongs to it."""
+        self._messages, self._bytes = [], 0
 
 
 @dataclass(slots=True)
@@ -152,9 +181,7 @@ class Peer:
     heard_at_s: float = 0.0
     turns: int = 0
     counter: Counter | None = field(default=None, repr=False)
-    # Packed messages that wait to be sent as one frame.
-    gathered: list[bytes] = field(default_factory=list, repr=False)
-    gathered_bytes: int = 0
+    gathered: Gathered = field(default_factory=Gathered, repr=False)
 
 
 def parse_hello(identity: bytes, message: Message) -> Peer | None:

@@ -6,7 +6,7 @@ group's row, so that they survive a kill between the list and the notice.
 
 import msgspec
 
-from deltawire.common.wire.messages.gap import Reason
+from deltawire.common.wire.messages.group import Reason
 
 # Notices that wait for a group that is not here, per shard; above it the two oldest become one.
 NOTICES_MAX = 64

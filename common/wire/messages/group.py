@@ -6,12 +6,13 @@ import msgspec
 from msgspec import Meta
 
 from deltawire.common.wire.messages.fields import ITEMS, Count, Message, Object, Text, Us
-from deltawire.common.wire.messages.gap import Reason
 from deltawire.common.wire.messages.proofs import InformerProof
 
 # A thousand years: what is longer is no time.
 _LONG_S = 3.2e10
 EventKind = Literal["A", "U", "D", "S"]
+# Why changes are lost for a group (`Gap`).
+Reason = Literal["relist", "forgotten"]
 
 
 class HandlerHello(msgspec.Struct, frozen=True):
