@@ -1,4 +1,4 @@
-"""When acknowledgements leave (pure): in batches, but no later than anybody can feel (docs/adr/0007).
+"""When acknowledgements leave (pure): in batches, but no later than anybody can feel (docs/adr/0008).
 
 Not here: sending them (``worker_link``), the timer (``runner``).
 """
