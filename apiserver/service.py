@@ -6,6 +6,7 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,7 +171,9 @@ class Service:
             await runner.cleanup()
             # A closed TLS connection waits for its client's last word, which outlives the event loop.
             for transport in transports:
-                transport.abort()
+                # Closed twice, it has nothing left to abort; early releases of Python 3.11 raise then.
+                with suppress(AttributeError):
+                    transport.abort()
             await asyncio.sleep(0)
         if self._shortage is not None:
             self._shortage.stop()
