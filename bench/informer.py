@@ -14,6 +14,7 @@ from pathlib import Path
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
+from deltawire.informer.groups import outcomes
 from deltawire.informer.groups.replica import Replica
 from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import GroupOptions
@@ -75,7 +76,7 @@ def measure(shard, first, events, objects, batch):
         delivered = time.process_time()
         now = shard.now()
         for name, who, event in sent:
-            shard.groups[name].acknowledge(who, event[1], event[0], event[7], 0, 0.0, "", now)
+            outcomes.acknowledge(shard.groups[name], who, event[1], event[0], event[7], 0, 0.0, "", now)
         ack_s += time.process_time() - delivered
         apply_s += applied - began
         deliver_s += delivered - applied
@@ -102,7 +103,7 @@ def main():
             for who, sent in by_replica.items():
                 for event in sent:
                     group = shard.groups["bench"]
-                    group.acknowledge(who, event[1], event[0], event[7], 0, 0.0, "", 0.0)
+                    outcomes.acknowledge(group, who, event[1], event[0], event[7], 0, 0.0, "", 0.0)
         shard.flush()
         first = options.objects + 3
         rounds = [

@@ -96,7 +96,7 @@ class Asks:
 
     def _forget(self, group: str) -> dict[str, Any]:
         """Remove all that is kept for a group that is not here."""
-        if any(group in s.groups and s.groups[group].replicas for s in self._shards()):
+        if any(group in s.groups and s.groups[group].members.here for s in self._shards()):
             raise DeltawireError(f"handler {group!r} is running", hint="remove it first")
         forgotten = [shard.forget(group) for shard in self._shards()]
         return {"forgotten": sum(forgotten)}
@@ -120,8 +120,8 @@ def _place(group: Group, key: str, row: Row | None) -> dict[str, Any] | None:
         return {"state": "dead letter", "attempts": dead.attempts, "error": dead.error}
     if row is None:
         return None
-    if row.seq > group.position and not group.is_done(row.seq):
-        return {"state": "not sent yet", "seq": row.seq, "position": group.position}
+    if not group.track.is_done(row.seq):
+        return {"state": "not sent yet", "seq": row.seq, "position": group.track.position}
     return {"state": "acknowledged", "version": row.version, "seq": row.seq}
 
 

@@ -13,6 +13,7 @@ from deltawire.common.wire.messages import group as wire
 from deltawire.common.wire.messages.group import EventRow
 from deltawire.common.wire.messages.proofs import InformerProof
 from deltawire.common.wire.session import Peer
+from deltawire.informer.groups import outcomes
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import EVERY, LATEST, KnownReplica
 from deltawire.informer.shard import GroupOptions, Shard
@@ -148,7 +149,7 @@ class HandlersLink:
         options = GroupOptions(hello.delivery, max(0.0, hello.resync_s), hello.attempts_max or 0)
         for number, shard in informer.shards.items():
             group = shard.groups.get(hello.group)
-            if group is not None and group.replicas.get(replica.identity) is replica:
+            if group is not None and group.members.here.get(replica.identity) is replica:
                 # It stood still for a while, and the replica has been here since before.
                 continue
             held = [
@@ -206,11 +207,11 @@ class HandlersLink:
         early += [ack for ack in acks if ack[:3] in held and ack[:3] not in known]
 
     def _acknowledge(self, shard: Shard, group: str, replica: Replica, acks: list[wire.AckRow]) -> None:
-        now = shard.now()
+        now, followed = shard.now(), shard.groups[group]
         self._touch(shard)
         for key, seq, fence, verdict, after_ms, error in acks:
-            shard.groups[group].acknowledge(
-                replica.identity, key, seq, fence, verdict, after_ms / 1000.0, error, now
+            outcomes.acknowledge(
+                followed, replica.identity, key, seq, fence, verdict, after_ms / 1000.0, error, now
             )
 
     def _query(self, peer: Peer, query: wire.Query) -> None:
@@ -251,7 +252,7 @@ class HandlersLink:
 
     def _tell_gaps(self, shard: Shard) -> None:
         for group in shard.groups.values():
-            identity = next(iter(group.replicas), None)
+            identity = next(iter(group.members.here), None)
             if identity is None or not group.gaps.waiting:
                 continue
             for gap, times in group.gaps.untold(identity):
@@ -267,12 +268,12 @@ class HandlersLink:
         shard = informer.shards.get(seen.shard) if informer is not None else None
         group = shard.groups.get(here[1].group) if shard is not None and here is not None else None
         if group is not None and group.gaps.seen(seen.number):
-            group.touch()
+            group.record.touch()
 
     def _tell_synced(self, shard: Shard) -> None:
         for group in shard.groups.values():
-            if group.replicas and group.is_synced:
-                for identity in group.replicas:
+            if group.members.here and group.is_synced:
+                for identity in group.members.here:
                     told = (identity, shard.informer, shard.number)
                     if told not in self._synced:
                         self._synced.add(told)

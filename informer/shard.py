@@ -21,7 +21,7 @@ from deltawire.common.wire.messages.group import EventRow
 from deltawire.informer import apply
 from deltawire.informer.apply import ALL_NAMESPACES, Progress
 from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Settle
-from deltawire.informer.groups import births, delivery, merging
+from deltawire.informer.groups import delivery, merging, outcomes
 from deltawire.informer.groups import state as group_state
 from deltawire.informer.groups.book import GroupBook
 from deltawire.informer.groups.gap_notices import Gap
@@ -175,23 +175,21 @@ class Shard:
         if group is None:
             group = self._book.add(name, options.delivery, self.seq)
             if self.is_listed:
-                group.listed(self.seq)
-        births.follow(group, options.delivery, self.seq)
-        group.attempts_max = options.attempts_max
-        group.resync_s = options.resync_s
+                group.record.listed(self.seq)
+        group.configure(options.delivery, options.attempts_max, options.resync_s, self.seq)
         with self.indexer.view() as view:
-            group.join(replica, held, view, now)
+            outcomes.join(group, replica, held, view, now)
 
     def leave(self, name: str, identity: bytes, reason: str, how: Departure) -> None:
         """A replica is gone, or only its session."""
         group = self.groups.get(name)
         if group is not None:
-            group.leave(identity, reason, self._clock.wall_s(), how)
+            outcomes.leave(group, identity, reason, self._clock.wall_s(), how)
 
     def forget(self, name: str) -> bool:
         """Remove a group and all that is kept for it. False if it is not known."""
         group = self.groups.get(name)
-        if group is None or group.replicas:
+        if group is None or group.members.here:
             return False
         with self._transaction() as batch:
             self._book.erase(self.indexer, batch, name)
@@ -202,8 +200,9 @@ class Shard:
         """Groups that stayed away too long hold nothing back any more."""
         now = self._clock.wall_s()
         for group in self.groups.values():
-            group.see(now)
-            if group.forget_if_away(now, forget_after_s):
+            if group.members.here:
+                group.record.see(now)
+            elif group.record.forget_if_away(now, forget_after_s):
                 log.warning(
                     "%s shard %d: group %s was away too long; it will get all objects again",
                     self.informer,
@@ -237,7 +236,7 @@ class Shard:
 
     def pending(self, group: Group) -> int:
         """Changes that the group has still to acknowledge; exact at rest."""
-        if group.cursor >= self.seq:
+        if group.track.cursor >= self.seq:
             return group.pending(self.seq, 0)
         with self.indexer.view() as view:
             return group.pending(self.seq, view.counts())
@@ -246,7 +245,7 @@ class Shard:
 
     def give_up_history(self) -> None:
         """The byte bound: versions that `every` groups have still to see are dropped, and their next events say so."""
-        groups = [group for group in self.groups.values() if group.is_every]
+        groups = [group for group in self.groups.values() if group.record.is_every]
         # What is in flight is in the store only: it would be lost with the worker.
         in_flight = {flight.seq for group in groups for flight in group.in_flight.values()}
         with self._transaction() as batch:
@@ -302,7 +301,7 @@ class Shard:
             self._newest_at = change.tombstone.at
             for group in self.groups.values():
                 keep_history |= merging.removed(group, change.old, change.tombstone.seq)
-                keep_gone |= not group.state.forgotten
+                keep_gone |= not group.record.state.forgotten
             if not keep_gone:
                 self._lives[change.old.born] = None
         elif isinstance(change, Hole):
@@ -313,7 +312,7 @@ class Shard:
 
     def _note_hole(self, hole: Hole) -> None:
         for group in self.groups.values():
-            if group.is_every and not group.state.forgotten:
+            if group.record.is_every and not group.record.state.forgotten:
                 group.tell(
                     Gap(0, "relist", hole.stream, hole.generation, hole.lost_from, hole.version, hole.at)
                 )
@@ -332,7 +331,7 @@ class Shard:
                 batch.state.boot, batch.state.number, batch.state.seq = draft.boot, draft.number, draft.seq
                 if draft.touched and self._are_listed(draft):
                     for group in self.groups.values():
-                        group.listed(draft.seq)
+                        group.record.listed(draft.seq)
             for group in self.groups.values():
                 group.foresee(self.progress.seq, now.seq)
             self._book.write(batch)

@@ -97,5 +97,5 @@ def _group(shards: list[Shard], name: str) -> dict[str, Any]:
         totals["retry"] += group.waiting
         totals["dead"] += len(group.lot.dead)
         totals["owed"] += group.notes.owed
-        replicas.update(replica.known.name for replica in group.replicas.values())
+        replicas.update(replica.known.name for replica in group.members.here.values())
     return {**totals, "synced": synctrack.handled(shards, name), "replicas": sorted(replicas)}

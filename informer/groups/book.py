@@ -29,9 +29,7 @@ class GroupBook:
             if owner is not None:
                 parked = group_state.decode_parked(data)
                 owner.lot.load(parked)
-                if parked.seq > owner.position:
-                    # Its row may be newer than the group's.
-                    owner.done.add(parked.seq)
+                owner.track.load_parked(parked.seq)
         for raw, data in indexer.rows(layout.OWED):
             owner = self.groups.get(group_state.group_of(raw))
             if owner is not None:
@@ -83,7 +81,7 @@ class GroupBook:
     def kept_from(self, newest: int) -> tuple[int, int]:
         """Up to which change no group needs deletions, and none overwritten versions. ``newest``: where none is."""
         kept = [group.retains_from for group in self.groups.values()]
-        every = [group.retains_from for group in self.groups.values() if group.is_every]
+        every = [group.retains_from for group in self.groups.values() if group.record.is_every]
         return (
             min((p for p in kept if p is not None), default=newest),
             min((p for p in every if p is not None), default=newest),

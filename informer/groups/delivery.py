@@ -5,8 +5,6 @@ one event a key; a newer change of a key in flight waits. What a group has misse
 adds of a new group, and the work after a crash are all the same scan (docs/design.md §5).
 """
 
-from collections import deque
-
 from deltawire.common.clock import Clock
 from deltawire.common.store.layout import Row
 from deltawire.common.wire.messages.group import EventKind, EventRow
@@ -29,8 +27,6 @@ from deltawire.informer.groups.state import Parked, row_of_parked
 
 # Changes that were scanned and are not below the position yet; then the scan waits for the slowest key.
 OUTSTANDING_MAX = 4096
-# Changes that wait for a key in flight.
-BLOCKED_MAX = 1024
 SCAN_ROWS = 64
 
 # What became of a change that was offered: sent; nothing to send (now); no room, come back to it.
@@ -39,7 +35,7 @@ _SENT, _SETTLED, _FULL = 0, 1, 2
 
 def collect(group: Group, changes: Changes, now: float, clock: Clock) -> dict[bytes, list[EventRow]]:
     """The events to send now, by replica. They count as in flight from here on."""
-    if not group.replicas or group.is_waiting(now):
+    if not group.members.here or group.is_waiting(now):
         return {}
     sending = _Sending(group, changes, now)
     sending.retries()
@@ -61,96 +57,84 @@ class _Sending:
     def retries(self) -> None:
         """What was parked and whose time has come."""
         group = self._group
-        for replica in group.replicas.values():
-            if replica.awaited_by is group:
-                replica.awaited_by = None
+        for replica in group.members.here.values():
+            replica.waits_no_more(group)
         for parked in list(group.lot.due(self._now)):
             if parked.key not in group.in_flight and not self._retry(parked):
                 group.lot.put_back(parked)
 
     def unblocked(self) -> None:
         """Keys that were in flight when a newer change of them was scanned, and are not any more."""
-        group = self._group
-        while group.ready:
-            key = group.ready[0]
-            waiting = group.blocked.get(key)
-            while waiting and key not in group.in_flight:
-                seq, is_gone = waiting[0]
+        group, blocked = self._group, self._group.blocked
+        while blocked.ready:
+            key = blocked.ready[0]
+            while key not in group.in_flight and (first := blocked.first(key)) is not None:
+                seq, is_gone = first
                 row = (
                     self._changes.gone(seq)
                     if is_gone
-                    else stored_version(self._changes, key, seq, every=group.is_every)
+                    else stored_version(self._changes, key, seq, every=group.record.is_every)
                 )
                 # Done: a retry has delivered it, as the newest state, or set it aside.
-                outcome = _SETTLED if row is None or group.is_done(seq) else self._offer(row, seq, is_gone)
+                is_past = row is None or group.track.is_done(seq)
+                outcome = _SETTLED if row is None or is_past else self._offer(row, seq, is_gone)
                 if outcome == _FULL:
                     return
-                waiting.popleft()
-                group.blocked_count -= 1
+                blocked.take(key)
                 if outcome == _SETTLED:
-                    group.finish(seq)
-            if waiting is not None and not waiting:
-                del group.blocked[key]
-            group.ready.popleft()
+                    group.track.finish(seq)
+            blocked.leave(key)
 
     def scan(self) -> None:
         """The changes above the cursor, as far as there is room."""
-        group, changes = self._group, self._changes
-        while group.cursor < changes.seq and self._may_scan() and self._has_room():
-            found = changes.scan(group.cursor, SCAN_ROWS, every=group.is_every)
+        group, changes, track = self._group, self._changes, self._group.track
+        while track.cursor < changes.seq and self._may_scan() and group.members.have_room:
+            found = changes.scan(track.cursor, SCAN_ROWS, every=group.record.is_every)
             for pending in found:
                 is_noted = group.sent.allows(pending.seq, found[-1].seq)
                 if not is_noted or not self._may_scan() or not self._meet(pending):
-                    group.advance()
+                    track.advance()
                     return
             if len(found) < SCAN_ROWS:
-                group.cursor = changes.seq
-            group.advance()
+                track.reach(changes.seq)
+            track.advance()
 
     def resync(self, clock: Clock) -> None:
         """Hand out all live objects again, those with nothing pending."""
-        group = self._group
-        if group.resync_after is None:
-            if self._now < group.resync_at:
-                return
-            group.resync_after = ""
-        while self._has_room():
-            rows, after = self._changes.page(group.resync_after, SCAN_ROWS, clock)
+        group, resync = self._group, self._group.resync
+        if not resync.is_due(self._now):
+            return
+        while group.members.have_room:
+            rows, after = self._changes.page(resync.after or "", SCAN_ROWS, clock)
             for row in rows:
                 is_busy = row.key in group.in_flight or row.key in group.blocked or group.lot.queue(row.key)
-                if not is_busy and group.is_done(row.seq):
-                    replica = self._pick()
+                if not is_busy and group.track.is_done(row.seq):
+                    replica = group.members.pick()
                     if replica is None:
                         return
                     self._emit(row, RESYNC, replica)
-                group.resync_after = row.key
+                resync.looked_at(row.key)
             if not after:
-                group.resync_after = None
-                group.resync_at = self._now + group.resync_s if group.resync_s else float("inf")
+                resync.end(self._now)
                 return
-            group.resync_after = after
+            resync.looked_at(after)
 
     def _may_scan(self) -> bool:
         group = self._group
-        return (
-            len(group.order) < OUTSTANDING_MAX and group.blocked_count < BLOCKED_MAX and not group.lot.is_full
-        )
-
-    def _has_room(self) -> bool:
-        return any(replica.has_room for replica in self._group.replicas.values())
+        is_full = group.blocked.is_full or group.lot.is_full
+        return len(group.track.order) < OUTSTANDING_MAX and not is_full
 
     def _meet(self, pending: PendingChange) -> bool:
         """One change of the scan; False if there is no room for it, so that the scan must come back to it."""
-        group, seq, key = self._group, pending.seq, pending.key
-        if group.is_past(pending.replaced_by):
-            group.done.add(seq)
-        elif seq not in group.done:
+        group, track, seq, key = self._group, self._group.track, pending.seq, pending.key
+        if group.record.is_past(pending.replaced_by):
+            track.pass_over(seq)
+        elif seq not in track.done:
             flight = group.in_flight.get(key)
             if flight is not None and flight.seq == seq:
                 pass  # the replica has it already: from before a restart, or by a retry
             elif flight is not None or key in group.blocked:
-                group.blocked.setdefault(key, deque()).append((seq, pending.is_gone))
-                group.blocked_count += 1
+                group.blocked.add(key, seq, is_gone=pending.is_gone)
             else:
                 row = pending.row or self._changes.object(key)
                 outcome = _SETTLED
@@ -160,9 +144,8 @@ class _Sending:
                 if outcome == _FULL:
                     return False
                 if outcome == _SETTLED:
-                    group.done.add(seq)
-        group.order.append(seq)
-        group.cursor = seq
+                    track.pass_over(seq)
+        track.meet(seq)
         return True
 
     def _offer(self, row: Row, seq: int, is_gone: bool, *, is_past: bool = False) -> int:
@@ -171,13 +154,13 @@ class _Sending:
         ``is_past``: a newer version of the object is stored already.
         """
         group = self._group
-        if is_gone and seq <= group.state.birth:
+        if is_gone and seq <= group.record.state.birth:
             return _SETTLED
         superseded = None
         queue = group.lot.queue(row.key)
         if queue:
             tail = queue[-1]
-            if group.is_every or tail.kind == DELETE:
+            if group.record.is_every or tail.kind == DELETE:
                 return self._queue_up(row, is_gone)
             if len(queue) > 1:
                 if not is_gone:
@@ -185,7 +168,7 @@ class _Sending:
                 group.lot.remove(tail.seq)
                 return self._queue_up(row, is_gone)
             superseded = tail
-        replica = self._pick_alone() if superseded is not None and superseded.solo else self._pick()
+        replica = self._pick(alone=superseded is not None and superseded.solo)
         if replica is None:
             return _FULL
         flight = self._emit(row, DELETE if is_gone else self._kind(row), replica, superseded)
@@ -202,7 +185,7 @@ class _Sending:
         parked = Parked(row.seq, row.key, kind, row.uid, row.version, row.born, row.at, row.flags)
         parked.not_before = self._now
         parked.again = row.seq <= group.sent.before
-        if is_gone or group.is_every:
+        if is_gone or group.record.is_every:
             parked.object = row.object
         group.lot.add(parked)
         return _SETTLED
@@ -226,7 +209,7 @@ class _Sending:
         if kind in (ADD, UPDATE):
             # As it is now: what this one waited behind may have been the add.
             kind = self._kind(row)
-        replica = self._pick_alone() if parked.solo else self._pick()
+        replica = self._pick(alone=parked.solo)
         if replica is None:
             return False
         is_past = parked.object is not None and len(group.lot.queue(parked.key)) > 1
@@ -238,25 +221,9 @@ class _Sending:
     def _kind(self, row: Row) -> EventKind:
         return ADD if self._group.is_add(row) else UPDATE
 
-    def _pick(self) -> Replica | None:
-        """The replica with room that holds least."""
-        best = None
-        for replica in self._group.replicas.values():
-            if replica.has_room and (best is None or replica.held < best.held):
-                best = replica
-        return best
-
-    def _pick_alone(self) -> Replica | None:
-        """An idle replica for a key that may kill it; else one is kept from getting more until it is idle."""
-        group = self._group
-        for replica in group.replicas.values():
-            if replica.held == 0 and not replica.alone and replica.awaited_by in (None, group):
-                return replica
-        for replica in group.replicas.values():
-            if replica.awaited_by is None and not replica.alone:
-                replica.awaited_by = group
-                break
-        return None
+    def _pick(self, *, alone: bool) -> Replica | None:
+        members = self._group.members
+        return members.pick_alone(self._group) if alone else members.pick()
 
     def _emit(self, row: Row, kind: EventKind, replica: Replica, parked: Parked | None = None) -> Flight:
         """Hand an event to a replica; ``parked`` is what it tries again or supersedes."""
@@ -270,7 +237,7 @@ class _Sending:
             flight.again = row.seq <= group.sent.before
         if kind == UPDATE and replica.wants_old:
             flight.old = parked.old if parked is not None and parked.old else group.olds.get(row.key)
-        if kind == DELETE or group.is_every:
+        if kind == DELETE or group.record.is_every:
             flight.row = row
         if parked is not None:
             flight.parked_seq = parked.seq
@@ -279,8 +246,7 @@ class _Sending:
         if flags & GAP and not flight.failures and not flight.again:
             group.counters.gaps += 1
         flight.size_bytes = len(row.object) + len(flight.old or b"")
-        group.in_flight[row.key] = flight
-        replica.take(flight.size_bytes, alone=flight.solo)
+        group.take_up(flight, replica)
         group.counters.delivered += 1
         self.out.setdefault(replica.identity, []).append(
             EventRow(
@@ -300,17 +266,17 @@ class _Sending:
         return flight
 
     def _flags(self, row: Row, kind: str) -> int:
-        group, state = self._group, self._group.state
+        group, state = self._group, self._group.record.state
         # What was lost before the view of all versions began, or was reported already, is no gap.
-        is_told = kind == RESYNC or row.seq <= group.every_since
+        is_told = kind == RESYNC or row.seq <= group.record.every_since
         flags = row.flags & ~GAP if is_told else row.flags
         flags |= group.notes.send(row.born)
         if row.seq <= state.coalesced_to:
             flags |= COALESCED
         if row.seq <= state.gap_to:
             flags |= GAP
-        if not group.is_every:
+        if not group.record.is_every:
             flags &= ~GAP
-        if kind == ADD and (state.listed_at < 0 or row.born <= state.listed_at):
+        if kind == ADD and group.record.is_of_first_list(row.born):
             flags |= INITIAL
         return flags

@@ -20,12 +20,11 @@ def take_held(group: "Group", replica: Replica, key: str, seq: int, fence: int, 
     row, kind, parked = found
     flight = Flight(row, seq, kind, replica, fence)
     flight.failures = parked.attempts if parked else 0
-    if kind == DELETE or group.is_every:
+    if kind == DELETE or group.record.is_every:
         flight.row = row
     flight.parked_seq = seq if parked else 0
     flight.size_bytes = len(row.object)
-    group.in_flight[key] = flight
-    replica.take(flight.size_bytes, alone=False)
+    group.take_up(flight, replica)
 
 
 def held_change(
@@ -36,13 +35,13 @@ def held_change(
     None if the group is past it, or gave it to somebody else since.
     """
     parked = group.lot.get(seq)
-    if key in group.in_flight or (parked is None and group.is_done(seq)):
+    if key in group.in_flight or (parked is None and group.track.is_done(seq)):
         return None
     if parked is not None:
         is_its = parked.key == key and fence >= parked.fence
         return (row_of_parked(parked), parked.kind, parked) if is_its else None
     gone = changes.gone(seq)
-    row = gone or stored_version(changes, key, seq, every=group.is_every)
+    row = gone or stored_version(changes, key, seq, every=group.record.is_every)
     if row is None or row.key != key:
         return None
     return row, DELETE if gone else ADD if group.is_add(row) else UPDATE, None

@@ -12,19 +12,19 @@ def overwritten(group: Group, old: Row, new_seq: int) -> bool:
     is_sent = flight is not None and flight.seq == old.seq
     if flight is not None and is_sent:
         flight.overwritten = old.object
-    if group.is_done(old.seq):
+    if group.track.is_done(old.seq):
         if _is_waiting(group, old, is_sent=is_sent):
             _merge(group, old, new_seq)
-        if group.wants_old and not is_sent and group.lot.get(old.seq) is None:
+        if group.members.wants_old and not is_sent and group.lot.get(old.seq) is None:
             group.olds.keep(old.key, old.object)
         return False
     if group.is_add(old):
         group.notes.owe(old.born)
-        if old.born <= group.state.listed_at and not group.is_every and not group.is_synced:
+        record = group.record
+        if old.born <= record.state.listed_at and not record.is_every and not group.is_synced:
             # The initial list is handled when this object is, in whatever version. `every` has its first
             # version still to come, from history.
-            group.state.synced_at = max(group.state.synced_at, new_seq)
-            group.touch()
+            record.must_reach(new_seq)
     return _passed_over(group, old, new_seq, is_sent=is_sent)
 
 
@@ -33,7 +33,7 @@ def removed(group: Group, old: Row, gone_seq: int) -> bool:
     group.olds.drop(old.key)
     flight = group.in_flight.get(old.key)
     is_sent = flight is not None and flight.seq == old.seq
-    if not group.is_done(old.seq):
+    if not group.track.is_done(old.seq):
         return _passed_over(group, old, gone_seq, is_sent=is_sent)
     if _is_waiting(group, old, is_sent=is_sent):
         _merge(group, old, gone_seq)
@@ -42,15 +42,15 @@ def removed(group: Group, old: Row, gone_seq: int) -> bool:
 
 def lose_version(group: Group, row: Row, replaced_by: int) -> None:
     """A version was given up (byte bound) that an `every` group may have still to see."""
-    if not group.is_done(row.seq) and not group.is_past(replaced_by):
-        is_gap = row.flags & GAP and row.seq > group.every_since
+    if not group.track.is_done(row.seq) and not group.record.is_past(replaced_by):
+        is_gap = row.flags & GAP and row.seq > group.record.every_since
         _merge(group, row, replaced_by, GAP if is_gap else 0)
 
 
 def _passed_over(group: Group, old: Row, new_seq: int, *, is_sent: bool) -> bool:
     """``old``, which is not acknowledged, is the newest no more. True if it must go to history."""
-    if group.is_every:
-        return not group.state.forgotten
+    if group.record.is_every:
+        return not group.record.state.forgotten
     if not is_sent:
         _merge(group, old, new_seq)
     return False
@@ -58,7 +58,7 @@ def _passed_over(group: Group, old: Row, new_seq: int, *, is_sent: bool) -> bool
 
 def _is_waiting(group: Group, old: Row, *, is_sent: bool) -> bool:
     """True if ``old`` is settled since a parked event of its key is to bring the newest state, and was not sent yet."""
-    queue = () if group.is_every or is_sent else group.lot.queue(old.key)
+    queue = () if group.record.is_every or is_sent else group.lot.queue(old.key)
     if not queue or not queue[-1].uid:
         # Without a uid: a dead letter that is tried again, long behind what the group has seen.
         return False
@@ -69,7 +69,4 @@ def _merge(group: Group, old: Row, new_seq: int, flags: int = 0) -> None:
     """The group will not see ``old``: it is counted, and the next event of this life bears the mark."""
     group.counters.coalesced += 1
     if not group.notes.mark(old.born, COALESCED | flags):
-        group.state.coalesced_to = max(group.state.coalesced_to, new_seq)
-        if flags:
-            group.state.gap_to = max(group.state.gap_to, new_seq)
-        group.touch()
+        group.record.mark_all(new_seq, is_gap=bool(flags))

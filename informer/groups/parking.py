@@ -102,6 +102,10 @@ class ParkingLot:
         """When the next one may be due, wall s."""
         return self._due[0][0] if self._due else None
 
+    def gave_back(self, seq: int) -> None:
+        """The change that was set aside has no word of a handler: it is ``returned``."""
+        self.returned.add(seq)
+
     def clear(self) -> None:
         """Forget all that waits to be tried again; dead letters stay."""
         for seq in list(self._by_seq):

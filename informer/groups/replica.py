@@ -45,6 +45,15 @@ class Replica:
         self.alone = False
         self.awaited_by: object | None = None
 
+    def wait_for(self, group: object) -> None:
+        """It gets nothing more until it is idle: ``group`` has a key for it alone."""
+        self.awaited_by = group
+
+    def waits_no_more(self, group: object) -> None:
+        """What ``group`` kept it for is off."""
+        if self.awaited_by is group:
+            self.awaited_by = None
+
     @property
     def has_room(self) -> bool:
         return (

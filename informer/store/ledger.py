@@ -176,11 +176,11 @@ def groups_of(groups: Mapping[str, Any]) -> dict[str, GroupState]:
     """What the ledger keeps of each group."""
     return {
         name: GroupState(
-            birth=group.state.birth,
-            delivery=group.state.delivery,
-            last_seen=group.state.last_seen,
-            epoch=group.state.epoch,
-            forgotten=group.state.forgotten,
+            birth=group.record.state.birth,
+            delivery=group.record.state.delivery,
+            last_seen=group.record.state.last_seen,
+            epoch=group.record.state.epoch,
+            forgotten=group.record.state.forgotten,
             gaps=group.gaps.waiting,
         )
         for name, group in groups.items()

@@ -14,6 +14,7 @@ from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
 from deltawire.common.wire.messages.group import EventRow as Event
+from deltawire.informer.groups import outcomes
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import GroupOptions, Shard
@@ -105,7 +106,9 @@ class Machine:
         while sent := [e for name, by in self.shard.deliver() if name == group for e in by.get(identity, [])]:
             events += sent
             for event in sent:
-                self.shard.groups[group].acknowledge(identity, event[1], event[0], event[7], 0, 0.0, "", 0.0)
+                outcomes.acknowledge(
+                    self.shard.groups[group], identity, event[1], event[0], event[7], 0, 0.0, "", 0.0
+                )
         self.shard.leave(group, identity, "gone", Departure.SESSION)
         self.shard.flush()
         return events

@@ -9,6 +9,7 @@ import msgspec
 from deltawire.common.clock import FakeClock
 from deltawire.common.store.layout import Row
 from deltawire.common.wire.messages.group import EventRow as Event
+from deltawire.informer.groups import outcomes
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import GroupOptions, Shard
@@ -163,8 +164,8 @@ class Handler:
     def answer(self, event: Event, verdict: int = 0, after_s: float = 0.0, error: str = "") -> bool:
         group = self.rig.shard.groups[self.group]
         seq, key, fence = event[0], event[1], event[7]
-        return group.acknowledge(
-            self.identity, key, seq, fence, verdict, after_s, error, self.rig.clock.wall_s()
+        return outcomes.acknowledge(
+            group, self.identity, key, seq, fence, verdict, after_s, error, self.rig.clock.wall_s()
         )
 
     def work(self) -> list[Event]:

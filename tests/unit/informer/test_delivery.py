@@ -197,7 +197,7 @@ def test_a_failure_is_tried_again_when_asked_and_holds_nothing_up(rig: ShardRig)
     handler.answer(bad, RETRY, after_s=5.0, error="boom")
     handler.answer(good)
     group = rig.shard.groups["g"]
-    assert group.position == rig.shard.seq
+    assert group.track.position == rig.shard.seq
     assert handler.take() == []
     assert rig.shard.pending(group) == 1
     rig.clock.advance(5.0)
@@ -271,7 +271,7 @@ def test_every_keeps_the_order_of_a_key_behind_a_failure(rig: ShardRig) -> None:
     rig.pop(("U", "a/k", "u1", "101"))
     rig.pop(("U", "a/k", "u1", "102"))
     assert handler.take() == []
-    assert rig.shard.groups["g"].position == rig.shard.seq
+    assert rig.shard.groups["g"].track.position == rig.shard.seq
     rig.clock.advance(10.0)
     events = handler.work()
     assert brief(events) == [("A", "a/k", "50"), ("U", "a/k", "101"), ("U", "a/k", "102")]
@@ -523,7 +523,7 @@ def test_what_a_lost_replica_or_session_left_behind_is_not_said_to_be_handled_un
     group = rig.shard.groups["g"]
     stop(rig)
     rig.shard.leave("g", handler.identity, "it is gone", how)
-    assert group.position >= event[0], "it holds nothing up"
+    assert group.track.position >= event[0], "it holds nothing up"
     assert group.handled_to < event[0]
     another = rig.join(name="r1")
     rig.clock.advance(60.0)

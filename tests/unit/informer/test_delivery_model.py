@@ -206,7 +206,7 @@ class World:
 
     def come(self, name: str, delivery: str, window: int | None = None) -> None:
         known = self.rig.shard.groups.get(name)
-        if known is None or known.state.forgotten:
+        if known is None or known.record.state.forgotten:
             born = {key: (uid, int(version)) for key, (uid, version) in self.rig.stored().items()}
             alive = {uid for uid, _ in born.values()}
             before = {uid: len(versions) for uid, versions in self.versions.items()}
@@ -254,12 +254,12 @@ class World:
     def tell_gaps(self) -> None:
         """As the worker does: one replica gets the notice, and may see it."""
         for name, group in self.rig.shard.groups.items():
-            identity = next(iter(group.replicas), None)
+            identity = next(iter(group.members.here), None)
             for gap, times in group.gaps.untold(identity) if identity is not None else ():
                 self.seen[name].notice(gap.generation, times)
                 if self.random.random() < 0.7:
                     assert group.gaps.seen(gap.number)
-                    group.touch()
+                    group.record.touch()
 
     def handle(self) -> None:
         self.tell_gaps()
@@ -329,7 +329,7 @@ class World:
             assert seen.live == self.truth, group
             state = self.rig.shard.groups[group]
             assert self.rig.shard.pending(state) == 0
-            assert state.position == self.rig.shard.seq
+            assert state.track.position == self.rig.shard.seq
             if seen.delivery == "every":
                 self.check_versions(group, seen)
             gone = {uid for uid, kinds in seen.sent.items() if kinds - {"D"}}
@@ -407,8 +407,8 @@ def test_a_slow_key_stops_the_scan_only_at_its_bound(tmp_path: Path) -> None:
         rig.pop(("A", f"a/k{number}", f"u{number}", str(number + 3)))
     handler.work()
     group = rig.shard.groups["g"]
-    assert len(group.order) == OUTSTANDING_MAX
-    assert group.position < slow[0]
+    assert len(group.track.order) == OUTSTANDING_MAX
+    assert group.track.position < slow[0]
     assert handler.answer(slow)
     handler.work()
     assert rig.shard.pending(group) == 0

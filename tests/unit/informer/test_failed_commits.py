@@ -27,5 +27,5 @@ def test_a_full_map_leaves_the_shard_where_it_was(tmp_path: Path, monkeypatch: p
     assert rig.stored() == {"a/k": ("u1", "110")}
     assert brief(handler.take()) == [("U", "a/k", "110")]
     rig.reopen()
-    assert rig.shard.groups["g"].position == 1
+    assert rig.shard.groups["g"].track.position == 1
     rig.shard.close(clean=False)

@@ -144,7 +144,9 @@ def test_a_change_in_the_same_batch_as_the_first_lists_item_is_no_gap(tmp_path: 
     rig = ShardRig(tmp_path / "new")
     handler = rig.join(delivery="every")
     rig.begin(1)
-    rig.pop(("R", "a/k", "u1", "50"), ("U", "a/k", "u1", "60"), ("D", "a/k", "u1", "61"), ("R", "a/k", "u2", "62"))
+    rig.pop(
+        ("R", "a/k", "u1", "50"), ("U", "a/k", "u1", "60"), ("D", "a/k", "u1", "61"), ("R", "a/k", "u2", "62")
+    )
     rig.end("70", 1)
     found = told_in_order(handler, "a/k")
     assert found == [("A", "50", False), ("U", "60", False), ("D", "61", False), ("A", "62", False)]
@@ -171,7 +173,9 @@ def test_behind_a_hole_only_the_first_event_of_a_key_says_gap(rig: ShardRig, in_
 
 
 @pytest.mark.parametrize("in_one_batch", [True, False])
-def test_a_life_that_begins_after_a_deletion_that_said_gap_says_none(rig: ShardRig, in_one_batch: bool) -> None:
+def test_a_life_that_begins_after_a_deletion_that_said_gap_says_none(
+    rig: ShardRig, in_one_batch: bool
+) -> None:
     handler = rig.join(delivery="every")
     handler.work()
     deltas = [("D", "a/ended", "u3", "140"), ("A", "a/ended", "u9", "141"), ("U", "a/ended", "u9", "142")]
@@ -261,7 +265,7 @@ def test_a_notice_outlives_the_worker_until_it_is_seen(rig: ShardRig) -> None:
     assert group.gaps.untold(b"r2") == [(gap, times + 1)]
     assert group.gaps.seen(gap.number)
     assert not group.gaps.seen(gap.number)
-    group.touch()
+    group.record.touch()
     rig.shard.flush()
     rig.reopen()
     assert notices(rig) == []

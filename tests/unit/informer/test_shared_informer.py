@@ -13,6 +13,7 @@ from deltawire.common.errors import CapacityError, DeltawireError, StateError
 from deltawire.common.store.folder import find_shards
 from deltawire.informer.asks import Asks
 from deltawire.informer.claims import Claims
+from deltawire.informer.groups import outcomes
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import GroupOptions
@@ -242,7 +243,9 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(make: Make) -> None:
     shard = informer.shards[0]
     for _, by_replica in shard.deliver():
         for event in by_replica[identity]:
-            shard.groups["g"].acknowledge(identity, event[1], event[0], event[7], 2, 0, "no use", shard.now())
+            outcomes.acknowledge(
+                shard.groups["g"], identity, event[1], event[0], event[7], 2, 0, "no use", shard.now()
+            )
     listed = asks.answer("dead-letters", {})
     assert [letter["key"] for letter in listed["letters"]] == ["a/k0", "a/k1"]
     (shown,) = asks.answer("dead-letters", {"action": "show", "key": "a/k0"})["letters"]

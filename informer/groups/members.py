@@ -1,0 +1,76 @@
+"""The replicas of a group that are here, and those that may still be in a call of an earlier worker's (pure)."""
+
+from collections.abc import Callable, Sequence
+
+from deltawire.informer.groups.awaited import AwaitedReplicas
+from deltawire.informer.groups.replica import Replica
+from deltawire.informer.groups.state import KnownReplica
+
+
+class Members:
+    """``here``: by identity. Times are wall s."""
+
+    __slots__ = ("_awaited", "here")
+
+    def __init__(
+        self, known: Sequence[KnownReplica], until: float, is_dead: Callable[[KnownReplica], bool]
+    ) -> None:
+        self.here: dict[bytes, Replica] = {}
+        self._awaited = AwaitedReplicas(known, until, is_dead)
+
+    @property
+    def known(self) -> list[KnownReplica]:
+        """Those here and those that are waited for: for the group's row."""
+        return [*(replica.known for replica in self.here.values()), *self._awaited.known]
+
+    @property
+    def wants_old(self) -> bool:
+        """True if some replica asks for the version before."""
+        return any(replica.wants_old for replica in self.here.values())
+
+    @property
+    def have_room(self) -> bool:
+        return any(replica.has_room for replica in self.here.values())
+
+    def is_other(self, replica: Replica) -> bool:
+        """True if one of its identity is here that is not it: its session ended unseen."""
+        return self.here.get(replica.identity, replica) is not replica
+
+    def add(self, replica: Replica) -> None:
+        self.here[replica.identity] = replica
+        self._awaited.came(replica.known)
+
+    def remove(self, identity: bytes) -> Replica | None:
+        return self.here.pop(identity, None)
+
+    def give_up(self, now: float) -> bool:
+        """True, once, when those that were waited for are waited for no more."""
+        return self._awaited.give_up(now)
+
+    @property
+    def are_awaited(self) -> bool:
+        return self._awaited.are_there
+
+    def next_look(self) -> float:
+        """When to look at those that are waited for; infinity if there are none."""
+        return self._awaited.next_look()
+
+    def pick(self) -> Replica | None:
+        """The replica with room that holds least."""
+        best = None
+        for replica in self.here.values():
+            if replica.has_room and (best is None or replica.held < best.held):
+                best = replica
+        return best
+
+    def pick_alone(self, waiting: object) -> Replica | None:
+        """An idle replica for a key that may kill it; else one gets nothing more until it is idle: it is kept for
+        ``waiting``, the group."""
+        for replica in self.here.values():
+            if replica.held == 0 and not replica.alone and replica.awaited_by in (None, waiting):
+                return replica
+        for replica in self.here.values():
+            if replica.awaited_by is None and not replica.alone:
+                replica.wait_for(waiting)
+                break
+        return None

@@ -1,0 +1,146 @@
+"""What becomes of the events that replicas hold: acknowledged, to be tried again, dead, given back (pure).
+
+Times are wall s.
+"""
+
+from collections.abc import Sequence
+
+from deltawire.informer.groups.events import ADD, DEAD, DELETE, DONE, RETRY, Changes, Flight
+from deltawire.informer.groups.group import Group
+from deltawire.informer.groups.held_calls import take_held
+from deltawire.informer.groups.parking import parked_of
+from deltawire.informer.groups.replica import Departure, Replica
+
+AFTER_S_MAX = 7 * 86_400.0
+# What a key waits after its handler died on it: doubled each time.
+_DEATH_WAIT_S = 0.2
+_DEATH_WAIT_S_MAX = 30.0
+# A handler says hello each 2 s until it is welcome.
+_HELLO_WAIT_S = 2.5
+
+
+def join(
+    group: Group, replica: Replica, held: Sequence[tuple[str, int, int]], changes: Changes, now: float
+) -> None:
+    """A replica is there. ``held``: (key, seq, fence) of this shard's calls that it is still in."""
+    if group.record.state.forgotten:
+        group.start_over(changes.seq, now)
+    if group.members.is_other(replica):
+        # It came again without having left: what it held would have no owner.
+        leave(group, replica.identity, "it came again", now, Departure.SESSION)
+    group.members.add(replica)
+    group.know_replicas(now)
+    for key, seq, fence in held:
+        take_held(group, replica, key, seq, fence, changes)
+    group.resync.joined(now)
+
+
+def leave(group: Group, identity: bytes, reason: str, now: float, how: Departure = Departure.DIED) -> None:
+    """A replica is gone; ``how`` decides what the keys that it held wait for."""
+    replica = group.members.remove(identity)
+    if replica is None:
+        return
+    replica.waits_no_more(group)
+    group.gaps.left(identity)
+    for flight in [f for f in group.in_flight.values() if f.replica is replica]:
+        if how is Departure.DIED:
+            _blame(group, flight, reason, now)
+            continue
+        wait_s = _HELLO_WAIT_S if how is Departure.SESSION else 0.0
+        # Who left began no call of these. Of a session that ended, acks may have been lost.
+        again = flight.again or how is Departure.SESSION
+        _park(group, flight, flight.failures, now + wait_s, "", solo=flight.solo, again=again)
+        group.lot.gave_back(flight.seq)
+    group.know_replicas(now)
+
+
+def acknowledge(
+    group: Group,
+    identity: bytes,
+    key: str,
+    seq: int,
+    fence: int,
+    verdict: int,
+    after_s: float,
+    error: str,
+    now: float,
+) -> bool:
+    """What became of an event. False if the replica does not hold it (any more): refused and counted."""
+    flight = group.in_flight.get(key)
+    if flight is None or (flight.seq, flight.fence, flight.replica.identity) != (seq, fence, identity):
+        group.counters.late += 1
+        return False
+    if verdict == DONE:
+        _complete(group, flight)
+        return True
+    # A retry without an error is the handler's wish to be called again: no failure.
+    failures = 0 if verdict == RETRY and not error else flight.failures + 1
+    group.counters.failed += failures > 0
+    dead = verdict == DEAD or 0 < group.attempts_max <= failures
+    wait_s = min(max(after_s, 0.0), AFTER_S_MAX)
+    _park(group, flight, failures, now + wait_s, error, dead=dead)
+    return True
+
+
+def _blame(group: Group, flight: Flight, reason: str, now: float) -> None:
+    """The replica died on one of the keys that it held; which one shows when each is sent alone."""
+    failures = flight.failures + 1
+    wait_s = min(_DEATH_WAIT_S_MAX, _DEATH_WAIT_S * 2 ** min(failures, 20))
+    group.counters.failed += 1
+    # Keys that were merely held beside a deadly one must not die with it: only one sent alone does.
+    used_up = flight.solo and 0 < group.attempts_max <= failures
+    error = f"the handler was lost while it held this key: {reason}"
+    _park(group, flight, failures, now + wait_s, error, dead=used_up, solo=True)
+    if not used_up and failures == 1:
+        # A key that kills again and again is one that waits for a retry; at first it is one that waits.
+        group.lot.gave_back(flight.seq)
+
+
+def _complete(group: Group, flight: Flight) -> None:
+    group.counters.acknowledged += 1
+    key = flight.key
+    if flight.parked_seq:
+        group.lot.remove(flight.parked_seq)
+    group.notes.acknowledged(flight.born)
+    if flight.kind != DELETE:
+        group.lot.forget_superseded(key, flight.uid, flight.seq)
+    group.olds.drop(key)
+    if flight.overwritten is not None and group.members.wants_old:
+        group.olds.keep(key, flight.overwritten)
+    _release(group, flight)
+    group.track.finish(flight.seq)
+
+
+def _park(
+    group: Group,
+    flight: Flight,
+    failures: int,
+    not_before: float,
+    error: str,
+    *,
+    dead: bool = False,
+    solo: bool = False,
+    again: bool = False,
+) -> None:
+    lot, notes = group.lot, group.notes
+    if flight.parked_seq and flight.parked_seq != flight.seq:
+        lot.remove(flight.parked_seq)
+    parked = parked_of(flight, failures, not_before, error, solo=solo)
+    parked.again = again
+    notes.came_back(flight.born)
+    if dead and flight.kind == DELETE:
+        notes.forget(flight.born)
+    elif flight.kind == ADD:
+        notes.owe(flight.born)
+    if dead:
+        lot.bury(parked)
+    else:
+        lot.add(parked)
+    _release(group, flight)
+    group.track.finish(flight.seq)
+
+
+def _release(group: Group, flight: Flight) -> None:
+    del group.in_flight[flight.key]
+    flight.replica.give_back(flight.size_bytes, alone=flight.solo)
+    group.blocked.released(flight.key)
