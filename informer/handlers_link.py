@@ -18,7 +18,7 @@ from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import EVERY, LATEST, KnownReplica
 from deltawire.informer.shard import GroupOptions, Shard
 from deltawire.informer.shared_informer import SharedInformer
-from deltawire.informer.store.indexer import OwnerLost
+from deltawire.informer.store.trouble import OwnerLost
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,9 @@ class HandlersLink:
             return "a window has room for at least one key"
         return ""
 
-    def _try_join(self, peer: Peer, hello: wire.HandlerHello, replica: Replica, informer: SharedInformer) -> None:
+    def _try_join(
+        self, peer: Peer, hello: wire.HandlerHello, replica: Replica, informer: SharedInformer
+    ) -> None:
         """Join, or end the session so that the replica tries again."""
         try:
             self._join(hello, replica, informer)

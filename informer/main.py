@@ -32,7 +32,7 @@ from deltawire.informer.handlers_link import HandlersLink
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.status import status_of
 from deltawire.informer.store import generation
-from deltawire.informer.store.indexer import DamagedError, OwnerLost
+from deltawire.informer.store.trouble import DamagedError, OwnerLost
 from deltawire.informer.turns import BusyShards
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,9 @@ is no batch.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 
@@ -18,8 +19,7 @@ from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, OUT_OF_SCOPE
 from deltawire.common.store.meta import StreamState
 from deltawire.common.wire.messages import shard as wire
 from deltawire.common.wire.messages.group import EventRow
-from deltawire.informer import apply
-from deltawire.informer.apply import ALL_NAMESPACES, Progress
+from deltawire.informer.apply import ALL_NAMESPACES, Apply, Progress, prefix_of
 from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Settle
 from deltawire.informer.groups import delivery, merging, outcomes
 from deltawire.informer.groups import state as group_state
@@ -73,6 +73,10 @@ class Shard:
         self._scope = scope
         self._clock = clock
         self._gone_to = self._history_to = 0
+        # Of the transaction under way.
+        self._kept_from = 0, 0
+        # A list of each stream has ended, and the groups know it.
+        self._knows_list = False
         # From the API server's socket to the commit, of the newest change.
         self.lag_ms = 0.0
         # Processes that hold an old state of the store: it grows until they let go.
@@ -127,10 +131,19 @@ class Shard:
         """
         draft = self.progress.draft()
         before = draft.seq
-        with self._transaction(draft) as batch:
+        self._lives = {}
+        with self.indexer.batch() as batch:
+            applying = Apply(draft, self.counters, batch, partial(self._make, batch))
             for one in work:
-                for change in self._changes(draft, batch, one):
-                    self._make(batch, change)
+                if isinstance(one, wire.Pop):
+                    applying.pop(one)
+                elif isinstance(one, wire.ListBegin):
+                    applying.begin_list(one)
+                else:
+                    applying.end_list(one, self._scope, int(self._clock.wall_s() * 1e6))
+            self._put_progress(batch, draft)
+            self._seal(batch, draft.seq)
+        self._go_on(draft)
         if draft.seq != before:
             self.lag_ms = round(self._clock.wall_s() * 1e3 - self._newest_at / 1e3, 3)
 
@@ -210,11 +223,13 @@ class Shard:
                     group.name,
                 )
 
-    def deliver(self) -> Iterator[tuple[str, dict[bytes, list[EventRow]]]]:
+    def deliver(self) -> Iterable[tuple[str, dict[bytes, list[EventRow]]]]:
         """What each group is to be sent now. Only committed changes are found."""
-        now = self._clock.wall_s()
-        seq = self.indexer.state.seq
+        now, seq = self._clock.wall_s(), self.seq
         busy = [g for g in self.groups.values() if g.has_work(seq) or g.next_wake() <= now]
+        return self._collect(busy, now) if busy else ()
+
+    def _collect(self, busy: list[Group], now: float) -> Iterator[tuple[str, dict[bytes, list[EventRow]]]]:
         while busy:
             with self.indexer.view() as view:
                 for group in busy:
@@ -278,15 +293,6 @@ class Shard:
 
     # ---- inside
 
-    def _changes(self, draft: Progress, batch: Batch, work: wire.Batch) -> Iterator[Change]:
-        if isinstance(work, wire.Pop):
-            return apply.apply_pop(draft, self.counters, batch, work)
-        if isinstance(work, wire.ListBegin):
-            apply.begin_list(draft, self.counters, work)
-            return iter(())
-        at = int(self._clock.wall_s() * 1e6)
-        return apply.end_list(draft, self.counters, batch, work, self._scope, at)
-
     def _make(self, batch: Batch, change: Change) -> None:
         keep_history = keep_gone = False
         if isinstance(change, Put):
@@ -318,31 +324,50 @@ class Shard:
                 )
 
     @contextmanager
-    def _transaction(self, draft: Progress | None = None) -> Iterator[Batch]:
-        """A transaction that ends with what it meant for streams and groups. All here moves on only once it is
-        committed: after an error this is the shard that it was before, but for groups' counters."""
+    def _transaction(self) -> Iterator[Batch]:
+        """A transaction without deltas."""
         self._lives = {}
         with self.indexer.batch() as batch:
             yield batch
-            now = draft or self.progress
-            if draft is not None:
-                for name in draft.touched:
-                    batch.put_stream(name, draft.streams[name])
-                batch.state.boot, batch.state.number, batch.state.seq = draft.boot, draft.number, draft.seq
-                if draft.touched and self._are_listed(draft):
-                    for group in self.groups.values():
-                        group.record.listed(draft.seq)
+            self._seal(batch, self.seq)
+        self._go_on(self.progress)
+
+    def _put_progress(self, batch: Batch, draft: Progress) -> None:
+        """How far the streams are by this transaction."""
+        for name in draft.touched:
+            batch.put_stream(name, draft.streams[name])
+        state = batch.state
+        state.boot, state.number, state.seq = draft.boot, draft.number, draft.seq
+        if draft.touched and not self._knows_list and self._are_listed(draft):
             for group in self.groups.values():
-                group.foresee(self.progress.seq, now.seq)
-            self._book.write(batch)
-            gone_to, history_to = self._book.kept_from(now.seq)
-            if gone_to > self._gone_to:
-                self._lives.update(dict.fromkeys(batch.trim(layout.GONE, gone_to)))
-            if history_to > self._history_to:
-                batch.trim(layout.HISTORY, history_to)
-        self.progress = now
+                group.record.listed(draft.seq)
+
+    def _seal(self, batch: Batch, seq: int) -> None:
+        """The end of each transaction, after which ``seq`` is the newest change: what it means for groups.
+
+        All here moves on only once it is committed (`_go_on`): after an error this is the shard that it was before, but
+        for groups' counters.
+        """
+        book = self._book
+        for group in self.groups.values():
+            group.foresee(self.progress.seq, seq)
+        book.write(batch)
+        self._kept_from = gone_to, history_to = book.kept_from(seq)
+        if gone_to > self._gone_to:
+            trimmed = batch.trim(layout.GONE, gone_to)
+            if trimmed:
+                self._lives.update(dict.fromkeys(trimmed))
+        if history_to > self._history_to:
+            batch.trim(layout.HISTORY, history_to)
+
+    def _go_on(self, progress: Progress) -> None:
+        """The transaction is committed."""
+        self.progress = progress
+        gone_to, history_to = self._kept_from
         self._gone_to, self._history_to = max(gone_to, self._gone_to), max(history_to, self._history_to)
         self._book.written()
+        if progress.touched and not self._knows_list:
+            self._knows_list = self._are_listed(progress)
         if self.keeper is not None and self._lives:
             self.keeper.note(self._lives)
             if self.keeper.is_full:
@@ -361,7 +386,8 @@ class Shard:
         floor = ""
         for stream in retired.values():
             floor = highest(floor, stream.floor)
-        with self._transaction(draft) as batch:
+        self._lives = {}
+        with self.indexer.batch() as batch:
             for name in self._streams:
                 known = draft.streams.get(name)
                 if known is None:
@@ -371,19 +397,22 @@ class Shard:
                     # What was out of scope, or cut off, never came: only a list brings it.
                     stream = draft.change(name)
                     stream.give_up_resume()
-            for change in self._leavers(draft, batch, retired):
-                self._make(batch, change)
+            self._sweep_leavers(draft, batch, retired)
             for name in retired:
                 del draft.streams[name]
                 batch.drop_stream(name)
+            self._put_progress(batch, draft)
+            self._seal(batch, draft.seq)
+        self._go_on(draft)
 
-    def _leavers(self, draft: Progress, batch: Batch, retired: dict[str, StreamState]) -> Iterator[Change]:
-        """Objects that only streams which are not configured any more had."""
+    def _sweep_leavers(self, draft: Progress, batch: Batch, retired: dict[str, StreamState]) -> None:
+        """Delete objects that only streams which are not configured any more had."""
         if not retired or ALL_NAMESPACES in self._streams:
             return
-        kept = tuple(apply.prefix_of(name) for name in self._streams)
+        kept = tuple(prefix_of(name) for name in self._streams)
         keys = [key for key in self.indexer.all_keys() if not key.startswith(kept)]
         at = int(self._clock.wall_s() * 1e6)
-        yield from apply.sweep(draft, self.counters, batch, keys, OUT_OF_SCOPE, at)
+        applying = Apply(draft, self.counters, batch, partial(self._make, batch))
+        applying.sweep(keys, OUT_OF_SCOPE, at)
         lost = [row for row in batch.lost_under("") if not row.key.startswith(kept)]
-        yield from apply.end_lost(draft, self.counters, lost, FINAL_STATE_UNKNOWN | OUT_OF_SCOPE, at)
+        applying.end_lost(lost, FINAL_STATE_UNKNOWN | OUT_OF_SCOPE, at)

@@ -16,8 +16,9 @@ from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import Shard
 from deltawire.informer.store import generation, recovery
 from deltawire.informer.store.identities import address_of, remember
-from deltawire.informer.store.indexer import DamagedError, Indexer
+from deltawire.informer.store.indexer import Indexer
 from deltawire.informer.store.ledger import Ledger, LedgerKeeper, Submit, submit_now
+from deltawire.informer.store.trouble import DamagedError
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,13 @@ One history means one cluster id, one lineage and one stream (docs/design.md, ve
 not a decimal number can only be compared for equality.
 """
 
+from functools import lru_cache
 
+# Each version is compared some times soon after another.
+_KNOWN_MAX = 256
+
+
+@lru_cache(_KNOWN_MAX)
 def as_number(version: str) -> int | None:
     """The version as a number, or None where it is not a plain decimal."""
     return int(version) if version.isascii() and version.isdecimal() else None

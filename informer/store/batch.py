@@ -1,6 +1,6 @@
 """One write transaction of a shard's store: how a change, a group's row, a stream's state get into the databases."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -39,14 +39,19 @@ class Batch:
         indexes: dict[str, Any],
         functions: IndexFunctions,
         *,
+        end: Callable[["Batch", BaseException | None], object],
         has_lost: bool,
+        kept: dict[bytes, bool],
         beats: Beats,
     ) -> None:
         """``state`` is changed at will and written at the end. ``has_lost``: there is anything in ``lost``.
 
-        ``beats`` report long work.
+        ``end`` commits it, or after an error aborts it. ``kept``: of ``gone`` and ``history``, whether there may be
+        any rows. ``beats`` report long work.
         """
         self.state = state
+        self._end = end
+        self._kept = kept
         # Changes that were made: how long the commit may take.
         self.changes = 0
         self._beats = beats
@@ -58,6 +63,12 @@ class Batch:
         self._dbs = dbs
         self._indexes = indexes
         self._functions = functions
+
+    def __enter__(self) -> "Batch":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._end(self, error)
 
     def held(self, key: str) -> Row | None:
         data = self.txn.get(text_key(key), db=self._dbs[layout.OBJECTS])
@@ -136,7 +147,9 @@ class Batch:
 
     def trim(self, name: bytes, up_to: int) -> list[int]:
         """Remove rows numbered up to ``up_to`` of ``gone`` or ``history``. The ``born`` of what they were of."""
-        removed = []
+        removed: list[int] = []
+        if not self._kept[name]:
+            return removed
         cursor = self.txn.cursor(db=self._dbs[name])
         cursor.first()
         # The key is empty where nothing is left.
@@ -145,6 +158,7 @@ class Batch:
             cursor.delete()
             if not len(removed) % PROGRESS_ROWS:
                 self._beats.progress("a removal of what all have seen")
+        self._kept[name] = bool(raw)
         return removed
 
     def drop_history(self, kept: set[int]) -> Iterator[tuple[Row, int]]:
@@ -202,9 +216,11 @@ class Batch:
     def _put(self, row: Row, old: Row | None, *, keep_history: bool) -> None:
         raw = text_key(row.key)
         row.indexed = self._entries(row)
-        self.is_large = self.is_large or len(self.fresh) >= _FRESH_MAX
-        if not self.is_large:
-            self.fresh[row.key] = row
+        fresh = self.fresh
+        if len(fresh) >= _FRESH_MAX:
+            self.is_large = True
+        elif not self.is_large:
+            fresh[row.key] = row
         self.txn.put(raw, self._pack(raw, row), db=self._dbs[layout.OBJECTS])
         if old is not None:
             self.txn.delete(seq_key(old.seq), db=self._dbs[layout.CHANGES])
@@ -229,9 +245,11 @@ class Batch:
             self._keep_past(old, change.tombstone.seq)
         if keep_gone:
             gone = change.tombstone
+            self._kept[layout.GONE] = True
             self.txn.put(seq_key(gone.seq), pack_row(gone, with_key=True), db=self._dbs[layout.GONE])
 
     def _keep_past(self, row: Row, replaced_by: int) -> None:
+        self._kept[layout.HISTORY] = True
         self.txn.put(seq_key(row.seq), pack_past(row, replaced_by), db=self._dbs[layout.HISTORY])
 
     def _entries(self, row: Row) -> bytes:

@@ -5,9 +5,9 @@ write over its successor (LMDB serialises writers, it does not fence them).
 """
 
 import logging
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import msgspec
 
 from deltawire.common.beats import Beats
 from deltawire.common.clock import Clock
-from deltawire.common.errors import CapacityError, StateError
+from deltawire.common.errors import StateError
 from deltawire.common.store import layout, meta, pages
 from deltawire.common.store.layout import Row, text_of, unpack_row
 from deltawire.common.store.meta import ShardState, StreamState
@@ -24,8 +24,9 @@ from deltawire.common.store.pages import NAMESPACE_INDEX
 from deltawire.common.store.reader import ReaderUnavailable
 from deltawire.informer.store import migrate
 from deltawire.informer.store.batch import Batch
-from deltawire.informer.store.damage import DATA, is_cut
+from deltawire.informer.store.damage import is_cut
 from deltawire.informer.store.index_functions import IndexFunctions
+from deltawire.informer.store.trouble import GARBLED, OwnerLost, explain
 from deltawire.informer.store.view import View
 
 log = logging.getLogger(__name__)
@@ -33,29 +34,8 @@ log = logging.getLogger(__name__)
 _REBUILD_ROWS = 1000
 # A commit is one call of LMDB: one of so many changes may take longer than a turn of the loop should.
 _LARGE_COMMIT_CHANGES = 5_000
-
-
-# Of LMDB: what is read is no state that it can have written.
-_DAMAGES = (
-    lmdb.CorruptedError,
-    lmdb.PageNotFoundError,
-    lmdb.InvalidError,
-    lmdb.PanicError,
-    lmdb.VersionMismatchError,
-    lmdb.IncompatibleError,
-)
-# What Python says of a row that is cut or garbled.
-_GARBLED = (struct.error, msgspec.DecodeError, UnicodeDecodeError)
-_FULL = ("No space left", "File too large", "quota exceeded")
-_UNWRITABLE = ("Read-only file system", "Permission denied", "Operation not permitted")
-
-
-class DamagedError(StateError):
-    """What is stored cannot be read: it can be discarded, since a list and the ledger make it anew."""
-
-
-class OwnerLost(StateError):
-    """Another worker owns the shard by now: this process must end without writing anything more."""
+# What may have rows that are to be trimmed.
+_ALL_KEPT = {layout.GONE: True, layout.HISTORY: True}
 
 
 class Indexer:
@@ -82,6 +62,9 @@ class Indexer:
         self.dbs: dict[bytes, Any] = {}
         # The rows that the last transaction with any stored: delivery need not read them again.
         self._fresh: dict[str, Row] = {}
+        # They are all changes above this one; None: they are not.
+        self._fresh_after: int | None = None
+        self._kept = dict(_ALL_KEPT)
         # Since the start; what was measured after so many holds until there are more.
         self.commits = 0
         self._sizes: tuple[int, int, int] | None = None
@@ -111,7 +94,7 @@ class Indexer:
                 self._rebuild()
         except BaseException as error:
             self._env.close()
-            if isinstance(error, (lmdb.Error, *_GARBLED)):
+            if isinstance(error, (lmdb.Error, *GARBLED)):
                 raise explain(error, folder) from None
             raise
 
@@ -133,58 +116,104 @@ class Indexer:
                 migrate.upgrade(txn, self.dbs, schema, self.state.seq)
             txn.put(meta.STATE_KEY, meta.encode(self.state), db=self.dbs[layout.META])
 
-    @contextmanager
-    def batch(self) -> Iterator[Batch]:
-        """A write transaction, committed at the end of the block with ``batch.state`` as the new state.
+    def batch(self) -> Batch:
+        """A write transaction: a block, at whose end it is committed with ``batch.state`` as the new state.
 
         An exception aborts it. Raises OwnerLost, and CapacityError where the disk or the map is full.
         """
         try:
-            with self._env.begin(write=True) as txn:
-                data = txn.get(meta.STATE_KEY, db=self.dbs[layout.META])
-                if data is None or meta.decode_state(data).owner != self.state.owner:
-                    raise OwnerLost(f"{self.folder} has been taken over by another worker")
-                state = msgspec.structs.replace(self.state)
-                batch = Batch(
-                    txn,
-                    state,
-                    self.dbs,
-                    self.indexes,
-                    self.functions,
-                    has_lost=self.has_lost,
-                    beats=self.beats,
-                )
-                yield batch
-                batch.state.committed_at = int(self._clock.wall_s() * 1e6)
-                txn.put(meta.STATE_KEY, meta.encode(batch.state), db=self.dbs[layout.META])
-                has_lost = batch.has_lost and batch.has(layout.LOST)
-                if batch.changes >= _LARGE_COMMIT_CHANGES:
-                    self.beats.enter_call(f"a commit of {batch.changes} changes")
-        except (lmdb.Error, *_GARBLED) as error:
+            txn = self._env.begin(write=True)
+        except (lmdb.Error, *GARBLED) as error:
             raise explain(error, self.folder) from None
-        self.state, self.has_lost = batch.state, has_lost
-        self.commits += 1
-        if batch.is_large:
-            self._fresh = {}
-        elif batch.fresh:
-            self._fresh = batch.fresh
-
-    @contextmanager
-    def view(self) -> Iterator[View]:
-        """A read transaction on what is committed; keep the block short."""
-        with self._read() as txn:
-            yield View(txn, self.dbs, self.state.seq, self._fresh)
-
-    @contextmanager
-    def _read(self) -> Iterator[Any]:
-        """Raises ReaderUnavailable where other processes hold all slots of readers: that passes."""
         try:
-            with self._env.begin() as txn:
-                yield txn
+            self._check_owner(txn)
+        except BaseException as error:
+            txn.abort()
+            if isinstance(error, (lmdb.Error, *GARBLED)):
+                raise explain(error, self.folder) from None
+            raise
+        state = copy(self.state)
+        return Batch(
+            txn,
+            state,
+            self.dbs,
+            self.indexes,
+            self.functions,
+            end=self._end,
+            has_lost=self.has_lost,
+            kept=self._kept,
+            beats=self.beats,
+        )
+
+    def _check_owner(self, txn: Any) -> None:
+        data = txn.get(meta.STATE_KEY, db=self.dbs[layout.META])
+        if data is None or meta.decode_state(data).owner != self.state.owner:
+            raise OwnerLost(f"{self.folder} has been taken over by another worker")
+
+    def _end(self, batch: Batch, error: BaseException | None) -> None:
+        """The end of a batch's block: commit it, or after an error abort it."""
+        try:
+            if error is None:
+                self._commit(batch)
+            else:
+                batch.txn.abort()
+        except BaseException as late:
+            batch.txn.abort()
+            error = late
+            if not isinstance(late, (lmdb.Error, *GARBLED)):
+                raise
+        if error is None:
+            return
+        # It is not known any more what is there.
+        self._kept.update(_ALL_KEPT)
+        if isinstance(error, (lmdb.Error, *GARBLED)):
+            raise explain(error, self.folder) from None
+
+    def _commit(self, batch: Batch) -> None:
+        state, txn = batch.state, batch.txn
+        state.committed_at = int(self._clock.wall_s() * 1e6)
+        txn.put(meta.STATE_KEY, meta.encode(state), db=self.dbs[layout.META])
+        has_lost = batch.has_lost and batch.has(layout.LOST)
+        if batch.changes >= _LARGE_COMMIT_CHANGES:
+            self.beats.enter_call(f"a commit of {batch.changes} changes")
+        txn.commit()
+        before, self.state, self.has_lost = self.state.seq, state, has_lost
+        self.commits += 1
+        fresh = batch.fresh
+        if batch.is_large:
+            self._fresh, self._fresh_after = {}, None
+        elif fresh:
+            self._fresh = fresh
+            # Where nothing but these rows was stored they are all changes since.
+            self._fresh_after = before if len(fresh) == state.seq - before else None
+
+    def view(self) -> View:
+        """A read transaction on what is committed: a block; keep it short.
+
+        Raises ReaderUnavailable where other processes hold all slots of readers: that passes.
+        """
+        return View(self._begin(), self.dbs, self.state.seq, self._fresh, self._fresh_after, self._explained)
+
+    def _begin(self) -> Any:
+        try:
+            return self._env.begin()
         except lmdb.ReadersFullError as error:
             self.check_readers()
             raise ReaderUnavailable(f"no reader can be added to {self.folder}: {error}") from None
-        except (lmdb.Error, *_GARBLED) as error:
+        except lmdb.Error as error:
+            raise explain(error, self.folder) from None
+
+    def _explained(self, error: BaseException | None) -> None:
+        if isinstance(error, (lmdb.Error, *GARBLED)):
+            raise explain(error, self.folder) from None
+
+    @contextmanager
+    def _read(self) -> Iterator[Any]:
+        """As `view`, the bare transaction."""
+        try:
+            with self._begin() as txn:
+                yield txn
+        except (lmdb.Error, *GARBLED) as error:
             raise explain(error, self.folder) from None
 
     def streams(self) -> dict[str, StreamState]:
@@ -294,26 +323,6 @@ class Indexer:
             log.info(
                 "rebuilt %d indices over %d objects in %s", len(self.indexes), len(raw_keys), self.folder
             )
-
-
-def explain(error: Exception, folder: Path) -> Exception:
-    """An error of LMDB, or of a row that cannot be read, as an error of this project."""
-    text = str(error)
-    if isinstance(error, (*_DAMAGES, *_GARBLED)) or "Input/output error" in text:
-        return DamagedError(
-            f"the cache {folder / DATA} is damaged: {text}",
-            hint=f"it is made anew at the next start; by hand: rm -r {folder}",
-        )
-    if isinstance(error, lmdb.MapFullError) or any(words in text for words in _FULL):
-        return CapacityError(
-            f"the disk of the cache {folder / DATA} is full: {text}", hint="make room; it goes on by itself"
-        )
-    if any(words in text for words in _UNWRITABLE):
-        return CapacityError(
-            f"the cache {folder / DATA} cannot be written: {text}",
-            hint="make the folder writable (mount, chown); it goes on by itself",
-        )
-    return StateError(f"the store {folder} cannot be used: {text}")
 
 
 def total_bytes(indexers: Sequence[Indexer]) -> int:

@@ -1,6 +1,6 @@
 """What delivery reads of a shard: its changes in order, and the rows behind them, in one read transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -23,12 +23,31 @@ class Pending(msgspec.Struct, gc=False):
 class View:
     """What delivery reads, in one read transaction. ``seq``: number of the newest committed change."""
 
-    def __init__(self, txn: Any, dbs: dict[bytes, Any], seq: int, fresh: dict[str, Row]) -> None:
-        """``fresh``: rows that are stored exactly so, by key."""
+    def __init__(
+        self,
+        txn: Any,
+        dbs: dict[bytes, Any],
+        seq: int,
+        fresh: dict[str, Row],
+        fresh_after: int | None,
+        explained: Callable[[BaseException | None], object],
+    ) -> None:
+        """``fresh``: rows that are stored exactly so, by key, in the order of their seq; they are all changes above
+        ``fresh_after``, where that is not None. ``explained`` raises an error of the store in this project's words."""
         self.seq = seq
         self._txn = txn
         self._fresh = fresh
+        self._fresh_after = fresh_after
         self._dbs = dbs
+        self._explained = explained
+
+    def __enter__(self) -> "View":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._txn.abort()
+        if error is not None:
+            self._explained(error)
 
     def object(self, key: str) -> Row | None:
         """The live object of a key."""
@@ -50,6 +69,9 @@ class View:
 
     def scan(self, after: int, limit: int, *, every: bool) -> list[Pending]:
         """The next changes above ``after`` in order: live objects, deletions and, for ``every``, history."""
+        if self._fresh_after is not None and after >= self._fresh_after:
+            rows = [row for row in self._fresh.values() if row.seq > after]
+            return [Pending(row.seq, row.key, None, False) for row in rows[:limit]]
         found = [
             Pending(seq_of(raw), data.decode(), None, False)
             for raw, data in self._range(layout.CHANGES, after, limit)

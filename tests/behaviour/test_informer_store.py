@@ -10,7 +10,8 @@ import pytest
 from deltawire.common.clock import SystemClock
 from deltawire.common.meta.keys import shard_of
 from deltawire.common.store.reader import ShardReader
-from deltawire.informer.store.indexer import Indexer, OwnerLost
+from deltawire.informer.store.indexer import Indexer
+from deltawire.informer.store.trouble import OwnerLost
 from tests.support.shard_rig import ShardRig
 
 # A fork would share this process' environments; the roles are processes of their own, too.

@@ -20,7 +20,7 @@ from deltawire.informer import shared_informer
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.store import indexer
 from deltawire.informer.store.damage import can_be_read
-from deltawire.informer.store.indexer import DamagedError, explain
+from deltawire.informer.store.trouble import DamagedError, explain
 from tests.behaviour.test_informer_worker import PODS, Rig
 from tests.support.messages import work
 from tests.support.shard_rig import body_of

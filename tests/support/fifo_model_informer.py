@@ -8,7 +8,7 @@ import msgspec
 from deltawire.common.meta.keys import split_key
 from deltawire.common.store.layout import Row
 from deltawire.common.store.meta import StreamState
-from deltawire.informer.apply import Progress, apply_pop, begin_list, end_list
+from deltawire.informer.apply import Apply, Progress
 from deltawire.informer.changes import Change, Counters, ForgetMarks, Mark, Put, Remove, SetAside
 from tests.support.fifo_model import CLUSTER_ID, INFORMER, STREAMS, Store, Worker
 from tests.support.messages import work
@@ -69,18 +69,16 @@ class RealWorker(Worker):
             return
         disk, store = self.disk(shard), self.world.stores[shard]
         draft, counters = disk.progress.draft(), Counters()
-        changes: Any = ()
+        applying = Apply(draft, counters, disk, lambda change: self.make(disk, store, change))
         if kind == "pop":
             number = body[4]
-            changes = apply_pop(draft, counters, disk, work("pop", list(body[2:])))
+            applying.pop(work("pop", list(body[2:])))
         elif kind == "begin":
             number = body[3]
-            begin_list(draft, counters, work("begin", list(body[2:])))
+            applying.begin_list(work("begin", list(body[2:])))
         else:
             number = body[3]
-            changes = end_list(draft, counters, disk, work("end", list(body[2:])), SCOPE, 1)
-        for change in changes:
-            self.make(disk, store, change)
+            applying.end_list(work("end", list(body[2:])), SCOPE, 1)
         disk.progress = draft
         store.resume = {
             name: int(state.resume) if state.resume else None for name, state in draft.streams.items()

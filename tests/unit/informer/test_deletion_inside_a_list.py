@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from deltawire.common.store.layout import Row
 from deltawire.common.store.meta import StreamState
-from deltawire.informer.apply import Progress, apply_pop, begin_list
-from deltawire.informer.changes import Counters
+from deltawire.informer.apply import Apply, Progress
+from deltawire.informer.changes import Change, Counters
 from tests.support.messages import work
 
 
@@ -31,7 +31,10 @@ class Empty:
 def test_a_deletion_inside_an_open_list_leaves_no_version_to_resume_at() -> None:
     """Resumed at the deletion's version, all that the list had not yet named would be lost."""
     progress, counters = Progress({"*": StreamState(resume="10")}), Counters()
-    begin_list(progress, counters, work("begin", ["b", 1, "*", 2]))
+    changes: list[Change] = []
+    applying = Apply(progress, counters, Empty(), changes.append)
+    applying.begin_list(work("begin", ["b", 1, "*", 2]))
     deletion = ["ns", "gone", [[2, "D", "*", "u", "30", 1, b""]]]
-    assert list(apply_pop(progress, counters, Empty(), work("pop", ["b", 2, 2, [deletion], []]))) == []
+    applying.pop(work("pop", ["b", 2, 2, [deletion], []]))
+    assert changes == []
     assert progress.streams["*"].resume == ""

@@ -10,7 +10,7 @@ import pytest
 from deltawire.common.store.layout import text_key
 from deltawire.common.store.reader import ReaderUnavailable
 from deltawire.informer.store.index_functions import VALUES_MAX, IndexFunctions
-from deltawire.informer.store.indexer import OwnerLost
+from deltawire.informer.store.trouble import OwnerLost
 from tests.support.messages import work
 from tests.support.shard_rig import ShardRig
 
