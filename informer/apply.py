@@ -112,10 +112,10 @@ class Apply:
         if pop.last:
             self._applied = progress.number if pop.boot == progress.boot else 0
             if progress.advance(pop.boot, pop.first, pop.last):
-                self._reached = reached = {}
+                self._reached = {}
                 for namespace, name, deltas in pop.keys:
                     self._apply_key(f"{namespace}/{name}", deltas)
-                for stream_name, (_, version) in reached.items():
+                for stream_name, (_, version) in self._reached.items():
                     self._complete_up_to(stream_name, version)
             else:
                 self._counters.repeated += pop.last - pop.first + 1
