@@ -10,6 +10,7 @@ import typer
 
 from deltawire.cli.commands import dead_letters, faults, handlers
 from deltawire.cli.commands.apiserver import apiserver
+from deltawire.cli.commands.apply import apply
 from deltawire.cli.commands.chaos import chaos
 from deltawire.cli.commands.check import check
 from deltawire.cli.commands.get import get
@@ -60,7 +61,7 @@ def _exits(command: Callable[..., int | None]) -> Callable[..., None]:
 
 
 _PANELS: dict[str, list[tuple[str, Callable[..., int]]]] = {
-    "Run": [("up", up), ("run", run), ("apiserver", apiserver)],
+    "Run": [("up", up), ("run", run), ("apply", apply), ("apiserver", apiserver)],
     "Look": [
         ("get", get),
         ("tail", tail),
@@ -80,7 +81,16 @@ _PANELS: dict[str, list[tuple[str, Callable[..., int]]]] = {
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands:
         app.command(_name, rich_help_panel=_panel)(_exits(_command))
-handlers.app.command("list")(_exits(handlers.list_))
+for _name, _command in (
+    ("list", handlers.list_),
+    ("add", handlers.add),
+    ("remove", handlers.remove),
+    ("restart", handlers.restart),
+    ("pause", handlers.pause),
+    ("resume", handlers.resume),
+    ("scale", handlers.scale),
+):
+    handlers.app.command(_name)(_exits(_command))
 app.add_typer(handlers.app, name="handlers", rich_help_panel="Look")
 for _name, _command in (
     ("list", dead_letters.list_),

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from deltawire.cli import config_source, orphans, preflight, resource_names, runtime_folder
-from deltawire.cli.supervisor.launch import API_SERVER, pipeline, server_command
+from deltawire.cli.embedded_server import EmbeddedServer, with_types
+from deltawire.cli.supervisor.launch import API_SERVER, Launch, server_command
 from deltawire.cli.supervisor.processes import Command, Processes
 from deltawire.cli.supervisor.run_types import Embedded, Outcome, SnapshotSource, View
 from deltawire.cli.supervisor.supervisor import Supervisor
@@ -28,14 +29,6 @@ from deltawire.common.wire.identity import process_started
 LOCK = "supervisor"
 # Of a run's id, which is written in hex.
 RUN_BYTES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedServer:
-    """What the embedded API server starts with, as its own flags take it."""
-
-    objects: tuple[str, ...] = ("pods=200",)
-    churn: str = "50/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +49,7 @@ def run(session: Session) -> int:
     started_s = clock.now_s() - _age_s(clock.now_s())
     config = config_source.with_run(session.config, secrets.token_hex(RUN_BYTES))
     if session.server is not None:
-        config = config_source.with_embedded(config)
+        config = with_types(config_source.with_embedded(config), session.server)
     plan = Plan(config)
     with ExitStack() as stack:
         # Handlers are user code: they run under the umask that we were started with.
@@ -85,15 +78,17 @@ def run(session: Session) -> int:
         resource_names.remember(plan)
         preflight.require(plan, but=config_source.EMBEDDED if session.server else None)
         runtime_folder.write(file, dump(plan.config))
+        launch = Launch(file, plan.run, log_level=session.log_level, server=server)
         supervisor = Supervisor(
             plan,
-            pipeline(plan, file, log_level=session.log_level, server=server),
+            launch.pipeline(plan),
             processes,
             view,
             clock=clock,
             started_s=started_s,
             for_s=session.for_s,
             embedded=embedded,
+            launch=launch,
             serve=_metrics(plan, stack),
         )
         outcome = supervisor.run()
@@ -131,9 +126,7 @@ def _embedded(plan: Plan, server: EmbeddedServer, view: View) -> tuple[Embedded,
     kubeconfig.unlink(missing_ok=True)
     # It forgets everything when it ends, and is another cluster the next time.
     runtime_folder.forget_cluster(plan.store_dir, config_source.EMBEDDED)
-    arguments = ["--write-kubeconfig", str(kubeconfig), "--churn", server.churn]
-    for objects in server.objects:
-        arguments += ["--objects", objects]
+    arguments = ["--write-kubeconfig", str(kubeconfig), *server.flags()]
 
     def stop_churn() -> None:
         from deltawire.cli.clients import new_client

@@ -42,11 +42,23 @@ ObjectsOption = Annotated[
     typer.Option("--objects", metavar="pods=200", help="Objects of the embedded API server at its start."),
 ]
 ChurnOption = Annotated[
-    str,
+    str | None,
     typer.Option("--churn", metavar="50/s", help="Writes a second in the embedded API server; 0 for none."),
 ]
 EmbeddedOption = Annotated[
     bool, typer.Option("--embedded", help="Start an API server with a small simulated cluster, and use it.")
+]
+ControllersOption = Annotated[
+    bool,
+    typer.Option("--controllers", help="With --embedded: simulated nodes run pods, workloads get theirs."),
+]
+LoadOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--load",
+        metavar="FILE",
+        help="With --embedded: manifests and definitions to begin with, files or folders; repeatable.",
+    ),
 ]
 NamespaceOption = Annotated[
     str | None, typer.Option("--namespace", "-n", metavar="NS", help="Only this namespace.")

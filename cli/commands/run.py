@@ -9,7 +9,9 @@ from deltawire.cli.commands import options
 
 
 def run(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE.py", help="Plug-in files.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE.py", help="Plug-in files; with --embedded also manifests.")
+    ],
     context: Annotated[
         str | None, typer.Option("--context", metavar="C", help="The kubeconfig's context to use.")
     ] = None,
@@ -21,7 +23,9 @@ def run(
     metrics: options.MetricsOption = None,
     store: options.StoreOption = None,
     objects: options.ObjectsOption = None,
-    churn: options.ChurnOption = "50/s",
+    churn: options.ChurnOption = None,
+    controllers: options.ControllersOption = False,
+    load: options.LoadOption = None,
     inline: Annotated[
         bool, typer.Option("--inline", help="Calls in the main thread of this process: for breakpoint().")
     ] = False,
@@ -31,7 +35,7 @@ def run(
 
     Without -n all namespaces are watched, as with -A.
     """
-    from deltawire.cli import config_source, session
+    from deltawire.cli import config_source, embedded_server, session
     from deltawire.common.errors import ConfigError
 
     if namespace and all_namespaces:
@@ -40,8 +44,11 @@ def run(
         raise ConfigError("--context and --embedded contradict each other")
     if inline and (for_ or as_json):
         raise ConfigError("--inline ends with Ctrl-C: it goes with neither --for nor --json")
+    files, manifests = embedded_server.split(files)
+    server = embedded_server.of_flags(
+        embedded, objects, churn, controllers=controllers, load=[*(load or []), *manifests]
+    )
     config = config_source.of_plugins(files, namespace=namespace, context=context)
-    server = session.EmbeddedServer(tuple(objects or ("pods=200",)), churn) if embedded else None
     wanted = session.Session(
         config_source.with_options(config, store=store, metrics=metrics),
         server=server,

@@ -11,7 +11,9 @@ def up(
     metrics: options.MetricsOption = None,
     store: options.StoreOption = None,
     objects: options.ObjectsOption = None,
-    churn: options.ChurnOption = "50/s",
+    churn: options.ChurnOption = None,
+    controllers: options.ControllersOption = False,
+    load: options.LoadOption = None,
     log_level: options.LogLevelOption = "warning",
 ) -> int:
     """Run the whole pipeline: reflectors, broker, informer workers and handlers, each a process of its own.
@@ -19,9 +21,10 @@ def up(
     What ends is started again. Ctrl-C finishes what is in flight and leaves; a second Ctrl-C kills. With
     --embedded and no config file a demo runs: no cluster is needed.
     """
-    from deltawire.cli import config_source, session
+    from deltawire.cli import config_source, embedded_server, session
     from deltawire.common.errors import ConfigError
 
+    server = embedded_server.of_flags(embedded, objects, churn, controllers=controllers, load=load)
     found = config_source.read(config)
     if found is None and embedded:
         found = config_source.demo()
@@ -30,7 +33,6 @@ def up(
             f"there is no {config_source.DEFAULT_FILE} here",
             hint="name a config with -c, or try `deltawire up --embedded`, which needs none",
         )
-    server = session.EmbeddedServer(tuple(objects or ("pods=200",)), churn) if embedded else None
     return session.run(
         session.Session(
             config_source.with_options(found, store=store, metrics=metrics),

@@ -35,30 +35,39 @@ def _marks(config: Path, run: str) -> list[str]:
     return ["--config", str(config), "--run", run, "--parent", parent.this_process()]
 
 
-def pipeline(
-    plan: Plan, config: Path, *, log_level: str, server: Command | None
-) -> list[tuple[Spec, Command]]:
-    """The processes of a plan. With an embedded API server reflectors wait until it listens."""
-    found: list[tuple[Spec, Command]] = []
+class Launch:
+    """The processes of a plan, and how each is started. Reflectors wait until an embedded API server listens."""
 
-    def add(
-        name: str, role: str, index: int, *, handler: str = "", env: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, config: Path, run: str, *, log_level: str, server: Command | None) -> None:
+        self.config = config
+        self._run = run
+        self._log_level = log_level
+        self._server = server
+
+    def pipeline(self, plan: Plan) -> list[tuple[Spec, Command]]:
+        found: list[tuple[Spec, Command]] = []
+        if self._server is not None:
+            found.append((Spec(API_SERVER, API_SERVER, _STAGES[API_SERVER]), self._server))
+        found.append(self._role("fifo", "fifo", 0))
+        found += [self._role(f"worker-{i}", "informer", i) for i in range(plan.config.runtime.workers)]
+        found += [self._role(f"reflector-{i}", "reflector", i) for i in range(plan.config.runtime.reflectors)]
+        for name, handler in plan.handlers.items():
+            found += [self.replica(plan, name, i) for i in range(handler.options.replicas)]
+        return found
+
+    def replica(self, plan: Plan, handler: str, index: int) -> tuple[Spec, Command]:
+        """One replica of a handler of the plan."""
+        env = plan.handlers[handler].options.env
+        return self._role(f"{handler}-{index}", HANDLERS, index, handler=handler, env=env)
+
+    def _role(
+        self, name: str, role: str, index: int, *, handler: str = "", env: Mapping[str, str] | None = None
+    ) -> tuple[Spec, Command]:
         # Without one handler the others go on.
         essential = role != HANDLERS
-        is_held = server is not None and role == "reflector"
-        argv = role_command(role, config, index, run=plan.run, handler=handler, log_level=log_level)
+        is_held = self._server is not None and role == "reflector"
+        argv = role_command(
+            role, self.config, index, run=self._run, handler=handler, log_level=self._log_level
+        )
         spec = Spec(name, role, _STAGES[role], essential=essential, is_held=is_held)
-        found.append((spec, Command(argv, env or {}, is_user_code=role == HANDLERS)))
-
-    if server is not None:
-        found.append((Spec(API_SERVER, API_SERVER, _STAGES[API_SERVER]), server))
-    add("fifo", "fifo", 0)
-    for i in range(plan.config.runtime.workers):
-        add(f"worker-{i}", "informer", i)
-    for i in range(plan.config.runtime.reflectors):
-        add(f"reflector-{i}", "reflector", i)
-    for name, handler in plan.handlers.items():
-        for i in range(handler.options.replicas):
-            add(f"{name}-{i}", HANDLERS, i, handler=name, env=handler.options.env)
-    return found
+        return spec, Command(argv, env or {}, is_user_code=role == HANDLERS)

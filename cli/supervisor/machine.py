@@ -91,6 +91,9 @@ class _Process:
     condemned_for: str = ""
     last_end: str = ""
     last_code: int = 0
+    # Asked to end by us: for good, or to be started again at once with another config.
+    leaves_at_s: float | None = None
+    is_renewed: bool = False
 
 
 @dataclass(slots=True)
@@ -109,20 +112,7 @@ class Machine:
     _is_killing: bool = False
 
     def __post_init__(self) -> None:
-        self._processes = {
-            spec.name: _Process(
-                spec,
-                Backoff(
-                    BACKOFF_BASE_S,
-                    cap_s=BACKOFF_CAP_S,
-                    jitter=0.1,
-                    reset_after_s=BACKOFF_RESET_S,
-                    random=self.random,
-                ),
-                Phase.HELD if spec.is_held else Phase.WAITING,
-            )
-            for spec in self.specs
-        }
+        self._processes = {spec.name: self._made(spec) for spec in self.specs}
 
     # -- what others may know
 
@@ -149,6 +139,10 @@ class Machine:
         """How the process ended the last time, in words; "" if it never did."""
         return self._processes[name].last_end
 
+    def is_renewed(self, name: str) -> bool:
+        """True while a process that `renew` asked to end has not ended."""
+        return self._processes[name].is_renewed
+
     def __contains__(self, name: str) -> bool:
         return name in self._processes
 
@@ -160,12 +154,42 @@ class Machine:
         process.phase = Phase.STARTING
         process.starts = 1
 
+    def add(self, spec: Spec) -> None:
+        """One more process, to be started at the next tick."""
+        self.specs = [*self.specs, spec]
+        self._processes[spec.name] = self._made(spec)
+
+    def retire(self, name: str, now_s: float) -> list[Action]:
+        """Let a process finish and leave for good. `forget` it when it has ended; it may have already."""
+        process = self._processes[name]
+        if process.phase not in RUNNING:
+            process.phase = Phase.ENDED
+            return []
+        process.leaves_at_s, process.phase = now_s, Phase.STOPPING
+        return [Signal(name, signal.SIGTERM)]
+
+    def renew(self, name: str, now_s: float) -> list[Action]:
+        """Let a process finish, and start it again at once: its config has changed."""
+        process = self._processes[name]
+        if process.phase not in RUNNING or process.is_renewed:
+            return []
+        process.is_renewed, process.leaves_at_s = True, now_s
+        return [Signal(name, signal.SIGTERM)]
+
+    def forget(self, name: str) -> None:
+        """The process is not there any more, nor will it be."""
+        self.specs = [spec for spec in self.specs if spec.name != name]
+        del self._processes[name]
+
     def tick(self, now_s: float, *, are_queues_empty: bool = False) -> list[Action]:
         """What is due. Call several times a second."""
         if self._drain_began_s is not None:
             return self._drain_on(now_s, self._drain_began_s, are_queues_empty)
         actions: list[Action] = []
         for process in self._processes.values():
+            if process.leaves_at_s is not None and now_s >= process.leaves_at_s + self.drain_deadline_s:
+                process.leaves_at_s = None
+                actions.append(Signal(process.spec.name, signal.SIGKILL))
             if process.phase is Phase.WAITING and now_s >= process.due_s:
                 process.phase = Phase.STARTING
                 process.ready_at_s = None
@@ -202,8 +226,13 @@ class Machine:
         if process.condemned_for:
             process.last_end = f"{process.last_end}: {process.condemned_for}"
             process.condemned_for = ""
+        process.leaves_at_s = None
         if was_stopping or self.is_draining:
             process.phase = Phase.ENDED
+            return []
+        if process.is_renewed:
+            process.is_renewed = False
+            process.phase, process.due_s = Phase.WAITING, now_s
             return []
         is_quick = process.ready_at_s is None or now_s - process.ready_at_s < QUICK_S
         # Killed after it was ready says nothing about the process: somebody, or the kernel, did that.
@@ -254,6 +283,16 @@ class Machine:
         return [Signal(p.spec.name, signal.SIGKILL) for p in self._processes.values() if p.phase in RUNNING]
 
     # -- inside
+
+    def _made(self, spec: Spec) -> _Process:
+        backoff = Backoff(
+            BACKOFF_BASE_S,
+            cap_s=BACKOFF_CAP_S,
+            jitter=0.1,
+            reset_after_s=BACKOFF_RESET_S,
+            random=self.random,
+        )
+        return _Process(spec, backoff, Phase.HELD if spec.is_held else Phase.WAITING)
 
     def _give_up(self, process: _Process, now_s: float) -> list[Action]:
         process.phase = Phase.GAVE_UP

@@ -11,6 +11,9 @@ from typing import Any
 
 import msgspec
 
+from deltawire.cli.supervisor.machine import Action, Machine
+from deltawire.cli.supervisor.processes import Processes
+
 # A handler's children are looked for so many generations up.
 DEPTH_MAX = 16
 
@@ -72,3 +75,16 @@ def parent_of_process(pid: int) -> int:
     except (OSError, ValueError):
         return 0
     return 0 if state == "Z" else int(parent)
+
+
+def unpin(pin: Pin, machine: Machine, processes: Processes, note: Callable[[str], None]) -> list[Action]:
+    """Kill the handler that holds it; a process that is not ours is only named."""
+    held = f"an old state of the cache of {pin.informer}"
+    if not pin.handler:
+        note(f"process {pin.pid} holds {held}, which grows until it lets go: it is not ours to end")
+        return []
+    actions = machine.condemn(pin.handler, f"it held {held}")
+    if actions:
+        note(f"{pin.handler} is killed: its process {pin.pid} held {held} for too long")
+        processes.kill_child(pin.pid)
+    return actions

@@ -71,6 +71,12 @@ class Readiness:
 
     # -- events
 
+    def reshape(self, shape: Shape) -> None:
+        """Claims are of these informers and groups from now on; of a new one nothing is known yet."""
+        gone = [*(set(self._shape.informers) - set(shape.informers)), *(set(self._shape.groups) - set(shape.groups))]
+        self._parts = {key: part for key, part in self._parts.items() if not set(key[1:]) & set(gone)}
+        self._shape = shape
+
     def on_report(self, name: str, life: int, report: Mapping[str, Any], now_s: float, wall_us: int) -> None:
         """A report of the present life of a process."""
         known = self._lives.setdefault(name, _Life())

@@ -53,6 +53,12 @@ class StatusModel:
 
     # -- events
 
+    def reshape(self, shape: Shape) -> None:
+        """The pipeline has other informers or groups from now on; what is known of the rest stays."""
+        self._shape = shape
+        self._rates = {name: self._rates.get(name) or Rate() for name in shape.informers}
+        self._readiness.reshape(shape)
+
     def on_status(self, name: str, report: dict[str, Any], now_s: float, wall_us: int) -> None:
         """A role's `status` message, at the monotonic instant ``now_s``; ``wall_us``: the same in µs since 1970."""
         role = str(report.get("role", ""))

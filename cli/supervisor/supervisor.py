@@ -4,11 +4,13 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from random import random
 from typing import Any
 
 import zmq
 
+from deltawire.cli.supervisor.changes import VERBS, Changes, Hooks
 from deltawire.cli.supervisor.comparison import Settling, compare
 from deltawire.cli.supervisor.control import (
     FOR_REFLECTORS,
@@ -22,14 +24,15 @@ from deltawire.cli.supervisor.durability import is_durable, read_mounts
 from deltawire.cli.supervisor.ending import Ending
 from deltawire.cli.supervisor.hangs import Hang, Hangs
 from deltawire.cli.supervisor.kills import Kills
-from deltawire.cli.supervisor.launch import API_SERVER, HANDLERS
+from deltawire.cli.supervisor.launch import API_SERVER, HANDLERS, Launch
 from deltawire.cli.supervisor.machine import Action, Machine, Phase, Signal, Spec, Start
-from deltawire.cli.supervisor.pins import Pin, PinJudge
+from deltawire.cli.supervisor.pins import PinJudge, unpin
 from deltawire.cli.supervisor.processes import Command, Processes
 from deltawire.cli.supervisor.run_types import Embedded, Outcome, SnapshotSource, View
 from deltawire.cli.supervisor.shape import shape_of
 from deltawire.cli.supervisor.status_model import StatusModel
 from deltawire.cli.supervisor.status_types import ProcessStatus, Snapshot, with_claims_of
+from deltawire.cli.supervisor.usage import Usage
 from deltawire.cli.supervisor.words import last_words
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
@@ -60,13 +63,14 @@ class Supervisor:
         started_s: float,
         for_s: float | None = None,
         embedded: Embedded | None = None,
+        launch: Launch | None = None,
         serve: Callable[[SnapshotSource], None] | None = None,
     ) -> None:
         """``processes`` may have some of the pipeline running already.
 
+        ``launch``: how further processes are started; without it the pipeline cannot be changed while it runs.
         ``started_s``: the monotonic instant that the figures count from; ``serve`` gets the source of snapshots.
         """
-        self._plan = plan
         self._durable = is_durable(plan.store_dir, read_mounts())
         self._specs = {spec.name: spec for spec, _ in pipeline}
         self._view = view
@@ -86,6 +90,8 @@ class Supervisor:
             silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
             started_us=int((clock.wall_s() - up_s) * 1e6),
         )
+        hooks = Hooks(self._add, self._forget, self._model.reshape, view.note)
+        self._changes = Changes(plan, launch, self._machine, processes, hooks)
         # Another thread answers HTTP requests from the model.
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compare")
@@ -98,9 +104,7 @@ class Supervisor:
         self._signals_seen = 0
         self._shown_at_s = float("-inf")
         self._looked_at_s = float("-inf")
-        self._measured_at_s = float("-inf")
-        self._usage: dict[str, tuple[float, float]] = {}
-        self._cpu_before: dict[str, float] = {}
+        self._usage = Usage()
         self._last: Snapshot | None = None
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context = context
@@ -169,6 +173,7 @@ class Supervisor:
             self._find_hangs(now_s)
         self._on_signals(now_s)
         self._await_server()
+        self._do(self._changes.turn(now_s))
         are_queues_empty = self._machine.is_draining and self._model.are_queues_empty()
         self._do(self._machine.tick(now_s, are_queues_empty=are_queues_empty))
         self._end_in_time(now_s)
@@ -183,7 +188,7 @@ class Supervisor:
 
     def _watch(self, name: str) -> None:
         # The embedded API server says nothing of its loop: it is another program.
-        limit_s = self._plan.hang_after_s if self._specs[name].role != API_SERVER else 0.0
+        limit_s = self._changes.plan.hang_after_s if self._specs[name].role != API_SERVER else 0.0
         self._hangs.started(name, self._clock.now_s(), hang_after_s=limit_s or None)
 
     def _find_hangs(self, now_s: float) -> None:
@@ -255,16 +260,28 @@ class Supervisor:
     def _on_exit(self, name: str, code: int, now_s: float) -> None:
         for line in self._processes.take_lines():
             self._view.process_line(line)
-        _, cpu_s = self._usage.pop(name, (0.0, 0.0))
-        self._cpu_before[name] = self._cpu_before.get(name, 0.0) + cpu_s
+        self._usage.ended(name)
         self._hangs.forget(name)
         self._model.on_gone(name, self._wall_us())
         was_given_up = self._machine.phase(name) is Phase.GAVE_UP
+        is_renewed = self._machine.is_renewed(name)
         self._do(self._machine.on_exit(name, code, now_s))
+        words = last_words(self._processes.last_words(name))
         if self._machine.phase(name) is Phase.GAVE_UP and not was_given_up:
-            self._view.note(f"{self._machine.reason}: {last_words(self._processes.last_words(name))}")
-        elif self._machine.phase(name) is Phase.WAITING:
+            self._view.note(f"{self._machine.reason}: {words}")
+        elif self._machine.phase(name) is Phase.WAITING and not is_renewed:
             self._view.note(f"{name} ended ({self._machine.last_end(name)}) and is started again")
+        self._changes.on_exit(name, words)
+
+    def _add(self, spec: Spec, command: Command) -> None:
+        self._specs[spec.name] = spec
+        self._processes.add(spec.name, command)
+        self._machine.add(spec)
+
+    def _forget(self, name: str) -> None:
+        del self._specs[name]
+        self._machine.forget(name)
+        self._usage.forget(name)
 
     def _is_present(self, name: str, pid: int) -> bool:
         return name in self._machine and self._processes.pid(name) == pid
@@ -272,6 +289,7 @@ class Supervisor:
     def _on_ready(self, name: str, pid: int) -> None:
         if self._is_present(name, pid):
             self._machine.on_ready(name, self._clock.now_s())
+            self._changes.on_ready(name)
 
     def _on_silent(self, name: str, pid: int) -> None:
         if self._is_present(name, pid):
@@ -287,26 +305,17 @@ class Supervisor:
     def _look_for_pins(self, report: dict[str, Any]) -> None:
         handlers = {self._processes.pid(n): n for n, spec in self._specs.items() if spec.role == HANDLERS}
         for pin in self._pins.judge(report, handlers):
-            self._unpin(pin)
-
-    def _unpin(self, pin: Pin) -> None:
-        held = f"an old state of the cache of {pin.informer}"
-        if not pin.handler:
-            self._view.note(
-                f"process {pin.pid} holds {held}, which grows until it lets go: it is not ours to end"
-            )
-            return
-        actions = self._machine.condemn(pin.handler, f"it held {held}")
-        if actions:
-            self._view.note(f"{pin.handler} is killed: its process {pin.pid} held {held} for too long")
-            self._processes.kill_child(pin.pid)
-            self._do(actions)
+            self._do(unpin(pin, self._machine, self._processes, self._view.note))
 
     def _answer(self, verb: str, arguments: dict[str, Any]) -> Any:
         if verb == "status":
             return self._snapshot().as_plain()
         if verb == "kill":
             return self._kill(str(arguments.get("name", "")))
+        if verb in VERBS:
+            answer, actions = self._changes.answer(verb, arguments, self._clock.now_s())
+            self._do(actions)
+            return answer
         if verb in FOR_WORKERS:
             return ToWorkers()
         if verb in FOR_REFLECTORS:
@@ -332,16 +341,14 @@ class Supervisor:
         return self._pool.submit(job)
 
     def _make_settling(self, deadline_s: float, is_still: bool) -> Settling:
-        return Settling(lambda: compare(self._plan), self._submit, deadline_s, is_still)
+        return Settling(lambda: compare(self._changes.plan), self._submit, deadline_s, is_still)
 
     def _uptime_s(self) -> float:
         return self._clock.now_s() - self._started_s
 
     def _snapshot(self, *, is_measured: bool = False) -> Snapshot:
-        now_s = self._clock.now_s()
-        if is_measured or now_s - self._measured_at_s >= 1.0:
-            self._measured_at_s = now_s
-            self._usage = {name: self._usage_of(name, is_measured=is_measured) for name in self._specs}
+        read = partial(self._usage_of, is_measured=is_measured)
+        self._usage.refresh(self._specs, read, self._clock.now_s(), is_due=is_measured)
         return self._model.snapshot(
             state="draining" if self._machine.is_draining else "",
             up_s=self._uptime_s(),
@@ -350,7 +357,7 @@ class Supervisor:
             kills=self._kills.statuses,
             rejected=self._control.rejected,
             unanswered=self._control.unanswered,
-            store=str(self._plan.store_dir),
+            store=str(self._changes.plan.store_dir),
             durable=self._durable,
         )
 
@@ -360,7 +367,7 @@ class Supervisor:
         return self._processes.usage(name) if said is None else said
 
     def _process_status(self, name: str) -> ProcessStatus:
-        rss_mb, cpu_s = self._usage.get(name, (0.0, 0.0))
+        rss_mb, cpu_s = self._usage.of(name)
         return ProcessStatus(
             role=self._specs[name].role,
             state=self._machine.phase(name).value,
@@ -368,7 +375,7 @@ class Supervisor:
             restarts=self._machine.restarts(name),
             hung=self._machine.hung(name),
             rss_mb=rss_mb,
-            cpu_s=round(cpu_s + self._cpu_before.get(name, 0.0), 2),
+            cpu_s=cpu_s,
             turns=self._model.turns(name),
             rejected=self._model.rejected(name),
             last_end=self._machine.last_end(name),

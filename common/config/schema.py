@@ -38,6 +38,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     ``health``: a file that a lone role keeps fresh while it is well (`common.health`); ``deltawire up`` keeps none.
     ``run``: the id of one ``deltawire up``, "" without a supervisor; roles of different runs do not talk.
+    ``revision``: counts the changes of the config while it runs.
     ``hang_after``: a role whose main loop stands still for so long is killed and replaced; ``off``: never.
     """
 
@@ -50,6 +51,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     drain_deadline: Duration = 20
     hang_after: Duration = 30
     run: str = ""
+    revision: Annotated[int, Meta(ge=0)] = 0
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

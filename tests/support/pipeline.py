@@ -178,6 +178,13 @@ class Pipeline:
             capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
+    def run_words(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """As `run`, for commands of several words: the config is named at the end."""
+        return subprocess.run(
+            [str(DELTAWIRE), *words, "-c", str(self.config)],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
     def status(self) -> dict[str, Any]:
         """What ``status --json`` shows; {} without an answer. Asked without a new process: tests ask often."""
         try:

@@ -226,3 +226,41 @@ def test_a_condemned_process_is_killed_once_and_its_end_says_why() -> None:
     assert Start("printer-0") in made.tick(30.0)
     made.on_exit("printer-0", 1, 31.0)
     assert made.last_end("printer-0") == "exit code 1"
+
+
+def test_a_process_that_is_added_starts_and_one_that_is_retired_leaves_for_good() -> None:
+    made = running()
+    made.add(Spec("printer-1", "handlers", 1, essential=False))
+    assert made.tick(1.0) == [Start("printer-1")]
+    made.on_ready("printer-1", 1.5)
+    assert terminated(made.retire("printer-0", 2.0)) == ["printer-0"]
+    assert made.on_exit("printer-0", 0, 3.0) == []
+    assert made.phase("printer-0") is Phase.ENDED
+    made.forget("printer-0")
+    assert "printer-0" not in made
+    assert made.tick(100.0) == []
+
+
+def test_a_retired_process_that_does_not_leave_is_killed_at_the_drains_deadline() -> None:
+    made = running()
+    made.retire("printer-0", 2.0)
+    assert made.tick(21.9) == []
+    assert made.tick(22.0) == [Signal("printer-0", signal.SIGKILL)]
+    assert made.tick(23.0) == []
+
+
+def test_a_process_that_is_renewed_is_started_again_at_once_and_has_not_failed() -> None:
+    made = running()
+    assert terminated(made.renew("fifo", 1.0)) == ["fifo"]
+    assert made.renew("fifo", 1.1) == [], "asked once"
+    assert made.on_exit("fifo", 0, 1.5) == []
+    assert made.tick(1.5) == [Start("fifo")]
+    assert not made.is_renewed("fifo")
+
+
+def test_a_retired_process_that_waits_for_its_next_start_is_over_at_once() -> None:
+    made = running()
+    made.on_exit("printer-0", 1, 10.0)
+    assert made.retire("printer-0", 10.1) == []
+    assert made.phase("printer-0") is Phase.ENDED
+    assert made.tick(30.0) == []
