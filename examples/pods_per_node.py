@@ -25,13 +25,13 @@ def remember_node(pod: dict[str, Any], event: Event) -> None:
 @handler.reconcile("pods")
 def count(key: str, ctx: Context) -> None:
     """Counts the Pods of the node that the Pod is on, or was."""
-    pod = ctx.lister.get_key(key)
+    pod = ctx.lister().get_key(key)
     node = pod["spec"].get("nodeName") if pod else left.pop(key, "")
     if not node:
         return
     # Two Pods of one node may be counted by two threads: the later count must also be printed later.
     with _lock:
-        found = len(ctx.lister.by_index("by-node", node))
+        found = len(ctx.lister().by_index("by-node", node))
         if counts.get(node) != found:
             counts[node] = found
             print(f"{node}: {found} pods", flush=True)

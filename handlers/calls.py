@@ -4,9 +4,9 @@ Not here: when a call is made (``dispatch``), in which thread (``pool``).
 """
 
 import logging
-import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -14,69 +14,30 @@ from deltawire.common.clock import Clock
 from deltawire.common.meta import resources
 from deltawire.common.meta.keys import display_key, split_key
 from deltawire.handlers.api import Handler, Subscription
-from deltawire.handlers.context import Context, Surroundings
+from deltawire.handlers.async_loop import AsyncLoop, AsyncRunner
+from deltawire.handlers.context import Context, Surroundings, decoded
 from deltawire.handlers.dispatch import DONE, Call, Outcome, Reconcile, Route, Verdict
 from deltawire.handlers.events import (
     GAP_NOTICE,
     Dead,
     Delivery,
+    Event,
     Object,
     Requeue,
     Retry,
     event_of,
     gap_of,
 )
+from deltawire.handlers.models import DecodeFailed
 from deltawire.handlers.owners import OwnerKeys, own_key
-
-if TYPE_CHECKING:
-    import asyncio
+from deltawire.handlers.signatures import EVENT
 
 _VERBS = {"A": "on_add", "U": "on_update", "D": "on_delete", "S": "on_update", GAP_NOTICE: "on_gap"}
 
+# Above the loggers that functions get as ``ctx.log``.
+HANDLER_LOG = "handler"
+
 _decode = msgspec.json.Decoder().decode
-
-
-class AsyncRunner(Protocol):
-    """Runs the coroutines of async functions."""
-
-    def run(self, awaitable: Awaitable[Any]) -> Any: ...
-
-    def close(self, timeout_s: float) -> None: ...
-
-
-class AsyncLoop:
-    """One event loop in a thread of its own, started when the first async function is called."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def run(self, awaitable: Awaitable[Any]) -> Any:
-        """The result of ``awaitable``, which runs in the loop's thread; from any other thread."""
-        # Imported when first used: it costs 15 ms and 3 MiB, and most plug-ins are not async.
-        import asyncio
-
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="async", daemon=True)
-                self._thread.start()
-
-        async def main() -> Any:
-            return await awaitable
-
-        return asyncio.run_coroutine_threadsafe(main(), self._loop).result()
-
-    def close(self, timeout_s: float) -> None:
-        with self._lock:
-            if self._loop is None or self._thread is None:
-                return
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout_s)
-            if not self._thread.is_alive():
-                self._loop.close()
-            self._loop = None
 
 
 class Program:
@@ -99,7 +60,8 @@ class Program:
         """
         self._surroundings = surroundings
         self._clock = clock
-        self._log = logging.getLogger(f"handler.{handler.name}")
+        self._name = handler.name
+        self._log = logging.getLogger(f"{HANDLER_LOG}.{handler.name}")
         self._async = asyncs or AsyncLoop()
         self._leaving = leaving
         self._on: dict[tuple[str, str], list[Subscription]] = {}
@@ -123,6 +85,9 @@ class Program:
         except Dead as dead:
             self._log.error("%s: dead: %s", display_key(call.key), dead.why)
             return Outcome(Verdict.DEAD, None, dead.why or "Dead")
+        except DecodeFailed as failed:
+            self._log.error("%s: dead: %s", display_key(call.key), failed)
+            return Outcome(Verdict.DEAD, None, str(failed))
         except self._leaving:
             raise
         # SystemExit and its like too: a plug-in's function must not end one thread of our process.
@@ -147,7 +112,9 @@ class Program:
 
     def _functions_of(self, informer: str) -> dict[str, list[Subscription]]:
         resource = informer.partition("/")[2]
-        return {kind: self._on[resource, verb] for kind, verb in _VERBS.items() if (resource, verb) in self._on}
+        return {
+            kind: self._on[resource, verb] for kind, verb in _VERBS.items() if (resource, verb) in self._on
+        }
 
     def _number(self, subscription: Subscription) -> int:
         """One number a function, so that several decorators on it share one queue of keys."""
@@ -162,9 +129,13 @@ class Program:
         for subscription in self._functions[delivery.informer][delivery.kind]:
             # Decoded for each function anew: what one changes in its object, the next must not see.
             arguments = arguments_of(subscription, delivery)
-            if event is None and subscription.signature.takes_extra:
+            signature, context = subscription.signature, None
+            if event is None and (signature.takes_event or signature.takes_ctx):
                 event = event_of(delivery, int(self._clock.wall_s() * 1e6))
-            result = outcome_of(self._invoke(subscription, arguments, event))
+            if event is not None and signature.takes_ctx:
+                read = partial(_tree_of, delivery, subscription.resource)
+                context = self._context(event, delivery.informer, event.key, read)
+            result = outcome_of(self._invoke(subscription, arguments, event, context))
             if result is not DONE and result.verdict > outcome.verdict:
                 outcome = result
         return outcome
@@ -172,16 +143,44 @@ class Program:
     def _reconcile(self, call: Call) -> Outcome:
         subscription = self._reconciles[call.reconcile or 0]
         event = event_of(call.newest, int(self._clock.wall_s() * 1e6))
-        context = Context(event, call.target, self._surroundings, self._log)
-        return outcome_of(self._invoke(subscription, [display_key(call.key)], context))
+        context = self._context(event, call.target, display_key(call.key), None)
+        return outcome_of(self._invoke(subscription, [display_key(call.key)], event, context))
 
-    def _invoke(self, subscription: Subscription, arguments: list[Any], extra: Any) -> Any:
-        if subscription.signature.takes_extra:
-            arguments.append(extra)
-        returned = subscription.function(*arguments)
-        if returned is not None and (subscription.signature.is_async or isinstance(returned, Awaitable)):
+    def _context(
+        self, event: Event, target: str, key: str, read: Callable[[], dict[str, Any] | None] | None
+    ) -> Context:
+        return Context(
+            event,
+            target,
+            key,
+            self._surroundings,
+            self._log,
+            handler=self._name,
+            clock=self._clock,
+            read=read,
+        )
+
+    def _invoke(
+        self, subscription: Subscription, arguments: list[Any], event: Event | None, context: Context | None
+    ) -> Any:
+        signature = subscription.signature
+        for extra in signature.extras:
+            arguments.append(event if extra == EVENT else context)
+        if signature.named:
+            named = {extra: event if extra == EVENT else context for extra in signature.named}
+            returned = subscription.function(*arguments, **named)
+        else:
+            returned = subscription.function(*arguments)
+        if returned is not None and (signature.is_async or isinstance(returned, Awaitable)):
             return self._async.run(returned)
         return returned
+
+
+def _tree_of(delivery: Delivery, resource: str) -> dict[str, Any] | None:
+    """The object of an event, for `Context.object`; a notice of lost changes has none."""
+    if delivery.kind == GAP_NOTICE:
+        return None
+    return decoded(delivery.object if delivery.object is not None else metadata_only(delivery, resource))
 
 
 def arguments_of(subscription: Subscription, delivery: Delivery) -> list[Any]:

@@ -8,7 +8,7 @@ Not here: where shards are (``caches``), writing (the informer's workers only).
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -16,8 +16,11 @@ from deltawire.client.rest.decode import decoder_of
 from deltawire.common.meta.keys import display_key, key_of, shard_of, split_key
 from deltawire.common.meta.selectors import parse_label_selector
 from deltawire.handlers.freshness import Freshness
+from deltawire.handlers.models import decode_as
 
 PAGE_OBJECTS = 256
+
+T = TypeVar("T")
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -159,6 +162,44 @@ class Lister:
                 yield from rows
                 if not after:
                     break
+
+
+class TypedLister(Generic[T]):
+    """The same cache with objects of one class. Raises DecodeFailed for an object that does not fit it."""
+
+    def __init__(self, lister: Lister, model: type[T]) -> None:
+        self._lister = lister
+        self._model = model
+
+    def freshness(self) -> Freshness:
+        """As `Lister.freshness`."""
+        return self._lister.freshness()
+
+    def get(self, namespace: str, name: str) -> T | None:
+        """As `Lister.get`."""
+        return self._read(self._lister.get(namespace, name))
+
+    def get_key(self, key: str) -> T | None:
+        """As `Lister.get_key`."""
+        return self._read(self._lister.get_key(key))
+
+    def list(self, namespace: str | None = None, label_selector: str = "") -> Sequence[T]:
+        """As `Lister.list`."""
+        return self._read_all(self._lister.list(namespace, label_selector))
+
+    def keys(self, namespace: str | None = None) -> Keys:
+        """As `Lister.keys`."""
+        return self._lister.keys(namespace)
+
+    def by_index(self, name: str, value: str) -> Sequence[T]:
+        """As `Lister.by_index`."""
+        return self._read_all(self._lister.by_index(name, value))
+
+    def _read(self, cached: CachedObject | None) -> T | None:
+        return None if cached is None else decode_as(self._model, cached.raw)
+
+    def _read_all(self, cached: Sequence[CachedObject]) -> Sequence[T]:
+        return [decode_as(self._model, one.raw) for one in cached]
 
 
 def _cached(row: StoredRow) -> CachedObject:

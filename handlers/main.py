@@ -3,6 +3,7 @@
 Not here: the loop (``runner``), the manners of a process (``common.process``).
 """
 
+import logging
 import math
 import sys
 import threading
@@ -26,18 +27,21 @@ from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.handlers.api import Handler
 from deltawire.handlers.caches import Caches
-from deltawire.handlers.calls import Program
+from deltawire.handlers.calls import HANDLER_LOG, Program
 from deltawire.handlers.dispatch import Dispatch, Route
 from deltawire.handlers.executor import Executor, Results
 from deltawire.handlers.jsonlines import ChildProcess
 from deltawire.handlers.loader import describe, load, pick
 from deltawire.handlers.pool import Pool
 from deltawire.handlers.queries import Queries
+from deltawire.handlers.reach import Reach
 from deltawire.handlers.runner import Runner
 from deltawire.handlers.settings import Settings, settle
 from deltawire.handlers.worker_link import WorkerLink
 
 ALL_KINDS = frozenset("AUDSG")
+# How long Kubernetes Events that wait may take to be written at the end.
+EVENTS_GRACE_S = 2.0
 
 
 class HandlerRole:
@@ -55,6 +59,7 @@ class HandlerRole:
         self._plan = plan
         self._group: HandlerPlan = plan.handlers[arguments.handler]
         self._is_inline = is_inline
+        self._surroundings: Surroundings | None = None
         run = self._group.options.run
         if is_inline and run is None:
             raise ConfigError(
@@ -67,6 +72,9 @@ class HandlerRole:
     def run(self, stop: threading.Event) -> int:
         """Work until ``stop`` is set. Raises PluginError for a command that cannot be started."""
         plan, clock = self._plan, SystemClock()
+        if self._arguments.log_level == "warning":
+            # `run` and `up` show no more than warnings of ours; what an author logs is meant to be seen.
+            logging.getLogger(HANDLER_LOG).setLevel(logging.INFO)
         settings = settle(self._group.options, self._handler)
         if self._is_inline:
             # One key at a time: what a person is not looking at is for other replicas.
@@ -111,6 +119,8 @@ class HandlerRole:
         try:
             return self._turn(runner, executor, stop)
         finally:
+            if self._surroundings is not None:
+                self._surroundings.close(EVENTS_GRACE_S)
             caches.close()
             context.term()
 
@@ -132,7 +142,9 @@ class HandlerRole:
                 settings.name, options.command, options.env, settings.workers, results, clock=clock
             )
             return {informer: Route(ALL_KINDS) for informer in informers}, child
-        surroundings = Surroundings(self._plan, caches)
+        surroundings = self._surroundings = Surroundings(
+            self._plan, caches, handler=settings.name, clock=clock
+        )
         if self._is_inline:
             # Imported here: asyncio and the debugger's base cost 20 ms that others need not pay.
             from deltawire.handlers.inline import LEAVING, Inline, MainLoop
@@ -146,22 +158,31 @@ class HandlerRole:
 
 
 class Surroundings:
-    """What a call can reach beside its event: caches, and a client for each cluster when first used."""
+    """What a call can reach beside its event: caches, and each cluster when first used."""
 
-    def __init__(self, plan: Plan, caches: Caches) -> None:
+    def __init__(self, plan: Plan, caches: Caches, *, handler: str, clock: Clock) -> None:
         self._plan = plan
         self._caches = caches
+        self._handler = handler
+        self._clock = clock
         self._lock = threading.Lock()
-        self._clients: dict[str, Any] = {}
+        self._reaches: dict[str, Reach] = {}
 
     def lister(self, cluster: str, resource: str) -> Any:
         return self._caches.lister(cluster, canonical(resource))
 
-    def client(self, cluster: str) -> Any:
+    def reach(self, cluster: str) -> Reach:
         with self._lock:
-            if cluster not in self._clients:
-                self._clients[cluster] = new_client(self._plan, cluster)
-            return self._clients[cluster]
+            if cluster not in self._reaches:
+                new = partial(new_client, self._plan, cluster)
+                self._reaches[cluster] = Reach(new, handler=self._handler, clock=self._clock)
+            return self._reaches[cluster]
+
+    def close(self, timeout_s: float) -> None:
+        """Write what Events still wait, for at most ``timeout_s`` a cluster."""
+        with self._lock:
+            for reach in self._reaches.values():
+                reach.close(timeout_s)
 
 
 def informers_of(group: HandlerPlan, handler: Handler | None, first_cluster: str) -> list[str]:

@@ -10,24 +10,37 @@ from typing import Any
 
 from deltawire.common.errors import PluginError
 
-# verb → the arguments that a function must take, and the one it may leave out
-ARGUMENTS: dict[str, tuple[tuple[str, ...], str]] = {
-    "on_add": (("obj",), "event"),
-    "on_update": (("old", "new"), "event"),
-    "on_delete": (("obj",), "event"),
-    "on_gap": (("gap",), "event"),
-    "reconcile": (("key",), "ctx"),
+EVENT, CTX = "event", "ctx"
+# verb → the arguments that a function must take, and those it may leave out
+ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "on_add": (("obj",), (EVENT, CTX)),
+    "on_update": (("old", "new"), (EVENT, CTX)),
+    "on_delete": (("obj",), (EVENT, CTX)),
+    "on_gap": (("gap",), (EVENT, CTX)),
+    "reconcile": (("key",), (CTX,)),
 }
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_CTX_TYPES = ("Context", "deltawire.Context")
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """How to call a function: with the last, optional argument or without, awaited or not."""
+    """How to call a function: with which optional arguments behind the others, and awaited or not.
 
-    takes_extra: bool
+    ``extras`` are given by position, in this order, ``named`` by name.
+    """
+
+    extras: tuple[str, ...]
     is_async: bool
+    named: tuple[str, ...] = ()
+    takes_event: bool = False
+    takes_ctx: bool = False
+
+
+def _signature(extras: list[str], named: list[str], is_async: bool) -> Signature:
+    both = {*extras, *named}
+    return Signature(tuple(extras), is_async, tuple(named), EVENT in both, CTX in both)
 
 
 def place_of(function: Callable[..., Any]) -> str:
@@ -43,7 +56,7 @@ def check(function: Any, verb: str, *, old: bool = True) -> Signature:
 
     Raises PluginError (file, line, function, what was expected) if it cannot be called so.
     """
-    must, extra = ARGUMENTS[verb]
+    must, allowed = ARGUMENTS[verb]
     if not old:
         must = tuple(name for name in must if name != "old")
     if not callable(function):
@@ -51,31 +64,65 @@ def check(function: Any, verb: str, *, old: bool = True) -> Signature:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise PluginError(
             f"{_named(function, verb)}, a generator, which would never be run; "
-            f"expected {_expected(function, must, extra)}"
+            f"expected {_expected(function, must, allowed)}"
         )
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         # A builtin without a signature, such as `print` in some versions: the fewest arguments must do.
-        return Signature(takes_extra=False, is_async=False)
+        return _signature([], [], False)
     positional = [p for p in parameters if p.kind in _POSITIONAL]
-    required = [p for p in positional if p.default is inspect.Parameter.empty]
     takes_any = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
-    needs_keyword = any(
-        p.kind is inspect.Parameter.KEYWORD_ONLY and p.default is inspect.Parameter.empty for p in parameters
-    )
     wanted = len(must)
-    fits = len(required) <= wanted + 1 and (len(positional) >= wanted or takes_any) and not needs_keyword
-    if not fits:
+    extras, named, left = _extras(parameters, positional[wanted:], allowed)
+    if (len(positional) < wanted and not takes_any) or left:
         takes_new_alone = verb == "on_update" and old and len(positional) == 1
         raise PluginError(
-            f"{_named(function, verb)}; expected {_expected(function, must, extra)}",
+            f"{_named(function, verb)}; expected {_expected(function, must, allowed)}",
             hint="on_update(…, old=False) calls it with the new object alone" if takes_new_alone else "",
         )
-    # A further parameter with a default of its own is the author's, unless it bears the extra's name.
-    named = len(positional) > wanted and positional[wanted].name == extra
-    takes_extra = len(required) == wanted + 1 or named or (takes_any and len(positional) <= wanted)
-    return Signature(takes_extra, inspect.iscoroutinefunction(function))
+    if takes_any and len(positional) <= wanted and not extras and not named:
+        extras = [allowed[0]]
+    return _signature(extras, named, inspect.iscoroutinefunction(function))
+
+
+def _extras(
+    parameters: list[inspect.Parameter], behind: list[inspect.Parameter], allowed: tuple[str, ...]
+) -> tuple[list[str], list[str], bool]:
+    """The optional arguments given by position, those given by name, and whether a parameter is left without a value.
+
+    The first parameter behind the others may have any name: it is the event (a reconcile's: the context), or the
+    context where it is annotated as one. A parameter with a default of its own is the author's, unless it bears the
+    name of an optional argument.
+    """
+    extras: list[str] = []
+    named: list[str] = []
+    is_row = True
+    for place, parameter in enumerate(behind):
+        is_required = parameter.default is inspect.Parameter.empty
+        if parameter.name in allowed:
+            name = parameter.name
+        elif is_required and place == 0:
+            name = CTX if _is_ctx(parameter.annotation) else allowed[0]
+        elif is_required:
+            return extras, named, True
+        else:
+            is_row = False
+            continue
+        if name in extras or name in named:
+            return extras, named, True
+        (extras if is_row else named).append(name)
+    for parameter in parameters:
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            if parameter.name in allowed and parameter.name not in extras:
+                named.append(parameter.name)
+            elif parameter.default is inspect.Parameter.empty:
+                return extras, named, True
+    return extras, named, False
+
+
+def _is_ctx(annotation: Any) -> bool:
+    return annotation in _CTX_TYPES or getattr(annotation, "__name__", "") == "Context"
 
 
 def _named(function: Callable[..., Any], verb: str) -> str:
@@ -87,6 +134,6 @@ def _named(function: Callable[..., Any], verb: str) -> str:
     return f"{place_of(function)}: the {verb} function is {shown}"
 
 
-def _expected(function: Callable[..., Any], must: tuple[str, ...], extra: str) -> str:
+def _expected(function: Callable[..., Any], must: tuple[str, ...], allowed: tuple[str, ...]) -> str:
     name = getattr(function, "__name__", "function")
-    return f"{name}({', '.join(must)}) or {name}({', '.join((*must, extra))})"
+    return f"{name}({', '.join(must)}) or {name}({', '.join((*must, *allowed))})"

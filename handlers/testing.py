@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from deltawire.client.tools.events.recorder import FakeRecorder
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.errors import PluginError, StateError
 from deltawire.common.meta import resources
@@ -31,6 +32,7 @@ from deltawire.handlers.dispatch import Ack, Dispatch
 from deltawire.handlers.events import Delivery
 from deltawire.handlers.freshness import Freshness
 from deltawire.handlers.lister import Lister, ShardSource
+from deltawire.handlers.reach import Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class StoredObject(NamedTuple):
 class Harness:
     """Delivers objects to a `Handler` in the calling thread, and stands in for its cache and its cluster.
 
-    ``client``: the ``ctx.client`` of functions. ``attempts_max`` as for a group, 0 = never dead.
+    ``client``: the ``ctx.client`` of functions, such as a `deltawire.FakeClientset`. ``attempts_max`` as for a
+    group, 0 = never dead.
     """
 
     def __init__(
@@ -71,6 +74,9 @@ class Harness:
         self._cluster = cluster
         self._client = client
         self._clock = clock or SystemClock()
+        self._recorder = FakeRecorder()
+        self._reach = _HarnessReach(self._given_client, handler=handler.name, clock=self._clock)
+        self._reach.kept = self._recorder
         self._stored: dict[str, dict[str, StoredObject]] = {}
         self._numbers = count(1)
         wanted = sorted({s.resource for s in handler.subscriptions})
@@ -120,7 +126,16 @@ class Harness:
         shard = _OneShard(self._stored.setdefault(name, {}), self._handler.indexes.get(name, {}))
         return Lister(shard, freshness=lambda: Freshness(True, self._clock.wall_s(), 0.0))
 
-    def client(self, cluster: str) -> Any:
+    def reach(self, cluster: str) -> Reach:
+        """The cluster, as functions see it: ``client``, and a recorder that keeps Events in `events`."""
+        return self._reach
+
+    @property
+    def events(self) -> list[str]:
+        """What functions recorded as Kubernetes Events: ``Normal Created made it``."""
+        return self._recorder.events
+
+    def _given_client(self) -> Any:
         if self._client is None:
             raise StateError("the function asks for ctx.client", hint="give Harness(client=…) one")
         return self._client
@@ -164,6 +179,16 @@ def _handled(ack: Ack) -> Handled:
     failed = "retry" if ack.error else "requeue"
     verdict = ("done", failed, "dead")[ack.verdict]
     return Handled(display_key(ack.key), verdict, ack.after_ms / 1000, ack.error)
+
+
+class _HarnessReach(Reach):
+    """A `Reach` whose Events are kept."""
+
+    kept: FakeRecorder
+
+    @property
+    def recorder(self) -> FakeRecorder:
+        return self.kept
 
 
 class _OneShard:

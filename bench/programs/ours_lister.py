@@ -30,7 +30,7 @@ def cpu_us(call: Callable[[], object]) -> float:
 def read(key: str, ctx: Context) -> None:
     if OUT.exists():
         return
-    lister = ctx.lister
+    lister = ctx.lister()
     keys = list(lister.keys())
     nodes = sorted({lister.get_key(name)["spec"]["nodeName"] for name in keys})
     found = {

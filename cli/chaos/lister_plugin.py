@@ -14,7 +14,7 @@ handler = Handler("lister")
 
 def _look(key: str, ctx: Context) -> None:
     event = ctx.event
-    found = ctx.lister.get_key(key)
+    found = ctx.lister().get_key(key)
     meta = {} if found is None else found["metadata"]
     line = {
         "at": time.monotonic(),

@@ -382,7 +382,7 @@ LOOKING_UP = (
     + """
 @handler.reconcile("pods")
 def reconcile(key, ctx):
-    pod = ctx.lister.get_key(key)
+    pod = ctx.lister().get_key(key)
     record(f"{key} {pod['spec'] if pod else None}")
 """
 )
@@ -419,7 +419,7 @@ def test_a_cache_that_was_never_listed_is_waited_for(scene: Scene) -> None:
 
 
 def test_a_cache_that_nobody_keeps_is_named(scene: Scene) -> None:
-    worker, _ = scene.start(LOOKING_UP.replace("ctx.lister.", 'ctx.lister_of("nodes").'))
+    worker, _ = scene.start(LOOKING_UP.replace("ctx.lister()", 'ctx.lister("nodes")'))
     worker.until_connected()
     worker.send("events", PODS, 0, [row("ns/a", 1)])
     worker.until(lambda: worker.acks, "the ack")

@@ -41,4 +41,4 @@ def _ask(lister: Lister) -> None:
 @handler.reconcile("pods")
 def reconcile(key: str, ctx: Context) -> None:
     if _once.acquire(blocking=False):
-        threading.Thread(target=_ask, args=(ctx.lister,), daemon=True).start()
+        threading.Thread(target=_ask, args=(ctx.lister(),), daemon=True).start()

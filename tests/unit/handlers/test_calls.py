@@ -8,7 +8,7 @@ import pytest
 
 from deltawire.common.clock import FakeClock
 from deltawire.common.errors import PluginError, StateError
-from deltawire.handlers.api import Dead, Handler, Requeue, Retry
+from deltawire.handlers.api import Context, Dead, Handler, Requeue, Retry
 from deltawire.handlers.signatures import check
 from deltawire.handlers.testing import Harness
 
@@ -206,9 +206,9 @@ def test_reconciles_read_the_cache_they_were_called_for(calls):
 
     @handler.reconcile("pods")
     def reconcile(key, ctx):
-        cached = ctx.lister.get_key(key)
-        calls.append((cached["spec"], [o.name for o in ctx.lister.by_index("by-node", "n1")]))
-        assert ctx.lister_of("nodes").list() == []
+        cached = ctx.lister().get_key(key)
+        calls.append((cached["spec"], [o.name for o in ctx.lister().by_index("by-node", "n1")]))
+        assert ctx.lister("nodes").list() == []
 
     harness = Harness(handler)
     harness.apply(pod("a", node="n1"))
@@ -259,27 +259,42 @@ def test_a_cluster_scoped_object_has_the_bare_name_as_key(calls):
 
 
 @pytest.mark.parametrize(
-    "function, verb, extra",
+    "function, verb, extras",
     [
-        (lambda obj: ..., "on_add", False),
-        (lambda obj, event: ..., "on_add", True),
-        (lambda obj, anything: ..., "on_add", True),
-        (lambda obj, event=None: ..., "on_add", True),
-        (lambda obj, mine=7: ..., "on_add", False),
-        (lambda *arguments: ..., "on_update", True),
-        (lambda old, new, *more: ..., "on_update", True),
-        (lambda old, new, **options: ..., "on_update", False),
-        (print, "on_add", True),
+        (lambda obj: ..., "on_add", ()),
+        (lambda obj, event: ..., "on_add", ("event",)),
+        (lambda obj, anything: ..., "on_add", ("event",)),
+        (lambda obj, event=None: ..., "on_add", ("event",)),
+        (lambda obj, mine=7: ..., "on_add", ()),
+        (lambda obj, ctx: ..., "on_add", ("ctx",)),
+        (lambda obj, event, ctx: ..., "on_add", ("event", "ctx")),
+        (lambda obj, ctx, event: ..., "on_add", ("ctx", "event")),
+        (lambda obj, anything, ctx: ..., "on_add", ("event", "ctx")),
+        (lambda obj, mine=7, ctx=None: ..., "on_add", ("ctx",)),
+        (lambda obj, *, ctx: ..., "on_add", ("ctx",)),
+        (lambda *arguments: ..., "on_update", ("event",)),
+        (lambda old, new, *more: ..., "on_update", ("event",)),
+        (lambda old, new, **options: ..., "on_update", ()),
+        (lambda key, anything: ..., "reconcile", ("ctx",)),
+        (print, "on_add", ("event",)),
     ],
 )
-def test_signatures_that_can_be_called(function, verb, extra):
-    assert check(function, verb).takes_extra is extra
+def test_signatures_that_can_be_called(function, verb, extras):
+    found = check(function, verb)
+    assert found.extras + found.named == extras
+    assert (found.takes_event, found.takes_ctx) == ("event" in extras, "ctx" in extras)
+
+
+def test_a_parameter_annotated_as_context_gets_it_whatever_its_name():
+    def added(obj, c: Context): ...
+
+    assert check(added, "on_add").extras == ("ctx",)
 
 
 def test_without_old_an_update_function_takes_the_new_object_alone(calls):
-    assert check(lambda new, event: ..., "on_update", old=False).takes_extra
-    assert not check(lambda new: ..., "on_update", old=False).takes_extra
-    with pytest.raises(PluginError, match=r"expected <lambda>\(new\) or <lambda>\(new, event\)"):
+    assert check(lambda new, event: ..., "on_update", old=False).takes_event
+    assert not check(lambda new: ..., "on_update", old=False).takes_event
+    with pytest.raises(PluginError, match=r"expected <lambda>\(new\) or <lambda>\(new, event, ctx\)"):
         Handler("h").on_update("pods", old=False)(lambda old, new, event: ...)
     with pytest.raises(PluginError, match="old=False"):
         Handler("h").on_update("pods")(lambda new: ...)
@@ -291,7 +306,7 @@ def test_without_old_an_update_function_takes_the_new_object_alone(calls):
         (lambda: ..., "on_add"),
         (lambda a, b, c: ..., "on_add"),
         (lambda new: ..., "on_update"),
-        (lambda key, *, ctx: ..., "reconcile"),
+        (lambda key, *, mine: ..., "reconcile"),
     ],
 )
 def test_signatures_that_cannot_be_called(function, verb):

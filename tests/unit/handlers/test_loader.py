@@ -103,14 +103,14 @@ HEAD = 'from deltawire import Handler\nhandler = Handler("h")\n'
             HEAD + "@handler.on_add('pods')\ndef f(): ...\n",
             ":3: the on_add function is f(); expected f(obj) or",
         ),
-        (HEAD + "@handler.on_add('pods')\ndef f(a, b, c): ...\n", "expected f(obj) or f(obj, event)"),
+        (HEAD + "@handler.on_add('pods')\ndef f(a, b, c, d): ...\n", "expected f(obj) or f(obj, event, ctx)"),
         (
             HEAD + "@handler.on_update('pods')\ndef f(new): ...\n",
-            "expected f(old, new) or f(old, new, event)",
+            "expected f(old, new) or f(old, new, event, ctx)",
         ),
         (
-            HEAD + "@handler.on_delete('pods')\ndef f(obj, *, event): ...\n",
-            "expected f(obj) or f(obj, event)",
+            HEAD + "@handler.on_delete('pods')\ndef f(obj, *, mine): ...\n",
+            "expected f(obj) or f(obj, event, ctx)",
         ),
         (HEAD + "@handler.reconcile('pods')\ndef f(): ...\n", "expected f(key) or f(key, ctx)"),
         (HEAD + "@handler.on_add('pods')\ndef f(obj): yield\n", "a generator, which would never be run"),
