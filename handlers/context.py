@@ -129,7 +129,8 @@ class Context:
     @property
     def client(self) -> "Clientset":
         """A `deltawire.Clientset` of the event's cluster: typed clients; ``.rest`` is the REST client."""
-        return self._reach.client
+        found: Clientset = self._reach.client
+        return found
 
     @property
     def dynamic(self) -> "DynamicClient":
