@@ -98,9 +98,8 @@ class AsyncLoop:
                 loop.call_soon_threadsafe(turned.set)
             except RuntimeError:
                 return  # closed meanwhile
-            if not turned.wait(self._blocked_s):
+            while not turned.wait(self._blocked_s) and not self._closing.is_set():
                 self._report(thread.ident or 0)
-                turned.wait()
             if self._closing.wait(self._blocked_s):
                 return
 
