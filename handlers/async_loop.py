@@ -8,7 +8,6 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Awaitable
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,8 +20,8 @@ log = logging.getLogger(__name__)
 BLOCKED_S = 0.25
 # So many places are remembered as reported; after that nothing new is looked for.
 PLACES_MAX = 100
-_PACKAGE = str(Path(__file__).resolve().parents[1])
-_LIBRARIES = (*{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}, _PACKAGE, "<")
+_LIBRARIES = (*{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}, "<")
+_OURS = "deltawire."
 
 
 class AsyncRunner(Protocol):
@@ -119,7 +118,8 @@ def place_in_plugin(frame: FrameType | None) -> str:
     """``file.py:12 in function`` of the innermost frame that is no library's; "" where there is none."""
     while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith(_LIBRARIES):
+        is_ours = frame.f_globals.get("__name__", "").startswith(_OURS)
+        if not is_ours and not code.co_filename.startswith(_LIBRARIES):
             return f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
         frame = frame.f_back
     return ""
