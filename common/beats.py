@@ -44,21 +44,21 @@ class Beats:
 
     def turn(self) -> None:
         """The main loop has turned. Cheap: call it each turn."""
-        self._say_if_due("turn")
+        if self._fd is not None and (
+            self._is_in_call or self._clock.now_s() - self._said_at_s >= BEAT_EVERY_S
+        ):
+            self._say("turn")
 
     def progress(self, what: str) -> None:
         """A long turn goes on. Call it at least once a second in anything that may take longer."""
-        self._say_if_due("progress", what)
+        if self._fd is not None and (
+            self._is_in_call or self._clock.now_s() - self._said_at_s >= BEAT_EVERY_S
+        ):
+            self._say(f"progress {what}")
 
     def enter_call(self, what: str) -> None:
         """From now on the main loop is in a call that cannot be cut into slices. The next line ends it."""
         self._say(f"call {what}")
-
-    def _say_if_due(self, word: str, rest: str = "") -> None:
-        if self._fd is None:
-            return
-        if self._is_in_call or self._clock.now_s() - self._said_at_s >= BEAT_EVERY_S:
-            self._say(f"{word} {rest}" if rest else word)
 
     def _say(self, line: str) -> None:
         if self._fd is None:

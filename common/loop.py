@@ -153,13 +153,17 @@ class Loop:
 
     def turn(self, after: Action | None = None, *, wait_s_max: float = IDLE_S) -> None:
         """Wait until there is something to do, and do it; ``after`` is called last."""
-        ready = self._poller.poll(self._wait_ms(wait_s_max))
+        ready = self._poller.poll(0 if self._is_soon else self._wait_ms(wait_s_max))
         self._turns.turns += 1
         self._is_soon = False
-        if self._heap:
-            self._fire(self._clock.now_s())
+        heap = self._heap
+        if heap:
+            now_s = self._clock.now_s()
+            if heap[0][0] <= now_s:
+                self._fire(now_s)
+        sources = self._sources
         for source, _ in ready:
-            action = self._sources.get(source)
+            action = sources.get(source)
             if action is not None:
                 action()
         if after is not None:
@@ -197,16 +201,16 @@ class Loop:
             waker.close()
 
     def _wait_ms(self, wait_s_max: float) -> int:
-        if self._is_soon:
-            return 0
         heap = self._heap
         while heap and heap[0][0] != heap[0][2].at_s:
             heapq.heappop(heap)  # it was set anew, or cancelled
         if not heap:
             return int(1000 * wait_s_max)
-        left_s = min(wait_s_max, heap[0][0] - self._clock.now_s())
+        left_s = heap[0][0] - self._clock.now_s()
+        if left_s > wait_s_max:
+            left_s = wait_s_max
         # Rounded up: a turn just before the time would find nothing to do.
-        return max(0, int(1000 * left_s) + 1) if left_s > 0 else 0
+        return int(1000 * left_s) + 1 if left_s > 0 else 0
 
     def _enter(self, at_s: float, timer: Timer) -> None:
         self._entered += 1

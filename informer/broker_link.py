@@ -106,7 +106,7 @@ class BrokerLink:
 
     @property
     def has_work(self) -> bool:
-        return any(not self._informers[name].is_paused for name, _ in self._work)
+        return bool(self._work) and any(not self._informers[name].is_paused for name, _ in self._work)
 
     def put_back(self, shard: Shard, work: list[wire.Batch], proofs: dict[str, Proof]) -> None:
         """There was no room for it: it is the next again. The broker sends no more than the shard's credit."""
@@ -125,7 +125,9 @@ class BrokerLink:
             if isinstance(one, wire.Pop):
                 if one.last:
                     number, deltas = max(number, one.last), deltas + one.last - one.first + 1
-                    size += sum(len(row.object) for key in one.keys for row in key.rows)
+                    for key in one.keys:
+                        for row in key.rows:
+                            size += len(row.object)
             else:
                 # The broker starts and stops streams by what is known of their lists.
                 number, is_urgent = max(number, one.number), True

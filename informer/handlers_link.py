@@ -1,7 +1,7 @@
 """The worker's side of `worker-<i>`: replicas, events out, acks and queries in (docs/wire.md §7)."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -14,6 +14,7 @@ from deltawire.common.wire.messages.group import EventRow
 from deltawire.common.wire.messages.proofs import InformerProof
 from deltawire.common.wire.session import Peer
 from deltawire.informer.groups import outcomes
+from deltawire.informer.groups.group import Group
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import EVERY, LATEST, KnownReplica
 from deltawire.informer.shard import GroupOptions, Shard
@@ -43,15 +44,16 @@ class HandlersLink:
     """All replicas of all groups that this worker serves."""
 
     def __init__(
-        self, informers: dict[str, SharedInformer], listener: Listener, touch: Callable[[Shard], None]
+        self, informers: dict[str, SharedInformer], listener: Listener, touch: Callable[..., None]
     ) -> None:
-        """``touch`` is called with each shard that something happened to."""
+        """``touch`` is called with each shard that something happened to, and the group if only it is concerned."""
         self._listener = listener
         self._touch = touch
         self.malformed = 0
         self._informers = informers
         self._here: dict[bytes, tuple[Peer, wire.HandlerHello, Replica]] = {}
-        self._synced: set[tuple[bytes, str, int]] = set()
+        # Which replicas know that their group is synced on a shard.
+        self._synced: dict[Group, set[bytes]] = {}
         # Acks of held calls for shards that are not open yet. Bounded by what the hello named.
         self._early: dict[tuple[bytes, str, int], list[wire.AckRow]] = {}
 
@@ -83,16 +85,17 @@ class HandlersLink:
             if informer.name in hello.informers:
                 self._try_join(peer, hello, replica, informer)
 
-    def deliver(self, shard: Shard) -> int:
-        """Send what the shard's groups are to get now. The number of events sent."""
-        count = 0
-        self._tell_gaps(shard)
-        for _, by_replica in shard.deliver():
+    def deliver(self, shard: Shard, groups: Iterable[Group]) -> None:
+        """Send what these groups of a shard are to get now."""
+        for group in groups:
+            if group.gaps.waiting:
+                self._tell_gaps(shard, group)
+        for _, by_replica in shard.deliver(groups):
             for identity, events in by_replica.items():
-                count += len(events)
                 self._send_events(identity, shard, events)
-        self._tell_synced(shard)
-        return count
+        for group in groups:
+            if group.is_synced and len(self._synced.get(group, ())) < len(group.members.here):
+                self._tell_synced(shard, group)
 
     def prove(self, rows: list[InformerProof]) -> None:
         """Send each replica the freshness of this worker's part of each informer."""
@@ -178,7 +181,9 @@ class HandlersLink:
             for shard in self._informers[name].shards.values():
                 self._touch(shard)
                 shard.leave(hello.group, replica.identity, event.reason, _DEPARTURES[event.how])
-        self._synced = {told for told in self._synced if told[0] != replica.identity}
+        self._synced = {
+            group: left for group, told in self._synced.items() if (left := told - {replica.identity})
+        }
         self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
 
     def _arrived(self, peer: Peer, message: wire.FromHandler) -> None:
@@ -210,7 +215,7 @@ class HandlersLink:
 
     def _acknowledge(self, shard: Shard, group: str, replica: Replica, acks: list[wire.AckRow]) -> None:
         now, followed = shard.now(), shard.groups[group]
-        self._touch(shard)
+        self._touch(shard, followed)
         for key, seq, fence, verdict, after_ms, error in acks:
             outcomes.acknowledge(
                 followed, replica.identity, key, seq, fence, verdict, after_ms / 1000.0, error, now
@@ -252,18 +257,17 @@ class HandlersLink:
         if batch:
             self._listener.send(identity, wire.Events(shard.informer, shard.number, batch))
 
-    def _tell_gaps(self, shard: Shard) -> None:
-        for group in shard.groups.values():
-            identity = next(iter(group.members.here), None)
-            if identity is None or not group.gaps.waiting:
-                continue
-            for gap, times in group.gaps.untold(identity):
-                notice = wire.Gap(
-                    shard.informer, shard.number, gap.number, gap.reason, gap.stream,
-                    gap.generation, gap.lost_from, gap.version, gap.at, times + (shard.number != FIRST_SHARD),
-                )  # fmt: skip
-                group.counters.gaps += 1
-                self._listener.send(identity, notice)
+    def _tell_gaps(self, shard: Shard, group: Group) -> None:
+        identity = next(iter(group.members.here), None)
+        if identity is None:
+            return
+        for gap, times in group.gaps.untold(identity):
+            notice = wire.Gap(
+                shard.informer, shard.number, gap.number, gap.reason, gap.stream,
+                gap.generation, gap.lost_from, gap.version, gap.at, times + (shard.number != FIRST_SHARD),
+            )  # fmt: skip
+            group.counters.gaps += 1
+            self._listener.send(identity, notice)
 
     def _gap_seen(self, peer: Peer, seen: wire.GapSeen) -> None:
         here, informer = self._here.get(peer.identity), self._informers.get(seen.informer)
@@ -271,15 +275,14 @@ class HandlersLink:
         group = shard.groups.get(here[1].group) if shard is not None and here is not None else None
         if group is not None and group.gaps.seen(seen.number):
             group.record.touch()
+            self._touch(shard, group)
 
-    def _tell_synced(self, shard: Shard) -> None:
-        for group in shard.groups.values():
-            if group.members.here and group.is_synced:
-                for identity in group.members.here:
-                    told = (identity, shard.informer, shard.number)
-                    if told not in self._synced:
-                        self._synced.add(told)
-                        self._listener.send(identity, wire.Synced(shard.informer, shard.number))
+    def _tell_synced(self, shard: Shard, group: Group) -> None:
+        told = self._synced.setdefault(group, set())
+        for identity in group.members.here:
+            if identity not in told:
+                told.add(identity)
+                self._listener.send(identity, wire.Synced(shard.informer, shard.number))
 
 
 def _place(replica: Replica, shard: Shard) -> tuple[bytes, str, int]:

@@ -196,6 +196,7 @@ class Worker:
                 continue
             if work:
                 self._broker.acknowledge(shard, work)
+                self._busy.committed(shard)
                 self._busy.touch(shard)
             if proofs:
                 self._claims.take(shard, proofs)
@@ -223,16 +224,17 @@ class Worker:
 
     def _deliver(self) -> None:
         """What groups did is committed where it cannot wait, then they get what is next."""
-        for shard, is_due in self._busy.take():
+        for shard, groups, is_due in self._busy.take():
             informer = self.informers[shard.informer]
             if not informer.may_write or informer.shards.get(shard.number) is not shard:
                 continue
             self._beats.progress(informer.name)
             try:
-                shard.flush() if is_due else shard.flush_urgent()
+                if shard.flush() if is_due else shard.flush_urgent(groups):
+                    self._busy.committed(shard)
                 if not self._is_draining:
-                    self._handlers.deliver(shard)
-                self._busy.settle(shard)
+                    self._handlers.deliver(shard, groups)
+                self._busy.settle(shard, groups)
             except OwnerLost:
                 raise
             except ReaderUnavailable as error:

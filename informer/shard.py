@@ -13,13 +13,11 @@ from functools import partial
 import msgspec
 
 from deltawire.common.clock import Clock
-from deltawire.common.meta.versions import highest
 from deltawire.common.store import layout
-from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, OUT_OF_SCOPE
-from deltawire.common.store.meta import StreamState
 from deltawire.common.wire.messages import shard as wire
 from deltawire.common.wire.messages.group import EventRow
-from deltawire.informer.apply import ALL_NAMESPACES, Apply, Progress, prefix_of
+from deltawire.informer.adopt import adopt
+from deltawire.informer.apply import Apply, Progress
 from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Settle
 from deltawire.informer.groups import delivery, merging, outcomes
 from deltawire.informer.groups import state as group_state
@@ -154,19 +152,18 @@ class Shard:
         with self._transaction():
             return True
 
-    def flush_urgent(self) -> bool:
-        """`flush`, where more than acknowledgements waits: epochs, replicas, what is parked."""
-        return self._book.has_urgent_writes and self.flush()
+    def flush_urgent(self, groups: Iterable[Group] | None = None) -> bool:
+        """`flush`, where more than acknowledgements of these groups (None: of all) waits: epochs, replicas, what is
+        parked."""
+        for group in self.groups.values() if groups is None else groups:
+            if group.has_urgent_writes:
+                return self.flush()
+        return False
 
     @property
     def has_writes(self) -> bool:
         """True if `flush` has something to commit."""
         return self._book.has_writes
-
-    @property
-    def waits_for_room(self) -> bool:
-        """True if a group has more to get than its replicas may hold."""
-        return any(group.has_work(self.seq) for group in self.groups.values())
 
     def probe(self) -> None:
         """Commit something, to see whether that is possible. Raises CapacityError."""
@@ -223,10 +220,13 @@ class Shard:
                     group.name,
                 )
 
-    def deliver(self) -> Iterable[tuple[str, dict[bytes, list[EventRow]]]]:
-        """What each group is to be sent now. Only committed changes are found."""
+    def deliver(
+        self, groups: Iterable[Group] | None = None
+    ) -> Iterable[tuple[str, dict[bytes, list[EventRow]]]]:
+        """What each of these groups (None: each of all) is to be sent now. Only committed changes are found."""
         now, seq = self._clock.wall_s(), self.seq
-        busy = [g for g in self.groups.values() if g.has_work(seq) or g.next_wake() <= now]
+        looked_at = self.groups.values() if groups is None else groups
+        busy = [g for g in looked_at if g.has_work(seq) or g.next_wake() <= now]
         return self._collect(busy, now) if busy else ()
 
     def _collect(self, busy: list[Group], now: float) -> Iterator[tuple[str, dict[bytes, list[EventRow]]]]:
@@ -244,10 +244,6 @@ class Shard:
     def look_after_readers(self) -> None:
         """Free the slots of dead readers and note who holds an old state for too long. Call once a second."""
         self.pinned_by = self._readers.look(self._clock.now_s())
-
-    def next_wake(self) -> float:
-        """When a group may have something to do without any event, wall s."""
-        return min((group.next_wake() for group in self.groups.values()), default=float("inf"))
 
     def pending(self, group: Group) -> int:
         """Changes that the group has still to acknowledge; exact at rest."""
@@ -382,37 +378,14 @@ class Shard:
     def _adopt_config(self) -> None:
         """Make the streams those of the config: what is covered no more leaves, what is new must be listed."""
         draft = self.progress.draft()
-        retired = {name: s for name, s in draft.streams.items() if name not in self._streams}
-        floor = ""
-        for stream in retired.values():
-            floor = highest(floor, stream.floor)
         self._lives = {}
         with self.indexer.batch() as batch:
-            for name in self._streams:
-                known = draft.streams.get(name)
-                if known is None:
-                    draft.streams[name] = StreamState(floor=floor)
-                    draft.touched.add(name)
-                elif known.scope and known.scope != self._scope and known.is_complete:
-                    # What was out of scope, or cut off, never came: only a list brings it.
-                    stream = draft.change(name)
-                    stream.give_up_resume()
-            self._sweep_leavers(draft, batch, retired)
+            applying = Apply(draft, self.counters, batch, partial(self._make, batch))
+            retired = adopt(
+                draft, applying, batch, self._streams, self._scope, int(self._clock.wall_s() * 1e6)
+            )
             for name in retired:
-                del draft.streams[name]
                 batch.drop_stream(name)
             self._put_progress(batch, draft)
             self._seal(batch, draft.seq)
         self._go_on(draft)
-
-    def _sweep_leavers(self, draft: Progress, batch: Batch, retired: dict[str, StreamState]) -> None:
-        """Delete objects that only streams which are not configured any more had."""
-        if not retired or ALL_NAMESPACES in self._streams:
-            return
-        kept = tuple(prefix_of(name) for name in self._streams)
-        keys = [key for key in self.indexer.all_keys() if not key.startswith(kept)]
-        at = int(self._clock.wall_s() * 1e6)
-        applying = Apply(draft, self.counters, batch, partial(self._make, batch))
-        applying.sweep(keys, OUT_OF_SCOPE, at)
-        lost = [row for row in batch.lost_under("") if not row.key.startswith(kept)]
-        applying.end_lost(lost, FINAL_STATE_UNKNOWN | OUT_OF_SCOPE, at)

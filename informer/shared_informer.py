@@ -59,6 +59,7 @@ class SharedInformer:
         """``submit``: runs commits that wait for the disk, one after another, in a thread; ``beats`` report long
         work."""
         self.plan = plan
+        self.name = plan.name
         self.numbers = numbers
         self.shards_in_all = shards_in_all
         self.cluster_id = ""
@@ -79,10 +80,6 @@ class SharedInformer:
         self._clock = clock
         self._submit = submit
         self._beats = beats
-
-    @property
-    def name(self) -> str:
-        return self.plan.name
 
     def open(self, cluster_id: str, address: str = "") -> bool:
         """Open the shards for this cluster; "": the one last known. False if nothing is known of it yet.

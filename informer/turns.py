@@ -1,15 +1,16 @@
 """The shards with work in this turn of the worker's loop, and the times of the others.
 
-A shard is touched by what happens to it: a commit, a replica that comes or goes, an ack, a timer of its own. Nothing
-else is looked at. Shards whose groups wait for room are touched again once any replica has made some, since a
-replica's window is shared by all shards of a worker.
+A shard is touched by what happens to it: a commit, a replica that comes or goes, a timer of its own; an ack touches one
+group of it. Nothing else is looked at. Shards whose groups wait for room are touched again once any replica has made
+some, since a replica's window is shared by all shards of a worker.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 from deltawire.common.clock import Clock
 from deltawire.common.loop import Loop, Timer
+from deltawire.informer.groups.group import Group
 from deltawire.informer.shard import Shard
 
 # What groups acknowledged is on the disk that soon, where no batch takes it along before. After a kill so much
@@ -17,6 +18,7 @@ from deltawire.informer.shard import Shard
 COMMIT_LATE_S = 0.1
 # Where it was not possible to read: tried again so soon.
 _AGAIN_S = 0.25
+_NEVER = float("inf")
 
 T = TypeVar("T")
 
@@ -38,16 +40,23 @@ class BusyShards:
     def __init__(self, loop: Loop, clock: Clock) -> None:
         self._loop = loop
         self._clock = clock
-        self._touched: dict[Shard, None] = {}
+        # The groups that something happened to; None: all of the shard.
+        self._touched: dict[Shard, dict[Group, None] | None] = {}
         self._stuck: dict[Shard, None] = {}
         self._wakes: dict[Shard, Timer] = {}
         self._commits: dict[Shard, Timer] = {}
         self._due: set[Shard] = set()
         self._turns = 0
 
-    def touch(self, shard: Shard) -> None:
-        """Something happened to it."""
-        self._touched[shard] = None
+    def touch(self, shard: Shard, group: Group | None = None) -> None:
+        """Something happened to it, or only to a ``group`` of it."""
+        touched = self._touched
+        if group is None:
+            touched[shard] = None
+        elif shard not in touched:
+            touched[shard] = {group: None}
+        elif (groups := touched[shard]) is not None:
+            groups[group] = None
 
     def made_room(self) -> None:
         """A replica may take more, or another one came: shards that waited for that are touched."""
@@ -55,28 +64,45 @@ class BusyShards:
             self._touched.update(self._stuck)
             self._stuck.clear()
 
-    def take(self) -> list[tuple[Shard, bool]]:
-        """The shards of this turn, and whether all that their groups did must be committed now."""
+    def take(self) -> list[tuple[Shard, Collection[Group], bool]]:
+        """The shards of this turn, what groups of them, and whether all that they did must be committed now."""
         if not self._touched:
             return []
         self._turns += 1
         touched, self._touched = self._touched, {}
         due, self._due = self._due, set()
-        return [(shard, shard in due) for shard in rotated(touched, self._turns)]
+        shards = touched if len(touched) == 1 else rotated(touched, self._turns)
+        return [(shard, touched[shard] or shard.groups.values(), shard in due) for shard in shards]
 
-    def settle(self, shard: Shard) -> None:
-        """It got its turn: note what it waits for."""
-        if shard.waits_for_room:
-            self._stuck[shard] = None
-        now_s = self._clock.now_s()
-        wake_in_s = shard.next_wake() - self._clock.wall_s()
-        if 0 < wake_in_s < float("inf"):
-            self._timer(self._wakes, shard).set(now_s + wake_in_s)
-        elif wake_in_s <= 0:
-            # Its time has come, so what it lacks is room.
-            self._stuck[shard] = None
-        if shard.has_writes:
-            self._timer(self._commits, shard).hurry(now_s + COMMIT_LATE_S)
+    def committed(self, shard: Shard) -> None:
+        """All that its groups did is on the disk."""
+        timer = self._commits.get(shard)
+        if timer is not None:
+            timer.cancel()
+
+    def settle(self, shard: Shard, groups: Collection[Group]) -> None:
+        """These groups got their turn: note what the shard waits for."""
+        seq, wake_at, has_writes = shard.seq, _NEVER, False
+        for group in groups:
+            if group.has_work(seq):
+                self._stuck[shard] = None
+            at = group.next_wake()
+            if at < wake_at:
+                wake_at = at
+            has_writes = has_writes or group.has_writes
+        if wake_at < _NEVER:
+            wake_in_s = wake_at - self._clock.wall_s()
+            if wake_in_s <= 0:
+                # Its time has come, so what it lacks is room.
+                self._stuck[shard] = None
+            else:
+                timer, at_s = self._timer(self._wakes, shard), self._clock.now_s() + wake_in_s
+                if len(groups) == len(shard.groups):
+                    timer.set(at_s)
+                else:
+                    timer.hurry(at_s)
+        if has_writes:
+            self._timer(self._commits, shard).hurry(self._clock.now_s() + COMMIT_LATE_S)
 
     def try_again(self, shard: Shard) -> None:
         """What it had to do was not possible."""

@@ -89,6 +89,10 @@ class Batch:
                 keys.append(text_of(raw) or unpack_row(data).key)
         return [key for key in keys if key.startswith(prefix)]
 
+    def all_keys(self) -> list[str]:
+        """All stored keys: for what happens once, when the shard is opened."""
+        return [text_of(raw) or unpack_row(data).key for raw, data in self._from(layout.OBJECTS, b"")]
+
     def set_aside(self, prefix: str) -> list[Row]:
         rows = [
             unpack_row(data, text_of(raw))

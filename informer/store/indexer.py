@@ -7,7 +7,6 @@ write over its successor (LMDB serialises writers, it does not fence them).
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +131,7 @@ class Indexer:
             if isinstance(error, (lmdb.Error, *GARBLED)):
                 raise explain(error, self.folder) from None
             raise
-        state = copy(self.state)
+        state = msgspec.structs.replace(self.state)
         return Batch(
             txn,
             state,
