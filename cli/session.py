@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,14 @@ RUN_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """Plug-in files to look at while they run, and the config that they make."""
+
+    files: Sequence[Path]
+    make: Callable[[], Config]
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """How to run. ``for_s`` None: until a signal. ``is_quiet``: no line a second."""
 
@@ -41,6 +49,7 @@ class Session:
     as_json: bool = False
     log_level: str = "warning"
     is_quiet: bool = False
+    reload: Reload | None = None
 
 
 def run(session: Session) -> int:
@@ -91,6 +100,10 @@ def run(session: Session) -> int:
             launch=launch,
             serve=_metrics(plan, stack),
         )
+        if session.reload is not None:
+            from deltawire.cli.reload import Reloader
+
+            stack.enter_context(Reloader(session.reload.files, session.reload.make, view.note))
         outcome = supervisor.run()
     _finish(session, outcome)
     return outcome.exit_code
