@@ -16,6 +16,7 @@ from deltawire.cli.commands.check import check
 from deltawire.cli.commands.get import get
 from deltawire.cli.commands.hub import hub
 from deltawire.cli.commands.kill import kill
+from deltawire.cli.commands.rbac import rbac
 from deltawire.cli.commands.record import record, replay
 from deltawire.cli.commands.relist import relist
 from deltawire.cli.commands.roles import fifo, handler, informer, reflector
@@ -69,6 +70,7 @@ _PANELS: dict[str, list[tuple[str, Callable[..., int]]]] = {
         ("trace", trace),
         ("status", status),
         ("check", check),
+        ("rbac", rbac),
     ],
     "Try": [("record", record), ("replay", replay), ("kill", kill), ("relist", relist), ("chaos", chaos)],
     "One role alone": [

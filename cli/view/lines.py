@@ -1,13 +1,17 @@
 """One structured line a second, for logs and pipes."""
 
 import sys
+from collections.abc import Collection, Sequence
 from typing import TextIO
 
 from deltawire.cli.supervisor.processes import Line
-from deltawire.cli.supervisor.status_types import Snapshot
+from deltawire.cli.supervisor.status_types import GroupStatus, Snapshot
 from deltawire.cli.view.text import count, known, milliseconds, readiness
 
 EVERY_S = 1.0
+# So many handlers have a part of the line each, and so many reasons and errors are on it: a line stays a line.
+HANDLERS_MAX = 8
+REASONS_MAX = 5
 # The state of a pipeline whose processes leave.
 DRAINING = "draining"
 
@@ -23,16 +27,34 @@ def render(snapshot: Snapshot) -> str:
         f"{snapshot.totals.events_per_s:.0f} ev/s",
         f"lag {milliseconds(snapshot.lag_p50_ms)}",
     ]
-    parts += [
-        f"{name} {g.acknowledged}/{g.delivered} pending {known(g.pending)} dead {known(g.dead)}"
-        for name, g in snapshot.groups.items()
-    ]
+    if len(snapshot.groups) <= HANDLERS_MAX:
+        parts += [f"{name} {_counts([group])}" for name, group in snapshot.groups.items()]
+    else:
+        parts.append(f"{len(snapshot.groups)} handlers {_counts(snapshot.groups.values())}")
     parts.append(f"restarts {snapshot.totals.restarts}")
     if snapshot.state != DRAINING:
         # While processes leave one after another, the reason is that.
-        parts += [f"not ready {line}" for line in snapshot.unready]
-    parts += [f"error {line}" for line in snapshot.errors]
+        parts += _first("not ready", snapshot.unready)
+    parts += _first("error", snapshot.errors)
     return " · ".join(parts)
+
+
+def _counts(groups: Collection[GroupStatus]) -> str:
+    """Of these together; unknown where one is."""
+    acknowledged, delivered = sum(g.acknowledged for g in groups), sum(g.delivered for g in groups)
+    pending, dead = _sum([g.pending for g in groups]), _sum([g.dead for g in groups])
+    return f"{acknowledged}/{delivered} pending {known(pending)} dead {known(dead)}"
+
+
+def _sum(numbers: Sequence[int | None]) -> int | None:
+    found = [number for number in numbers if number is not None]
+    return sum(found) if len(found) == len(numbers) else None
+
+
+def _first(word: str, lines: Sequence[str]) -> list[str]:
+    shown = [f"{word} {line}" for line in lines[:REASONS_MAX]]
+    more = len(lines) - len(shown)
+    return [*shown, f"{more} more of them: deltawire status"] if more else shown
 
 
 class LineView:

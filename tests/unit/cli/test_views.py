@@ -237,3 +237,21 @@ def test_last_words_are_the_message_of_the_last_serious_log_line() -> None:
     assert last_words(['{"level":"error","message":"no"}', '{"level":"info","message":"bye"}', ""]) == "no"
     assert last_words(["Traceback …", "ValueError: x"]) == "ValueError: x"
     assert last_words([]) == ""
+
+
+def test_the_line_of_many_handlers_stays_a_line():
+    group = SNAPSHOT.groups["printer"]
+    many = msgspec.structs.replace(
+        SNAPSHOT,
+        groups={f"h{i}": group for i in range(60)},
+        unready=[f"h{i}: fifo is not heard" for i in range(60)],
+    )
+    line = render(many)
+    assert len(line) < 600
+    assert f"60 handlers {60 * group.acknowledged}/{60 * group.delivered} pending" in line
+    assert "not ready h4: fifo is not heard · 55 more of them: deltawire status" in line
+    assert "pending ?" in render(
+        msgspec.structs.replace(
+            many, groups=many.groups | {"h0": msgspec.structs.replace(group, pending=None)}
+        )
+    )

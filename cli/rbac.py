@@ -1,0 +1,138 @@
+"""The rights that a config needs, as objects of ``rbac.authorization.k8s.io/v1``. Pure: a plan in, objects out.
+
+The core (reflectors) lists and watches what informers cache, and reads the namespace ``kube-system``, whose uid is the
+cluster's identity. Nothing else of the pipeline asks an API server. Finding the names of custom resources needs
+discovery, which ``system:discovery`` allows everybody who is authenticated.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deltawire.common.config.plan import ALL_NAMESPACES, Plan
+from deltawire.common.errors import ConfigError
+from deltawire.common.meta.resources import find
+
+API_GROUP = "rbac.authorization.k8s.io"
+IDENTITY = {
+    "apiGroups": [""],
+    "resources": ["namespaces"],
+    "resourceNames": ["kube-system"],
+    "verbs": ["get"],
+}
+READS = ("list", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Verbs on one resource. ``plural`` may have a subresource; ``namespace``: "*" for all, and what has none."""
+
+    namespace: str
+    group: str
+    plural: str
+    verbs: tuple[str, ...]
+
+
+def objects(plan: Plan, cluster: str, *, account: str, namespace: str) -> list[dict[str, Any]]:
+    """The core's ServiceAccount, its roles and their bindings, smallest first.
+
+    Raises ConfigError for a custom resource whose group cannot be told from its name.
+    """
+    return [
+        service_account(account, namespace),
+        *granted(account, namespace, reads(plan, cluster), more=[IDENTITY]),
+    ]
+
+
+def reads(plan: Plan, cluster: str) -> list[Right]:
+    """What the informers of a cluster list and watch."""
+    return [
+        Right(stream, *group_and_plural(informer.resource), READS)
+        for informer in plan.informers.values()
+        if informer.cluster == cluster
+        for stream in informer.streams
+    ]
+
+
+def group_and_plural(resource: str) -> tuple[str, str]:
+    """(group, plural) of a resource as the config names it. Raises ConfigError."""
+    known = find(resource)
+    if known is not None:
+        return known.group, known.plural
+    plural, _, group = resource.partition(".")
+    if not group:
+        raise ConfigError(
+            f"the API group of {resource!r} is not known",
+            hint=f"name it with its group: {resource}.example.com",
+        )
+    return group, plural
+
+
+def granted(
+    account: str, namespace: str, rights: Iterable[Right], *, more: Sequence[dict[str, Any]] = ()
+) -> Iterator[dict[str, Any]]:
+    """The roles that give these rights to an account: a ClusterRole for all namespaces, a Role for each other one."""
+    by_namespace: dict[str, list[Right]] = defaultdict(list)
+    for right in rights:
+        by_namespace[right.namespace].append(right)
+    # What is allowed everywhere need not be allowed once more in one namespace.
+    everywhere = set(by_namespace.get(ALL_NAMESPACES, ()))
+    cluster_rules = [*more, *rules(everywhere)]
+    if cluster_rules:
+        yield _role("ClusterRole", account, "", cluster_rules)
+        yield _binding("ClusterRole", account, "", namespace)
+    for place in sorted(set(by_namespace) - {ALL_NAMESPACES}):
+        wanted = [right for right in by_namespace[place] if not _is_covered(right, everywhere)]
+        if wanted:
+            yield _role("Role", account, place, rules(wanted))
+            yield _binding("Role", account, place, namespace)
+
+
+def rules(rights: Iterable[Right]) -> list[dict[str, Any]]:
+    """One rule for the resources of a group that share their verbs, sorted."""
+    plurals: dict[tuple[str, tuple[str, ...]], set[str]] = defaultdict(set)
+    for right in rights:
+        plurals[right.group, right.verbs].add(right.plural)
+    return [
+        {"apiGroups": [group], "resources": sorted(found), "verbs": list(verbs)}
+        for (group, verbs), found in sorted(plurals.items())
+    ]
+
+
+def service_account(name: str, namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": name, "namespace": namespace},
+    }
+
+
+def _is_covered(right: Right, others: Iterable[Right]) -> bool:
+    return any(
+        (right.group, right.plural) == (other.group, other.plural) and set(right.verbs) <= set(other.verbs)
+        for other in others
+    )
+
+
+def _role(kind: str, name: str, namespace: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{API_GROUP}/v1",
+        "kind": kind,
+        "metadata": _metadata(name, namespace),
+        "rules": found,
+    }
+
+
+def _binding(kind: str, name: str, namespace: str, account_namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{API_GROUP}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": _metadata(name, namespace),
+        "roleRef": {"apiGroup": API_GROUP, "kind": kind, "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}],
+    }
+
+
+def _metadata(name: str, namespace: str) -> dict[str, Any]:
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
