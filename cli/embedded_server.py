@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from deltawire.client.discovery.definitions import is_definition, types_of
 from deltawire.common.config.schema import Config
 from deltawire.common.errors import ConfigError
-from deltawire.common.meta.definitions import is_definition, types_of
 from deltawire.common.meta.resources import ResourceType, learn
 
 OBJECTS = ("pods=200",)
