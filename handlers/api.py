@@ -11,22 +11,29 @@ Not here: loading the file (``loader``), calling its functions (``calls``).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from deltawire.common.errors import PluginError
 from deltawire.common.meta import resources
+from deltawire.handlers import mistakes
 from deltawire.handlers.context import Context as Context
 from deltawire.handlers.events import Dead as Dead
 from deltawire.handlers.events import Event as Event
 from deltawire.handlers.events import Gap as Gap
 from deltawire.handlers.events import Requeue as Requeue
 from deltawire.handlers.events import Retry as Retry
+from deltawire.handlers.hooks import Hook, hook_of
+from deltawire.handlers.models import resource_of
 from deltawire.handlers.signatures import Signature, check, place_of
 
 Delivery = Literal["latest", "every"]
 F = TypeVar("F", bound=Callable[..., Any])
+# A resource: its name, or the class of its objects.
+Named = str | type[Any]
+# From an object to the keys that it concerns: an index of the reconciled resource, or a function of the object.
+KeysOf = str | Callable[[Any], Iterable[str]]
 
 WORKERS_MAX = 256
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -38,7 +45,8 @@ class Subscription:
     """One decorator on one function. ``verb`` is ``on_add``, ``on_update``, ``on_delete``, ``on_gap`` or ``reconcile``.
 
     ``resource`` and ``owner`` are canonical (``pods``, ``deployments.apps``); ``owner`` is "" without one. ``old``: the
-    function looks at the object as it was before.
+    function looks at the object as it was before. ``model``: the class of the objects that it gets. ``maps``: how an
+    object leads to keys of ``owner``, in place of its owner reference.
     """
 
     verb: str
@@ -48,6 +56,8 @@ class Subscription:
     signature: Signature
     raw: bool
     old: bool = True
+    model: Any = None
+    maps: KeysOf | None = None
 
 
 class Handler:
@@ -61,6 +71,10 @@ class Handler:
     attempts_max   the number of failures that make a dead letter; 0 = try for ever
     indexes        {resource: {index: path}}: indexes that the functions read; the config need not name them
     reads          resources whose cache the functions read without getting their events
+    writes         resources that the functions write, for those who grant the rights; Deltawire checks nothing by it
+    backoff_s      (first, longest): the delay after a failure, doubled with each attempt
+
+    A resource is named as for kubectl, or by the class of its objects.
 
     Arguments that are None are left to the config, and its defaults. Raises PluginError for an invalid value.
     """
@@ -74,14 +88,18 @@ class Handler:
         resync_s: float | None = None,
         deadline_s: float | None = None,
         attempts_max: int | None = None,
-        indexes: dict[str, dict[str, str]] | None = None,
-        reads: tuple[str, ...] | list[str] = (),
+        indexes: Mapping[Any, Mapping[str, str]] | None = None,
+        reads: Iterable[Named] = (),
+        writes: Iterable[Named] = (),
+        backoff_s: tuple[float, float] | None = None,
     ) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginError(f"Handler({name!r}): a name is lower case letters, digits and '-', at most 63")
         self.name = name
         if delivery not in (None, "latest", "every"):
-            raise PluginError(f"{self}: delivery={delivery!r} is neither 'latest' nor 'every'")
+            raise PluginError(
+                f"{self}: delivery={delivery!r} is neither 'latest' nor 'every'{mistakes.instead_of_delivery(delivery)}"
+            )
         if workers is not None and not 1 <= workers <= WORKERS_MAX:
             raise PluginError(f"{self}: workers={workers} is not between 1 and {WORKERS_MAX}")
         for option, value in (
@@ -91,6 +109,8 @@ class Handler:
         ):
             if value is not None and value < 0:
                 raise PluginError(f"{self}: {option}={value} is negative")
+        if backoff_s is not None and not (len(backoff_s) == 2 and 0 < backoff_s[0] <= backoff_s[1]):
+            raise PluginError(f"{self}: backoff_s={backoff_s!r} is not (first, longest), both above 0")
         self.delivery = delivery
         self.workers = workers
         self.resync_s = resync_s
@@ -98,43 +118,111 @@ class Handler:
         self.attempts_max = attempts_max
         self.indexes = {self._resource(r, "indexes"): dict(paths) for r, paths in (indexes or {}).items()}
         self.reads = tuple(self._resource(r, "reads") for r in reads)
+        self.writes = tuple(self._resource(r, "writes") for r in writes)
+        self.backoff_s = backoff_s
+        self.hooks: list[Hook] = []
         self.subscriptions: list[Subscription] = []
 
     def __repr__(self) -> str:
         return f"Handler({self.name!r})"
 
-    def on_add(self, resource: str, *, raw: bool = False) -> Callable[[F], F]:
-        """Calls ``f(obj, event)`` for each object that is new to this handler."""
-        return self._decorator("on_add", resource, "", raw)
+    if not TYPE_CHECKING:  # a type checker finds it by itself
 
-    def on_update(self, resource: str, *, raw: bool = False, old: bool = True) -> Callable[[F], F]:
+        def __getattr__(self, word: str) -> Any:
+            raise AttributeError(f"a Handler has no {word!r}{mistakes.instead_of_decorator(word)}")
+
+    def on_add(self, resource: Named, *, raw: bool = False, model: Any = None) -> Callable[[F], F]:
+        """Calls ``f(obj, event)`` for each object that is new to this handler.
+
+        With a class as ``resource``, or as ``model`` beside a name, ``obj`` is of that class. An object that does
+        not fit it is a dead letter that names the field.
+        """
+        return self._decorator("on_add", resource, raw=raw, model=model)
+
+    def on_update(
+        self, resource: Named, *, raw: bool = False, old: bool = True, model: Any = None
+    ) -> Callable[[F], F]:
         """Calls ``f(old, new, event)`` for each change; ``old`` is None where it is no longer known.
 
         A resync calls it with ``old`` equal to ``new`` and ``event.resync`` true. With ``old=False`` it calls
         ``f(new, event)``, and where no function of the handler needs it the old object is neither kept, sent nor
         decoded.
         """
-        return self._decorator("on_update", resource, "", raw, old=old)
+        return self._decorator("on_update", resource, raw=raw, old=old, model=model)
 
-    def on_delete(self, resource: str, *, raw: bool = False) -> Callable[[F], F]:
+    def on_delete(self, resource: Named, *, raw: bool = False, model: Any = None) -> Callable[[F], F]:
         """Calls ``f(obj, event)`` with the object's last known state: never None, at least its metadata."""
-        return self._decorator("on_delete", resource, "", raw)
+        return self._decorator("on_delete", resource, raw=raw, model=model)
 
-    def on_gap(self, resource: str) -> Callable[[F], F]:
+    def on_gap(self, resource: Named) -> Callable[[F], F]:
         """Calls ``f(gap)`` if changes of the resource are lost (`Gap`).
 
         With ``delivery="every"`` for each list that the API server's lost history made necessary. With both deliveries
         after an absence so long that the handler begins anew. Each loss is logged as well.
         """
-        return self._decorator("on_gap", resource, "", False)
+        return self._decorator("on_gap", resource)
 
-    def reconcile(self, resource: str, owner: str | None = None) -> Callable[[F], F]:
+    def reconcile(
+        self,
+        resource: Named,
+        owner: Named | None = None,
+        *,
+        owns: Iterable[Named] = (),
+        maps: Mapping[Any, KeysOf] | None = None,
+        writes: Iterable[Named] = (),
+    ) -> Callable[[F], F]:
         """Calls ``f(key, ctx)`` after any change of the object; changes during a call are merged into one more.
 
-        With ``owner``, the key is that of the object's controlling owner of that resource, and objects
-        without one are passed over.
+        owner     the key is that of the object's controlling owner of that resource; objects without one are
+                  passed over
+        owns      changes of these resources, too, ask for the key of their controlling owner
+        maps      changes of these, too: {resource: index}: an index of ``resource`` that lists, under the changed
+                  object's name, who uses it; or {resource: function}, which returns the keys that its object concerns
+        writes    as `Handler`'s
         """
-        return self._decorator("reconcile", resource, owner or "", False)
+        target = self._resource(resource, "reconcile")
+        also: list[tuple[str, KeysOf | None]] = [(self._resource(child, "owns"), None) for child in owns]
+        also += [(self._resource(other, "maps"), how) for other, how in (maps or {}).items()]
+        for _, how in also:
+            if isinstance(how, str) and how not in self.indexes.get(target, {}):
+                raise PluginError(
+                    f"{self}: maps: {target} has no index {how!r}",
+                    hint=f"declare it: Handler(…, indexes={{{target!r}: {{{how!r}: '.spec.…'}}}})",
+                )
+        self.writes += tuple(r for w in writes if (r := self._resource(w, "writes")) not in self.writes)
+        main = self._decorator("reconcile", resource, owner=owner)
+
+        def decorate(function: F) -> F:
+            main(function)
+            for other, how in also:
+                self._decorator("reconcile", other, owner=target, maps=how)(function)
+            return function
+
+        return decorate
+
+    def timer(self, every_s: float, *, each_replica: bool = False) -> Callable[[F], F]:
+        """Calls ``f(ctx)`` each ``every_s`` seconds in replica 0, or in each; the first time after the start.
+
+        Calls of all timers of a process follow each other. One that raises is logged, and called again at its time.
+        """
+        if not every_s > 0:
+            raise PluginError(f"{self}: timer(every_s={every_s!r}): it must be above 0")
+        return self._hook("timer", every_s=every_s, each_replica=each_replica)
+
+    def on_startup(self) -> Callable[[F], F]:
+        """Calls ``f(ctx)`` in each replica before the first event; if it raises, the process ends and starts again."""
+        return self._hook("on_startup")
+
+    def on_cleanup(self) -> Callable[[F], F]:
+        """Calls ``f(ctx)`` in each replica when it leaves, after its last call. A kill leaves no time for it."""
+        return self._hook("on_cleanup")
+
+    def _hook(self, verb: str, *, every_s: float = 0.0, each_replica: bool = True) -> Callable[[F], F]:
+        def decorate(function: F) -> F:
+            self.hooks.append(hook_of(function, verb, every_s=every_s, each_replica=each_replica))
+            return function
+
+        return decorate
 
     @property
     def needs_old(self) -> bool:
@@ -142,27 +230,37 @@ class Handler:
         return any(s.old and (s.verb == "on_update" or s.owner) for s in self.subscriptions)
 
     def _decorator(
-        self, verb: str, resource: str, owner: str, raw: bool, *, old: bool = True
+        self,
+        verb: str,
+        resource: Named,
+        *,
+        owner: Named | None = None,
+        raw: bool = False,
+        old: bool = True,
+        model: Any = None,
+        maps: KeysOf | None = None,
     ) -> Callable[[F], F]:
         canonical = self._resource(resource, verb)
         of = self._resource(owner, f"{verb}(owner=…)") if owner else ""
+        model = model or (None if isinstance(resource, str) or verb == "reconcile" else resource)
+        if raw and model is not None:
+            raise PluginError(f"{self}: {verb}: raw=True and a class of objects contradict each other")
 
         def decorate(function: F) -> F:
             signature = check(function, verb, old=old)
-            for other in self.subscriptions:
-                if (other.verb, other.resource, other.owner, other.function) == (
-                    verb,
-                    canonical,
-                    of,
-                    function,
-                ):
-                    raise PluginError(f"{place_of(function)}: {verb}({resource!r}) twice on one function")
-            self.subscriptions.append(Subscription(verb, canonical, of, function, signature, raw, old))
+            wanted = (verb, canonical, of, function)
+            if any((s.verb, s.resource, s.owner, s.function) == wanted for s in self.subscriptions):
+                raise PluginError(f"{place_of(function)}: {verb}({resource!r}) twice on one function")
+            self.subscriptions.append(
+                Subscription(verb, canonical, of, function, signature, raw, old, model, maps)
+            )
             return function
 
         return decorate
 
     def _resource(self, text: Any, where: str) -> str:
+        if isinstance(text, type):
+            text = resource_of(text)
         if not isinstance(text, str) or not _RESOURCE.fullmatch(text.strip().lower()):
             raise PluginError(
                 f"{self}: {where}: {text!r} is not the name of a resource",

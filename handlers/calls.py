@@ -15,25 +15,28 @@ from deltawire.common.meta import resources
 from deltawire.common.meta.keys import display_key, split_key
 from deltawire.handlers.api import Handler, Subscription
 from deltawire.handlers.async_loop import AsyncLoop, AsyncRunner
-from deltawire.handlers.context import Context, Surroundings, decoded
+from deltawire.handlers.context import Context, ProcessContext, Surroundings, decoded
 from deltawire.handlers.dispatch import DONE, Call, Outcome, Reconcile, Route, Verdict
 from deltawire.handlers.events import (
     GAP_NOTICE,
     Dead,
     Delivery,
     Event,
-    Object,
     Requeue,
     Retry,
     event_of,
     gap_of,
 )
-from deltawire.handlers.models import DecodeFailed
+from deltawire.handlers.hooks import Hooks
+from deltawire.handlers.mapping import Mapper
+from deltawire.handlers.models import DecodeFailed, decode_as
 from deltawire.handlers.owners import OwnerKeys, own_key
 from deltawire.handlers.signatures import EVENT
 
 _VERBS = {"A": "on_add", "U": "on_update", "D": "on_delete", "S": "on_update", GAP_NOTICE: "on_gap"}
 
+# Of a delay; enough for any.
+DOUBLINGS_MAX = 60
 # Above the loggers that functions get as ``ctx.log``.
 HANDLER_LOG = "handler"
 
@@ -64,8 +67,10 @@ class Program:
         self._log = logging.getLogger(f"{HANDLER_LOG}.{handler.name}")
         self._async = asyncs or AsyncLoop()
         self._leaving = leaving
+        self._hooks = handler.hooks
+        self._backoff = handler.backoff_s
         self._on: dict[tuple[str, str], list[Subscription]] = {}
-        self._reconciles: list[Subscription] = []
+        self._reconciles: list[Subscription | Mapper] = []
         for subscription in handler.subscriptions:
             if subscription.verb != "reconcile":
                 self._on.setdefault((subscription.resource, subscription.verb), []).append(subscription)
@@ -81,7 +86,8 @@ class Program:
             return self._reconcile(call)
         except Retry as retry:
             self._log.info("%s: retry: %s", display_key(call.key), retry.why)
-            return Outcome(Verdict.RETRY, retry.after_s, retry.why or "Retry")
+            after_s = self._backoff_s(call) if retry.after_s is None else retry.after_s
+            return Outcome(Verdict.RETRY, after_s, retry.why or "Retry")
         except Dead as dead:
             self._log.error("%s: dead: %s", display_key(call.key), dead.why)
             return Outcome(Verdict.DEAD, None, dead.why or "Dead")
@@ -94,20 +100,44 @@ class Program:
         except BaseException as error:
             attempt = call.newest.attempt
             self._log.warning("%s: attempt %d failed", display_key(call.key), attempt, exc_info=error)
-            return Outcome(Verdict.RETRY, None, f"{type(error).__name__}: {error}")
+            return Outcome(Verdict.RETRY, self._backoff_s(call), f"{type(error).__name__}: {error}")
+
+    def hooks(self, cluster: str, replica: int) -> Hooks:
+        """The functions that no event calls, with contexts of ``cluster``."""
+
+        def context() -> ProcessContext:
+            return ProcessContext(
+                cluster, self._surroundings, self._log, handler=self._name, clock=self._clock
+            )
+
+        return Hooks(self._hooks, context, self._async, replica=replica, clock=self._clock)
 
     def close(self, timeout_s: float = 1.0) -> None:
         self._async.close(timeout_s)
+
+    def _backoff_s(self, call: Call) -> float | None:
+        """The delay after a failure by the handler's own ``backoff_s``; None = the rate limiter's."""
+        if self._backoff is None:
+            return None
+        first_s, longest_s = self._backoff
+        return min(longest_s, first_s * 2.0 ** min(max(call.newest.attempt - 1, 0), DOUBLINGS_MAX))
 
     def _route(self, handler: Handler, informer: str) -> Route:
         cluster, _, resource = informer.partition("/")
         kinds = frozenset(kind for kind, verb in _VERBS.items() if (resource, verb) in self._on)
         reconciles = []
         for subscription in handler.subscriptions:
-            if subscription.verb == "reconcile" and subscription.resource == resource:
-                target = f"{cluster}/{subscription.owner or resource}"
-                keys = OwnerKeys(subscription.owner) if subscription.owner else own_key
-                reconciles.append(Reconcile(self._number(subscription), target, keys))
+            if subscription.verb != "reconcile" or subscription.resource != resource:
+                continue
+            target = f"{cluster}/{subscription.owner or resource}"
+            if subscription.maps is not None:
+                # Looked up in a call of the changed object's own lane: a cache may have to be waited for.
+                mapper = Mapper(subscription, self._number(subscription), target)
+                reconciles.append(Reconcile(len(self._reconciles), informer, own_key))
+                self._reconciles.append(mapper)
+                continue
+            keys = OwnerKeys(subscription.owner) if subscription.owner else own_key
+            reconciles.append(Reconcile(self._number(subscription), target, keys))
         return Route(kinds, tuple(reconciles))
 
     def _functions_of(self, informer: str) -> dict[str, list[Subscription]]:
@@ -119,7 +149,7 @@ class Program:
     def _number(self, subscription: Subscription) -> int:
         """One number a function, so that several decorators on it share one queue of keys."""
         for number, other in enumerate(self._reconciles):
-            if other.function is subscription.function:
+            if not isinstance(other, Mapper) and other.function is subscription.function:
                 return number
         self._reconciles.append(subscription)
         return len(self._reconciles) - 1
@@ -143,6 +173,11 @@ class Program:
     def _reconcile(self, call: Call) -> Outcome:
         subscription = self._reconciles[call.reconcile or 0]
         event = event_of(call.newest, int(self._clock.wall_s() * 1e6))
+        if isinstance(subscription, Mapper):
+            mapper = subscription
+            context = self._context(event, mapper.target, display_key(call.key), None)
+            more = tuple((mapper.number, mapper.target, key) for key in mapper.keys(call, context))
+            return Outcome(Verdict.DONE, more=more) if more else DONE
         context = self._context(event, call.target, display_key(call.key), None)
         return outcome_of(self._invoke(subscription, [display_key(call.key)], event, context))
 
@@ -187,7 +222,9 @@ def arguments_of(subscription: Subscription, delivery: Delivery) -> list[Any]:
     """What an ``on_…`` function is called with, without the event."""
     if delivery.kind == GAP_NOTICE:
         return [gap_of(delivery)]
-    read: Callable[[bytes], Object] = bytes if subscription.raw else _decode
+    read: Callable[[bytes], Any] = bytes if subscription.raw else _decode
+    if subscription.model is not None:
+        read = partial(decode_as, subscription.model)
     body = delivery.object if delivery.object is not None else metadata_only(delivery, subscription.resource)
     new = read(body)
     if subscription.verb != "on_update" or not subscription.old:

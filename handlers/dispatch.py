@@ -33,11 +33,15 @@ class Verdict(IntEnum):
 
 
 class Outcome(NamedTuple):
-    """How a call ended. ``after_s``: None = the rate limiter's delay."""
+    """How a call ended. ``after_s``: None = the rate limiter's delay.
+
+    ``more``: reconciles that the call's events ask for as well, as (number, target, key); they are done with those.
+    """
 
     verdict: Verdict
     after_s: float | None = None
     error: str = ""
+    more: tuple[tuple[int, str, str], ...] = ()
 
 
 DONE = Outcome(Verdict.DONE)
@@ -231,6 +235,8 @@ class Dispatch:
             wanted = outcome.verdict is not Verdict.REQUEUE or number == len(call.tickets)
             if wanted and outcome.verdict > ticket.outcome.verdict:
                 ticket.outcome = outcome
+            for asked in outcome.more:
+                self._due(*asked, ticket)
             ticket.waiting -= 1
             if not ticket.waiting:
                 self._tickets.discard(ticket)
@@ -307,14 +313,18 @@ class Dispatch:
             return
         for reconcile in route.reconciles:
             for key in reconcile.keys(delivery):
-                lane = self._lane(reconcile.target, key)
-                if lane.due is None:
-                    lane.due = {}
-                asked = lane.due.setdefault(reconcile.number, [])
-                # Two reconciles of one function may lead to the same key: one call is enough.
-                if not asked or asked[-1] is not ticket:
-                    asked.append(ticket)
-                    ticket.waiting += 1
+                self._due(reconcile.number, reconcile.target, key, ticket)
+
+    def _due(self, number: int, target: str, key: str, ticket: Ticket) -> None:
+        """A reconcile of a key that ``ticket`` waits for."""
+        lane = self._lane(target, key)
+        if lane.due is None:
+            lane.due = {}
+        asked = lane.due.setdefault(number, [])
+        # Two reconciles of one function may lead to the same key: one call is enough.
+        if not asked or asked[-1] is not ticket:
+            asked.append(ticket)
+            ticket.waiting += 1
 
     def _lane(self, informer: str, key: str) -> Lane:
         lane = self._lanes.get((informer, key))

@@ -8,6 +8,7 @@ Not here: what a handler is (``api``), calling its functions (``calls``).
 
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -15,10 +16,12 @@ from types import ModuleType
 from typing import Any
 
 from deltawire.common.errors import PluginError
+from deltawire.handlers import mistakes
 from deltawire.handlers.api import Handler
 
 # The plug-in's module bears a name that no import statement can write, so it hides no other module.
 MODULE = "deltawire plugin"
+_UNKNOWN_ARGUMENT = re.compile(r"Handler\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 FILE_BYTES_MAX = 8 * 1024 * 1024
 
 
@@ -28,6 +31,7 @@ def load(target: str) -> list[Handler]:
     ``target`` is the path of a ``.py`` file, or the dotted name of a module. The file's folder comes first
     on the import path, as it does for ``python FILE.py``. Raises PluginError.
     """
+    _prepare()
     is_file = target.endswith(".py") or "/" in target
     module = _load_file(Path(target)) if is_file else _load_module(target)
     return _handlers_of(module, target)
@@ -50,7 +54,8 @@ def pick(handlers: list[Handler], name: str, target: str) -> Handler:
 def describe(handlers: list[Handler]) -> dict[str, Any]:
     """What the handlers watch, as plain data: how the supervisor learns it.
 
-    ``{"handlers": [{"name", "delivery", "workers", "resync_s", "deadline_s", "attempts_max", "on": […]}]}``.
+    ``{"handlers": [{"name", "delivery", "workers", "resync_s", "deadline_s", "attempts_max", "writes",
+    "on": […]}]}``.
     ``on`` has one entry for each resource: ``resource``, ``owner`` (null without one), ``verbs`` (``add``,
     ``update``, ``delete``, ``gap``, ``reconcile``; none where only the cache is read) and ``indexes``.
     """
@@ -81,8 +86,16 @@ def _describe(handler: Handler) -> dict[str, Any]:
         "resync_s": handler.resync_s,
         "deadline_s": handler.deadline_s,
         "attempts_max": handler.attempts_max,
+        "writes": list(handler.writes),
         "on": list(on.values()),
     }
+
+
+def _prepare() -> None:
+    """Classes of objects are had without the HTTP client of the package that they are in."""
+    from deltawire.client.typed.models import defer_package
+
+    defer_package()
 
 
 def _load_file(path: Path) -> ModuleType:
@@ -134,6 +147,9 @@ def _load_module(name: str) -> ModuleType:
 def _raised(error: BaseException, target: str) -> PluginError:
     """One line for an exception on import."""
     text = " ".join(str(error).split())
+    unknown = _UNKNOWN_ARGUMENT.fullmatch(text) if isinstance(error, TypeError) else None
+    if unknown:
+        text += mistakes.instead_of_argument(unknown[1])
     return PluginError(
         f"{target}{_line_in(error, target)}: raised while it was loaded: {type(error).__name__}: {text}"
     )

@@ -30,6 +30,7 @@ from deltawire.handlers.caches import Caches
 from deltawire.handlers.calls import HANDLER_LOG, Program
 from deltawire.handlers.dispatch import Dispatch, Route
 from deltawire.handlers.executor import Executor, Results
+from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.jsonlines import ChildProcess
 from deltawire.handlers.loader import describe, load, pick
 from deltawire.handlers.pool import Pool
@@ -42,6 +43,8 @@ from deltawire.handlers.worker_link import WorkerLink
 ALL_KINDS = frozenset("AUDSG")
 # How long Kubernetes Events that wait may take to be written at the end.
 EVENTS_GRACE_S = 2.0
+# How long a timer's function that runs may take to end.
+HOOKS_GRACE_S = 2.0
 
 
 class HandlerRole:
@@ -60,6 +63,7 @@ class HandlerRole:
         self._group: HandlerPlan = plan.handlers[arguments.handler]
         self._is_inline = is_inline
         self._surroundings: Surroundings | None = None
+        self._hooks: Hooks | None = None
         run = self._group.options.run
         if is_inline and run is None:
             raise ConfigError(
@@ -84,6 +88,9 @@ class HandlerRole:
         queries = Queries(results.wake, clock=clock)
         caches = Caches(plan, informers, queries, clock=clock)
         routes, executor = self._executor(settings, informers, caches, results, clock)
+        if self._hooks is not None:
+            # Before there is any socket: a function that raises ends the process.
+            self._hooks.start()
         # The workers count the failures, and decide: an attempt may be one more than those.
         dispatch = Dispatch(routes, attempts_max=0)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -119,6 +126,8 @@ class HandlerRole:
         try:
             return self._turn(runner, executor, stop)
         finally:
+            if self._hooks is not None:
+                self._hooks.stop(HOOKS_GRACE_S)
             if self._surroundings is not None:
                 self._surroundings.close(EVENTS_GRACE_S)
             caches.close()
@@ -152,8 +161,10 @@ class HandlerRole:
             program = Program(
                 self._handler, informers, surroundings, clock=clock, asyncs=MainLoop(), leaving=LEAVING
             )
+            self._hooks = program.hooks(self._plan.first_cluster, self._arguments.index)
             return program.routes, Inline(program, results)
         program = Program(self._handler, informers, surroundings, clock=clock)
+        self._hooks = program.hooks(self._plan.first_cluster, self._arguments.index)
         return program.routes, Pool(program, settings.workers, results, clock=clock)
 
 
@@ -177,6 +188,9 @@ class Surroundings:
                 new = partial(new_client, self._plan, cluster)
                 self._reaches[cluster] = Reach(new, handler=self._handler, clock=self._clock)
             return self._reaches[cluster]
+
+    def awaits(self, cluster: str, resource: str, obj: dict[str, Any]) -> None:
+        """Nothing: caches come by themselves."""
 
     def close(self, timeout_s: float) -> None:
         """Write what Events still wait, for at most ``timeout_s`` a cluster."""

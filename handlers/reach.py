@@ -18,6 +18,7 @@ from deltawire.common.errors import ConfigError, StateError
 from deltawire.common.meta import resources
 from deltawire.common.meta.keys import display_key, key_of, split_key
 from deltawire.common.meta.resources import ResourceType
+from deltawire.handlers.models import RESOURCE
 
 if TYPE_CHECKING:
     from deltawire.client.dynamic.dynamic_client import DynamicClient, DynamicResource
@@ -37,6 +38,11 @@ class Place:
     def key(self) -> str:
         """``namespace/name``, or the bare name."""
         return display_key(key_of(self.namespace, self.name))
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """As an object's metadata."""
+        return {"name": self.name, **({"namespace": self.namespace} if self.namespace else {})}
 
 
 class Reach:
@@ -112,12 +118,18 @@ class Reach:
         metadata = tree.get("metadata") or {}
         name = metadata.get("name")
         api_version, kind = kind_of(obj, tree)
+        if name and not kind and isinstance(getattr(type(obj), RESOURCE, None), str):
+            return self._place_in(self.named(getattr(type(obj), RESOURCE)), metadata, name)
         if not (name and api_version and kind):
             raise ConfigError(f"an object needs apiVersion, kind and metadata.name; this has {sorted(tree)}")
-        resource = self.of_kind(api_version, kind)
+        return self._place_in(self.of_kind(api_version, kind), metadata, name)
+
+    def _place_in(self, resource: ResourceType, metadata: Mapping[str, Any], name: str) -> Place:
         namespace = metadata.get("namespace") or ""
         if resource.namespaced and not namespace:
-            raise ConfigError(f"{kind} {name}: metadata.namespace is missing", hint="ctx.own(obj) sets it")
+            raise ConfigError(
+                f"{resource.kind} {name}: metadata.namespace is missing", hint="ctx.own(obj) sets it"
+            )
         return Place(resource, namespace if resource.namespaced else "", name)
 
     def at(self, place: Place) -> "DynamicResource":
@@ -158,7 +170,7 @@ def kind_of(obj: Any, tree: Mapping[str, Any]) -> tuple[str, str]:
     """apiVersion and kind: as the object says, or as its class does. ("", "") where neither does."""
     if tree.get("kind") and tree.get("apiVersion"):
         return str(tree["apiVersion"]), str(tree["kind"])
-    if isinstance(obj, msgspec.Struct):
+    if isinstance(obj, msgspec.Struct) and not hasattr(type(obj), RESOURCE):
         from deltawire.client.typed.table import row_of
 
         row = row_of(type(obj))

@@ -80,7 +80,10 @@ class Harness:
         wanted = sorted({s.resource for s in handler.subscriptions})
         informers = [f"{cluster}/{resource}" for resource in wanted]
         self._program = Program(handler, informers, self, clock=self._clock)
+        self._hooks = self._program.hooks(cluster, 0)
         self._dispatch = Dispatch(self._program.routes, attempts_max)
+        # What functions wrote and waited for, before it is delivered.
+        self._ahead: dict[str, dict[str, StoredObject]] = {}
         self._waiting: dict[tuple[str, str], Waiting] = {}
         # What is followed in the client's cluster: all that the functions watch or read.
         owners = {s.owner for s in handler.subscriptions if s.owner}
@@ -209,18 +212,41 @@ class Harness:
             if action.verb not in READS and action.resource.resource
         ]
 
+    def startup(self) -> None:
+        """Call the functions of ``on_startup``; timers are called by `tick`. Raises HookFailed."""
+        self._hooks.startup()
+
+    def tick(self) -> None:
+        """Call each timer's function once."""
+        self._hooks.tick()
+
+    def cleanup(self) -> None:
+        """Call the functions of ``on_cleanup``."""
+        self._hooks.stop(0.0)
+
     def lister(self, cluster: str, resource: str) -> Lister:
         """The cache, as functions see it."""
         if cluster != self._cluster:
             raise StateError(f"the harness has one cluster, {self._cluster!r}, and no {cluster!r}")
         known = resources.find(resource)
         name = known.name if known else resource
-        shard = OneShard(self._stored.setdefault(name, {}), self._handler.indexes.get(name, {}))
+        stored = self._stored.setdefault(name, {})
+        ahead = {
+            key: one
+            for key, one in self._ahead.get(name, {}).items()
+            if key not in stored or int(stored[key].version) < int(one.version)
+        }
+        shard = OneShard({**stored, **ahead} if ahead else stored, self._handler.indexes.get(name, {}))
         return Lister(shard, freshness=lambda: Freshness(True, self._clock.wall_s(), 0.0))
 
     def reach(self, cluster: str) -> Reach:
         """The cluster, as functions see it: ``client``, and a recorder that keeps Events in `events`."""
         return self._reach
+
+    def awaits(self, cluster: str, resource: str, obj: dict[str, Any]) -> None:
+        """A function waits until the cache holds ``obj``: it does at once, and its event comes with `settle`."""
+        fresh = self._as_stored(obj)
+        self._ahead.setdefault(resource, {})[fresh.key] = fresh
 
     @property
     def events(self) -> list[str]:

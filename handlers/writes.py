@@ -31,11 +31,10 @@ def apply(reach: Reach, obj: Any, *, field_manager: str, force: bool) -> Tree:
 
 def apply_status(reach: Reach, place: Place, status: Mapping[str, Any], *, field_manager: str) -> Tree:
     """Server-side apply of the status alone: ``field_manager`` owns these fields, and gives up others that it had."""
-    metadata = {"name": place.name, **({"namespace": place.namespace} if place.namespace else {})}
     tree = {
         "apiVersion": place.resource.api_version,
         "kind": place.resource.kind,
-        "metadata": metadata,
+        "metadata": place.metadata,
         "status": dict(status),
     }
     return reach.at(place).apply_status(tree, field_manager=field_manager, force=True)

@@ -23,7 +23,7 @@ _lock = threading.RLock()
 
 def models(module: str) -> ModuleType:
     """The module of one group and version (``apps_v1``). Raises ConfigError where there is none."""
-    _defer_package()
+    defer_package()
     try:
         return importlib.import_module(f"{_PACKAGE}.models.{module}")
     except ImportError as error:
@@ -64,7 +64,8 @@ class _DeferredPackage(ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
 
 
-def _defer_package() -> None:
+def defer_package() -> None:
+    """From now on ``from lightkube.models… import …`` runs nothing but these modules. Raises ConfigError without it."""
     with _lock:
         if _PACKAGE in sys.modules:
             return

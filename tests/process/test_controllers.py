@@ -92,7 +92,8 @@ class Scene:
         assert found
         return found
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """End the run, in order."""
         if self._run is not None:
             self._run.terminate()
             try:
@@ -100,6 +101,10 @@ class Scene:
             except subprocess.TimeoutExpired:
                 self._run.kill()
                 self._run.wait()
+            self._run = None
+
+    def close(self) -> None:
+        self.stop()
         self.server.stop()
 
 
@@ -135,3 +140,60 @@ def test_a_controller_owns_applies_records_reads_its_write_and_is_waited_for_at_
     scene.server.call("DELETE", f"{SITES}/shop")
     scene.until("the end", SITES, lambda o: o.get("items") == [])
     assert "leaving default/shop" in scene.log
+
+
+WITH_CHILDREN = """
+from typing import Any, ClassVar
+
+import msgspec
+from lightkube.models.core_v1 import ConfigMap
+
+from deltawire import Handler
+
+class Website(msgspec.Struct):
+    resource: ClassVar[str] = "websites.example.com"
+    metadata: dict[str, Any]
+    spec: dict[str, Any]
+
+handler = Handler("site", indexes={Website: {"by-secret": ".spec.secretName"}})
+
+@handler.on_startup()
+def start(ctx):
+    ctx.log.info("hook: start")
+
+@handler.timer(every_s=0.2)
+def tick(ctx):
+    ctx.log.info("hook: %d sites", len(ctx.lister(Website).list()))
+
+@handler.on_cleanup()
+def end(ctx):
+    ctx.log.info("hook: end")
+
+@handler.reconcile(Website, owns=[ConfigMap], maps={"serviceaccounts": "by-secret"})
+def reconcile(key, ctx):
+    site = ctx.lister(Website).get_key(key)
+    if site is not None:
+        child = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
+        child["data"] = {"image": site.spec["image"]}
+        ctx.apply(ctx.own(child))
+        ctx.log.info("asked by %s %s", ctx.event.resource, ctx.event.key)
+"""
+
+
+def test_a_controller_is_asked_by_what_it_owns_and_by_what_its_objects_name(scene: Scene) -> None:
+    scene.run(WITH_CHILDREN)
+    spec = {"image": "a", "secretName": "robot"}
+    site = {"apiVersion": "example.com/v1", "kind": "Website", "metadata": {"name": "shop"}, "spec": spec}
+    scene.server.call("POST", SITES, json=site)
+    maps = "/api/v1/namespaces/default/configmaps/c"
+    scene.until("the child", maps, lambda o: o.get("data") == {"image": "a"})
+    scene.server.call("DELETE", maps)
+    scene.until("the child again", maps, lambda o: o.get("data") == {"image": "a"})
+    robot = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}}
+    scene.server.call("POST", "/api/v1/namespaces/default/serviceaccounts", json=robot)
+    wait_until(
+        "the account's site", lambda: "asked by serviceaccounts default/robot" in scene.log, seconds=90
+    )
+    wait_until("a timer", lambda: "hook: 1 sites" in scene.log, seconds=90)
+    scene.stop()
+    assert scene.log.index("hook: start") < scene.log.index("asked by") < scene.log.index("hook: end")

@@ -7,7 +7,6 @@ import time
 import pytest
 
 from deltawire import FakeClientset, Handler
-from deltawire.common.clock import FakeClock
 from deltawire.common.errors import ConfigError, TransportError
 from deltawire.handlers.async_loop import AsyncLoop
 from deltawire.handlers.testing import Harness
@@ -239,26 +238,42 @@ def test_recorded_events_reach_the_server_counted(clientset):
     )
 
 
-def test_a_write_is_waited_for_until_the_cache_has_it(clientset):
+def test_a_write_that_is_not_in_the_cache_in_time_is_an_error(clientset, monkeypatch):
+    monkeypatch.setattr(
+        Harness, "awaits", lambda *_: None
+    )  # as in a process, where the cache comes by itself
     handler = Handler("site")
-    written = []
+    failures = []
 
     @handler.on_add("configmaps")
     def added(obj, ctx):
-        written.append(ctx.patch({"data": {"a": "1"}}))
+        stored = ctx.patch({"data": {"a": "1"}})
         with pytest.raises(TransportError, match="is not in the cache at version"):
-            ctx.wait_for_cache(written[0], timeout_s=1.0)
+            ctx.wait_for_cache(stored, timeout_s=1.0)
+        failures.append(stored)
 
-    @handler.on_update("configmaps")
-    def updated(old, new, ctx):
-        ctx.wait_for_cache(written[0], timeout_s=1.0)
+    made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}}
+    clientset.core_v1().config_maps("ns").create(made)
+    assert Harness(handler, client=clientset).apply(made)[0].error == ""
+    assert len(failures) == 1
 
-    maps = clientset.core_v1().config_maps("ns")
-    maps.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}})
-    harness = Harness(handler, client=clientset, clock=FakeClock())
-    tree = clientset.rest.get().abs_path("/api/v1/namespaces/ns/configmaps/c").do().into(dict)
-    assert harness.apply(tree)[0].error == ""
-    assert harness.apply(written[0])[0].error == ""
+
+def test_what_a_function_wrote_and_waited_for_its_lister_finds_and_its_event_still_comes(clientset):
+    handler = Handler("site", reads=["configmaps"])
+    seen = []
+    handler.on_update("configmaps")(lambda old, new: seen.append(new["data"]))
+
+    @handler.on_add("configmaps")
+    def added(obj, ctx):
+        stored = ctx.patch({"data": {"a": "1"}})
+        ctx.wait_for_cache(stored)
+        seen.append(ctx.lister().get_key(ctx.key)["data"])
+
+    made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}}
+    clientset.core_v1().config_maps("ns").create(made)
+    handled = Harness(handler, client=clientset).settle()
+    assert [one.error for one in handled if "ns/" in one.key] == ["", ""]
+    assert seen == [{"a": "1"}, {"a": "1"}]
 
 
 def test_a_lister_by_class_gives_objects_of_that_class(clientset):

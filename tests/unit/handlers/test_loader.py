@@ -56,6 +56,7 @@ def test_a_file_is_described(write):
                 "resync_s": 60,
                 "deadline_s": None,
                 "attempts_max": None,
+                "writes": [],
                 "on": [
                     {"resource": "deployments.apps", "owner": None, "verbs": ["add"], "indexes": {}},
                     {

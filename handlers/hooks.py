@@ -1,0 +1,138 @@
+"""Functions that no event calls: at the start, at the end, each so many seconds.
+
+Not here: what they are given (``context``), the events' functions (``calls``).
+"""
+
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deltawire.common.clock import Clock
+from deltawire.common.errors import PluginError
+from deltawire.handlers.async_loop import AsyncRunner
+from deltawire.handlers.signatures import place_of
+
+STARTUP, CLEANUP, TIMER = "on_startup", "on_cleanup", "timer"
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One function. ``every_s`` of a timer only; ``each_replica`` false: in replica 0 alone."""
+
+    verb: str
+    function: Callable[..., Any]
+    takes_ctx: bool
+    every_s: float
+    each_replica: bool
+
+    @property
+    def place(self) -> str:
+        """``file.py:12``."""
+        return place_of(self.function)
+
+
+class HookFailed(PluginError):
+    """A function of ``on_startup`` raised: the process cannot work. The supervisor starts another."""
+
+    exit_code = 1
+
+
+def hook_of(function: Any, verb: str, *, every_s: float, each_replica: bool) -> Hook:
+    """Raises PluginError for what cannot be called as ``f()`` or ``f(ctx)``."""
+    name = getattr(function, "__name__", repr(function))
+    if not callable(function):
+        raise PluginError(
+            f"{verb} decorates {function!r}, which is not a function", hint=f"write @….{verb}(…)"
+        )
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    wanted = [p for p in parameters if p.default is p.empty]
+    required = [p for p in wanted if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(required) > 1 or any(p.kind is p.KEYWORD_ONLY for p in wanted):
+        raise PluginError(
+            f"{place_of(function)}: the {verb} function is {name}{inspect.signature(function)}; "
+            f"expected {name}() or {name}(ctx)"
+        )
+    return Hook(verb, function, bool(required), every_s, each_replica)
+
+
+class Hooks:
+    """Runs the hooks of a handler in this process."""
+
+    def __init__(
+        self,
+        hooks: Sequence[Hook],
+        context: Callable[[], Any],
+        asyncs: AsyncRunner,
+        *,
+        replica: int,
+        clock: Clock,
+    ) -> None:
+        """``context`` makes what a function gets as ``ctx``."""
+        self._hooks = [hook for hook in hooks if hook.each_replica or replica == 0]
+        self._context = context
+        self._asyncs = asyncs
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Call the functions of ``on_startup``, then begin with the timers. Raises HookFailed."""
+        self.startup()
+        if self._of(TIMER):
+            self._thread = threading.Thread(target=self._turn, name="timers", daemon=True)
+            self._thread.start()
+
+    def startup(self) -> None:
+        """Call the functions of ``on_startup``. Raises HookFailed."""
+        for hook in self._of(STARTUP):
+            try:
+                self._call(hook)
+            except Exception as error:
+                raise HookFailed(
+                    f"{hook.place}: on_startup raised {type(error).__name__}: {error}"
+                ) from error
+
+    def stop(self, grace_s: float) -> None:
+        """End the timers, wait ``grace_s`` for one that runs, and call the functions of ``on_cleanup``."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(grace_s)
+        for hook in self._of(CLEANUP):
+            self._try(hook)
+
+    def tick(self) -> None:
+        """Call each timer's function once, now; what one raises is logged."""
+        for hook in self._of(TIMER):
+            self._try(hook)
+
+    def _of(self, verb: str) -> list[Hook]:
+        return [hook for hook in self._hooks if hook.verb == verb]
+
+    def _turn(self) -> None:
+        now_s = self._clock.now_s()
+        due = [(now_s, hook) for hook in self._of(TIMER)]
+        while not self._stop.is_set():
+            due.sort(key=lambda entry: entry[0])
+            at_s, hook = due[0]
+            if self._clock.sleep(max(0.0, at_s - self._clock.now_s()), self._stop):
+                return
+            self._try(hook)
+            # From its end: a slow one does not pile up.
+            due[0] = (self._clock.now_s() + hook.every_s, hook)
+
+    def _try(self, hook: Hook) -> None:
+        try:
+            self._call(hook)
+        except Exception:
+            context = self._context()
+            context.log.exception("%s: %s failed", hook.place, hook.verb)
+
+    def _call(self, hook: Hook) -> None:
+        returned = hook.function(self._context()) if hook.takes_ctx else hook.function()
+        if isinstance(returned, Awaitable):
+            self._asyncs.run(returned)
