@@ -153,7 +153,9 @@ class Loop:
 
     def turn(self, after: Action | None = None, *, wait_s_max: float = IDLE_S) -> None:
         """Wait until there is something to do, and do it; ``after`` is called last."""
-        ready = self._poller.poll(0 if self._is_soon else self._wait_ms(wait_s_max))
+        self._act(self._poller.poll(0 if self._is_soon else self._wait_ms(wait_s_max)), after)
+
+    def _act(self, ready: list[tuple[Any, int]], after: Action | None) -> None:
         self._turns.turns += 1
         self._is_soon = False
         heap = self._heap
@@ -168,6 +170,10 @@ class Loop:
                 action()
         if after is not None:
             after()
+        if self._ends:
+            self._end()
+
+    def _end(self) -> None:
         while self._ends:
             ends, self._ends = self._ends, []
             for action in ends:

@@ -22,9 +22,10 @@ from deltawire.common.config.schema import Cluster as ClusterOptions
 from deltawire.common.control import Control, refuse_all
 from deltawire.common.errors import ProtocolError, StateError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
-from deltawire.common.loop import Loop, Timer
+from deltawire.common.loop import Timer, Waker
 from deltawire.common.meta.resources import BUILTIN, ResourceType, find
 from deltawire.common.process import RoleArguments, parse_arguments, run_role
+from deltawire.common.shared_loop import SharedLoop
 from deltawire.common.version import __version__
 from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.follow import follow_link
@@ -45,7 +46,6 @@ from deltawire.reflector.proof import Stillness
 from deltawire.reflector.proving import Proving, StreamName
 from deltawire.reflector.reader import Reader
 from deltawire.reflector.transform import trimmer
-from deltawire.reflector.waker import KeyedWaker
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +73,11 @@ class Reflector:
         self._clock = clock or SystemClock()
         self._beats = of_process()
         self._connect = connect or connect_cluster
-        self._waker: KeyedWaker[StreamName] = KeyedWaker()
+        self._waker = Waker()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         identity = new_identity(ROLE, name, plan.run)
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
-        self._loop = Loop(self._clock, self._heartbeat)
+        self._loop = SharedLoop(self._clock, self._heartbeat)
         self._control = Control(
             self._context, plan, identity, self._heartbeat, clock=self._clock, answer=self._answer
         )
@@ -94,7 +94,7 @@ class Reflector:
         self._clusters = Clusters(
             clock=self._clock,
             send=lambda cluster, found, address: self._link.send(Cluster(cluster, found, address)),
-            wake=lambda cluster: self._waker.wake((cluster, "")),
+            wake=lambda cluster: self._waker.wake(),
         )
         self._refused = ""
         self._malformed = 0
@@ -119,7 +119,7 @@ class Reflector:
     def run(self, stop: threading.Event) -> int:
         """Mirror until ``stop`` is set. The next reflector reads again what was not published."""
         follow_link(self._loop, self._clock, self._link, self._on)
-        self._loop.reads(self._waker.fileno(), self._take_news)
+        self._loop.reads(self._waker.fileno(), self._tell_clusters)
         self._control.join(self._loop, self.status)
         self._patience = self._loop.timer(self._clusters.tell)
         self._heartbeat.start()
@@ -146,12 +146,18 @@ class Reflector:
 
     # -- the loop
 
-    def _take_news(self) -> None:
-        for name in self._waker.taken():
-            if name in self._streams:
-                self._ready.add(name)
-            else:
-                self._clusters.tell()
+    def _tell_clusters(self) -> None:
+        self._waker.clear()
+        self._clusters.tell()
+
+    def _has_news(self, name: StreamName) -> None:
+        """A stream's reader has results. In its thread, which does what follows, too."""
+
+        def take() -> None:
+            self._ready.add(name)
+            self._turn()
+
+        self._loop.visit(take)
 
     def _ready_add(self, name: StreamName) -> None:
         self._ready.add(name)
@@ -292,7 +298,7 @@ class Reflector:
             ),
             counters=counters,
             clock=self._clock,
-            wake=lambda: self._waker.wake(name),
+            wake=partial(self._has_news, name),
         )
         return StreamDriver(
             informer.name,
@@ -308,6 +314,7 @@ class Reflector:
         )
 
     def _close(self) -> None:
+        self._loop.end_visits()
         self._control.report(self.status())
         for driver in self._drivers():
             driver.close()
@@ -317,6 +324,7 @@ class Reflector:
         self._heartbeat.stop()
         self._control.close()
         self._link.close()
+        self._loop.close()
         if all(have_ended):
             self._waker.close()
         self._context.destroy(linger=0)

@@ -1,0 +1,111 @@
+"""A loop that other threads may visit: they do their work as if in a turn of it, and it need not wake.
+
+For a thread that waits for something outside and then has little to do with what the loop owns: handing that over would
+cost two switches of threads. One at a time is inside: the loop in its turns, or a visitor.
+"""
+
+import threading
+from typing import Any
+
+import zmq
+
+from deltawire.common.clock import Clock
+from deltawire.common.loop import IDLE_S, Action, Loop, Turns, Waker
+from deltawire.common.wire.sockets import has_message
+
+_FD, _POLLIN = int(zmq.FD), int(zmq.POLLIN)
+
+
+class SharedLoop(Loop):
+    """As `Loop`. Its sockets may be used in a visit, so they are polled by their files' numbers: a poll of the sockets
+    themselves would use them while a visitor does."""
+
+    def __init__(self, clock: Clock, turns: Turns, *, idle_s: float = IDLE_S) -> None:
+        self._lock = threading.Lock()
+        # Sockets by their files' numbers; of those that have messages which no file tells of any more.
+        self._sockets: dict[int, zmq.Socket[bytes]] = {}
+        self._again: set[int] = set()
+        self._sleeps_until_s = float("-inf")
+        self._failure: BaseException | None = None
+        self._is_over = False
+        super().__init__(clock, turns, idle_s=idle_s)
+        self._visited = Waker()
+        super().reads(self._visited.fileno(), self._visited.clear)
+
+    def reads(self, source: "zmq.Socket[bytes] | int", action: Action) -> None:
+        if isinstance(source, int):
+            super().reads(source, action)
+            return
+
+        def read() -> None:
+            # Its file says only that something has changed.
+            if has_message(source):
+                action()
+
+        number = _number_of(source)
+        self._sockets[number] = source
+        # It may have told before.
+        self._again.add(number)
+        self.soon()
+        super().reads(number, read)
+
+    def forgets(self, source: "zmq.Socket[bytes] | int") -> None:
+        number = source if isinstance(source, int) else _number_of(source)
+        self._sockets.pop(number, None)
+        super().forgets(number)
+
+    def visit(self, action: Action) -> None:
+        """Call ``action`` in this thread, as if in a turn. From any thread but the loop's.
+
+        What ``action`` raises ends the loop, not the visitor. After `end_visits` nothing is called.
+        """
+        with self._lock:
+            if self._is_over:
+                return
+            try:
+                action()
+                self._end()
+                self._look_again()
+            except BaseException as error:
+                self._failure = error
+            heap = self._heap
+            if self._is_soon or self._failure or (heap and heap[0][0] < self._sleeps_until_s):
+                self._visited.wake()
+
+    def end_visits(self) -> None:
+        """Before what visitors use is closed."""
+        with self._lock:
+            self._is_over = True
+
+    def close(self) -> None:
+        """When the loop turns no more. Visitors may still come."""
+        self.end_visits()
+        self._visited.close()
+
+    def turn(self, after: Action | None = None, *, wait_s_max: float = IDLE_S) -> None:
+        """As `Loop.turn`. Raises what a visitor's action raised."""
+        with self._lock:
+            wait_ms = 0 if self._is_soon else self._wait_ms(wait_s_max)
+            self._sleeps_until_s = self._clock.now_s() + wait_ms / 1000
+        ready = self._poller.poll(wait_ms)
+        with self._lock:
+            self._sleeps_until_s = float("-inf")
+            if self._failure is not None:
+                raise self._failure
+            again, self._again = self._again, set()
+            if again:
+                ready += [(number, _POLLIN) for number in again if (number, _POLLIN) not in ready]
+            self._act(ready, after)
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """A file tells once of a socket's messages, also to who only sent something."""
+        for number, socket in self._sockets.items():
+            if has_message(socket):
+                self._again.add(number)
+                self._is_soon = True
+
+
+def _number_of(socket: "zmq.Socket[bytes]") -> int:
+    number: Any = socket.getsockopt(_FD)
+    return int(number)
