@@ -25,6 +25,7 @@ class SharedLoop(Loop):
         # Sockets by their files' numbers; of those that have messages which no file tells of any more.
         self._sockets: dict[int, zmq.Socket[bytes]] = {}
         self._again: set[int] = set()
+        # The time of the first timer when the sleep began; nothing is earlier while there is no sleep.
         self._sleeps_until_s = float("-inf")
         self._failure: BaseException | None = None
         self._is_over = False
@@ -86,7 +87,7 @@ class SharedLoop(Loop):
         """As `Loop.turn`. Raises what a visitor's action raised."""
         with self._lock:
             wait_ms = 0 if self._is_soon else self._wait_ms(wait_s_max)
-            self._sleeps_until_s = self._clock.now_s() + wait_ms / 1000
+            self._sleeps_until_s = self._heap[0][0] if self._heap else float("inf")
         ready = self._poller.poll(wait_ms)
         with self._lock:
             self._sleeps_until_s = float("-inf")

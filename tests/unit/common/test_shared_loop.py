@@ -117,3 +117,22 @@ def test_no_message_is_missed_while_visitors_send_over_the_same_socket(loop):
     far.close(linger=0)
     context.term()
     assert read == [str(number).encode() for number in range(count)]
+
+
+def test_a_visit_that_leaves_nothing_to_do_wakes_no_loop(loop):
+    timer, rung = loop.timer(lambda: None), []
+    timer.set(time.monotonic() + LONG_S)
+
+    def visit() -> None:
+        while loop._sleeps_until_s == float("-inf"):
+            time.sleep(0.001)
+        loop.visit(lambda: timer.hurry(time.monotonic() + 2 * LONG_S))
+        rung.append(loop._visited._is_rung)
+        loop.visit(loop.soon)
+        rung.append(loop._visited._is_rung)
+
+    thread = in_thread(visit)
+    while len(rung) < 2:
+        loop.turn(wait_s_max=LONG_S)
+    thread.join()
+    assert rung == [False, True]
