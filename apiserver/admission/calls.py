@@ -135,4 +135,7 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
 def _context(bundle: str) -> ssl.SSLContext:
     if not bundle:
         return ssl.create_default_context()
-    return ssl.create_default_context(cadata=b64decode(bundle).decode("ascii"))
+    context = ssl.create_default_context(cadata=b64decode(bundle).decode("ascii"))
+    # As in Go, whatever is in the bundle is trusted: also a server's own certificate, or an authority between.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context

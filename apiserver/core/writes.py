@@ -178,13 +178,12 @@ class Writer:
 
     def _create(self, resource: Resource, namespace: str, obj: dict[str, Any], write: Write) -> Record:
         meta = obj["metadata"]
-        if meta.pop("resourceVersion", ""):
-            raise failures.unnamed("resourceVersion should not be set on objects to be created")
+        has_version = bool(meta.pop("resourceVersion", ""))
         metadata.check_namespace(resource, meta, namespace)
         self._name(resource, meta)
         self._check_namespace_takes_content(resource, namespace, meta["name"])
         there = self._store.table(resource.storage).records.get(f"{namespace}/{meta['name']}")
-        if there is not None:
+        if there is not None and not has_version:
             raise failures.already_exists(resource, meta["name"], is_terminating=there.is_terminating)
         for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
             meta.pop(name, None)
@@ -200,8 +199,12 @@ class Writer:
         self._admission.on_create(resource, obj)
         obj = self._admitted(resource, obj, write)
         self._check(resource, None, obj, write)
+        if write.is_dry and there is not None:
+            raise failures.already_exists(resource, meta["name"], is_terminating=there.is_terminating)
         if write.is_dry:
             return encode_record(resource, obj, 0)
+        if has_version:  # found by the storage: after what is wrong with the object, and not in a dry run
+            raise failures.unnamed("resourceVersion should not be set on objects to be created")
         record = self._store.put(resource, obj)
         self._context.after_write(resource, obj)
         return record

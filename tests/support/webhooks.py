@@ -31,8 +31,11 @@ class Webhook:
 
 
 @contextmanager
-def webhook(answer: Answer, *names: str) -> Iterator[Webhook]:
-    """A webhook at ``url``; ``names`` are further ones in its certificate."""
+def webhook(answer: Answer, *names: str, trusts_itself: bool = False) -> Iterator[Webhook]:
+    """A webhook at ``url``; ``names`` are further ones in its certificate.
+
+    ``trusts_itself``: the bundle is the webhook's own certificate, without the authority that signed it.
+    """
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1", *names)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -63,7 +66,8 @@ def webhook(answer: Answer, *names: str) -> Iterator[Webhook]:
     server.daemon_threads = True
     server.socket = context.wrap_socket(server.socket, server_side=True)
     port = server.server_address[1]
-    bundle = b64encode(authority.cert_pem.bytes()).decode()
+    trusted = certificate.cert_chain_pems[0] if trusts_itself else authority.cert_pem
+    bundle = b64encode(trusted.bytes()).decode()
     served = Webhook(f"https://127.0.0.1:{port}/hook", port, bundle, answer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

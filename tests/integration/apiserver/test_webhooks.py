@@ -34,9 +34,15 @@ class Cluster:
         return requests.request(method, f"{self._url}/{path}", json=body, params=params, timeout=30)
 
     def hook(
-        self, answer: Answer, *, mutating: bool = False, names: tuple[str, ...] = (), **fields: Any
+        self,
+        answer: Answer,
+        *,
+        mutating: bool = False,
+        names: tuple[str, ...] = (),
+        trusts_itself: bool = False,
+        **fields: Any,
     ) -> Webhook:
-        made = self._stack.enter_context(webhook(answer, *names))
+        made = self._stack.enter_context(webhook(answer, *names, trusts_itself=trusts_itself))
         self.configure(made.client_config, mutating=mutating, **fields)
         return made
 
@@ -181,6 +187,12 @@ def test_a_certificate_of_another_authority_is_not_trusted(cluster: Cluster) -> 
         refused = cluster.create()
     assert "tls: failed to verify certificate" in refused.json()["message"]
     assert stranger.requests == []
+
+
+def test_a_webhooks_own_certificate_as_its_bundle_is_trusted(cluster: Cluster) -> None:
+    hook = cluster.hook(allow, trusts_itself=True)
+    assert cluster.create().status_code == 201
+    assert len(hook.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,29 @@ def test_status_and_the_rest_are_written_apart(core: ApiCore) -> None:
     assert after_spec["metadata"]["generation"] == 2
 
 
+def test_a_write_of_the_status_takes_annotations_along_and_a_deployment_keeps_its_labels(core: ApiCore) -> None:
+    body = {"metadata": {"name": "d", "labels": {"l": "1"}}, "spec": {"replicas": 2}}
+    core.create("deployments.apps", body, "default")
+    core.create("pods", body, "default")
+    changed = {"metadata": {"name": "d", "annotations": {"a": "1"}, "labels": {"l": "2"}}}
+    deployment = core.update("deployments.apps", changed, "d", "default", subresource="status").decode()
+    pod = core.update("pods", changed, "d", "default", subresource="status").decode()
+    assert [one["metadata"]["annotations"] for one in (deployment, pod)] == [{"a": "1"}, {"a": "1"}]
+    assert [one["metadata"]["labels"] for one in (deployment, pod)] == [{"l": "1"}, {"l": "2"}]
+
+
+def test_a_version_on_a_new_object_is_refused_by_the_storage_only(core: ApiCore, config_map: ConfigMap) -> None:
+    core.create("configmaps", config_map("there"), "default")
+    said = {"metadata": {"name": "a", "resourceVersion": "7"}}
+    assert core.create("configmaps", said, "default", dry_run=True).decode()["metadata"]["name"] == "a"
+    for name in ("a", "there"):
+        said["metadata"]["name"] = name
+        with pytest.raises(StatusError, match="resourceVersion should not be set"):
+            core.create("configmaps", said, "default")
+    with pytest.raises(StatusError, match="already exists"):
+        core.create("configmaps", said, "default", dry_run=True)
+
+
 def test_a_new_object_brings_no_status_but_nodes_do(core: ApiCore) -> None:
     said = {"metadata": {"name": "x"}, "status": {"phase": "Running", "replicas": 3}}
     assert core.create("pods", said, "default").decode()["status"] == {
