@@ -25,6 +25,20 @@ def _full(what: str) -> StatusError:
     )
 
 
+_WITH_PORTS = ("NodePort", "LoadBalancer")
+_WITH_ADDRESS = ("ClusterIP", *_WITH_PORTS)
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "clusterIP": _WITH_ADDRESS,
+    "clusterIPs": _WITH_ADDRESS,
+    "ipFamilies": _WITH_ADDRESS,
+    "ipFamilyPolicy": _WITH_ADDRESS,
+    "externalTrafficPolicy": _WITH_PORTS,
+    "allocateLoadBalancerNodePorts": ("LoadBalancer",),
+    "loadBalancerClass": ("LoadBalancer",),
+    "healthCheckNodePort": ("LoadBalancer",),
+}
+
+
 class Addresses:
     """Gives addresses of `NETWORK` and node ports to new services, by what the stored ones have.
 
@@ -63,11 +77,13 @@ class Addresses:
 
     def keep_ports(self, old: Tree, service: Tree) -> None:
         """Ports that a service had stay its own; new ones get theirs. In place."""
+        spec = service["spec"] = dict(service.get("spec") or {})
+        if spec.get("type") not in _WITH_PORTS:
+            return
         before = {
             (port.get("port"), port.get("protocol")): port.get("nodePort")
             for port in (old.get("spec") or {}).get("ports") or ()
         }
-        spec = service["spec"] = dict(service.get("spec") or {})
         spec["ports"] = [
             {**port, "nodePort": before[key]}
             if not port.get("nodePort") and before.get(key := (port.get("port"), port.get("protocol")))
@@ -79,12 +95,7 @@ class Addresses:
         self._give_ports(spec)
 
     def _give_ports(self, spec: Tree) -> None:
-        if spec.get("type") not in ("NodePort", "LoadBalancer"):
-            if spec.get("ports"):
-                spec["ports"] = [
-                    {name: value for name, value in port.items() if name != "nodePort"}
-                    for port in spec["ports"]
-                ]
+        if spec.get("type") not in _WITH_PORTS:
             return
         ports = []
         for port in spec.get("ports") or ():
@@ -128,3 +139,17 @@ class Addresses:
     def _specs(self) -> Iterator[Tree]:
         for record in self._store.table(SERVICES).records.values():
             yield record.decode().get("spec") or {}
+
+
+def without_what_its_type_had(old: Tree, service: Tree) -> None:
+    """A service of another type loses what only the former type had, unless that was set anew. In place."""
+    before, spec = old.get("spec") or {}, dict(service.get("spec") or {})
+    types = (before.get("type"), spec.get("type"))
+    for name, fitting in _ONLY_FOR.items():
+        if types[0] in fitting and types[1] not in fitting and spec.get(name) == before.get(name):
+            spec.pop(name, None)
+    if types[0] in _WITH_PORTS and types[1] not in _WITH_PORTS:
+        ports, had = spec.get("ports") or [], before.get("ports") or []
+        if [port.get("nodePort") for port in ports] == [port.get("nodePort") for port in had]:
+            spec["ports"] = [{k: v for k, v in port.items() if k != "nodePort"} for port in ports]
+    service["spec"] = spec

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deltawire.apiserver.core import failures
-from deltawire.apiserver.core.addresses import Addresses
+from deltawire.apiserver.core.addresses import Addresses, without_what_its_type_had
 from deltawire.apiserver.core.metadata import timestamp
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.core.store import Store
@@ -64,6 +64,7 @@ class Admission:
                 if "qosClass" not in status and "qosClass" in (old.get("status") or {}):
                     status["qosClass"] = old["status"]["qosClass"]
         elif resource.storage == "services":
+            without_what_its_type_had(old, obj)
             names = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
             if (obj.get("spec") or {}).get("type") != "ExternalName":
                 self._keep(old, obj, names)

@@ -4,8 +4,8 @@ from typing import Any
 
 from deltawire.apiserver.core.failures import invalid
 from deltawire.apiserver.core.resource import Resource
-from deltawire.apiserver.rules.network import event_time
-from deltawire.apiserver.rules.table import causes_of, causes_of_change
+from deltawire.apiserver.rules.cluster import new_event
+from deltawire.apiserver.rules.table import causes_of, causes_of_change, causes_of_status
 
 Tree = dict[str, Any]
 
@@ -19,8 +19,8 @@ def check_content(resource: Resource, old: Tree | None, obj: Tree, *, is_client:
     if causes and old is not None:
         before = causes_of(resource.storage, old)
         causes = [found for found in causes if found not in before]
-    if is_client and resource.type.group == "events.k8s.io":
-        causes += list(event_time(obj))
+    if is_client and old is None and resource.type.group == "events.k8s.io":
+        causes += list(new_event(obj))
     if causes:
         raise invalid(resource, obj["metadata"].get("name") or "", *causes)
 
@@ -28,5 +28,13 @@ def check_content(resource: Resource, old: Tree | None, obj: Tree, *, is_client:
 def check_change(resource: Resource, old: Tree, new: Tree) -> None:
     """StatusError 422 for a change that the kind does not allow."""
     causes = causes_of_change(resource.storage, old, new)
+    if causes:
+        raise invalid(resource, new["metadata"].get("name") or "", *causes)
+
+
+def check_status(resource: Resource, old: Tree, new: Tree) -> None:
+    """StatusError 422 for a status that contradicts itself, unless it did so before."""
+    before = causes_of_status(resource.storage, old)
+    causes = [found for found in causes_of_status(resource.storage, new) if found not in before]
     if causes:
         raise invalid(resource, new["metadata"].get("name") or "", *causes)

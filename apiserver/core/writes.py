@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from deltawire.apiserver.core import failures, metadata
 from deltawire.apiserver.core.admission import Admission, quality_of_service
-from deltawire.apiserver.core.checks import check_change, check_content
+from deltawire.apiserver.core.checks import check_change, check_content, check_status
 from deltawire.apiserver.core.context import Context
 from deltawire.apiserver.core.crds import complete_definition
 from deltawire.apiserver.core.custom import OnUnknown, complete_custom
@@ -283,6 +283,8 @@ class Writer:
             )
             if causes:
                 raise failures.invalid(resource, obj["metadata"]["name"], *causes)
+        if write.subresource == "status" and old is not None and write.ownership.is_of_client:
+            check_status(resource, old, obj)
         if resource.is_custom or write.subresource:
             return
         is_client = write.ownership.is_of_client

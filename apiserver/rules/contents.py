@@ -1,7 +1,6 @@
 """Rules of config maps and secrets."""
 
 import json
-import re
 
 from deltawire.apiserver.rules.causes import (
     Causes,
@@ -12,27 +11,24 @@ from deltawire.apiserver.rules.causes import (
     invalid,
     required,
 )
+from deltawire.apiserver.rules.forms import config_key
 
 BYTES_MAX = 1 << 20
-_KEY = re.compile(r"[-._a-zA-Z0-9]+")
-_KEY_TOLD = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',"
-    "  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-)
 _KEYS_OF_TYPE = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
+_ACCOUNT = "kubernetes.io/service-account.name"
 _HIDDEN = '"<secret contents redacted>"'
 _JSON_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
 
 
 def _keys(obj: Tree, name: str) -> Causes:
     for key in obj.get(name) or ():
-        if not _KEY.fullmatch(key):
-            yield invalid(f"{name}[{key}]", key, _KEY_TOLD)
+        for why in config_key(key):
+            yield invalid(f"{name}[{key}]", key, why)
 
 
 def config_map(obj: Tree) -> Causes:
@@ -53,6 +49,12 @@ def secret(obj: Tree) -> Causes:
     if _decoded(data) > BYTES_MAX:
         yield cause("data", f"Too long: may not be more than {BYTES_MAX} bytes", "FieldValueTooLong")
     kind = obj.get("type") or ""
+    if kind == "kubernetes.io/basic-auth" and not data.keys() & {"username", "password"}:
+        yield required("data[username]")
+        yield required("data[password]")
+    account = (obj["metadata"].get("annotations") or {}).get(_ACCOUNT)
+    if kind == "kubernetes.io/service-account-token" and not account:
+        yield required(f"metadata.annotations[{_ACCOUNT}]")
     for key in _KEYS_OF_TYPE.get(kind, ()):
         if key not in data:
             yield required(f"data[{key}]")

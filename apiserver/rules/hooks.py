@@ -4,12 +4,14 @@ from typing import Any
 
 from deltawire.apiserver.cel.library import ANY, VARIABLES, Checker, CompileError
 from deltawire.apiserver.cel.shapes import Shape
+from deltawire.apiserver.rules.at import at, below, choice, inside, selector
 from deltawire.apiserver.rules.causes import Causes, Tree, invalid, items, look, required, unsupported
 
 _SIDE_EFFECTS = ("None", "NoneOnDryRun")
 _VERSIONS = ("v1", "v1beta1")
 _TIMEOUT_MAX_S = 30
 _ACTIONS = ("Audit", "Deny", "Warn")
+_OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _OF_SCHEMAS = ("self", "oldSelf", "oldValue")
 
 
@@ -31,7 +33,40 @@ def webhooks(obj: Tree) -> Causes:
         yield from conditions(hook, where)
 
 
+def operations(rule: Tree) -> Causes:
+    """What a webhook or a policy is for: operations on resources, none beside a ``*``."""
+    asked = rule.get("operations") or []
+    if not asked:
+        yield required("operations")
+    elif len(asked) > 1 and "*" in asked:
+        yield invalid("operations", asked, "if '*' is present, must not specify other operations")
+    for position, operation in enumerate(asked):
+        if operation not in _OPERATIONS:
+            yield unsupported(f"operations[{position}]", operation, _OPERATIONS)
+    for name, word in (("apiGroups", "API groups"), ("apiVersions", "API versions")):
+        asked = rule.get(name) or []
+        if not asked:
+            yield required(name)
+        elif len(asked) > 1 and "*" in asked:
+            yield invalid(name, asked, f"if '*' is present, must not specify other {word}")
+    if not rule.get("resources"):
+        yield required("resources")
+    if rule.get("scope") not in ("*", "Cluster", "Namespaced", None):
+        yield unsupported("scope", rule["scope"], ("*", "Cluster", "Namespaced"))
+
+
+_POLICIES = (
+    at("failurePolicy", choice("Fail", "Ignore")),
+    at("matchPolicy", choice("Equivalent", "Exact")),
+    at("reinvocationPolicy", choice("IfNeeded", "Never")),
+    at("namespaceSelector", selector),
+    at("objectSelector", selector),
+)
+
+
 def _webhook(where: str, hook: Tree) -> Causes:
+    for rule in (below("rules[*]", operations), *_POLICIES):
+        yield from (inside(where, found) for found in rule(hook))
     effects = hook.get("sideEffects")
     if effects is None:
         yield required(f"{where}.sideEffects", f"must specify one of {', '.join(_SIDE_EFFECTS)}")
@@ -65,8 +100,20 @@ def _webhook(where: str, hook: Tree) -> Causes:
 def conditions(holder: Tree, where: str = "") -> Causes:
     """Conditions in CEL: each has a name of its own, and is true or false."""
     begins = f"{where}." if where else ""
-    for at, condition in items(holder, "matchConditions"):
-        yield from expression(condition, "expression", f"{begins}{at}.expression", "bool")
+    for where_, condition in items(holder, "matchConditions"):
+        yield from expression(condition, "expression", f"{begins}{where_}.expression", "bool")
+
+
+_CONSTRAINTS = (
+    at("failurePolicy", choice("Fail", "Ignore")),
+    below(
+        "matchConstraints",
+        below("resourceRules[*]", operations),
+        at("matchPolicy", choice("Equivalent", "Exact")),
+        at("namespaceSelector", selector),
+        at("objectSelector", selector),
+    ),
+)
 
 
 def policy(obj: Tree) -> Causes:
@@ -75,15 +122,19 @@ def policy(obj: Tree) -> Causes:
         yield required("spec.matchConstraints")
     elif not look(spec, "matchConstraints.resourceRules"):
         yield required("spec.matchConstraints.resourceRules")
+    for rule in _CONSTRAINTS:
+        yield from (inside("spec", found) for found in rule(spec))
     if not spec.get("validations") and not spec.get("auditAnnotations"):
         yield required("spec.validations", "validations or auditAnnotations must contain at least one item")
     yield from conditions(spec, "spec")
-    for at, variable in items(spec, "variables"):
-        yield from expression(variable, "expression", f"spec.{at}.expression", ANY)
-    for at, validation in items(spec, "validations"):
-        yield from expression(validation, "expression", f"spec.{at}.expression", "bool")
+    for place, variable in items(spec, "variables"):
+        yield from expression(variable, "expression", f"spec.{place}.expression", ANY)
+    for place, validation in items(spec, "validations"):
+        yield from expression(validation, "expression", f"spec.{place}.expression", "bool")
         if validation.get("messageExpression"):
-            yield from expression(validation, "messageExpression", f"spec.{at}.messageExpression", "string")
+            yield from expression(
+                validation, "messageExpression", f"spec.{place}.messageExpression", "string"
+            )
 
 
 def binding(obj: Tree) -> Causes:

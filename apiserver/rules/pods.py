@@ -1,10 +1,21 @@
 """Rules of pods, and of the templates that make them."""
 
-import re
-
-from deltawire.apiserver.kinds.quantities import amount
+from deltawire.apiserver.rules.affinity import affinity, spreading, tolerations
+from deltawire.apiserver.rules.at import (
+    at,
+    below,
+    between,
+    choice,
+    form,
+    inside,
+    labels,
+    need,
+    once,
+    quantity,
+)
 from deltawire.apiserver.rules.causes import (
     Causes,
+    Rule,
     Tree,
     cause,
     duplicate,
@@ -13,22 +24,25 @@ from deltawire.apiserver.rules.causes import (
     items,
     look,
     not_found,
-    port,
     required,
     shown,
     unsupported,
 )
-
-_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_RESTART_POLICIES = ("Always", "OnFailure", "Never")
-_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LABEL_TOLD = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
-    "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+from deltawire.apiserver.rules.containers import (
+    CONTAINER_AFTER_MOUNTS,
+    CONTAINER_BEFORE_MOUNTS,
+    LIVELINESS,
+    POD_SECURITY,
+    PROBES,
+    mounts,
 )
+from deltawire.apiserver.rules.forms import ip, label, label_key, subdomain
+from deltawire.apiserver.rules.volumes import volumes
+
+_RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_CONTAINER_RESTARTS = ("Always", "Never", "OnFailure")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_NOT_EPHEMERAL = ("ports", "resources", "lifecycle", *PROBES)
 _CHANGEABLE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -37,88 +51,162 @@ _CHANGEABLE = (
 
 
 def pod_spec(holder: Tree, path: str = "spec") -> Causes:
-    """``path`` leads from ``holder`` to the spec."""
-    containers = items(holder, f"{path}.containers")
-    if not containers:
-        yield required(f"{path}.containers")
-    volumes = [str(volume.get("name", "")) for _, volume in items(holder, f"{path}.volumes")]
-    yield from _names(items(holder, f"{path}.volumes"), set())
+    """``path`` leads from ``holder`` to the spec, which may be missing."""
+    spec = look(holder, path) or {}
+    for rule in _SPEC:
+        for found in rule(spec):
+            yield inside(path, found)
+
+
+def pod(obj: Tree) -> Causes:
+    """A pod by itself: what its templates need not have is wrong here."""
+    yield from pod_spec(obj)
+    for kind in ("containers", "initContainers"):
+        for where, container in items(obj, f"spec.{kind}"):
+            image = container.get("image") or ""
+            if image != image.strip():
+                yield invalid(f"{where}.image", image, "must not have leading or trailing whitespace")
+
+
+def template(path: str, *policies: str) -> Rule:
+    """The template at ``path`` makes pods that restart as is possible here."""
+
+    def rule(obj: Tree) -> Causes:
+        for name in ("labels", "annotations"):
+            marks = look(obj, f"{path}.metadata.{name}") or {}
+            yield from labels(f"{path}.labels", marks) if name == "labels" else _keys(path, marks)
+        yield from pod_spec(obj, f"{path}.spec")
+        if look(obj, f"{path}.spec.ephemeralContainers"):
+            yield forbidden(
+                f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"
+            )
+        policy = look(obj, f"{path}.spec.restartPolicy")
+        if policies and policy in _RESTART_POLICIES and policy not in policies:
+            yield unsupported(f"{path}.spec.restartPolicy", policy, policies)
+
+    return rule
+
+
+def _keys(path: str, annotations: Tree) -> Causes:
+    for key in annotations:
+        for why in label_key(key.lower()):
+            yield invalid(f"{path}.annotations", key, why)
+
+
+def _containers(spec: Tree) -> Causes:
+    """Volumes first, then containers of all kinds: their names are unique together."""
+    wrong, good = volumes(spec)
+    yield from wrong
+    if not spec.get("containers"):
+        yield required("containers")
+    rules = (*CONTAINER_BEFORE_MOUNTS, mounts(good), *CONTAINER_AFTER_MOUNTS)
     names: set[str] = set()
     for kind in ("containers", "initContainers", "ephemeralContainers"):
-        found = items(holder, f"{path}.{kind}")
-        yield from _names(found, names)
-        for where, container in found:
-            yield from _container(container, where, volumes)
-    for name, supported in (("restartPolicy", _RESTART_POLICIES), ("dnsPolicy", _DNS_POLICIES)):
-        value = look(holder, f"{path}.{name}")
-        if value is not None and value not in supported:
-            yield unsupported(f"{path}.{name}", value, supported)
-    seconds = look(holder, f"{path}.activeDeadlineSeconds")
-    if isinstance(seconds, int) and not 0 < seconds < 2**31:
-        yield invalid(f"{path}.activeDeadlineSeconds", seconds, "must be between 1 and 2147483647, inclusive")
+        for where, container in items(spec, kind):
+            yield from _container(where, kind, container, rules, names)
+        if kind == "containers":
+            yield from _host_ports(spec)
+    own = {c.get("name") for kind in ("containers", "initContainers") for _, c in items(spec, kind)}
+    for where, container in items(spec, "ephemeralContainers"):
+        target = container.get("targetContainerName")
+        if target and target not in own:
+            yield not_found(f"{where}.targetContainerName", target)
 
 
-def _names(found: list[tuple[str, Tree]], seen: set[str]) -> Causes:
-    for where, item in found:
-        name = str(item.get("name") or "")
-        if not name:
-            yield required(f"{where}.name")
-        elif not _LABEL.fullmatch(name):
-            yield invalid(f"{where}.name", name, _LABEL_TOLD)
-        elif name in seen:
-            yield duplicate(f"{where}.name", name)
-        seen.add(name)
+def _container(where: str, kind: str, container: Tree, rules: tuple[Rule, ...], names: set[str]) -> Causes:
+    name = str(container.get("name") or "")
+    if not name:
+        yield required(f"{where}.name")
+    else:
+        for why in label(name):
+            yield invalid(f"{where}.name", name, why)
+    is_lasting = kind == "containers" or container.get("restartPolicy") == "Always"
+    for rule in (*rules, *(LIVELINESS if kind != "ephemeralContainers" and is_lasting else ())):
+        for found in rule(container):
+            yield inside(where, found)
+    if name and name in names:
+        yield duplicate(f"{where}.name", name)
+    names.add(name)
+    if kind == "initContainers" and not is_lasting:
+        for part in ("lifecycle", *PROBES):
+            if container.get(part) is not None:
+                told = "may not be set for init containers without restartPolicy=Always"
+                yield forbidden(f"{where}.{part}", told)
+    if kind == "ephemeralContainers":
+        for part in _NOT_EPHEMERAL:
+            if container.get(part):
+                yield forbidden(f"{where}.{part}", "cannot be set for an Ephemeral Container")
+    else:
+        policy = container.get("restartPolicy")
+        if policy is not None and policy not in _CONTAINER_RESTARTS:
+            yield unsupported(f"{where}.restartPolicy", policy, _CONTAINER_RESTARTS)
 
 
-def _container(container: Tree, where: str, volumes: list[str]) -> Causes:
-    image = container.get("image") or ""
-    if not image:
-        yield required(f"{where}.image")
-    elif image != image.strip():
-        yield invalid(f"{where}.image", image, "must not have leading or trailing whitespace")
-    policy = container.get("imagePullPolicy")
-    if policy is not None and policy not in _PULL_POLICIES:
-        yield unsupported(f"{where}.imagePullPolicy", policy, _PULL_POLICIES)
-    for below, known in items(container, "ports"):
-        number = known.get("containerPort")
-        if not number:
-            yield required(f"{where}.{below}.containerPort")
-        else:
-            yield from port(f"{where}.{below}.containerPort", number)
-        if known.get("hostPort"):
-            yield from port(f"{where}.{below}.hostPort", known["hostPort"])
-        if known.get("protocol") not in (*_PROTOCOLS, None):
-            yield unsupported(f"{where}.{below}.protocol", known["protocol"], _PROTOCOLS)
-    for below, variable in items(container, "env"):
-        if not variable.get("name"):
-            yield required(f"{where}.{below}.name")
-        if variable.get("value") and variable.get("valueFrom"):
-            told = "may not be specified when `value` is not empty"
-            yield invalid(f"{where}.{below}.valueFrom", "", told)
-    mounted: set[str] = set()
-    for below, mount in items(container, "volumeMounts"):
-        name, place = mount.get("name") or "", mount.get("mountPath") or ""
-        if not name:
-            yield required(f"{where}.{below}.name")
-        elif name not in volumes:
-            yield not_found(f"{where}.{below}.name", name)
-        if not place:
-            yield required(f"{where}.{below}.mountPath")
-        elif place in mounted:
-            yield invalid(f"{where}.{below}.mountPath", place, "must be unique")
-        mounted.add(place)
-    yield from _resources(container, where)
+def _host_ports(spec: Tree) -> Causes:
+    taken: set[str] = set()
+    for where, container in items(spec, "containers"):
+        for below_it, known in items(container, "ports"):
+            number = known.get("hostPort")
+            if not number:
+                continue
+            told = f"{known.get('protocol')}/{known.get('hostIP', '')}/{number}"
+            if told in taken:
+                yield duplicate(f"{where}.{below_it}.hostPort", told)
+            taken.add(told)
+            if spec.get("hostNetwork") and number != known.get("containerPort"):
+                why = "must match `containerPort` when `hostNetwork` is true"
+                yield invalid(f"{where}.{below_it}.hostPort", number, why)
 
 
-def _resources(container: Tree, where: str) -> Causes:
-    limits = look(container, "resources.limits") or {}
-    for name, asked in (look(container, "resources.requests") or {}).items():
-        if amount(asked) < 0:
-            told = "must be greater than or equal to 0"
-            yield invalid(f"{where}.resources.requests[{name}]", asked, told)
-        elif name in limits and amount(asked) > amount(limits[name]):
-            told = f"must be less than or equal to {name} limit of {limits[name]}"
-            yield invalid(f"{where}.resources.requests", asked, told)
+def _names(spec: Tree) -> Causes:
+    config, policy = spec.get("dnsConfig"), spec.get("dnsPolicy")
+    if policy == "None":
+        if config is None:
+            yield required("dnsConfig", "must provide `dnsConfig` when `dnsPolicy` is None")
+        elif not config.get("nameservers"):
+            told = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            yield required("dnsConfig.nameservers", told)
+    if len(servers := look(spec, "dnsConfig.nameservers") or ()) > 3:
+        yield invalid("dnsConfig.nameservers", servers, "must not have more than 3 nameservers")
+
+
+def _gates(spec: Tree) -> Causes:
+    for where, gate in items(spec, "schedulingGates"):
+        for why in label_key(gate.get("name") or ""):
+            yield invalid(where, gate.get("name") or "", why)
+    names = [gate.get("name") for _, gate in items(spec, "schedulingGates")]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            yield duplicate(f"schedulingGates[{position}]", name)
+
+
+_SPEC: tuple[Rule, ...] = (
+    _containers,
+    at("restartPolicy", choice(*_RESTART_POLICIES)),
+    at("dnsPolicy", choice(*_DNS_POLICIES)),
+    at("nodeSelector", labels),
+    below("securityContext", *POD_SECURITY),
+    below("affinity", *affinity),
+    _names,
+    at("dnsConfig.nameservers[*]", form(ip)),
+    below("readinessGates[*]", at("conditionType", form(label_key))),
+    _gates,
+    *spreading,
+    at("serviceAccountName", form(subdomain)),
+    at("nodeName", form(subdomain)),
+    at("activeDeadlineSeconds", between(1, 2**31 - 1)),
+    at("hostname", form(label)),
+    at("subdomain", form(label)),
+    *tolerations,
+    at("hostAliases[*].ip", form(ip)),
+    at("hostAliases[*].hostnames[*]", form(subdomain)),
+    at("priorityClassName", form(subdomain)),
+    at("runtimeClassName", form(subdomain)),
+    at("preemptionPolicy", choice("PreemptLowerPriority", "Never")),
+    at("overhead{*}", quantity),
+    below("os", need("name", "cannot be empty"), at("name", choice("linux", "windows"))),
+    at("resourceClaims", once("name")),
+)
 
 
 def pod_change(old: Tree, new: Tree) -> Causes:

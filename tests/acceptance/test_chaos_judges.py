@@ -112,7 +112,9 @@ def test_the_deaths_of_workers_are_read_with_the_time_that_they_lay_still_before
     late = keys.NOTICED_S + keys.COMMIT_S
     assert keys.read_deaths(tmp_path, []) == [(20.0 - late, 20.0)]
     assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 20.2)]) == [(12.0 - late, 20.0)]
-    assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 13.0), ("worker-1", 12.0, 21.0)]) == [(20.0 - late, 20.0)]
+    assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 13.0), ("worker-1", 12.0, 21.0)]) == [
+        (20.0 - late, 20.0)
+    ]
 
 
 def test_a_second_attempt_that_says_so_is_no_complaint():
@@ -290,11 +292,16 @@ def test_whoever_says_synced_as_of_a_moment_has_done_what_the_server_had_before_
     [
         ([], set()),  # it came and went before anything was listed
         ([(9.0, "added", "8")], {"synced"}),  # the end of what the group holds is owed to it
-        ([(9.0, "added", "8"), (14.0, "deleted", "8")], set()),  # a list found that end, at the version known last
+        (
+            [(9.0, "added", "8"), (14.0, "deleted", "8")],
+            set(),
+        ),  # a list found that end, at the version known last
     ],
 )
 @pytest.mark.parametrize("ended_at", [12.0, 19.5])
-def test_of_what_ended_a_group_that_holds_nothing_of_it_has_nothing_to_do(tmp_path, calls, expected, ended_at):
+def test_of_what_ended_a_group_that_holds_nothing_of_it_has_nothing_to_do(
+    tmp_path, calls, expected, ended_at
+):
     folder = claim_folder(tmp_path, code=503, at=5.0)
     seen = [(10.0, "ADDED", "11"), (ended_at, "DELETED", "12")]
     later = [(30.0, "added", "15")]

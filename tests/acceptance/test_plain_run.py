@@ -78,7 +78,10 @@ def test_up_for_a_while_prints_one_json_summary_and_exits_0(tmp_path):
 def test_up_for_a_while_that_ends_while_an_informer_stands_still_says_so_and_exits_1(tmp_path):
     server = ServerProcess(tmp_path, "--objects", "pods=300")
     pipeline = Pipeline(
-        tmp_path, server.kubeconfig, informers=[{"resource": "pods", "max_bytes": "300KiB"}], runtime=ONE_OF_EACH
+        tmp_path,
+        server.kubeconfig,
+        informers=[{"resource": "pods", "max_bytes": "300KiB"}],
+        runtime=ONE_OF_EACH,
     )
     try:
         done = pipeline.run("up", "--for", "3s", "--json", timeout_s=120)

@@ -42,13 +42,17 @@ def kept(path):
 def restart(rig, options, *faults):
     """The same cluster again; ``faults`` are set before anybody can ask."""
     rig.server.stop()
-    rig.broker.until(lambda: rig.stream()["error"] or rig.stream()["state"] != "watching", "the end to be seen")
+    rig.broker.until(
+        lambda: rig.stream()["error"] or rig.stream()["state"] != "watching", "the end to be seen"
+    )
     rig.restart_server(**options)
     for fault in faults:
         rig.server.fault("error", **fault)
 
 
-@pytest.mark.parametrize("code", [403, *(pytest.param(code, marks=pytest.mark.long) for code in (401, 404, 503))])
+@pytest.mark.parametrize(
+    "code", [403, *(pytest.param(code, marks=pytest.mark.long) for code in (401, 404, 503))]
+)
 def test_what_a_starting_server_answers_for_kube_system_stops_nothing_and_lists_nothing(
     code, tmp_path, api_server_factory
 ):
@@ -65,7 +69,9 @@ def test_what_a_starting_server_answers_for_kube_system_stops_nothing_and_lists_
         assert rig.stream()["error"] == ""
 
 
-def test_while_the_id_is_unknown_nothing_is_asked_and_status_says_why(tmp_path, api_server_factory, monkeypatch):
+def test_while_the_id_is_unknown_nothing_is_asked_and_status_says_why(
+    tmp_path, api_server_factory, monkeypatch
+):
     monkeypatch.setattr("deltawire.reflector.identity.UNKNOWN_S_MAX", 600.0)
     with Rig(api_server_factory) as rig:
         rig.broker.until(lambda: watching(rig))

@@ -75,7 +75,15 @@ class Rig:
         queries = Queries(self.desk.results.wake, clock=self.clock)
         identity, endpoint = new_identity("handler", "group-0"), plan.endpoint("worker-0")
         self.link = WorkerLink(
-            self.context, 0, endpoint, identity, settings, [PODS], dispatch.held, clock=self.clock, silent_s=60
+            self.context,
+            0,
+            endpoint,
+            identity,
+            settings,
+            [PODS],
+            dispatch.held,
+            clock=self.clock,
+            silent_s=60,
         )
         control = cast(
             Control,

@@ -26,7 +26,9 @@ class Desk:
         self.worker(b"w.1", "", 0)
 
     def note(self, actions):
-        self.starts += [fields_of(a.message) for a in actions if isinstance(a, Send) and kind_of(a.message) == "start"]
+        self.starts += [
+            fields_of(a.message) for a in actions if isinstance(a, Send) and kind_of(a.message) == "start"
+        ]
 
     def reflector(self, identity=b"r.1"):
         self.note(
@@ -79,7 +81,9 @@ def test_a_restarted_reflector_resumes_with_one_watch_and_no_list(api_server_fac
 
 def test_a_watch_that_cannot_be_kept_at_its_version_is_followed_by_one_list():
     bench = Bench().watching("10")
-    actions = bench.batch(failed_event(StatusError(500, "InternalError", "required revision has been compacted")))
+    actions = bench.batch(
+        failed_event(StatusError(500, "InternalError", "required revision has been compacted"))
+    )
     assert [a.is_list for a in actions if isinstance(a, Watch)] == [True]
     assert bench.machine.lists == 1
 

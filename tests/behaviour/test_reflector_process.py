@@ -83,7 +83,9 @@ def test_the_reflector_says_who_it_is(rig):
     assert client.config.user_agent == f"deltawire-reflector/{deltawire.__version__}"
 
 
-def test_a_watch_that_cannot_be_kept_is_listed_again_and_one_that_is_refused_is_watched_again(api_server_factory):
+def test_a_watch_that_cannot_be_kept_is_listed_again_and_one_that_is_refused_is_watched_again(
+    api_server_factory,
+):
     """docs/watches.md, from the wire on: each resource's watch meets another answer."""
     with ProcessRig(api_server_factory, [{"resource": resource} for resource in ANSWERS]) as rig:
         create_one_of_each(rig.server.create, "before")

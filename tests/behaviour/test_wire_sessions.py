@@ -104,7 +104,9 @@ def test_a_hello_is_answered_and_messages_flow_both_ways(pair):
     assert pair.listener.send(link.identity.bytes, plain("pop", [1]))
     events = pair.until(has(links.Arrived))
     assert ("pop", [[1]]) in [said(e.message) for e in events if isinstance(e, links.Arrived)]
-    pair.until(lambda _: any(isinstance(e, listeners.Arrived) and said(e.message)[0] == "ack" for e in pair.heard))
+    pair.until(
+        lambda _: any(isinstance(e, listeners.Arrived) and said(e.message)[0] == "ack" for e in pair.heard)
+    )
 
 
 def test_nothing_can_be_sent_before_a_session_stands(pair):
@@ -271,7 +273,9 @@ def skip_a_number(link):
 
 def say_hello_again(link):
     me = link.identity
-    link.socket.send(pack(0, 0, encode(plain("hello", me.role, me.name, me.nonce, me.pid, me.started, me.host, {}))))
+    link.socket.send(
+        pack(0, 0, encode(plain("hello", me.role, me.name, me.nonce, me.pid, me.started, me.host, {})))
+    )
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,18 @@ def test_relative_links_lead_somewhere(path):
             assert anchor in anchors_of(there), found["target"]
 
 
-PACKAGES = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "reflector", "src", "tests")
+PACKAGES = (
+    "apiserver",
+    "cli",
+    "client",
+    "common",
+    "fifo",
+    "handlers",
+    "informer",
+    "reflector",
+    "src",
+    "tests",
+)
 SOURCES = sorted(
     path
     for room in (*PACKAGES, "bench", "examples", "deploy")
@@ -188,7 +199,9 @@ def test_the_sources_are_read():
 
 
 def test_no_source_refers_to_a_document_that_is_not_in_the_repository():
-    found = {str(path.relative_to(ROOT)): ELSEWHERE.findall(prose_of(path)) for path in [*SOURCES, *DOCUMENTS]}
+    found = {
+        str(path.relative_to(ROOT)): ELSEWHERE.findall(prose_of(path)) for path in [*SOURCES, *DOCUMENTS]
+    }
     assert {path: references for path, references in found.items() if references} == {}
 
 

@@ -158,7 +158,9 @@ def test_an_object_over_the_bound_is_named_and_counted_and_the_others_pass(calm)
 
 def test_a_server_whose_lists_have_no_version_is_listed_stored_and_ready(tmp_path):
     with begun(tmp_path, VERSIONLESS) as scene:
-        status = wait_until("the pipeline to be ready", lambda: ready(scene.pipeline), seconds=60, every_s=0.2)
+        status = wait_until(
+            "the pipeline to be ready", lambda: ready(scene.pipeline), seconds=60, every_s=0.2
+        )
         informer = status["informers"]["dev/pods"]
         assert (informer["synced"], informer["fresh"]) == (True, True)
         assert status["streams"][STREAM]["error"] == ""

@@ -42,7 +42,9 @@ def added(pod, event):
 class Terminal:
     """A command on a pseudo-terminal."""
 
-    def __init__(self, *command: str, env: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, *command: str, env: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()
+    ) -> None:
         self._fd, theirs = pty.openpty()
         self.text = ""
         self.process = subprocess.Popen(

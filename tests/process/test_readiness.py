@@ -116,7 +116,9 @@ def test_a_loop_that_is_stuck_while_beats_go_on_withdraws_readiness_until_what_i
     ("fault", "role"),
     [*product((killed, stopped), ROLES), *product((stuck,), ("fifo", "worker-0", "latest-0"))],
 )
-def test_each_role_killed_stopped_and_stuck(up: Stage, role: str, fault: Callable[[Stage, str], None]) -> None:
+def test_each_role_killed_stopped_and_stuck(
+    up: Stage, role: str, fault: Callable[[Stage, str], None]
+) -> None:
     fault(up, role)
 
 

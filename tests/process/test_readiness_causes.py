@@ -30,7 +30,10 @@ PAD = "x" * 60_000
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Stage]:
-    with tempfile.TemporaryDirectory(prefix="dw-") as text, stage(Path(text).resolve(), is_guarded=True) as up:
+    with (
+        tempfile.TemporaryDirectory(prefix="dw-") as text,
+        stage(Path(text).resolve(), is_guarded=True) as up,
+    ):
         yield up
 
 
@@ -60,14 +63,11 @@ def cell(
     return found
 
 
-
 def test_an_informer_whose_rights_are_taken_away_is_unready_in_every_face_until_they_are_back(
     guarded: Stage,
 ) -> None:
     server = guarded.server.chaos
-    found = cell(
-        guarded, server.forbid, server.grant, why="stream * is not watched (", is_lister_stale=False
-    )
+    found = cell(guarded, server.forbid, server.grant, why="stream * is not watched (", is_lister_stale=False)
     stream = found["streams"][f"{INFORMER}@*"]
     assert (stream["watching"], stream["error_code"]) == (False, "403")
 

@@ -56,7 +56,9 @@ def cluster(**fields: Any) -> str:
     return config(clusters=[{"name": "c", "cluster": {**CLUSTER, **fields}}])
 
 
-def text(*, head: str = "", user: str = "token: tok", cluster: str = "", ca: str = "@CA@", tail: str = "") -> str:
+def text(
+    *, head: str = "", user: str = "token: tok", cluster: str = "", ca: str = "@CA@", tail: str = ""
+) -> str:
     """A kubeconfig in YAML."""
     return f"""{head}
 current-context: x
@@ -186,7 +188,11 @@ MERGED = [
     # (name, files of $KUBECONFIG by their name and None for one that is not there, the verdict of both)
     ("the first that has an entry wins", {"a": user(token="tok"), "b": user(token="other")}, TOK),
     ("files that are not there are skipped", {"a": None, "b": config(), "c": None}, TOK),
-    ("entries are collected", {"a": '{"current-context": "x"}', "b": config(**{"current-context": "y"})}, TOK),
+    (
+        "entries are collected",
+        {"a": '{"current-context": "x"}', "b": config(**{"current-context": "y"})},
+        TOK,
+    ),
     ("entries are taken whole", {"a": '{"clusters": [{"name": "c"}]}', "b": config()}, REFUSED),
     ("one that cannot be read stops all", {"a": config(), "b": "a: ["}, REFUSED),
     ("an empty one changes nothing", {"a": "", "b": config(), "c": "null"}, TOK),

@@ -211,7 +211,9 @@ class Pipeline:
     def wait_quiet(self, seconds: float = 60.0) -> dict[str, Any]:
         """Until nothing is pending of all that the API server had sent by now. Churn must have been stopped."""
         since_us = time.time_ns() // 1000
-        return wait_until("nothing to be pending", lambda: self._if_quiet(since_us), seconds=seconds, every_s=0.2)
+        return wait_until(
+            "nothing to be pending", lambda: self._if_quiet(since_us), seconds=seconds, every_s=0.2
+        )
 
     def _if_synced(self) -> dict[str, Any]:
         status = self.status()

@@ -207,10 +207,14 @@ class Stage:
     def judge_lister(self, name: str, written_s: float, since_s: float, until_s: float) -> None:
         """Not fresh between two monotonic instants; and never as of a time at which it did not show the change."""
         answers = self.asked()
-        assert any(since_s < a["asked_s"] and a["told_s"] < until_s for a in answers), "nobody asked the lister"
+        assert any(since_s < a["asked_s"] and a["told_s"] < until_s for a in answers), (
+            "nobody asked the lister"
+        )
         for answer in answers:
             if since_s < answer["asked_s"] and answer["told_s"] < until_s:
-                assert not answer["is_fresh"], f"fresh {answer['asked_s'] - since_s:.2f} s after the fault had to show"
+                assert not answer["is_fresh"], (
+                    f"fresh {answer['asked_s'] - since_s:.2f} s after the fault had to show"
+                )
         self.judge_claims_of_lister(name, written_s)
 
     def judge_claims_of_lister(self, name: str, written_s: float) -> None:
@@ -241,7 +245,9 @@ class Stage:
 @contextmanager
 def stage(folder: Path, *, is_guarded: bool = False, is_ready: bool = True, **config: Any) -> Iterator[Stage]:
     """All is up, and ready. ``is_guarded``: the API server knows rights. ``config``: entries of the config's own."""
-    server: Any = Guarded(folder) if is_guarded else ServerProcess(folder, "--objects", "pods=5", "--churn", "0")
+    server: Any = (
+        Guarded(folder) if is_guarded else ServerProcess(folder, "--objects", "pods=5", "--churn", "0")
+    )
     with made(folder, server, **config) as found:
         if is_ready:
             found.wait_ready()

@@ -70,7 +70,9 @@ class Rig:
     def verdict(self, read: Read, kubeconfig: str, name: str) -> str:
         path = f"/{name}"
         self.seen.pop(path, None)
-        read({"PATH": os.environ["PATH"], "HOME": str(self.folder / "no-home"), "KUBECONFIG": kubeconfig}, path)
+        read(
+            {"PATH": os.environ["PATH"], "HOME": str(self.folder / "no-home"), "KUBECONFIG": kubeconfig}, path
+        )
         return self.seen.get(path, REFUSED)
 
 
@@ -149,7 +151,10 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that does not trust us
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     made.url = f"https://127.0.0.1:{server.server_address[1]}"
-    made.words |= {b"@SERVER@": made.url.encode(), b"@SERVER_UPPER@": made.url.replace("https", "HTTPS").encode()}
+    made.words |= {
+        b"@SERVER@": made.url.encode(),
+        b"@SERVER_UPPER@": made.url.replace("https", "HTTPS").encode(),
+    }
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield made
@@ -191,14 +196,18 @@ def test_a_kubeconfig_means_what_the_table_says(rig: Rig, kubeconfigs: Callable[
     assert found == {case.name: case.verdict for case in KUBECONFIGS}
 
 
-def test_an_exec_plugins_answer_means_what_the_table_says(rig: Rig, plugins: Callable[[Case, str], str]) -> None:
+def test_an_exec_plugins_answer_means_what_the_table_says(
+    rig: Rig, plugins: Callable[[Case, str], str]
+) -> None:
     found = verdicts(rig, with_ours, ANSWERS, plugins)
     assert found == {case.name: case.verdict for case in ANSWERS}
 
 
 READERS = [
     with_ours,
-    pytest.param(with_kubectl, marks=pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on the PATH")),
+    pytest.param(
+        with_kubectl, marks=pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on the PATH")
+    ),
 ]
 
 

@@ -44,7 +44,9 @@ def client_of(client: RESTClient, folder: Path) -> DiscoveryClient:
     return DiscoveryClient(client, AnswerFiles(client.config, folder))
 
 
-def test_what_has_not_changed_is_not_sent_again(documents: Documents, client: RESTClient, tmp_path: Path) -> None:
+def test_what_has_not_changed_is_not_sent_again(
+    documents: Documents, client: RESTClient, tmp_path: Path
+) -> None:
     assert client_of(client, tmp_path).openapi_v2() == b'{"a": 1}'
     assert client_of(client, tmp_path).openapi_v2() == b'{"a": 1}'
     assert (documents.asked, documents.sent) == (2, 1)
@@ -97,7 +99,13 @@ def test_the_oldest_answers_make_room(tmp_path: Path, monkeypatch: pytest.Monkey
     for number in range(5):
         files.put(f"/{number}", "", etag='"x"', content_type="", body=b"{}")
         assert files.get(f"/{number}", "") is not None
-    assert [files.get(f"/{number}", "") is not None for number in range(5)] == [False, False, True, True, True]
+    assert [files.get(f"/{number}", "") is not None for number in range(5)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
     assert len(list(tmp_path.rglob("*.msgpack"))) == 3
 
 

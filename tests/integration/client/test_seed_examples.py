@@ -140,7 +140,12 @@ def test_the_controller_finds_objects_that_are_in_no_namespace(
     spec = {"group": "example.com", "scope": "Cluster", "names": names, "versions": [version]}
     definition = {"metadata": {"name": "widgets.example.com"}, "spec": spec}
     server.create("customresourcedefinitions.apiextensions.k8s.io", definition)
-    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "wide"}, "spec": {"size": 7}}
+    widget = {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "wide"},
+        "spec": {"size": 7},
+    }
     server.create("widgets.example.com", widget)
     kubeconfig = server.write_kubeconfig(tmp_path / "config")
     with followed("crd_controller.py", "--kubeconfig", str(kubeconfig)) as wait_for:

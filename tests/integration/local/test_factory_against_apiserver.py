@@ -185,7 +185,9 @@ def test_why_a_cache_does_not_fill_is_said(server, clientset, caplog):
         assert factory.shutdown(40)
 
 
-def test_a_watch_that_cannot_be_kept_is_listed_again_and_one_that_is_refused_is_watched_again(server, clientset):
+def test_a_watch_that_cannot_be_kept_is_listed_again_and_one_that_is_refused_is_watched_again(
+    server, clientset
+):
     """docs/watches.md in one process: each resource's watch meets another answer."""
     create_one_of_each(server.create, "before")
     factory = DynamicSharedInformerFactory(clientset)

@@ -94,7 +94,9 @@ def driven(tmp_path, clock: FakeClock, server: Server) -> Driver:
 
 @pytest.mark.parametrize("away", [Kind.SERVER_KILL, Kind.SERVER_RESTART, Kind.SERVER_STOP])
 @pytest.mark.parametrize("taken", [Kind.FORBID, Kind.FAULT])
-def test_what_was_taken_is_given_back_when_the_server_that_was_away_then_is_there_again(tmp_path, taken, away):
+def test_what_was_taken_is_given_back_when_the_server_that_was_away_then_is_there_again(
+    tmp_path, taken, away
+):
     clock, server = FakeClock(), Server()
     driver = driven(tmp_path, clock, server)
     actions = [

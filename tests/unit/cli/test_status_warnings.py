@@ -11,7 +11,9 @@ from deltawire.cli.supervisor.status_types import ProcessStatus, Snapshot
 from deltawire.cli.view import live, status
 from tests.support.reports import INFORMER, Watched, fifo, healthy, reflector, worker
 
-WARNING = "the id of cluster dev cannot be read: namespace kube-system: 403 forbidden; its address stands for it"
+WARNING = (
+    "the id of cluster dev cannot be read: namespace kube-system: 403 forbidden; its address stands for it"
+)
 
 
 def believed(made: Watched, **cluster: object) -> dict[str, object]:
@@ -30,7 +32,9 @@ def test_an_id_that_is_believed_because_nobody_tells_it_is_a_warning_in_every_fa
     made = healthy()
     made.say("reflector-0", believed(made))
     found = made.snapshot()
-    assert found.as_plain()["clusters"] == {"dev": {"id": "a-1234", "warning": WARNING, "error": "", "reads": 3}}
+    assert found.as_plain()["clusters"] == {
+        "dev": {"id": "a-1234", "warning": WARNING, "error": "", "reads": 3}
+    }
     assert f"WARNING dev: {WARNING}" in status.render(found)
     assert f"[!] dev: {WARNING}\n" in readyz(found, "verbose")[1]
     assert f"[!] dev: {WARNING}\n" in readyz(found, "verbose&cluster=dev")[1]
@@ -119,7 +123,9 @@ def test_on_a_terminal_of_80_columns_each_part_has_one_line_and_a_long_error_is_
     names = {"fifo": "fifo", "worker-0": "informer", "reflector-0": "reflector", "printer-0": "handlers"}
     found = made.snapshot(
         **{
-            name: ProcessStatus(role=role, state="ready", pid=4_194_304, last_end="hung: its loop has not turned")
+            name: ProcessStatus(
+                role=role, state="ready", pid=4_194_304, last_end="hung: its loop has not turned"
+            )
             for name, role in names.items()
         }
     )

@@ -34,7 +34,9 @@ CONFIG = ClientConfig("https://10.0.0.1:6443")
         (MetadataSharedInformerFactory, "MetadataSharedInformerFactory takes a client, not a ClientConfig"),
     ],
 )  # fmt: skip
-def test_a_config_in_the_place_of_a_client_is_answered_with_what_to_pass(make: Callable[[Any], Any], words: str):
+def test_a_config_in_the_place_of_a_client_is_answered_with_what_to_pass(
+    make: Callable[[Any], Any], words: str
+):
     with pytest.raises(TypeError) as found:
         make(CONFIG)
     assert words in str(found.value)

@@ -28,7 +28,11 @@ OTHER_READERS = {
     "client/auth/exec_credential.py",  # plug-ins
     "reflector/transform.py",  # plain values
 }
-READ_AS_THEY_ARE = {"client/rest/frames.py": frames, "reflector/objects.py": objects, "reflector/split.py": split}
+READ_AS_THEY_ARE = {
+    "client/rest/frames.py": frames,
+    "reflector/objects.py": objects,
+    "reflector/split.py": split,
+}
 
 
 def test_every_other_answer_is_read_by_the_decoder_that_knows_null():
@@ -138,7 +142,11 @@ def outcome(read, tree):
         (legacy.parse_core, {"versions": ["v1"]}),
         (
             legacy.parse_groups,
-            {"groups": [{"name": "g", "versions": [{"version": "v1"}], "preferredVersion": {"version": "v1"}}]},
+            {
+                "groups": [
+                    {"name": "g", "versions": [{"version": "v1"}], "preferredVersion": {"version": "v1"}}
+                ]
+            },
         ),
         (lambda body: legacy.parse_resources("ex.io", "v1", body), {"resources": [RESOURCE]}),
         (aggregated.parse, AGGREGATED),

@@ -104,7 +104,11 @@ def test_a_cluster_with_nothing_for_plugins_is_told_with_a_null():
 def test_a_name_of_a_variable_ends_at_its_first_equals_sign():
     run = Runs(printed(token="t"))
     credentials(run, ExecPlugin("p", env=(("A=B", "1"), ("C", "2=3")))).headers()
-    assert {name: run.seen[0][1].get(name) for name in ("A", "A=B", "C")} == {"A": "B=1", "A=B": None, "C": "2=3"}
+    assert {name: run.seen[0][1].get(name) for name in ("A", "A=B", "C")} == {
+        "A": "B=1",
+        "A=B": None,
+        "C": "2=3",
+    }
 
 
 def test_a_token_is_renewed_when_it_has_expired():
@@ -151,7 +155,9 @@ def test_a_certificate_comes_with_its_key(pair: tuple[str, str]):
 
 
 @pytest.mark.parametrize("token", [{}, {"token": "s3cret"}])
-def test_a_certificate_that_does_not_fit_its_key_fails_the_request(pair: tuple[str, str], token: dict[str, str]):
+def test_a_certificate_that_does_not_fit_its_key_fails_the_request(
+    pair: tuple[str, str], token: dict[str, str]
+):
     cert, key = pair
     other = trustme.CA().issue_cert("eve@x").private_key_pem.bytes().decode()
     for broken in ((cert, other), ("s3cret", "s3cret"), (key, cert), (cert, "s3cret")):

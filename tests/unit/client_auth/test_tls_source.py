@@ -38,7 +38,9 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def test_a_given_certificate_that_cannot_be_used_fails_instead_of_the_last_one_being_kept(authority: trustme.CA):
+def test_a_given_certificate_that_cannot_be_used_fails_instead_of_the_last_one_being_kept(
+    authority: trustme.CA,
+):
     good = pair(authority)
     credentials = Giving(good)
     source = TlsSource(
@@ -53,7 +55,9 @@ def test_a_given_certificate_that_cannot_be_used_fails_instead_of_the_last_one_b
     assert source.current().identity == before.identity + 1
 
 
-def test_a_broken_ca_file_does_not_keep_a_new_certificate_from_being_shown(tmp_path: Path, authority: trustme.CA):
+def test_a_broken_ca_file_does_not_keep_a_new_certificate_from_being_shown(
+    tmp_path: Path, authority: trustme.CA
+):
     ca = tmp_path / "ca.crt"
     ca.write_bytes(authority.cert_pem.bytes())
     credentials, clock = Giving(pair(authority)), FakeClock()

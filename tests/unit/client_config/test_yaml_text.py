@@ -5,7 +5,24 @@ import yaml
 
 from deltawire.client.config import yaml_text
 
-WORDS = ("y", "no", "On", "1e3", "0o7", "089", "1:30", "2020-01-01", "=", "~", "", "<<", ".5", "1_0", ".inf", "+1")
+WORDS = (
+    "y",
+    "no",
+    "On",
+    "1e3",
+    "0o7",
+    "089",
+    "1:30",
+    "2020-01-01",
+    "=",
+    "~",
+    "",
+    "<<",
+    ".5",
+    "1_0",
+    ".inf",
+    "+1",
+)
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -158,7 +158,9 @@ def test_an_event_is_named_after_its_object_and_the_moment(name: str):
     assert event_name(name, 255) == f"{name}.ff"
 
 
-@pytest.mark.parametrize("name", ["system:node:x", "Web", "a_b", "web-", ".web", "a..b", "a/b", "é", "a" * 251, ""])
+@pytest.mark.parametrize(
+    "name", ["system:node:x", "Web", "a_b", "web-", ".web", "a..b", "a/b", "é", "a" * 251, ""]
+)
 def test_an_event_whose_name_a_server_would_refuse_gets_a_uuid(name: str):
     assert event_name(name, 255, lambda: uuid.UUID(int=7)) == "00000000-0000-0000-0000-000000000007"
     assert event_name(name, 255) != event_name(name, 255)

@@ -12,7 +12,25 @@ from deltawire.cli.output.documents import yaml_lines
 from deltawire.client.config import yaml_text
 from tests.support.servers import Kubectl, require_kubectl
 
-WORDS = ("y", "no", "On", "1e3", "0o7", "089", "1:30", "2020-01-01", "=", "~", "", "<<", ".5", "1_0", ".inf", "+1", "a")
+WORDS = (
+    "y",
+    "no",
+    "On",
+    "1e3",
+    "0o7",
+    "089",
+    "1:30",
+    "2020-01-01",
+    "=",
+    "~",
+    "",
+    "<<",
+    ".5",
+    "1_0",
+    ".inf",
+    "+1",
+    "a",
+)
 
 
 def both(text: str) -> list[Any]:

@@ -223,7 +223,9 @@ def test_workers_open_nothing_before_a_reflector_has_spoken_of_the_cluster() -> 
     assert desk.of_kind("open") == [(PODS, "c1", "")]
 
 
-def test_without_an_answer_of_the_cluster_the_last_known_state_is_opened_and_its_id_told_before_streams_start() -> None:
+def test_without_an_answer_of_the_cluster_the_last_known_state_is_opened_and_its_id_told_before_streams_start() -> (
+    None
+):
     desk = Desk(shards=1)
     desk.reflector(cluster="")
     desk.worker()

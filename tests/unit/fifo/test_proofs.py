@@ -76,7 +76,11 @@ class Rig:
             Side.WORKERS, b"w%d" % number, "informer", f"worker-{number}", {"shards": [[PODS, number]]}
         )
         tell(
-            self.broker, Side.WORKERS, b"w%d" % number, "shard", [PODS, number, "c1", "", 0, {"*": ["4", "4", 1]}]
+            self.broker,
+            Side.WORKERS,
+            b"w%d" % number,
+            "shard",
+            [PODS, number, "c1", "", 0, {"*": ["4", "4", 1]}],
         )
 
     def say(self, kind: str, *body: Any) -> list[Any]:

@@ -32,9 +32,7 @@ def made(function):
     handler = Handler("h")
     handler.on_add("pods")(function)
     surroundings = Harness(handler)
-    program = Program(
-        handler, [PODS], surroundings, clock=SystemClock(), asyncs=MainLoop(), leaving=LEAVING
-    )
+    program = Program(handler, [PODS], surroundings, clock=SystemClock(), asyncs=MainLoop(), leaving=LEAVING)
     return Inline(program, Results()), Dispatch(program.routes, attempts_max=0)
 
 

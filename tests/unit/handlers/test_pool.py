@@ -108,7 +108,12 @@ def test_a_call_that_was_taken_back_is_not_made(program):
 
 @pytest.mark.parametrize(
     "hot, awaited, count, rings",
-    [(False, False, 1, False), (False, True, 1, True), (True, False, 1, True), (False, False, ACKS_MAX, True)],
+    [
+        (False, False, 1, False),
+        (False, True, 1, True),
+        (True, False, 1, True),
+        (False, False, ACKS_MAX, True),
+    ],
 )
 def test_the_loop_is_woken_for_a_hot_key_a_full_batch_or_where_it_waits(program, hot, awaited, count, rings):
     pool, results = made(program, 1)

@@ -119,7 +119,9 @@ def test_what_waits_behind_a_retry_of_its_key_and_may_have_been_sent_before_the_
     assert [(event[4], event[6]) for event in again.work()] == [("101", 2), ("102", 2)]
 
 
-def test_what_waited_behind_a_retry_of_its_key_and_was_sent_is_a_second_attempt_after_a_kill(rig: ShardRig) -> None:
+def test_what_waited_behind_a_retry_of_its_key_and_was_sent_is_a_second_attempt_after_a_kill(
+    rig: ShardRig,
+) -> None:
     rig.pop(("A", "a/k", "u1", "101"))
     handler = rig.join(delivery="every")
     (event,) = handler.take()

@@ -170,7 +170,9 @@ def test_a_stand_in_is_replaced_by_what_the_state_knows(cluster, server, clock):
 
 
 class TestSharing:
-    def test_one_reading_serves_all_streams_until_a_connection_ends_or_it_is_old(self, cluster, server, clock):
+    def test_one_reading_serves_all_streams_until_a_connection_ends_or_it_is_old(
+        self, cluster, server, clock
+    ):
         for _ in range(500):
             cluster.check()
         assert server.reads == 1

@@ -283,8 +283,6 @@ class TestList:
         assert caught.value.reason == "garbage"
 
 
-
-
 def test_random_garbage_never_raises():
     seed = random.randrange(2**32)
     print("seed", seed)

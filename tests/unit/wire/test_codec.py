@@ -100,7 +100,11 @@ def test_a_message_of_another_shape_is_a_protocol_error(fields):
 def test_bounds_of_fields_are_checked():
     row = ["A", "ns", "n", "u", "1", b"{}"]
     assert isinstance(FROM_REFLECTOR(plain("deltas", "dev/pods", "*", "7", 0, [row])), Deltas)
-    for rows in ([row] * (ARRAY_ITEMS_MAX + 1), [[*row[:5], b"x" * (OBJECT_BYTES_MAX + 1)]], [["Q", *row[1:]]]):
+    for rows in (
+        [row] * (ARRAY_ITEMS_MAX + 1),
+        [[*row[:5], b"x" * (OBJECT_BYTES_MAX + 1)]],
+        [["Q", *row[1:]]],
+    ):
         with pytest.raises(ProtocolError):
             FROM_REFLECTOR(plain("deltas", "dev/pods", "*", "7", 0, rows))
 
