@@ -202,7 +202,7 @@ CALLS = (
         "status",
         lambda c: (
             c.apps.patch_namespaced_deployment_status(
-                "web", "default", {"status": {"readyReplicas": 2}}
+                "web", "default", {"status": {"replicas": 2, "readyReplicas": 2}}
             ).status.ready_replicas
         ),
         "^2$",
