@@ -15,7 +15,7 @@ from deltawire.common.config.load import load as load_config
 from deltawire.handlers.loader import load as load_plugin
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("apiserver", "bench", "examples", "tests/sabotage")
+ROOMS = ("apiserver", "bench", "examples", "examples/handlers", "examples/lines", "tests/sabotage")
 DOCUMENTS = sorted(
     [
         *ROOT.glob("*.md"),
