@@ -100,6 +100,7 @@ for _name, _command in (
     ("show", dead_letters.show),
     ("retry", dead_letters.retry),
     ("drop", dead_letters.drop),
+    ("export", dead_letters.export),
 ):
     dead_letters.app.command(_name)(_exits(_command))
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Look")

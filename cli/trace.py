@@ -115,5 +115,5 @@ def _place(place: dict[str, Any]) -> str:
     words = [str(place.get("state", "unknown"))]
     for field in ("version", "seq", "position", "attempts", "error"):
         if place.get(field) not in (None, "", 0):
-            words.append(f"{field} {place[field]}")
+            words.append(f"{field} {str(place[field]).partition(chr(10))[0]}")
     return ", ".join(words)

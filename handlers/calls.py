@@ -27,6 +27,7 @@ from deltawire.handlers.events import (
     event_of,
     gap_of,
 )
+from deltawire.handlers.failures import Failures
 from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.mapping import Mapper
 from deltawire.handlers.models import DecodeFailed, decode_as
@@ -65,6 +66,7 @@ class Program:
         self._clock = clock
         self._name = handler.name
         self._log = logging.getLogger(f"{HANDLER_LOG}.{handler.name}")
+        self._failures = Failures(self._log, clock)
         self._async = asyncs or AsyncLoop()
         self._leaving = leaving
         self._hooks = handler.hooks
@@ -98,9 +100,8 @@ class Program:
             raise
         # SystemExit and its like too: a plug-in's function must not end one thread of our process.
         except BaseException as error:
-            attempt = call.newest.attempt
-            self._log.warning("%s: attempt %d failed", display_key(call.key), attempt, exc_info=error)
-            return Outcome(Verdict.RETRY, self._backoff_s(call), f"{type(error).__name__}: {error}")
+            said = self._failures.tell(display_key(call.key), call.newest.attempt, error)
+            return Outcome(Verdict.RETRY, self._backoff_s(call), said)
 
     def hooks(self, cluster: str, replica: int) -> Hooks:
         """The functions that no event calls, with contexts of ``cluster``."""

@@ -15,12 +15,13 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from deltawire.handlers.events import GAP_NOTICE, Delivery
+from deltawire.handlers.failures import shortened
 
 # The rate limiter's delay of a failed event: client-go's 5 ms · 2^n up to 1000 s (docs/contracts.md, work queue 8).
 # It is computed from the attempt that the informer worker counts, so that it survives the handler's crash.
 RETRY_BASE_MS = 5
 RETRY_MAX_MS = 1_000_000
-ERROR_CHARS_MAX = 1000
+ERROR_CHARS_MAX = 2000
 
 
 class Verdict(IntEnum):
@@ -363,5 +364,5 @@ class Dispatch:
         elif outcome.verdict is not Verdict.DONE:
             verdict = 1
             after_ms = retry_after_ms(d.attempt) if outcome.after_s is None else round(outcome.after_s * 1000)
-        error = outcome.error[:ERROR_CHARS_MAX]
+        error = shortened(outcome.error, ERROR_CHARS_MAX)
         return Ack(d.link, d.informer, d.shard, d.key, d.seq, d.fence, verdict, after_ms, error)

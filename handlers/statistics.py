@@ -6,11 +6,13 @@ Not here: what a group has still to get (the informer workers know).
 from collections import deque
 from typing import Any
 
+from deltawire.common.meta.keys import display_key
 from deltawire.handlers.dispatch import Call, Outcome, Verdict
 from deltawire.handlers.events import INITIAL, Delivery
 
 # The lags of this many last events make the percentiles.
 LAGS_MAX = 4096
+LAST_ERROR_CHARS_MAX = 300
 
 
 class Statistics:
@@ -23,6 +25,7 @@ class Statistics:
         self.dropped = 0
         self.first_ended_at_us = 0
         self.synced: dict[str, set[int]] = {}
+        self._last_error: dict[str, Any] | None = None
         self._lags_us: deque[int] = deque(maxlen=LAGS_MAX)
         self._lags = 0
         self._told_at_lags = -1
@@ -37,6 +40,13 @@ class Statistics:
     def call_ended(self, call: Call, outcome: Outcome, wall_us: int) -> None:
         wall_us = call.ended_us or wall_us
         self.ended[outcome.verdict] += 1
+        if outcome.error:
+            self._last_error = {
+                "key": display_key(call.key),
+                "error": outcome.error.partition("\n")[0][:LAST_ERROR_CHARS_MAX],
+                "attempt": call.newest.attempt,
+                "at": wall_us,
+            }
         self.first_ended_at_us = self.first_ended_at_us or wall_us
         for ticket in call.tickets:
             delivery = ticket.delivery
@@ -59,6 +69,7 @@ class Statistics:
             "dead": ended[Verdict.DEAD],
             "hung": self.hung,
             "dropped": self.dropped,
+            "last_error": self._last_error,
             "first_ended_at": self.first_ended_at_us,
             "lag_ms": {**self._percentiles, "count": self._lags},
         }

@@ -44,12 +44,16 @@ READS = frozenset({"get", "list", "watch"})
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """The outcome of one event: ``verdict`` is ``done``, ``requeue``, ``retry`` or ``dead``."""
+    """The outcome of one event: ``verdict`` is ``done``, ``requeue``, ``retry`` or ``dead``.
+
+    ``error`` is one line; ``traceback`` follows it where a function raised.
+    """
 
     key: str
     verdict: str
     after_s: float
     error: str
+    traceback: str = ""
 
 
 class Harness:
@@ -329,7 +333,8 @@ def _name_in(body: Any) -> str:
 def _handled(ack: Ack) -> Handled:
     failed = "retry" if ack.error else "requeue"
     verdict = ("done", failed, "dead")[ack.verdict]
-    return Handled(display_key(ack.key), verdict, ack.after_ms / 1000, ack.error)
+    error, _, trace = ack.error.partition("\n")
+    return Handled(display_key(ack.key), verdict, ack.after_ms / 1000, error, trace)
 
 
 class _HarnessReach(Reach):

@@ -1,13 +1,14 @@
 """Requests of the command line to a worker: dead letters, forgetting a group (docs/wire.md §8)."""
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError
-from deltawire.common.meta.keys import display_key
+from deltawire.common.meta.keys import display_key, split_key
 from deltawire.common.store.layout import Row
 from deltawire.informer.groups.group import Group
 from deltawire.informer.groups.state import Parked
@@ -18,13 +19,21 @@ LETTERS_MAX = 1000
 
 
 class DeadLetterQuestion(msgspec.Struct, frozen=True):
-    """``action``: list, show, retry, drop. What is left out matches all; ``key`` as people write it."""
+    """``action``: list, show, retry, drop. What is left out matches all; ``key`` as people write it.
+
+    ``where``: ``error`` is a part of the error's text, ``namespace``, ``name`` and ``kind`` are patterns with * and ?.
+    """
 
     action: str = "list"
     group: str = ""
     informer: str = ""
     key: str = ""
     seq: int = 0
+    where: dict[str, str] = {}
+
+
+KINDS = {"A": "add", "U": "update", "D": "delete", "S": "resync"}
+_FIELDS = ("error", "namespace", "name", "kind")
 
 
 class Asks:
@@ -55,6 +64,11 @@ class Asks:
             )
         if question.action in ("retry", "drop") and not question.group:
             raise DeltawireError("say whose dead letters: a handler's name")
+        unknown = [field for field in question.where if field not in _FIELDS]
+        if unknown:
+            raise DeltawireError(
+                f"dead letters have no {unknown[0]!r} to choose by", hint=f"one of {', '.join(_FIELDS)}"
+            )
         letters: list[dict[str, Any]] = []
         count = 0
         for shard, group, dead in self._matching(question):
@@ -78,7 +92,7 @@ class Asks:
                     continue
                 for dead in group.lot.dead_letters():
                     wanted = question.key in ("", dead.key, display_key(dead.key))
-                    if wanted and question.seq in (0, dead.seq):
+                    if wanted and question.seq in (0, dead.seq) and _is_where(dead, question.where):
                         yield shard, group, dead
 
     def _key(self, informer: str, key: str) -> dict[str, Any]:
@@ -104,6 +118,15 @@ class Asks:
     def _shards(self) -> Iterator[Shard]:
         for informer in self._informers.values():
             yield from informer.shards.values()
+
+
+def _is_where(dead: Parked, where: dict[str, str]) -> bool:
+    namespace, name = split_key(dead.key)
+    of = {"namespace": namespace, "name": name, "kind": KINDS.get(dead.kind, dead.kind)}
+    return all(
+        text.lower() in dead.error.lower() if field == "error" else fnmatchcase(of[field], text)
+        for field, text in where.items()
+    )
 
 
 def _place(group: Group, key: str, row: Row | None) -> dict[str, Any] | None:
@@ -134,6 +157,7 @@ def _letter(shard: Shard, group: Group, dead: Parked, *, with_object: bool) -> d
         "key": display_key(dead.key),
         "kind": dead.kind,
         "uid": dead.uid,
+        "version": dead.version,
         "attempts": dead.attempts,
         "error": dead.error,
     }

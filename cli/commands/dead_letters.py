@@ -10,11 +10,21 @@ from deltawire.cli.commands import options
 
 app = typer.Typer(help="Events that a handler gave up.", no_args_is_help=True)
 
-HandlerArgument = Annotated[str, typer.Argument(metavar="HANDLER", help="The handler's name.")]
+HandlerArgument = Annotated[
+    str | None, typer.Argument(metavar="HANDLER", help="The handler's name; without it say --all.")
+]
 TargetArgument = Annotated[
     str | None, typer.Argument(metavar="TYPE/NAME", help="Only this object's; default: all.")
 ]
-_SHOWN_CHARS = 60
+AllOption = Annotated[bool, typer.Option("--all", help="Those of all handlers.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="FIELD=TEXT",
+        help="Only those: error=PART, namespace=GLOB, name=GLOB, kind=add|update|delete. May be repeated.",
+    ),
+]
 
 
 @app.callback()
@@ -24,24 +34,15 @@ def _root() -> None:
 
 def list_(
     handler: Annotated[str | None, typer.Argument(metavar="HANDLER", help="Only this handler's.")] = None,
+    where: WhereOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
 ) -> int:
     """List the dead letters of all handlers, or of one."""
+    from deltawire.cli import letters
     from deltawire.cli.output.table import align
 
-    rows = [["HANDLER", "OBJECT", "KIND", "ATTEMPTS", "ERROR"]]
-    for letter in _ask("list", config, store, handler, None):
-        error = " ".join(str(letter["error"]).split())
-        rows.append(
-            [
-                str(letter["group"]),
-                f"{letter['informer']} {letter['key']}",
-                _KINDS.get(str(letter["kind"]), str(letter["kind"])),
-                str(letter["attempts"]),
-                error if len(error) <= _SHOWN_CHARS else error[: _SHOWN_CHARS - 1] + "…",
-            ]
-        )
+    rows = letters.rows(_ask("list", config, store, handler, None, where))
     if len(rows) == 1:
         sys.stderr.write("No dead letters.\n")
     else:
@@ -50,51 +51,114 @@ def list_(
 
 
 def show(
-    handler: HandlerArgument,
+    handler: Annotated[str | None, typer.Argument(metavar="HANDLER", help="Only this handler's.")] = None,
     target: TargetArgument = None,
+    where: WhereOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one on a line.")] = False,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
 ) -> int:
-    """Show dead letters in full, as JSON, one on a line."""
-    import msgspec
+    """Show dead letters in full: the object, the attempts, the traceback."""
+    from deltawire.cli import letters
 
-    letters = _ask("show", config, store, handler, target)
-    for letter in letters:
-        letter["object"] = msgspec.Raw(letter["object"] or b"null")
-        sys.stdout.write(msgspec.json.encode(letter).decode() + "\n")
-    if not letters:
+    found = _ask("show", config, store, handler, target, where)
+    if as_json:
+        blocks = [letters.as_json(letter).decode() for letter in found]
+    else:
+        blocks = ["\n".join(letters.shown(letter)) + "\n" for letter in found]
+    if found:
+        sys.stdout.write("\n".join(blocks).rstrip("\n") + "\n")
+    else:
         sys.stderr.write("No dead letters.\n")
-    return 0 if letters else 1
+    return 0 if found else 1
 
 
 def retry(
-    handler: HandlerArgument,
+    handler: HandlerArgument = None,
     target: TargetArgument = None,
+    all_: AllOption = False,
+    where: WhereOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
 ) -> int:
     """Hand dead letters to the handler again, with the object's present state."""
-    return _told("tried again", _ask("retry", config, store, handler, target))
+    return _told("tried again", _act("retry", config, store, handler, target, all_, where))
 
 
 def drop(
-    handler: HandlerArgument,
+    handler: HandlerArgument = None,
     target: TargetArgument = None,
+    all_: AllOption = False,
+    where: WhereOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
 ) -> int:
     """Delete dead letters."""
-    return _told("dropped", _ask("drop", config, store, handler, target))
+    return _told("dropped", _act("drop", config, store, handler, target, all_, where))
 
 
-_KINDS = {"A": "add", "U": "update", "D": "delete", "S": "resync"}
+def export(
+    handler: Annotated[str | None, typer.Argument(metavar="HANDLER", help="Only this handler's.")] = None,
+    target: TargetArgument = None,
+    where: WhereOption = None,
+    config: options.ConfigOption = None,
+    store: options.StoreOption = None,
+) -> int:
+    """Print dead letters as recorded events, for `deltawire replay FILE PLUGIN.py`. They hold whole objects."""
+    from deltawire.cli import letters
+
+    found = _ask("show", config, store, handler, target, where)
+    events = [letters.as_event(letter, number) for number, letter in enumerate(found, 1)]
+    for event in events:
+        if event is not None:
+            sys.stdout.write(event.decode() + "\n")
+    missing = events.count(None)
+    if missing:
+        sys.stderr.write(f"{missing} left out: their objects are gone, and were not kept\n")
+    return 0 if found else 1
 
 
-def _ask(
-    action: str, config: Path | None, store: Path | None, handler: str | None, target: str | None
-) -> list[dict[str, Any]]:
-    """The dead letters that were looked at, tried again or dropped. Raises NotRunning, ConfigError."""
+def _act(
+    action: str,
+    config: Path | None,
+    store: Path | None,
+    handler: str | None,
+    target: str | None,
+    is_all: bool,
+    where: list[str] | None,
+) -> int:
+    """How many were tried again or dropped."""
     from deltawire.cli.config_source import plan_of
+    from deltawire.common.errors import ConfigError
+
+    if (handler is None) == (not is_all):
+        raise ConfigError(
+            "name one handler, or say --all", hint="deltawire dead-letters list shows whose there are"
+        )
+    handlers = [handler] if handler is not None else list(plan_of(config, store).handlers)
+    return sum(_count(action, config, store, name, target, where) for name in handlers)
+
+
+def _count(action: str, *arguments: Any) -> int:
+    return sum(int(answer["count"]) for answer in _answers(action, *arguments))
+
+
+def _ask(action: str, *arguments: Any) -> list[dict[str, Any]]:
+    """The dead letters that were looked at. Raises NotRunning, ConfigError."""
+    return [letter for answer in _answers(action, *arguments) for letter in answer["letters"]]
+
+
+def _answers(
+    action: str,
+    config: Path | None,
+    store: Path | None,
+    handler: str | None,
+    target: str | None,
+    where: list[str] | None,
+) -> list[dict[str, Any]]:
+    """What each worker says."""
+    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.letters import parse_where
     from deltawire.cli.requests import Supervision, from_workers
     from deltawire.cli.trace import parse_target
     from deltawire.common.errors import ConfigError
@@ -103,15 +167,14 @@ def _ask(
     if handler is not None and handler not in plan.handlers:
         known = ", ".join(plan.handlers) or "none"
         raise ConfigError(f"no handler named {handler!r} (handlers: {known})")
-    question = {"action": action, "group": handler or ""}
+    question: dict[str, Any] = {"action": action, "group": handler or "", "where": parse_where(where or ())}
     if target is not None:
         informer, key = parse_target(plan, target)
         question |= {"informer": informer, "key": key}
     with Supervision(plan) as supervision:
-        answers = from_workers(supervision.ask("dead-letters", question))
-    return [letter for answer in answers.values() for letter in answer["letters"]]
+        return list(from_workers(supervision.ask("dead-letters", question)).values())
 
 
-def _told(done: str, letters: list[dict[str, Any]]) -> int:
-    sys.stdout.write(f"{len(letters)} {done}\n")
-    return 0 if letters else 1
+def _told(done: str, count: int) -> int:
+    sys.stdout.write(f"{count} {done}\n")
+    return 0 if count else 1

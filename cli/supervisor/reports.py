@@ -85,6 +85,15 @@ class LagReport(msgspec.Struct):
     count: Count = 0
 
 
+class ErrorReport(msgspec.Struct):
+    """The last call of a handler's process that failed; ``at`` in µs since 1970."""
+
+    key: str = ""
+    error: str = ""
+    attempt: Count = 0
+    at: Count = 0
+
+
 class ClusterReport(msgspec.Struct):
     """A cluster, from a reflector that has streams of it."""
 
@@ -126,6 +135,7 @@ class RoleReport(msgspec.Struct):
     succeeded: Count = 0
     failed: Count = 0
     first_ended_at: Count = 0
+    last_error: ErrorReport | None = None
     lag_ms: LagReport = msgspec.field(default_factory=LagReport)
     broker: BrokerReport | str = ""
     streams: dict[str, StreamReport] = {}

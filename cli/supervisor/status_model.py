@@ -23,6 +23,7 @@ from deltawire.cli.supervisor.status_types import (
     Snapshot,
     StreamStatus,
     Totals,
+    newest_error,
 )
 
 _COUNTERS = frozenset(
@@ -375,6 +376,7 @@ class StatusModel:
             coalesced=total("coalesced"),
             gaps=total("gaps"),
             failed=sum(int(c.latest.get("failed") or 0) + c.before("failed") for c in handlers),
+            last_error=newest_error([c.latest for c in handlers]),
             lag_p50_ms=weighted_median(p50s),
             lag_p99_ms=max(p99s, default=None),
         )

@@ -1,5 +1,6 @@
 """The status of a whole pipeline as values: what `status --json` prints and every view reads (docs/status.md)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -85,6 +86,21 @@ class InformerStatus(msgspec.Struct, frozen=True, kw_only=True):
     progress_s_ago: float | None = None
 
 
+class ErrorStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The last call of a handler that failed. ``at``: µs since 1970; ``error``: its first line."""
+
+    key: str = ""
+    error: str = ""
+    attempt: int = 0
+    at: int = 0
+
+
+def newest_error(reports: Iterable[dict[str, Any]]) -> ErrorStatus | None:
+    """The newest ``last_error`` of a group's replicas."""
+    told = [msgspec.convert(r["last_error"], ErrorStatus) for r in reports if r.get("last_error")]
+    return max(told, key=lambda error: error.at, default=None)
+
+
 class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One handler group over all workers and informers.
 
@@ -109,6 +125,7 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     coalesced: int = 0
     gaps: int = 0
     failed: int = 0
+    last_error: ErrorStatus | None = None
     lag_p50_ms: float | None = None
     lag_p99_ms: float | None = None
 

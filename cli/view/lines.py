@@ -6,6 +6,7 @@ from typing import TextIO
 
 from deltawire.cli.supervisor.processes import Line
 from deltawire.cli.supervisor.status_types import GroupStatus, Snapshot
+from deltawire.cli.view.logs import readable
 from deltawire.cli.view.text import count, known, milliseconds, readiness
 
 EVERY_S = 1.0
@@ -58,7 +59,10 @@ def _first(word: str, lines: Sequence[str]) -> list[str]:
 
 
 class LineView:
-    """Writes status lines to ``out``, what processes print to ``printed`` and their logs to ``logged``."""
+    """Writes status lines to ``out``, what processes print to ``printed`` and their logs to ``logged``.
+
+    On a terminal logs are written for a person, tracebacks as Python prints them; elsewhere as the JSON that they are.
+    """
 
     every_s = EVERY_S
 
@@ -66,10 +70,13 @@ class LineView:
         self._out = out
         self._printed = printed or out
         self._logged = logged or sys.stderr
+        # A terminal is read by a person, anything else by a program.
+        self._is_for_people = self._logged.isatty()
 
     def process_line(self, line: Line) -> None:
         if line.is_error:
-            self._write(self._logged, line.text)
+            lines = readable(line.name, line.text) if self._is_for_people else [line.text]
+            self._write(self._logged, "\n".join(lines))
         else:
             self._write(self._printed, f"{line.name} | {line.text}")
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from deltawire.cli.supervisor.processes import Line
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.cli.supervisor.words import last_words
+from deltawire.cli.view.logs import readable
 from deltawire.cli.view.text import count, known, milliseconds, readiness
 from deltawire.cli.view.units import format_bytes
 
@@ -44,10 +45,17 @@ class LiveView:
             words = last_words([line.text])
             if words:
                 self._notes.append(f"{line.name}: {words}")
+            shown = readable(line.name, line.text)
+            # A traceback scrolls above like what is printed, and so does what a handler says.
+            if len(shown) > 1 or (shown != [line.text] and not words):
+                self._print("\n".join(shown))
             return
+        self._print(f"{line.name} | {line.text}")
+
+    def _print(self, text: str) -> None:
         self._printed += 1
         if self._printed <= PRINTED_PER_REFRESH_MAX:
-            self._console.print(f"{line.name} | {line.text}", markup=False, highlight=False)
+            self._console.print(text, markup=False, highlight=False)
 
     def note(self, text: str) -> None:
         self._notes.append(text)

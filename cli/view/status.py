@@ -35,6 +35,7 @@ def render(snapshot: Snapshot, *, columns: int | None = None) -> list[str]:
         [describe(name, kill) for name, kill in snapshot.kills.items()],
         [f"NOT READY {line}" for line in snapshot.unready],
         [f"WARNING {line}" for line in snapshot.warnings],
+        [f"LAST FAILURE of {line}" for line in last_failures(snapshot)],
         [f"ERROR {line}" for line in snapshot.errors],
     ):
         if paragraph:
@@ -170,3 +171,12 @@ def stored_lines(store_dir: Path, caches: list[dict[str, Any]]) -> list[str]:
         [f"{c['cluster']}/{c['resource']}", "yes" if c["synced"] else "no", str(c["objects"])] for c in caches
     ]
     return ["", *align(rows)]
+
+
+def last_failures(snapshot: Snapshot) -> list[str]:
+    """``printer at 14:02:11: default/web, attempt 3: KeyError: 'spec'`` for each group with one."""
+    return [
+        f"{name} at {clock_time(e.at)}: {e.key}, attempt {e.attempt}: {e.error}"
+        for name, group in snapshot.groups.items()
+        if (e := group.last_error) is not None
+    ]

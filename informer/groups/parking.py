@@ -14,8 +14,8 @@ from deltawire.informer.groups.state import Parked
 # dead letters it may have before it must be looked at.
 PARKED_MAX = 10_000
 DEAD_MAX = 10_000
-# What is kept of a handler's error.
-_ERROR_CHARACTERS_MAX = 1000
+# What is kept of a handler's error: a line, and the traceback below it.
+_ERROR_CHARACTERS_MAX = 2000
 
 
 class ParkingLot:
