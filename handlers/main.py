@@ -65,6 +65,10 @@ class HandlerRole:
         self._surroundings: Surroundings | None = None
         self._hooks: Hooks | None = None
         run = self._group.options.run
+        if run is None and not self._group.options.command:
+            raise ConfigError(
+                f"handler {self._group.name!r} has neither run nor command: it is a program that is started elsewhere"
+            )
         if is_inline and run is None:
             raise ConfigError(
                 f"handler {self._group.name!r} is a command: --inline is for Python",

@@ -156,10 +156,16 @@ def _check_informer(config: Config, informer: Informer, path: str) -> None:
 
 
 def _check_handler(config: Config, handler: HandlerProcess, path: str) -> None:
-    if (handler.run is None) == (not handler.command):
-        raise ConfigError("exactly one of `run` (a Python file) and `command` (a list) is needed", path=path)
-    if handler.command and not handler.on:
-        raise ConfigError("a command must say what it watches", path=f"{path}.on", hint="on: [pods]")
+    is_elsewhere = handler.run is None and not handler.command and handler.replicas == 0
+    if (handler.run is None) == (not handler.command) and not is_elsewhere:
+        raise ConfigError(
+            "exactly one of `run` (a Python file) and `command` (a list) is needed",
+            path=path,
+            hint="a program that speaks the wire protocol and is started elsewhere has neither, and replicas: 0",
+        )
+    if handler.run is None and not handler.on:
+        what = "a handler that is started elsewhere" if is_elsewhere else "a command"
+        raise ConfigError(f"{what} must say what it watches", path=f"{path}.on", hint="on: [pods]")
     for field, value in (("resync", handler.resync), ("deadline", handler.deadline)):
         if value is not None:
             _value(f"{path}.{field}", parse_duration_s, value)

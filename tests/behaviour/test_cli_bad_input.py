@@ -33,6 +33,7 @@ CONFIGS = [
     ("version: 1\ninformers: [{resource: pods, cluster: nope}]\n", ["informers[0].cluster", "'nope'"]),
     ("version: 1\ninformers: [{resource: secrets}]\n", ["informers[0].secrets", "keep, hash or drop"]),
     ("version: 1\nhandlers: [{name: a}]\n", ["handlers[0]", "exactly one of `run`"]),
+    ("version: 1\nhandlers: [{name: a, replicas: 0}]\n", ["handlers[0].on", "started elsewhere"]),
     ("version: 1\nhandlers: [{name: a, run: none.py}]\n", ["none.py"]),
     (
         "version: 1\nhandlers: [{name: a, command: [no-such-tool], on: [pods]}]\n",
