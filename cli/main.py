@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from deltawire.cli.commands import dead_letters, faults, handlers
+from deltawire.cli.commands import dead_letters, faults, handlers, new
 from deltawire.cli.commands.apiserver import apiserver
 from deltawire.cli.commands.apply import apply
 from deltawire.cli.commands.chaos import chaos
@@ -106,6 +106,9 @@ for _name, _command in (
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Look")
 for _name, _command in (("set", faults.set_), ("list", faults.list_), ("clear", faults.clear)):
     faults.app.command(_name)(_exits(_command))
+for _name, _command in (("handler", new.handler), ("controller", new.controller)):
+    new.app.command(_name)(_exits(_command))
+app.add_typer(new.app, name="new", rich_help_panel="Try")
 app.add_typer(faults.app, name="faults", rich_help_panel="Try")
 
 

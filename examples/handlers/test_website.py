@@ -37,7 +37,8 @@ def test_a_website_gets_its_children_its_host_and_a_status(scene):
     harness.settle()
     status = sites.get("web")["status"]
     assert status["readyReplicas"] == 2
-    assert status["conditions"] == [{"type": "Ready", "status": "True", "reason": "2Ready"}]
+    [condition] = status["conditions"]
+    assert (condition["type"], condition["status"], condition["message"]) == ("Ready", "True", "2 of 2")
 
 
 def test_drift_of_the_children_is_mended(scene):

@@ -7,6 +7,7 @@ import requests
 from deltawire import Handler
 
 DNS = os.environ.get("DNS_API", "http://dns.internal/hosts")
+CHILDREN = ("deployments.apps", "services")
 handler = Handler("website")
 
 
@@ -20,9 +21,7 @@ def children(name, spec):
     yield {"apiVersion": "v1", "kind": "Service", **meta, "spec": {"selector": labels, "ports": [{"port": 80}]}}
 
 
-@handler.reconcile("websites.example.com")
-@handler.reconcile("deployments.apps", owner="websites.example.com")
-@handler.reconcile("services", owner="websites.example.com")
+@handler.reconcile("websites.example.com", owns=CHILDREN, writes=CHILDREN)
 def reconcile(key, ctx):
     if (site := ctx.object) is None:
         return
@@ -35,5 +34,5 @@ def reconcile(key, ctx):
     requests.put(f"{DNS}/{spec['host']}", json={"service": key}, timeout=5).raise_for_status()
     deployment, _ = [ctx.apply(ctx.own(child)) for child in children(name, spec)]
     ready = deployment.get("status", {}).get("readyReplicas", 0)
-    is_ready = {"type": "Ready", "status": str(ready >= spec["replicas"]), "reason": f"{ready}Ready"}
-    ctx.status(readyReplicas=ready, conditions=[is_ready], observedGeneration=site["metadata"]["generation"])
+    is_ready = ctx.condition("Ready", ready >= spec["replicas"], "Replicas", f"{ready} of {spec['replicas']}")
+    ctx.status(readyReplicas=ready, conditions=[is_ready], observedGeneration=ctx.generation)
