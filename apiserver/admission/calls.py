@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import posixpath
 import ssl
 from base64 import b64decode
 from functools import lru_cache
@@ -38,14 +39,20 @@ def place_of(store: Store, config: Tree) -> Place:
     """Where a ``clientConfig`` leads. Raises CallFailed for a service that does not exist or has no endpoints."""
     service = config.get("service")
     if not service:
-        url = str(config.get("url") or "")
+        parts = urlsplit(str(config.get("url") or ""))
+        url = urlunsplit(parts._replace(path=_cleaned(parts.path)))
         return Place(url, url)
     name, namespace = str(service.get("name", "")), str(service.get("namespace", ""))
     port, path = int(service.get("port") or 443), str(service.get("path") or "/")
     host = f"{name}.{namespace}.svc"
-    path = path if path.startswith("/") else f"/{path}"
+    path = _cleaned(path)
     url = f"https://{host}:{port}{path}"
     return Place(url, f"https://{_behind(store, name, namespace, port)}{path}", host)
+
+
+def _cleaned(path: str) -> str:
+    """As client-go joins paths: one slash at the front, none doubled or at the end, no dots."""
+    return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def _behind(store: Store, name: str, namespace: str, port: int) -> str:

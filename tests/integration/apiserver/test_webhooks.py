@@ -195,6 +195,13 @@ def test_a_webhooks_own_certificate_as_its_bundle_is_trusted(cluster: Cluster) -
     assert len(hook.requests) == 1
 
 
+def test_a_doubled_slash_in_the_address_of_a_webhook_is_one(cluster: Cluster) -> None:
+    made = cluster.hook(allow)
+    cluster.configure({**made.client_config, "url": made.url.replace("/hook", "//other/./hook/")})
+    assert cluster.create().status_code == 201
+    assert [seen["path"] for seen in made.requests] == ["/hook?timeout=10s", "/other/hook?timeout=10s"]
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
