@@ -1,0 +1,78 @@
+"""Go modules' own tests, built from the module as the Go proxy has it. Skips where Go or the module is missing."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+# Building the tests of a module anew, with all that they need.
+BUILD_TIMEOUT_S = 900.0
+RUN_TIMEOUT_S = 300.0
+
+
+def module_copy(package: str, version: str, folder: Path) -> Path:
+    """A writable copy of the module, which the Go command keeps for reading only."""
+    if shutil.which("go") is None:
+        pytest.skip("go is not on the PATH")
+    got = subprocess.run(
+        ["go", "mod", "download", "-json", f"{package}@{version}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_S,
+        check=False,
+    )
+    if got.returncode != 0:
+        pytest.skip(
+            f"the module {package}@{version} cannot be had: {(got.stdout + got.stderr).strip()[-200:]}"
+        )
+    module = folder / "module"
+    shutil.copytree(json.loads(got.stdout)["Dir"], module)
+    for path in (module, *module.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o200)
+    return module
+
+
+def build(module: Path, package: str) -> Path:
+    """The program that runs the tests of ``package`` (a folder of the module). Skips where Go is too old for it."""
+    program = module.parent / f"{package.replace('/', '-')}.test"
+    built = subprocess.run(
+        ["go", "test", "-c", "-o", str(program), f"./{package}"],
+        cwd=module,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_S,
+        check=False,
+    )
+    if built.returncode != 0 and "requires go" in built.stderr:
+        pytest.skip(f"this Go is too old: {built.stderr.strip()[-200:]}")
+    assert built.returncode == 0, built.stderr[-4000:]
+    return program
+
+
+def run_specs(program: Path, folder: Path, report: Path, kubeconfig: Path) -> tuple[dict[str, bool], str]:
+    """Run the Ginkgo suite against the cluster of the kubeconfig: whether each spec passed, and the output."""
+    ran = subprocess.run(
+        [str(program), "-ginkgo.no-color", f"-ginkgo.json-report={report}"],
+        cwd=folder,
+        env={**os.environ, "USE_EXISTING_CLUSTER": "true", "KUBECONFIG": str(kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT_S,
+        check=False,
+    )
+    output = ran.stdout + ran.stderr
+    assert report.exists(), output[-4000:]
+    specs: dict[str, bool] = {}
+    for spec in (spec for suite in json.loads(report.read_text()) for spec in suite["SpecReports"] or ()):
+        if spec["State"] not in ("pending", "skipped"):
+            names = [*(spec["ContainerHierarchyTexts"] or ()), spec["LeafNodeText"] or spec["LeafNodeType"]]
+            name = " ".join(names)
+            # What goes before and after all has no name when it is well. Specs may share a name.
+            if spec["LeafNodeType"] == "It" or spec["State"] != "passed":
+                number = sum(1 for known in specs if known.split(" #")[0] == name)
+                specs[f"{name} #{number + 1}" if number else name] = spec["State"] == "passed"
+    return specs, output
