@@ -118,7 +118,7 @@ def of_plugins(files: Sequence[Path], *, namespace: str | None = None, context: 
     targets = [str(file.resolve()) for file in files]
     described = describe([Target(target) for target in targets])
     handlers = [
-        HandlerProcess(name=_group_name(found.name), run=target, on=list(found.on))
+        HandlerProcess(name=_group_name(found.name), run=target, on=list(found.on), writes=list(found.writes))
         for target in targets
         for found in described[Target(target)]
     ]

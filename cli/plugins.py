@@ -20,6 +20,7 @@ class Described(msgspec.Struct, frozen=True):
 
     name: str
     on: list[Subscription] = []
+    writes: list[str] = []
 
 
 class _Answer(msgspec.Struct):
@@ -56,13 +57,15 @@ def describe(targets: Sequence[Target]) -> dict[Target, list[Described]]:
 
 
 def complete(config: Config) -> Config:
-    """The config with ``on`` of each `run:` handler filled in from its file. Raises PluginError, ConfigError."""
+    """The config with ``on`` and ``writes`` of each `run:` handler from its file. Raises PluginError, ConfigError."""
     described = describe([target_of(h) for h in config.handlers if h.run and not h.on])
     handlers = []
     for handler in config.handlers:
         if handler.run and not handler.on:
             chosen = _pick(described[target_of(handler)], handler.name, handler.run)
-            handler = msgspec.structs.replace(handler, on=list(chosen.on))
+            handler = msgspec.structs.replace(
+                handler, on=list(chosen.on), writes=handler.writes or list(chosen.writes)
+            )
         handlers.append(handler)
     return msgspec.structs.replace(config, handlers=handlers)
 

@@ -1,8 +1,8 @@
 """The rights that a config needs, as objects of ``rbac.authorization.k8s.io/v1``. Pure: a plan in, objects out.
 
-The core (reflectors) lists and watches what informers cache, and reads the namespace ``kube-system``, whose uid is the
-cluster's identity. Nothing else of the pipeline asks an API server. Finding the names of custom resources needs
-discovery, which ``system:discovery`` allows everybody who is authenticated.
+The reflectors list and watch what informers cache, and read the namespace ``kube-system``, whose uid is the cluster's
+identity. Handlers write what they say they write (``writes``). Nothing else of the pipeline asks an API server.
+Finding the names of custom resources needs discovery, which ``system:discovery`` allows everybody who is authenticated.
 """
 
 from collections import defaultdict
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deltawire.common.config.plan import ALL_NAMESPACES, Plan
+from deltawire.common.config.plan import ALL_NAMESPACES, HandlerPlan, Plan
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import find
 
@@ -22,6 +22,9 @@ IDENTITY = {
     "verbs": ["get"],
 }
 READS = ("list", "watch")
+# What a handler that names no verbs may do; of a subresource it writes what is there.
+WRITES = ("get", "create", "update", "patch", "delete")
+WRITES_SUBRESOURCE = ("get", "update", "patch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,20 @@ class Right:
 
 
 def objects(plan: Plan, cluster: str, *, account: str, namespace: str) -> list[dict[str, Any]]:
-    """The core's ServiceAccount, its roles and their bindings, smallest first.
+    """The ServiceAccount; the roles and bindings of the reflectors, named like it, and of each handler that writes.
 
     Raises ConfigError for a custom resource whose group cannot be told from its name.
     """
     return [
         service_account(account, namespace),
-        *granted(account, namespace, reads(plan, cluster), more=[IDENTITY]),
+        *granted(account, account, namespace, reads(plan, cluster), more=[IDENTITY]),
+        *(
+            obj
+            for handler in plan.handlers.values()
+            for obj in granted(
+                f"{account}-{handler.name}", account, namespace, writes(plan, cluster, handler)
+            )
+        ),
     ]
 
 
@@ -53,6 +63,30 @@ def reads(plan: Plan, cluster: str) -> list[Right]:
         if informer.cluster == cluster
         for stream in informer.streams
     ]
+
+
+def writes(plan: Plan, cluster: str, handler: HandlerPlan) -> list[Right]:
+    """What a handler writes in a cluster: in the namespaces that it watches there, or in all. Raises ConfigError."""
+    watched = [plan.informers[name] for name in handler.subscriptions]
+    places = {stream for informer in watched if informer.cluster == cluster for stream in informer.streams}
+    if ALL_NAMESPACES in places:
+        places = {ALL_NAMESPACES}
+    found = []
+    for text in handler.options.writes:
+        verbs, _, place = text.rpartition(" ")
+        resource, _, subresource = place.partition("/")
+        group, plural = group_and_plural(resource)
+        known = find(resource)
+        usual = WRITES_SUBRESOURCE if subresource else WRITES
+        right = (
+            group,
+            f"{plural}/{subresource}" if subresource else plural,
+            tuple(verbs.split(",")) if verbs else usual,
+        )
+        # What belongs to no namespace is written in all or not at all.
+        scope = places if known is None or known.namespaced else {ALL_NAMESPACES}
+        found += [Right(place, *right) for place in sorted(scope if places else ())]
+    return found
 
 
 def group_and_plural(resource: str) -> tuple[str, str]:
@@ -70,9 +104,9 @@ def group_and_plural(resource: str) -> tuple[str, str]:
 
 
 def granted(
-    account: str, namespace: str, rights: Iterable[Right], *, more: Sequence[dict[str, Any]] = ()
+    name: str, account: str, namespace: str, rights: Iterable[Right], *, more: Sequence[dict[str, Any]] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The roles that give these rights to an account: a ClusterRole for all namespaces, a Role for each other one."""
+    """Roles of this name that give the rights to an account: a ClusterRole for all namespaces, else Roles."""
     by_namespace: dict[str, list[Right]] = defaultdict(list)
     for right in rights:
         by_namespace[right.namespace].append(right)
@@ -80,13 +114,13 @@ def granted(
     everywhere = set(by_namespace.get(ALL_NAMESPACES, ()))
     cluster_rules = [*more, *rules(everywhere)]
     if cluster_rules:
-        yield _role("ClusterRole", account, "", cluster_rules)
-        yield _binding("ClusterRole", account, "", namespace)
+        yield _role("ClusterRole", name, "", cluster_rules)
+        yield _binding("ClusterRole", name, "", account, namespace)
     for place in sorted(set(by_namespace) - {ALL_NAMESPACES}):
         wanted = [right for right in by_namespace[place] if not _is_covered(right, everywhere)]
         if wanted:
-            yield _role("Role", account, place, rules(wanted))
-            yield _binding("Role", account, place, namespace)
+            yield _role("Role", name, place, rules(wanted))
+            yield _binding("Role", name, place, account, namespace)
 
 
 def rules(rights: Iterable[Right]) -> list[dict[str, Any]]:
@@ -124,13 +158,13 @@ def _role(kind: str, name: str, namespace: str, found: list[dict[str, Any]]) -> 
     }
 
 
-def _binding(kind: str, name: str, namespace: str, account_namespace: str) -> dict[str, Any]:
+def _binding(kind: str, name: str, namespace: str, account: str, account_namespace: str) -> dict[str, Any]:
     return {
         "apiVersion": f"{API_GROUP}/v1",
         "kind": f"{kind}Binding",
         "metadata": _metadata(name, namespace),
         "roleRef": {"apiGroup": API_GROUP, "kind": kind, "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}],
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}],
     }
 
 

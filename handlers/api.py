@@ -38,6 +38,9 @@ KeysOf = str | Callable[[Any], Iterable[str]]
 WORKERS_MAX = 256
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _RESOURCE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+# Of `writes`: verbs as RBAC names them, and a subresource.
+_VERBS = re.compile(r"([a-z]+(,[a-z]+)*)?")
+_SUBRESOURCE = re.compile(r"[a-z]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class Handler:
     attempts_max   the number of failures that make a dead letter; 0 = try for ever
     indexes        {resource: {index: path}}: indexes that the functions read; the config need not name them
     reads          resources whose cache the functions read without getting their events
-    writes         resources that the functions write, for those who grant the rights; Deltawire checks nothing by it
+    writes         what the functions write, for `deltawire rbac`: resources, with a subresource and verbs or without
+                   (``"services"``, ``"patch websites.example.com/status"``); nothing is checked by it
     backoff_s      (first, longest): the delay after a failure, doubled with each attempt
 
     A resource is named as for kubectl, or by the class of its objects.
@@ -118,7 +122,7 @@ class Handler:
         self.attempts_max = attempts_max
         self.indexes = {self._resource(r, "indexes"): dict(paths) for r, paths in (indexes or {}).items()}
         self.reads = tuple(self._resource(r, "reads") for r in reads)
-        self.writes = tuple(self._resource(r, "writes") for r in writes)
+        self.writes = tuple(map(self._write, writes))
         self.backoff_s = backoff_s
         self.hooks: list[Hook] = []
         self.subscriptions: list[Subscription] = []
@@ -189,7 +193,7 @@ class Handler:
                     f"{self}: maps: {target} has no index {how!r}",
                     hint=f"declare it: Handler(…, indexes={{{target!r}: {{{how!r}: '.spec.…'}}}})",
                 )
-        self.writes += tuple(r for w in writes if (r := self._resource(w, "writes")) not in self.writes)
+        self.writes += tuple(r for w in writes if (r := self._write(w)) not in self.writes)
         main = self._decorator("reconcile", resource, owner=owner)
 
         def decorate(function: F) -> F:
@@ -257,6 +261,20 @@ class Handler:
             return function
 
         return decorate
+
+    def _write(self, text: Any) -> str:
+        """``[verb[,verb…] ]resource[/subresource]``, the resource by its full name."""
+        if not isinstance(text, str):
+            return self._resource(text, "writes")
+        verbs, _, place = text.strip().rpartition(" ")
+        resource, _, subresource = place.partition("/")
+        if not _VERBS.fullmatch(verbs.strip()) or not _SUBRESOURCE.fullmatch(subresource):
+            raise PluginError(
+                f"{self}: writes: {text!r} is not what is written",
+                hint="a resource, with verbs before it or not: 'services', 'patch websites.example.com/status'",
+            )
+        name = self._resource(resource, "writes") + (f"/{subresource}" if subresource else "")
+        return f"{verbs.strip()} {name}".strip()
 
     def _resource(self, text: Any, where: str) -> str:
         if isinstance(text, type):

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,47 @@ def printed(config: Path, *arguments: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(done.stdout))
 
 
+@dataclass
+class Account:
+    """A server that knows what was applied, and a token of the ServiceAccount."""
+
+    server: ApiServer
+    trusted: Path
+    token: str
+
+    def code(self, verb: str, path: str, body: Any = None, kind: str = "application/json") -> int:
+        """The answer's, without anything being written."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
+        url = f"{self.server.url}/{path}"
+        return requests.request(
+            verb,
+            url,
+            json=body,
+            headers=headers,
+            params={"dryRun": "All"},
+            verify=str(self.trusted),
+            timeout=30,
+        ).status_code
+
+
 @pytest.fixture
-def check(api_server_factory: ServerFactory, config: Path, tmp_path: Path) -> Check:
-    """Apply these objects to a fresh server that forbids all else, then `deltawire check` as the ServiceAccount."""
+def check(account: Callable[[list[dict[str, Any]]], Account], config: Path) -> Check:
+    """`deltawire check` as the ServiceAccount, after these objects were applied."""
 
     def run(found: list[dict[str, Any]]) -> list[checks.Result]:
+        account(found)
+        return list(checks.run(Plan(load(config))))
+
+    return run
+
+
+@pytest.fixture
+def account(
+    api_server_factory: ServerFactory, config: Path, tmp_path: Path
+) -> Callable[[list[dict[str, Any]]], Account]:
+    """Apply these objects to a fresh server that forbids all else."""
+
+    def run(found: list[dict[str, Any]]) -> Account:
         server: ApiServer = api_server_factory(rbac=True, tls=True)
         trusted = tmp_path / "ca.pem"
         trusted.write_bytes(server.ca_pem)
@@ -79,9 +116,8 @@ def check(api_server_factory: ServerFactory, config: Path, tmp_path: Path) -> Ch
         tree = yaml.safe_load(server.write_kubeconfig(tmp_path / "kubeconfig").read_text())
         tree["users"] = [{"name": user["name"], "user": {"token": token}} for user in tree["users"]]
         (tmp_path / "kubeconfig").write_text(yaml.safe_dump(tree))
-        text = CONFIG + f"clusters: {{dev: {{kubeconfig: {tmp_path / 'kubeconfig'}}}}}\n"
-        config.write_text(text)
-        return list(checks.run(Plan(load(config))))
+        config.write_text(CONFIG + f"clusters: {{dev: {{kubeconfig: {tmp_path / 'kubeconfig'}}}}}\n")
+        return Account(server, trusted, token)
 
     return run
 
@@ -105,11 +141,10 @@ def test_without_any_verb_of_it_a_line_names_what_is_missing(
     for obj in found:
         for rule in obj.get("rules", []):
             if obj["kind"] == kind and plural in rule["resources"] and "list" in rule["verbs"]:
-                rule["resources"] = [r for r in rule["resources"] if r != plural]
-                obj["rules"] = [
-                    *obj["rules"],
-                    {**rule, "resources": [plural], "verbs": [v for v in rule["verbs"] if v != verb]},
-                ]
+                kept = {**rule, "resources": [r for r in rule["resources"] if r != plural]}
+                less = {**rule, "resources": [plural], "verbs": [v for v in rule["verbs"] if v != verb]}
+                others = [r for r in obj["rules"] if r is not rule]
+                obj["rules"] = [*others, *([kept] if kept["resources"] else []), less]
                 break
     [missing] = [r for r in check(found) if not r.is_ok]
     assert f'cannot {verb} resource "{plural}"' in missing.text
@@ -142,4 +177,74 @@ def test_a_custom_resource_without_its_group_is_one_clear_line(tmp_path: Path) -
     )
     assert done.returncode == 2
     assert "the API group of 'websites' is not known" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+WRITING = """
+version: 1
+informers: [{resource: pods, namespaces: [a]}]
+handlers:
+  - name: tidy
+    command: [cat]
+    on: [pods]
+    writes: [configmaps, patch pods/status, "create,patch namespaces"]
+"""
+POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+MERGE = "application/merge-patch+json"
+
+
+def test_a_handler_may_write_what_it_says_where_it_watches_and_nothing_else(
+    account: Callable[[list[dict[str, Any]]], Account], tmp_path: Path
+) -> None:
+    path = tmp_path / "writing.yaml"
+    path.write_text(WRITING)
+    may = account(printed(path))
+    name = {"metadata": {"name": "x"}}
+    # 404: the right is there, the object is not.
+    assert may.code("POST", "api/v1/namespaces/a/configmaps", name) == 201
+    assert may.code("DELETE", "api/v1/namespaces/a/configmaps/x") == 404
+    assert may.code("PATCH", "api/v1/namespaces/a/pods/p/status", {}, MERGE) == 404
+    assert may.code("POST", "api/v1/namespaces", name) == 201
+    for verb, place, body in (
+        ("POST", "api/v1/namespaces/b/configmaps", name),
+        ("POST", "api/v1/namespaces/a/pods", POD),
+        ("PUT", "api/v1/namespaces/a/pods/p/status", {"metadata": {"name": "p"}}),
+        ("DELETE", "api/v1/namespaces/a", None),
+        ("GET", "api/v1/namespaces/a/secrets", None),
+    ):
+        assert may.code(verb, place, body) == 403, (verb, place)
+
+
+def test_what_a_plug_in_says_it_writes_is_printed(tmp_path: Path) -> None:
+    (tmp_path / "tidy.py").write_text(
+        "from deltawire import Handler\n"
+        "handler = Handler('tidy', writes=['svc', 'patch deploy/status'])\n"
+        "@handler.on_add('pods')\n"
+        "def added(obj): ...\n"
+    )
+    path = tmp_path / "deltawire.yaml"
+    path.write_text("version: 1\nhandlers: [{name: tidy, run: " + str(tmp_path / "tidy.py") + "}]\n")
+    [role] = [o for o in printed(path) if o["metadata"]["name"] == "deltawire-tidy" and "rules" in o]
+    assert role["kind"] == "ClusterRole"
+    assert role["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["services"],
+            "verbs": ["get", "create", "update", "patch", "delete"],
+        },
+        {"apiGroups": ["apps"], "resources": ["deployments/status"], "verbs": ["patch"]},
+    ]
+
+
+def test_what_is_no_write_is_one_line_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "tidy.py").write_text(
+        "from deltawire import Handler\nhandler = Handler('tidy', writes=['Patch! pods'])\n"
+    )
+    path = tmp_path / "deltawire.yaml"
+    path.write_text("version: 1\nhandlers: [{name: tidy, run: " + str(tmp_path / "tidy.py") + "}]\n")
+    done = subprocess.run(
+        [str(DELTAWIRE), "rbac", "-c", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "'Patch! pods' is not what is written" in done.stderr
     assert "Traceback" not in done.stderr
