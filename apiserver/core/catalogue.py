@@ -4,6 +4,16 @@ from collections.abc import Iterable, Iterator
 
 from deltawire.apiserver.core.resource import Resource
 
+# The order in which real servers list their groups: of two that know a name, the first one is meant.
+_RANKED = (
+    *("apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io"),
+    *("autoscaling", "batch", "certificates.k8s.io", "networking.k8s.io", "policy"),
+    *("rbac.authorization.k8s.io", "storage.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io"),
+    *("scheduling.k8s.io", "coordination.k8s.io", "node.k8s.io", "discovery.k8s.io", "resource.k8s.io"),
+    "flowcontrol.apiserver.k8s.io",
+)
+_RANKS = {group: rank for rank, group in enumerate(_RANKED)}
+
 
 class Catalogue:
     """Resources by (group, version, plural), in the order in which discovery lists them."""
@@ -39,8 +49,9 @@ class Catalogue:
         return sorted({r.type.version for r in self.in_group(group)}, key=_priority)
 
     def groups(self) -> list[str]:
-        """Named groups (not the core one) that serve something, in order of appearance."""
-        return list(dict.fromkeys(r.type.group for r in self if r.type.group))
+        """Named groups (not the core one) that serve something: built-in ones first, as real servers rank them."""
+        found = dict.fromkeys(r.type.group for r in self if r.type.group)
+        return sorted(found, key=lambda group: _RANKS.get(group, len(_RANKS)))
 
     def __iter__(self) -> Iterator[Resource]:
         return iter(list(self._served.values()))

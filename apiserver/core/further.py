@@ -22,6 +22,7 @@ def _kept(
 
 
 _ADMISSION = "admissionregistration.k8s.io"
+_NETWORK = "networking.k8s.io"
 _NODE = "node.k8s.io"
 _API = "apiregistration.k8s.io"
 _DEVICES = "resource.k8s.io"
@@ -62,6 +63,9 @@ FURTHER: tuple[Resource, ...] = (
     _kept(_DEVICES, "resourceclaims", "ResourceClaim", is_namespaced=True, has_status=True),
     _kept(_DEVICES, "resourceclaimtemplates", "ResourceClaimTemplate", is_namespaced=True),
     _kept(_DEVICES, "resourceslices", "ResourceSlice", has_generation=True),
+    _kept(_NETWORK, "ipaddresses", "IPAddress", "ip"),
+    _kept(_NETWORK, "servicecidrs", "ServiceCIDR", has_status=True),
+    _kept("storage.k8s.io", "volumeattributesclasses", "VolumeAttributesClass", "vac"),
     _kept("storage.k8s.io", "csidrivers", "CSIDriver"),
     _kept("storage.k8s.io", "csinodes", "CSINode"),
     _kept("storage.k8s.io", "volumeattachments", "VolumeAttachment", has_status=True),

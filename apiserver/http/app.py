@@ -28,6 +28,7 @@ _HEALTH = ("/healthz", "/livez", "/readyz")
 # Named checks that every server has; all of them hold as long as this one answers.
 _CHECKS = ("ping", "log", "etcd", "informer-sync", "shutdown")
 _OPENID = "/.well-known/openid-configuration"
+_KEYS = "/openid/v1/jwks"
 # What a client may read before it has said who it is, as on real servers.
 _OPEN_TO_ALL = (*_HEALTH, "/version")
 
@@ -118,6 +119,9 @@ class Frontend:
             return web.Response(text="ok")
         if path == _OPENID:
             return _json(msgspec.json.encode(discovery.openid(f"{request.scheme}://{request.host}")))
+        if path == _KEYS:
+            keys = msgspec.json.encode(self._gate.tokens.key_set())
+            return web.Response(body=keys, content_type="application/jwk-set+json")
         if path == "/metrics":
             text, content_type = self._metrics.text(len(self._streams))
             return web.Response(body=text, headers={"Content-Type": content_type})

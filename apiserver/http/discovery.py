@@ -3,6 +3,7 @@
 import platform
 from typing import Any
 
+from deltawire.apiserver.auth.signer import ALGORITHM
 from deltawire.apiserver.auth.tokens import ISSUER
 from deltawire.apiserver.core.catalogue import Catalogue
 from deltawire.apiserver.core.resource import Resource
@@ -46,7 +47,7 @@ def openid(url: str) -> dict[str, Any]:
         "jwks_uri": f"{url}/openid/v1/jwks",
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
     }
 
 

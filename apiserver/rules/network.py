@@ -129,6 +129,29 @@ def _scope(parameters: Tree) -> Causes:
         yield forbidden("namespace", "`parameters.scope` is set to 'Cluster'")
 
 
+def _cidrs(obj: Tree) -> Causes:
+    blocks = look(obj, "spec.cidrs") or []
+    if not blocks:
+        yield required("spec.cidrs", "at least one CIDR required")
+    if len(blocks) > 2:
+        yield invalid("spec", obj.get("spec"), "may only hold up to 2 values")
+    for position, block in enumerate(blocks):
+        for why in cidr(block):
+            yield invalid(f"spec.cidrs[{position}]", block, why)
+
+
+def _own_name(obj: Tree) -> Causes:
+    name = obj["metadata"].get("name") or ""
+    if not is_ip(name):
+        yield invalid("metadata.name", name, "must be a valid IP address")
+
+
+SERVICE_CIDR: tuple[Rule, ...] = (_cidrs,)
+IP_ADDRESS: tuple[Rule, ...] = (
+    _own_name,
+    need("spec.parentRef"),
+    below("spec.parentRef", need("resource"), need("name")),
+)
 INGRESS_CLASS: tuple[Rule, ...] = (
     need("spec.controller"),
     at("spec.controller", form(prefixed_path)),

@@ -42,7 +42,9 @@ def cli() -> Iterator[Cli]:
 def test_recorded_events_are_replayed_in_one_process_with_the_same_outcome_each_time(cli: Cli) -> None:
     (cli.folder / "odd.py").write_text(PLUGIN)
     (cli.folder / "objects.yaml").write_text(MANIFEST)
-    done = cli.run("record", "pods", "cm", "-o", "events.jsonl", "--embedded", "--load", "objects.yaml", "--for", "1s")
+    done = cli.run(
+        "record", "pods", "cm", "-o", "events.jsonl", "--embedded", "--load", "objects.yaml", "--for", "1s"
+    )
     assert done.code == 0, done.err + done.out
     events = [json.loads(line) for line in (cli.folder / "events.jsonl").read_text().splitlines()]
     assert {(e["type"], e["resource"], e["key"]) for e in events} >= {

@@ -60,7 +60,9 @@ class Scene:
     def until_replicas(self, group: str, *names: str) -> None:
         def found() -> bool:
             status = self.pipeline.status()
-            ours = {n for n, p in status.get("processes", {}).items() if n.startswith(f"{group}-") and p["pid"]}
+            ours = {
+                n for n, p in status.get("processes", {}).items() if n.startswith(f"{group}-") and p["pid"]
+            }
             return ours == set(names) and status.get("ready", False)
 
         wait_until(f"{names} of {group}", found, seconds=60, every_s=0.1)
@@ -114,7 +116,9 @@ def test_new_code_that_cannot_be_loaded_leaves_the_old_replica_as_it_is(scene: S
     # One that ends before it is ready: described well, and then it is not there.
     scene.write("first", "pods", 2)
     text = (scene.folder / "first.py").read_text()
-    (scene.folder / "first.py").write_text(text + "\nimport sys\nif '--describe' not in sys.argv:\n    os._exit(7)\n")
+    (scene.folder / "first.py").write_text(
+        text + "\nimport sys\nif '--describe' not in sys.argv:\n    os._exit(7)\n"
+    )
     scene.command("handlers", "restart", "first")
     wait_until("the note", lambda: "the one before goes on" in scene.pipeline.log, seconds=60)
     scene.until_replicas("first", "first-0")

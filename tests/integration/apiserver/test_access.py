@@ -503,3 +503,10 @@ def test_watches_work_with_a_certificate(guarded: ApiServer, tmp_path: Path) -> 
         timeout=20,
     )
     assert answer.json()["object"]["metadata"]["name"] == "a"
+
+
+def test_who_checks_tokens_finds_the_keys_where_the_document_says(api_server: ApiServer) -> None:
+    document = requests.get(f"{api_server.url}/.well-known/openid-configuration", timeout=30).json()
+    answer = requests.get(document["jwks_uri"], timeout=30)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/jwk-set+json")
+    assert [key["alg"] for key in answer.json()["keys"]] == document["id_token_signing_alg_values_supported"]

@@ -1,5 +1,6 @@
 """Authentication, impersonation, and the form of a refusal."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from deltawire.apiserver.access.policy import read_policy
 from deltawire.apiserver.access.rbac import Rbac
 from deltawire.apiserver.auth.authenticator import Authenticator, Strangers
 from deltawire.apiserver.auth.kubeconfig import Credentials, kubeconfig
+from deltawire.apiserver.auth.signer import unpart
 from deltawire.apiserver.auth.tokens import BearerToken, Tokens, read_token_file
 from deltawire.apiserver.auth.users import (
     ADMIN,
@@ -345,3 +347,27 @@ def test_a_refusal_is_told_as_the_api_server_does(
     error = forbidden(Attributes(BOB, **asked))
     assert (error.code, error.reason, error.message, error.details) == (403, "Forbidden", told, details)
     assert forbidden(Attributes(BOB, **asked), "RBAC: x").message == f"{told}: RBAC: x"
+
+
+def test_a_token_can_be_checked_with_the_published_key_alone() -> None:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    tokens = Tokens(now=lambda: 100.0)
+    header, claims, signature = tokens.mint(ADMIN, [], 600).split(".")
+    (key,) = tokens.key_set()["keys"]
+    assert json.loads(unpart(header)) == {"alg": "ES256", "kid": key["kid"], "typ": "JWT"}
+    x, y = (int.from_bytes(unpart(key[name]), "big") for name in "xy")
+    public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    raw = unpart(signature)
+    numbers = (int.from_bytes(half, "big") for half in (raw[:32], raw[32:]))
+    public.verify(encode_dss_signature(*numbers), f"{header}.{claims}".encode(), ec.ECDSA(hashes.SHA256()))
+
+
+def test_a_signature_that_is_none_is_refused() -> None:
+    tokens = Tokens(now=lambda: 100.0)
+    header, claims, signature = tokens.mint(ADMIN, [], 600).split(".")
+    for wrong in ("", "!", signature[:-4], f"{signature}AAAA", "A" * len(signature)):
+        assert tokens.bearer(f"{header}.{claims}.{wrong}") is None
+    assert tokens.bearer(f"{header}.{claims}.x.{signature}") is None

@@ -140,7 +140,9 @@ def test_status_and_the_rest_are_written_apart(core: ApiCore) -> None:
     assert after_spec["metadata"]["generation"] == 2
 
 
-def test_a_write_of_the_status_takes_annotations_along_and_a_deployment_keeps_its_labels(core: ApiCore) -> None:
+def test_a_write_of_the_status_takes_annotations_along_and_a_deployment_keeps_its_labels(
+    core: ApiCore,
+) -> None:
     body = {"metadata": {"name": "d", "labels": {"l": "1"}}, "spec": {"replicas": 2}}
     core.create("deployments.apps", body, "default")
     core.create("pods", body, "default")
@@ -151,7 +153,9 @@ def test_a_write_of_the_status_takes_annotations_along_and_a_deployment_keeps_it
     assert [one["metadata"]["labels"] for one in (deployment, pod)] == [{"l": "1"}, {"l": "2"}]
 
 
-def test_a_version_on_a_new_object_is_refused_by_the_storage_only(core: ApiCore, config_map: ConfigMap) -> None:
+def test_a_version_on_a_new_object_is_refused_by_the_storage_only(
+    core: ApiCore, config_map: ConfigMap
+) -> None:
     core.create("configmaps", config_map("there"), "default")
     said = {"metadata": {"name": "a", "resourceVersion": "7"}}
     assert core.create("configmaps", said, "default", dry_run=True).decode()["metadata"]["name"] == "a"

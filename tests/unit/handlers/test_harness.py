@@ -71,7 +71,11 @@ def controller():
     @handler.reconcile(WEBSITES)
     def reconcile(key, ctx):
         if ctx.object is not None:
-            child = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": ctx.object["metadata"]["name"]}}
+            child = {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": ctx.object["metadata"]["name"]},
+            }
             if ctx.lister("configmaps").get_key(key) is None:
                 ctx.apply(ctx.own(child))
                 ctx.record("Made", "its config map")
