@@ -4,7 +4,7 @@ Not here: which call is next (``dispatch``).
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from deltawire.common.loop import Waker
@@ -38,12 +38,16 @@ class Results:
 
     The loop is woken once for all outcomes that wait, and not at all for those that it will look for by itself:
     while ``are_awaited`` is false it does so soon, by a timer. It sets that, then takes.
+
+    ``hand_over``: what a thread does in place of waking the loop, where ``may_visit``: it visits it.
     """
 
     def __init__(self) -> None:
         self.are_awaited = True
+        self.may_visit = False
         self._outcomes: deque[tuple[Call, Outcome]] = deque()
         self._waker = Waker()
+        self.hand_over: Callable[[], None] = self._waker.wake
 
     def __len__(self) -> int:
         return len(self._outcomes)
@@ -53,16 +57,16 @@ class Results:
         return self._waker.fileno()
 
     def put(self, call: Call, outcome: Outcome) -> None:
-        """From any thread. Wakes the loop."""
+        """From any thread. The loop takes it now."""
         self._outcomes.append((call, outcome))
-        self._waker.wake()
+        self.hand_over()
 
     def leave(self, call: Call, outcome: Outcome, *, unawaited_max: int) -> None:
         """As `put`, but without waking the loop while it looks by itself and fewer than ``unawaited_max`` wait."""
         self._outcomes.append((call, outcome))
         # Looked at after the outcome was left: the loop sets it before it takes.
         if self.are_awaited or len(self._outcomes) >= unawaited_max:
-            self._waker.wake()
+            self.hand_over()
 
     def wake(self) -> None:
         """Makes the loop turn; from any thread."""

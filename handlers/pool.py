@@ -31,6 +31,7 @@ class Pool:
     def __init__(self, program: Program, workers: int, results: Results, *, clock: Clock) -> None:
         self.capacity = workers + PREFETCH_CALLS
         self.results = results
+        results.may_visit = True
         self.failure = ""
         self.malformed = 0
         self._program = program
@@ -56,7 +57,9 @@ class Pool:
 
     def overdue(self, since_s: float) -> list[str]:
         """The calls that have run since before ``since_s``, each with the place where its thread is."""
-        late = [(thread, call) for thread, (call, began_s) in list(self._running.items()) if began_s < since_s]
+        late = [
+            (thread, call) for thread, (call, began_s) in list(self._running.items()) if began_s < since_s
+        ]
         found = []
         if late:
             frames = sys._current_frames()

@@ -13,8 +13,9 @@ from typing import Any
 from deltawire.common.clock import Clock
 from deltawire.common.control import Control
 from deltawire.common.errors import DeltawireError
-from deltawire.common.loop import IDLE_S, Loop
+from deltawire.common.loop import IDLE_S
 from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK
+from deltawire.common.shared_loop import SharedLoop
 from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.link import LinkEvent
@@ -88,9 +89,11 @@ class Runner:
         self._is_draining = False
         self._late = LateAcks()
         self._hot = HotKeys()
-        self._loop = Loop(clock, heartbeat, idle_s=idle_s)
+        self._loop = SharedLoop(clock, heartbeat, idle_s=idle_s)
         self._acks_due = self._loop.timer(self._on_due)
         self._loop.reads(executor.results.fileno(), self._finish)
+        if executor.results.may_visit:
+            executor.results.hand_over = partial(self._loop.visit, self._go_on)
         for link in links:
             follow_link(self._loop, clock, link.link, partial(self._take, link))
             heartbeat.watch(link.link)
@@ -103,7 +106,8 @@ class Runner:
         try:
             self._loop.run(stop, self._work, until=lambda: bool(self._control.wants_drain or self._failure))
             in_time = self._drain(HUNG_GRACE_S if self._failure else self._drain_deadline_s)
-            self._control.report(self.status())
+            with self._loop.without_visitors():
+                self._control.report(self.status())
             if self._failure:
                 raise HandlerFailed(self._failure)
             return EXIT_OK if in_time else EXIT_DRAIN_LATE
@@ -186,6 +190,14 @@ class Runner:
         self._executor.results.clear()
         self._collect()
 
+    def _go_on(self) -> None:
+        """A thread, whose call has ended, does what follows from that."""
+        if self._executor.results:
+            self._collect()
+            self._work()
+            if self._failure or self._is_draining:
+                self._loop.soon()
+
     def _collect(self) -> None:
         """Take what has ended, and acknowledge it when it must be."""
         if not self._executor.results:
@@ -254,10 +266,11 @@ class Runner:
 
     def _drain(self, deadline_s: float) -> bool:
         """Finish the calls that have begun and acknowledge them; the rest goes back. False if it was late."""
-        self._is_draining = True
-        self._executor.results.are_awaited = True
-        self._collect()
-        self._acknowledge(self._dispatch.release(RELEASE_AFTER_MS))
+        with self._loop.without_visitors():
+            self._is_draining = True
+            self._executor.results.are_awaited = True
+            self._collect()
+            self._acknowledge(self._dispatch.release(RELEASE_AFTER_MS))
         ends_s = self._clock.now_s() + deadline_s
         while self._dispatch.calls_out and not self._executor.failure:
             if self._clock.now_s() >= ends_s:
@@ -267,6 +280,7 @@ class Runner:
         return True
 
     def _close(self) -> None:
+        self._loop.end_visits()
         has_ended = self._executor.close(0.0 if self._dispatch.calls_out else EXECUTOR_GRACE_S)
         if has_ended:
             self._executor.results.close()
@@ -278,3 +292,4 @@ class Runner:
         for link in self._links:
             link.close(LINGER_MS)
         self._control.close()
+        self._loop.close()

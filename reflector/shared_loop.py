@@ -5,6 +5,8 @@ cost two switches of threads. One at a time is inside: the loop in its turns, or
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import zmq
@@ -22,6 +24,8 @@ class SharedLoop(Loop):
 
     def __init__(self, clock: Clock, turns: Turns, *, idle_s: float = IDLE_S) -> None:
         self._lock = threading.Lock()
+        # The thread that holds it and acts.
+        self._inside = 0
         # Sockets by their files' numbers; of those that have messages which no file tells of any more.
         self._sockets: dict[int, zmq.Socket[bytes]] = {}
         self._again: set[int] = set()
@@ -56,11 +60,16 @@ class SharedLoop(Loop):
         super().forgets(number)
 
     def visit(self, action: Action) -> None:
-        """Call ``action`` in this thread, as if in a turn. From any thread but the loop's.
+        """Call ``action`` in this thread, as if in a turn; who is inside already has it called at the end.
 
         What ``action`` raises ends the loop, not the visitor. After `end_visits` nothing is called.
         """
+        me = threading.get_ident()
+        if self._inside == me:
+            self.at_end(action)
+            return
         with self._lock:
+            self._inside = me
             if self._is_over:
                 return
             try:
@@ -69,9 +78,22 @@ class SharedLoop(Loop):
                 self._look_again()
             except BaseException as error:
                 self._failure = error
+            self._inside = 0
             heap = self._heap
             if self._is_soon or self._failure or (heap and heap[0][0] < self._sleeps_until_s):
                 self._visited.wake()
+
+    @contextmanager
+    def without_visitors(self) -> Iterator[None]:
+        """For the loop's own thread between turns: no visitor is inside during the block."""
+        with self._lock:
+            self._inside = threading.get_ident()
+            try:
+                yield
+                self._end()
+                self._look_again()
+            finally:
+                self._inside = 0
 
     def end_visits(self) -> None:
         """Before what visitors use is closed."""
@@ -93,11 +115,15 @@ class SharedLoop(Loop):
             self._sleeps_until_s = float("-inf")
             if self._failure is not None:
                 raise self._failure
+            self._inside = threading.get_ident()
             again, self._again = self._again, set()
             if again:
                 ready += [(number, _POLLIN) for number in again if (number, _POLLIN) not in ready]
-            self._act(ready, after)
-            self._look_again()
+            try:
+                self._act(ready, after)
+                self._look_again()
+            finally:
+                self._inside = 0
 
     def _look_again(self) -> None:
         """A file tells once of a socket's messages, also to who only sent something."""

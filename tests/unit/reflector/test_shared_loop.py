@@ -75,6 +75,13 @@ def test_what_a_visitors_work_raises_ends_the_loop_and_not_the_visitor(loop):
         loop.turn(wait_s_max=LONG_S)
 
 
+def test_who_is_inside_already_has_it_done_at_the_end(loop):
+    said = []
+    loop.turn(lambda: (loop.visit(lambda: said.append("visit")), said.append("turn")), wait_s_max=0)
+    loop.visit(lambda: (loop.visit(lambda: said.append("inner")), said.append("outer")))
+    assert said == ["turn", "visit", "outer", "inner"]
+
+
 def test_nothing_is_done_for_who_visits_after_the_end(loop):
     loop.end_visits()
     called = []
