@@ -25,6 +25,7 @@ from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import Timer, Waker
 from deltawire.common.meta.resources import BUILTIN, ResourceType, find
 from deltawire.common.process import RoleArguments, parse_arguments, run_role
+from deltawire.common.shared_loop import SharedLoop
 from deltawire.common.version import __version__
 from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.follow import follow_link
@@ -44,7 +45,6 @@ from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import Stillness
 from deltawire.reflector.proving import Proving, StreamName
 from deltawire.reflector.reader import Reader
-from deltawire.reflector.shared_loop import SharedLoop
 from deltawire.reflector.transform import trimmer
 
 log = logging.getLogger(__name__)

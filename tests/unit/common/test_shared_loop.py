@@ -8,7 +8,7 @@ import pytest
 import zmq
 
 from deltawire.common.clock import SystemClock
-from deltawire.reflector.shared_loop import SharedLoop
+from deltawire.common.shared_loop import SharedLoop
 from tests.unit.common.test_loop import Failed, Turns
 
 LONG_S = 60.0
