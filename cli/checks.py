@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from deltawire.client.rest.client import RESTClient
 
 
+# What a pipeline without handlers does.
+NO_HANDLERS = "none: caches are kept for `deltawire get` and the like, and nothing is called"
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One thing that was looked at."""
@@ -35,7 +39,12 @@ def run(plan: Plan) -> Iterator[Result]:
     """State folder, open files, commands, clusters, informers; one after the other, as asking takes time."""
     yield _state(plan)
     yield _open_files(plan)
+    if not plan.config.handlers:
+        yield Result("handlers", NO_HANDLERS)
     for handler in plan.config.handlers:
+        if handler.run:
+            watched = ", ".join(plan.handlers[handler.name].informers) or "nothing"
+            yield Result(f"handler {handler.name}", f"{handler.run} can be loaded, and watches {watched}")
         if handler.command:
             problem = command_problem(handler)
             yield Result(f"handler {handler.name}", problem or " ".join(handler.command), not problem)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from deltawire.cli import config_source, orphans, preflight, resource_names, runtime_folder
+from deltawire.cli import checks, config_source, orphans, preflight, resource_names, runtime_folder
 from deltawire.cli.embedded_server import EmbeddedServer, with_types
 from deltawire.cli.supervisor.launch import API_SERVER, Launch, server_command
 from deltawire.cli.supervisor.processes import Command, Processes
@@ -88,6 +88,8 @@ def run(session: Session) -> int:
         preflight.require(plan, but=config_source.EMBEDDED if session.server else None)
         runtime_folder.write(file, dump(plan.config))
         launch = Launch(file, plan.run, log_level=session.log_level, server=server)
+        if not plan.config.handlers:
+            view.note(f"handlers: {checks.NO_HANDLERS}")
         supervisor = Supervisor(
             plan,
             launch.pipeline(plan),

@@ -285,4 +285,10 @@ class Handler:
                 hint="write it as kubectl does, such as 'pods' or 'deployments.apps'",
             )
         known = resources.find(text)
+        meant = "" if known or "." in text else mistakes.built_in_like(text.strip().lower())
+        if meant:
+            raise PluginError(
+                f"{self}: {where}: there is no resource {text!r}; did you mean {meant!r}?",
+                hint=f"a custom resource is named with its group, as in {text}.example.com",
+            )
         return known.name if known else text.strip().lower()

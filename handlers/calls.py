@@ -32,7 +32,7 @@ from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.mapping import Mapper
 from deltawire.handlers.models import DecodeFailed, decode_as
 from deltawire.handlers.owners import OwnerKeys, own_key
-from deltawire.handlers.signatures import EVENT
+from deltawire.handlers.signatures import EVENT, place_of
 
 _VERBS = {"A": "on_add", "U": "on_update", "D": "on_delete", "S": "on_update", GAP_NOTICE: "on_gap"}
 
@@ -166,7 +166,7 @@ class Program:
             if event is not None and signature.takes_ctx:
                 read = partial(_tree_of, delivery, subscription.resource)
                 context = self._context(event, delivery.informer, event.key, read)
-            result = outcome_of(self._invoke(subscription, arguments, event, context))
+            result = outcome_of(self._invoke(subscription, arguments, event, context), subscription.function)
             if result is not DONE and result.verdict > outcome.verdict:
                 outcome = result
         return outcome
@@ -180,7 +180,8 @@ class Program:
             more = tuple((mapper.number, mapper.target, key) for key in mapper.keys(call, context))
             return Outcome(Verdict.DONE, more=more) if more else DONE
         context = self._context(event, call.target, display_key(call.key), None)
-        return outcome_of(self._invoke(subscription, [display_key(call.key)], event, context))
+        returned = self._invoke(subscription, [display_key(call.key)], event, context)
+        return outcome_of(returned, subscription.function)
 
     def _context(
         self, event: Event, target: str, key: str, read: Callable[[], dict[str, Any] | None] | None
@@ -225,7 +226,7 @@ def arguments_of(subscription: Subscription, delivery: Delivery) -> list[Any]:
         return [gap_of(delivery)]
     read: Callable[[bytes], Any] = bytes if subscription.raw else _decode
     if subscription.model is not None:
-        read = partial(decode_as, subscription.model)
+        read = partial(decode_as, subscription.model, function=subscription.function)
     body = delivery.object if delivery.object is not None else metadata_only(delivery, subscription.resource)
     new = read(body)
     if subscription.verb != "on_update" or not subscription.old:
@@ -246,10 +247,12 @@ def metadata_only(delivery: Delivery, resource: str) -> bytes:
     return msgspec.json.encode({**head, "metadata": metadata})
 
 
-def outcome_of(returned: Any) -> Outcome:
+def outcome_of(returned: Any, function: Callable[..., Any]) -> Outcome:
     """The outcome of a function that returned. Raises TypeError for what no function may return."""
     if returned is None:
         return DONE
     if isinstance(returned, Requeue):
         return Outcome(Verdict.REQUEUE, returned.after_s)
-    raise TypeError(f"the function returned {type(returned).__name__}; expected None or Requeue(after_s)")
+    raise TypeError(
+        f"the function returned {type(returned).__name__}; expected None or Requeue(after_s): {place_of(function)}"
+    )

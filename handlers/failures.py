@@ -44,6 +44,8 @@ class Failures:
         own = own_frames(error)
         place = place_of(own)
         line = f"{type(error).__name__}: {error}"
+        if isinstance(error, SystemExit):
+            line += " (a function cannot end its process: raise Retry or Dead, or return)"
         times = self._count((type(error).__name__, place))
         if times == 0:
             self._log.warning("%s: attempt %d failed", key, attempt, exc_info=(type(error), error, own))

@@ -251,19 +251,22 @@ class ChildProcess:
         code = self._process.wait()
         if not self._leaving:
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            self._failure = f"handler {self._name!r}: its process {how}"
+            self._failure = (
+                f"handler {self._name!r}: its process {how}; it is to run until its stdin is closed, "
+                "and what it wrote to stderr stands in the log"
+            )
             self.results.wake()
 
     def _take(self, line: bytes) -> None:
         try:
             reply = _decode_reply(line)
         except msgspec.MsgspecError as error:
-            self._bad(line, str(error))
+            self._bad(line, f'{error}; answers are like {{"id":7,"ok":true}}, and what is for people goes to stderr')
             return
         with self._lock:
             call, _ = self._running.pop(reply.id, (None, 0.0))
         if call is None:
-            self._bad(line, f"no event with id {reply.id} waits for an answer")
+            self._bad(line, f"no event with id {reply.id} waits for an answer: answer each id once")
             return
         try:
             outcome = reply.outcome()

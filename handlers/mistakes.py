@@ -5,6 +5,8 @@ Not here: finding the mistake (``api``, ``loader``).
 
 import difflib
 
+from deltawire.common.meta import resources
+
 ARGUMENTS = {
     "retries": "attempts_max",
     "max_retries": "attempts_max",
@@ -59,6 +61,22 @@ def instead_of_decorator(word: str) -> str:
 def instead_of_delivery(word: object) -> str:
     """What ``delivery="all"`` most likely means."""
     return "; every state is 'every'" if word in ("all", "each", "history") else ""
+
+
+def built_in_like(word: str) -> str:
+    """The built-in resource that ``word``, which is none that is known, most likely means; "" for none."""
+    close = difflib.get_close_matches(word, [known.plural for known in resources.BUILTIN], 1, cutoff=0.75)
+    if not close:
+        return ""
+    from deltawire.client.typed.table import rows
+
+    served = {
+        name
+        for group in rows().values()
+        for row in group
+        for name in (row.resource.plural, row.resource.singular)
+    }
+    return "" if word in served else close[0]
 
 
 def _instead(word: str, synonyms: dict[str, str], known: tuple[str, ...], what: str) -> str:

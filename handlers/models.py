@@ -6,6 +6,7 @@ with ``resource = "websites.example.com"`` as a class variable.
 Not here: writing classes for custom resources (``deltawire models``).
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 
 from deltawire.client.rest.decode import decoder_of
 from deltawire.common.errors import ConfigError, PluginError
+from deltawire.handlers.signatures import place_of
 
 RESOURCE = "resource"
 
@@ -36,12 +38,15 @@ def resource_of(model: Any) -> str:
     )
 
 
-def decode_as(model: Any, body: bytes) -> Any:
-    """An object of class ``model`` from its JSON. Raises DecodeFailed, which names the field."""
+def decode_as(model: Any, body: bytes, *, function: Callable[..., Any] | None = None) -> Any:
+    """An object of class ``model`` from its JSON, for ``function``. Raises DecodeFailed, which names the field."""
     try:
         return decoder_of(model)(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeFailed(f"the object is no {model.__name__}: {error}") from None
+        who = (
+            f" ({place_of(function)}: let the class allow it, or take a dict)" if function is not None else ""
+        )
+        raise DecodeFailed(f"the object is no {model.__name__}: {error}{who}") from None
 
 
 class DecodeFailed(Exception):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from deltawire.common.clock import Clock
 from deltawire.common.meta.keys import display_key
+from deltawire.handlers.async_loop import place_in_plugin
 from deltawire.handlers.calls import Program
 from deltawire.handlers.dispatch import Call
 from deltawire.handlers.executor import Results
@@ -64,8 +65,9 @@ class Pool:
         if late:
             frames = sys._current_frames()
             for thread, call in late:
-                place = "".join(traceback.format_stack(frames[thread])[-2:]) if thread in frames else ""
-                found.append(f"{display_key(call.key)} at {' '.join(place.split())}")
+                frame = frames.get(thread)
+                place = "".join(traceback.format_stack(frame)[-2:]) if frame else ""
+                found.append(f"{display_key(call.key)} at {place_in_plugin(frame) or ' '.join(place.split())}")
         return found
 
     def close(self, grace_s: float) -> bool:

@@ -262,7 +262,10 @@ class Runner:
         if overdue and not self._is_draining:
             self._statistics.hung += len(overdue)
             calls = "; ".join(overdue)
-            self._failure = f"{len(overdue)} calls took longer than {self._settings.deadline_s:g} s: {calls}"
+            self._failure = (
+                f"{len(overdue)} calls took longer than {self._settings.deadline_s:g} s: {calls} "
+                "(give what they wait for a time-out, or the handler a longer deadline_s)"
+            )
 
     def _drain(self, deadline_s: float) -> bool:
         """Finish the calls that have begun and acknowledge them; the rest goes back. False if it was late."""

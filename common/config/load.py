@@ -1,6 +1,5 @@
 """Reads a config file and checks it. Every complaint names the file and the field's path."""
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from deltawire.common.config.complaints import explain
 from deltawire.common.config.schema import Config, HandlerProcess, Informer
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.jsonpath import Path as FieldPath
@@ -15,8 +15,6 @@ from deltawire.common.meta.resources import find, learn
 from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_hang_after_s
 
 CONFIG_BYTES_MAX = 1024 * 1024
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]+)`")
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
 class _Loader(yaml.SafeLoader):
@@ -41,7 +39,7 @@ def load(path: Path) -> Config:
     if len(data) > CONFIG_BYTES_MAX:
         raise ConfigError(f"{path} is larger than {CONFIG_BYTES_MAX} bytes")
     try:
-        raw = yaml.load(data, Loader=_Loader)  # noqa: S506  # it derives from SafeLoader
+        raw = _read(data)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" line {where.line + 1}" if where else ""
@@ -50,6 +48,31 @@ def load(path: Path) -> Config:
         return parse(raw)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.message}", hint=error.hint) from None
+
+
+def _read(data: bytes) -> Any:
+    """The document as plain data. Raises YAMLError."""
+    loader = _Loader(data)
+    try:
+        node = loader.get_single_node()
+        _keep_text(node, ["handlers", "env"])
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _keep_text(node: yaml.Node | None, path: list[str]) -> None:
+    """Let numbers and words such as true stay as they are written in the map at ``path``, through lists on the way."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _keep_text(item, path)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if not path:
+                if isinstance(value, yaml.ScalarNode) and value.tag != "tag:yaml.org,2002:null":
+                    value.tag = "tag:yaml.org,2002:str"
+            elif isinstance(key, yaml.ScalarNode) and key.value == path[0]:
+                _keep_text(value, path[1:])
 
 
 def parse(raw: Any) -> Config:
@@ -62,39 +85,21 @@ def parse(raw: Any) -> Config:
             f"{raw['version']!r} is not known here", path="version", hint="this program reads version: 1"
         )
     try:
-        config = msgspec.convert(raw, Config)
+        config = _convert(raw)
     except msgspec.ValidationError as error:
-        raise _explain(str(error), raw) from None
+        raise explain(str(error), raw, _convert) from None
     learn(config.resources)
     check(config)
     return config
 
 
+def _convert(raw: Any) -> Config:
+    return msgspec.convert(raw, Config)
+
+
 def dump(config: Config) -> bytes:
     """The config as JSON, which `load` reads back."""
     return msgspec.json.format(msgspec.json.encode(config))
-
-
-def _explain(text: str, raw: Any) -> ConfigError:
-    match = _AT.match(text)
-    what, path = (match["what"], (match["path"] or "").removeprefix(".")) if match else (text, "")
-    unknown = _UNKNOWN.search(what)
-    if unknown is None:
-        return ConfigError(
-            what.replace("Object", "the map").replace("`null`", "nothing"), path=path or "config"
-        )
-    field = unknown["field"]
-    close = difflib.get_close_matches(field, _known_keys(), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else "docs/config.md lists the keys"
-    return ConfigError("unknown key", path=f"{path}.{field}".removeprefix("."), hint=hint)
-
-
-def _known_keys() -> list[str]:
-    schema = msgspec.json.schema(Config)
-    keys: set[str] = set()
-    for definition in schema["$defs"].values():
-        keys.update(definition.get("properties", {}))
-    return sorted(keys)
 
 
 def check(config: Config) -> None:
