@@ -88,8 +88,6 @@ def run(session: Session) -> int:
         preflight.require(plan, but=config_source.EMBEDDED if session.server else None)
         runtime_folder.write(file, dump(plan.config))
         launch = Launch(file, plan.run, log_level=session.log_level, server=server)
-        if not plan.config.handlers:
-            view.note(f"handlers: {checks.NO_HANDLERS}")
         supervisor = Supervisor(
             plan,
             launch.pipeline(plan),
@@ -106,6 +104,8 @@ def run(session: Session) -> int:
             from deltawire.cli.reload import Reloader
 
             stack.enter_context(Reloader(session.reload.files, session.reload.make, view.note))
+        if not plan.config.handlers:
+            view.note(f"handlers: {checks.NO_HANDLERS}")
         outcome = supervisor.run()
     _finish(session, outcome)
     return outcome.exit_code
