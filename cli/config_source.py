@@ -24,6 +24,7 @@ from deltawire.common.config.schema import (
 from deltawire.common.errors import ConfigError, DeltawireError
 from deltawire.common.home import expanded
 from deltawire.common.meta.resources import find, learn
+from deltawire.handlers.installed import installed
 
 DEFAULT_FILE = Path("deltawire.yaml")
 EMBEDDED = "embedded"
@@ -112,10 +113,7 @@ def demo() -> Config:
 
 def of_plugins(files: Sequence[Path], *, namespace: str | None = None, context: str | None = None) -> Config:
     """The config that plug-in files alone make: a group for each handler in them. Raises PluginError, ConfigError."""
-    for file in files:
-        if not file.exists():
-            raise ConfigError(f"there is no file {file}")
-    targets = [str(file.resolve()) for file in files]
+    targets = [_target(file) for file in files]
     described = describe([Target(target) for target in targets])
     handlers = [
         HandlerProcess(name=_group_name(found.name), run=target, on=list(found.on), writes=list(found.writes))
@@ -174,6 +172,15 @@ def _absolute_cluster(cluster: Cluster) -> Cluster:
     if cluster.kubeconfig is None:
         return cluster
     return msgspec.structs.replace(cluster, kubeconfig=str(expanded(cluster.kubeconfig).resolve()))
+
+
+def _target(file: Path) -> str:
+    """The file's whole path, or the name of a handler that an installed package brings along."""
+    if file.exists():
+        return str(file.resolve())
+    if str(file) in installed():
+        return str(file)
+    raise ConfigError(f"there is no file {file}", hint="deltawire handlers installed lists those of packages")
 
 
 def _is_namespaced(resource: str) -> bool:

@@ -86,6 +86,7 @@ for _panel, _commands in _PANELS.items():
         app.command(_name, rich_help_panel=_panel)(_exits(_command))
 for _name, _command in (
     ("list", handlers.list_),
+    ("installed", handlers.installed),
     ("add", handlers.add),
     ("remove", handlers.remove),
     ("restart", handlers.restart),

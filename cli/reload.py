@@ -29,7 +29,8 @@ class Reloader:
     def __init__(
         self, files: Sequence[Path], make: Callable[[], Config], note: Callable[[str], object]
     ) -> None:
-        self._files = [file.resolve() for file in files]
+        # A handler of an installed package has no file here.
+        self._files = [file.resolve() for file in files if file.exists()]
         self._make = make
         self._note = note
         self._stop = threading.Event()

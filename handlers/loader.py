@@ -18,6 +18,7 @@ from typing import Any
 from deltawire.common.errors import PluginError
 from deltawire.handlers import mistakes
 from deltawire.handlers.api import Handler
+from deltawire.handlers.installed import module_of
 
 # The plug-in's module bears a name that no import statement can write, so it hides no other module.
 MODULE = "deltawire plugin"
@@ -28,12 +29,13 @@ FILE_BYTES_MAX = 8 * 1024 * 1024
 def load(target: str) -> list[Handler]:
     """The handlers of a plug-in, in the order of their definition: at least one, names unique.
 
-    ``target`` is the path of a ``.py`` file, or the dotted name of a module. The file's folder comes first
+    ``target`` is the path of a ``.py`` file, the dotted name of a module, or the name of an entry point of the group
+    ``deltawire.handlers``. The file's folder comes first
     on the import path, as it does for ``python FILE.py``. Raises PluginError.
     """
     _prepare()
     is_file = target.endswith(".py") or "/" in target
-    module = _load_file(Path(target)) if is_file else _load_module(target)
+    module = _load_file(Path(target)) if is_file else _load_module(module_of(target))
     return _handlers_of(module, target)
 
 
@@ -138,7 +140,10 @@ def _load_module(name: str) -> ModuleType:
         raise PluginError(f"{error.filename}:{error.lineno or 1}: syntax error: {error.msg}") from None
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise PluginError(f"no module named {name!r}", hint="a file's name ends in .py") from None
+            raise PluginError(
+                f"no module named {name!r}, nor an installed handler",
+                hint="a file's name ends in .py; `deltawire handlers installed` lists those of packages",
+            ) from None
         raise _raised(error, name) from None
     except (Exception, SystemExit) as error:
         raise _raised(error, name) from None

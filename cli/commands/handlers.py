@@ -55,6 +55,16 @@ def list_(config: options.ConfigOption = None, store: options.StoreOption = None
     return 0
 
 
+def installed() -> int:
+    """List the handlers that installed packages bring along (entry points `deltawire.handlers`)."""
+    from deltawire.cli.output.table import align
+    from deltawire.handlers import installed as packages
+
+    rows = [["NAME", "MODULE"], *([name, module] for name, module in sorted(packages.installed().items()))]
+    sys.stdout.write("\n".join(align(rows)) + "\n")
+    return 0
+
+
 def add(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.py", help="Plug-in files.")],
     replicas: Annotated[int, typer.Option("--replicas", min=0, max=64, help="Of each handler.")] = 1,

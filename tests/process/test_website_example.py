@@ -1,4 +1,4 @@
-"""The controller of the tutorial, with one command: simulated controllers run what it makes, and it tells how that is."""
+"""The controller of the tutorial with one command: simulated controllers run what it makes, and it tells how that is."""
 
 import importlib.util
 import os
@@ -37,10 +37,10 @@ def dns() -> Iterator[Any]:
 def test_a_website_becomes_ready_tells_so_and_goes_when_its_host_is_gone(dns: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="dw-") as text:
         folder, log = Path(text), Path(text) / "log"
-        command = [str(DELTAWIRE), "run", "website.py", "--embedded", "--controllers", "--load", "crds/", "website.yaml"]
+        words = "run website.py --embedded --controllers --load crds/ website.yaml"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [*command, "--store", str(folder / "state")], cwd=HANDLERS, stdout=out, stderr=out,
+                [str(DELTAWIRE), *words.split(), "--store", str(folder / "state")], cwd=HANDLERS, stdout=out, stderr=out,
                 env={**os.environ, "DNS_API": dns.url, "XDG_RUNTIME_DIR": text},
             )  # fmt: skip
         try:
