@@ -1,4 +1,4 @@
-"""The controller of the tutorial with one command: simulated controllers run what it makes, and it tells how that is."""
+"""The controller of the tutorial with one command: simulated controllers run what it makes; it tells how that is."""
 
 import importlib.util
 import os
@@ -40,7 +40,7 @@ def test_a_website_becomes_ready_tells_so_and_goes_when_its_host_is_gone(dns: An
         words = "run website.py --embedded --controllers --load crds/ website.yaml"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [str(DELTAWIRE), *words.split(), "--store", str(folder / "state")], cwd=HANDLERS, stdout=out, stderr=out,
+                [str(DELTAWIRE), *words.split(), "--store", text + "/state"], cwd=HANDLERS, stdout=out, stderr=out,
                 env={**os.environ, "DNS_API": dns.url, "XDG_RUNTIME_DIR": text},
             )  # fmt: skip
         try:
