@@ -88,7 +88,7 @@ async def post(place: Place, config: Tree, body: Tree, timeout_s: float) -> byte
     shown = with_timeout(place.url, timeout_s)
     begins = f'failed to call webhook: Post "{shown}": '
     try:
-        context = _context(str(config.get("caBundle") or ""))
+        context = context_of(str(config.get("caBundle") or ""))
     except (ValueError, ssl.SSLError):
         raise CallFailed(
             f"{begins}unable to load root certificates: unable to parse bytes as PEM block"
@@ -139,7 +139,8 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
 
 
 @lru_cache(maxsize=_CONTEXTS_MAX)
-def _context(bundle: str) -> ssl.SSLContext:
+def context_of(bundle: str) -> ssl.SSLContext:
+    """Trusts a ``caBundle``, or what the machine trusts. Raises ValueError, ssl.SSLError."""
     if not bundle:
         return ssl.create_default_context()
     context = ssl.create_default_context(cadata=b64decode(bundle).decode("ascii"))

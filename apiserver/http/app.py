@@ -13,6 +13,7 @@ from deltawire.apiserver.core.conversions import NeedsConversion
 from deltawire.apiserver.core.failures import method_not_allowed, nothing_there, status_of, unnamed
 from deltawire.apiserver.faults.plan import FaultPlan
 from deltawire.apiserver.http import admin, aggregated, asking, discovery, sabotage
+from deltawire.apiserver.http.aggregation import Aggregation
 from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
 from deltawire.apiserver.http.metrics import Metrics
 from deltawire.apiserver.http.negotiate import aggregated_version
@@ -62,12 +63,14 @@ class Frontend:
         self._streams = streams
         self._gate = gate
         self._metrics = Metrics(core)
+        self._aggregation = Aggregation(core)
         self._documents = Documents(core.catalogue, discovery.GIT_VERSION)
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=BODY_BYTES_MAX)
         app.router.add_route("*", "/{path:.*}", self._dispatch)
         app.on_response_prepare.append(_add_audit_id)
+        app.cleanup_ctx.append(self._aggregation.running)
         app.on_shutdown.append(self._stop_streams)
         app.on_cleanup.append(self._finish_streams)
         return app
@@ -108,6 +111,9 @@ class Frontend:
         self._gate.check(wanted)
         if request.path.startswith(admin.PREFIX):
             return await self._admin.handle(request)
+        others = self._aggregation.find(path)
+        if others is not None:
+            return await self._aggregation.pass_on(request, user, others)
         if parsed is not None:
             return await self._resources.handle(request, parsed, user)
         await sabotage.meet(self._plan, request, user.name)
@@ -133,7 +139,8 @@ class Frontend:
             )
         if path in ("/api", "/apis"):
             version = aggregated_version(request.headers.get("Accept", ""))
-            if version:
+            # What others serve is in the plain documents only; clients that ask for one read both.
+            if version and not (path == "/apis" and self._aggregation.groups()):
                 return aggregated.answer(self._core.catalogue, path, version, request)
         if path.startswith("/openapi/v3"):
             return self._openapi_v3(path, request)
@@ -160,9 +167,9 @@ class Frontend:
             case ["api"]:
                 return discovery.api_versions(request.host)
             case ["apis"]:
-                return discovery.api_group_list(catalogue)
+                return discovery.api_group_list(catalogue, self._aggregation.groups())
             case ["apis", group]:
-                return discovery.api_group(catalogue, group)
+                return discovery.api_group(catalogue, group, self._aggregation.groups())
             case ["api", version]:
                 return discovery.api_resource_list(catalogue, "", version)
             case ["apis", group, version]:

@@ -1,6 +1,7 @@
 """What is served, as clients ask for it before anything else: legacy discovery, version, OpenAPI's stub."""
 
 import platform
+from collections.abc import Iterable
 from typing import Any
 
 from deltawire.apiserver.auth.signer import ALGORITHM
@@ -66,20 +67,32 @@ def api_versions(address: str) -> dict[str, Any]:
     }
 
 
-def api_group_list(catalogue: Catalogue) -> dict[str, Any]:
-    """``/apis``: the named groups."""
+def api_group_list(catalogue: Catalogue, others: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
+    """``/apis``: the named groups, then those that other servers answer for."""
     return {
         "kind": "APIGroupList",
         "apiVersion": "v1",
-        "groups": [_group(catalogue, name) for name in catalogue.groups()],
+        "groups": _merged([_group(catalogue, name) for name in catalogue.groups()], others),
     }
 
 
-def api_group(catalogue: Catalogue, name: str) -> dict[str, Any] | None:
+def api_group(
+    catalogue: Catalogue, name: str, others: Iterable[dict[str, Any]] = ()
+) -> dict[str, Any] | None:
     """``/apis/GROUP``; None if nothing of the group is served."""
-    if name not in catalogue.groups():
-        return None
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(catalogue, name)}
+    own = [_group(catalogue, name)] if name in catalogue.groups() else []
+    found = _merged(own, [other for other in others if other["name"] == name])
+    return {"kind": "APIGroup", "apiVersion": "v1", **found[0]} if found else None
+
+
+def _merged(own: list[dict[str, Any]], others: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A group that is served here and elsewhere is one, with the versions of both."""
+    merged = {group["name"]: group for group in own}
+    for other in others:
+        known = merged.get(other["name"])
+        versions = [*(known or {}).get("versions", ()), *other["versions"]]
+        merged[other["name"]] = {**(known or other), "versions": versions}
+    return list(merged.values())
 
 
 def api_resource_list(catalogue: Catalogue, group: str, version: str) -> dict[str, Any] | None:

@@ -15,7 +15,15 @@ BUILD_S = 300
 def event(number: int, **labels: str) -> str:
     pod = {"metadata": {"name": "a", "labels": labels, "annotations": {"odd": 'a "quoted, {brace}" \\'}}}
     return json.dumps(
-        {"id": number, "type": "updated", "resource": "pods", "key": "ns/a", "object": pod, "old": None, "flags": []}
+        {
+            "id": number,
+            "type": "updated",
+            "resource": "pods",
+            "key": "ns/a",
+            "object": pod,
+            "old": None,
+            "flags": [],
+        }
     )
 
 
@@ -37,7 +45,9 @@ def node(_: Path) -> list[str]:
 
 def go(folder: Path) -> list[str]:
     needs("go")
-    subprocess.run(["go", "build", "-o", str(folder / "audit"), str(LINES / "audit.go")], check=True, timeout=BUILD_S)
+    subprocess.run(
+        ["go", "build", "-o", str(folder / "audit"), str(LINES / "audit.go")], check=True, timeout=BUILD_S
+    )
     return [str(folder / "audit")]
 
 
@@ -62,5 +72,8 @@ def test_each_event_is_said_and_acknowledged_and_the_program_ends_with_its_input
         build(tmp_path), input="".join(f"{line}\n" for line in lines), capture_output=True, text=True, timeout=60,
         check=True,
     )  # fmt: skip
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [{"id": 7, "ok": True}, {"id": 8, "ok": True}]
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"id": 7, "ok": True},
+        {"id": 8, "ok": True},
+    ]
     assert done.stderr.count("updated pods ns/a") == 2

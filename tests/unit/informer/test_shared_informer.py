@@ -252,7 +252,13 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(make: Make) -> None:
     assert shown["object"] == body_of("a/k0", "u0", "100001", pad="")
     chosen = [
         [letter["key"] for letter in asks.answer("dead-letters", {"where": where})["letters"]]
-        for where in ({"error": "NO USE"}, {"error": "other"}, {"name": "k1"}, {"namespace": "b*"}, {"kind": "add"})
+        for where in (
+            {"error": "NO USE"},
+            {"error": "other"},
+            {"name": "k1"},
+            {"namespace": "b*"},
+            {"kind": "add"},
+        )
     ]
     assert chosen == [["a/k0", "a/k1"], [], ["a/k1"], [], ["a/k0", "a/k1"]]
     with pytest.raises(DeltawireError, match="no 'colour' to choose by"):
