@@ -170,6 +170,10 @@ def kind_of(obj: Any, tree: Mapping[str, Any]) -> tuple[str, str]:
     """apiVersion and kind: as the object says, or as its class does. ("", "") where neither does."""
     if tree.get("kind") and tree.get("apiVersion"):
         return str(tree["apiVersion"]), str(tree["kind"])
+    said = (getattr(obj, "apiVersion", None), getattr(obj, "kind", None))
+    if isinstance(obj, msgspec.Struct) and all(isinstance(one, str) for one in said):
+        # Left out of the dict where they are the class' own defaults.
+        return str(said[0]), str(said[1])
     if isinstance(obj, msgspec.Struct) and not hasattr(type(obj), RESOURCE):
         from deltawire.client.typed.table import row_of
 
