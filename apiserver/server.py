@@ -169,7 +169,7 @@ class ApiServer:
         """Set what ``kubectl exec POD -- COMMAND`` runs: a `Reply`, text to print, or a function of the `Process`.
 
         ``is_prefix``: further arguments may follow. ``pod`` "": all pods of the namespace, later ones too;
-        ``container`` "": all containers. Raises StatusError.
+        ``namespace`` "": of all namespaces; ``container`` "": all containers. Raises StatusError.
         """
         where = Where(namespace, pod, container)
         self.call(lambda core: self._service.scripts.command(where, command, script, is_prefix=is_prefix))

@@ -30,6 +30,10 @@ class Pipe:
             self._is_closed = True
             self._changed.notify_all()
 
+    def end(self) -> None:
+        """As `close`, of a pipe that nobody has begun to read."""
+        self._is_closed = True
+
     async def read(self, size: int) -> bytes:
         """Up to ``size`` bytes as soon as there are any; b"" at the end."""
         async with self._changed:

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deltawire.apiserver.containers.channels import STDERR, STDOUT, TerminalSize
@@ -31,12 +31,23 @@ class Reply:
 class Process:
     """One run of a program: its arguments, its input and its output. For one event loop.
 
+    ``environment`` is the container's. ``find`` gives the script of another command in the same container, or None.
     ``size`` is the terminal's, None until it is known. Writes wait while the client does not read, and raise
     HungUp (a ConnectionError) when it has left.
     """
 
-    def __init__(self, argv: Sequence[str], send: Send, *, tty: bool = False) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        send: Send,
+        *,
+        tty: bool = False,
+        environment: Mapping[str, str] | None = None,
+        find: "Callable[[tuple[str, ...]], Script | None]" = lambda argv: None,
+    ) -> None:
         self.argv = tuple(argv)
+        self.environment: Mapping[str, str] = environment or {}
+        self.find = find
         self.tty = tty
         self.size: TerminalSize | None = None
         self.stdin = Pipe(STDIN_BYTES_MAX)

@@ -14,7 +14,7 @@ SCRIPTS_MAX = 10_000
 
 
 class Where(NamedTuple):
-    """A container by name. "" as ``pod`` is every pod of the namespace, as ``container`` every one of the pod."""
+    """A container by name; "" is every namespace, every pod, every container."""
 
     namespace: str
     pod: str = ""
@@ -40,7 +40,8 @@ class _Container:
 class Scripts:
     """What is scripted, by name: it holds for pods that are there and for those that come.
 
-    What is said of one container goes before what is said of its pod, and that before all pods. A later script
+    What is said of one container goes before what is said of its pod, that before all pods of the namespace, and that
+    before all namespaces. A later script
     for the same takes the place of the earlier one. Raises StatusError 413 beyond ``SCRIPTS_MAX``.
     """
 
@@ -86,7 +87,16 @@ class Scripts:
         """Most specific first."""
         namespace, pod, container = where
         keys = dict.fromkeys(
-            (where, Where(namespace, pod), Where(namespace, "", container), Where(namespace))
+            (
+                where,
+                Where(namespace, pod),
+                Where(namespace, "", container),
+                Where(namespace),
+                Where("", pod, container),
+                Where("", pod),
+                Where("", "", container),
+                Where(""),
+            )
         )
         return [self._containers[key] for key in keys if key in self._containers]
 

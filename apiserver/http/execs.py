@@ -8,6 +8,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from deltawire.apiserver.containers import channels, programs
 from deltawire.apiserver.containers.channels import V4, V5
+from deltawire.apiserver.containers.environment import environment_of
 from deltawire.apiserver.containers.pipes import HungUp
 from deltawire.apiserver.containers.programs import BadProgram, Process, Script
 from deltawire.apiserver.containers.scripts import Scripts, Where
@@ -103,7 +104,14 @@ class ExecHandlers:
         if script is None:
             await _finish(socket, channels.failure_status(_no_program(options.command)))
             return socket
-        process = Process(options.command, send, tty=options.tty)
+        where = Where(pod.namespace, pod.name, container)
+        process = Process(
+            options.command,
+            send,
+            tty=options.tty,
+            environment=environment_of(pod.decode(), container),
+            find=lambda argv: self._scripts.find_command(where, argv),
+        )
         if not options.stdin:
             await process.stdin.close()
         work = asyncio.create_task(_logged(script, process))

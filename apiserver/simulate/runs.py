@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from deltawire.apiserver.containers import programs
+from deltawire.apiserver.containers import builtins, programs
+from deltawire.apiserver.containers.environment import environment_of
 from deltawire.apiserver.containers.pipes import HungUp
 from deltawire.apiserver.containers.programs import BadProgram, Process, Script
 from deltawire.apiserver.containers.scripts import Scripts, Where
@@ -43,7 +44,8 @@ def starts(pod: Tree, scripts: Scripts) -> Iterator[Start]:
         name = str(container.get("name", ""))
         argv = tuple(str(word) for part in ("command", "args") for word in container.get(part) or ())
         where = Where(metadata["namespace"], metadata["name"], name)
-        script = scripts.find_command(where, argv) if argv else None
+        # A shell without commands waits for somebody to attach.
+        script = scripts.find_command(where, argv) if argv and not builtins.reads_commands(argv) else None
         if script is not None or is_of_job:
             yield Start(name, argv, script, ends)
 
@@ -89,7 +91,13 @@ class Runs:
                 text = data.decode("utf-8", "replace")
                 self._core.append_log(pod.name, pod.namespace, text, container=start.container)
 
-            process = Process(start.argv, show)
+            where = Where(pod.namespace, pod.name, start.container)
+            process = Process(
+                start.argv,
+                show,
+                environment=environment_of(pod.decode(), start.container),
+                find=lambda argv: self._scripts.find_command(where, argv),
+            )
             await process.stdin.close()
             try:
                 exit_code = await programs.run(start.script, process)

@@ -51,13 +51,27 @@ def test_exec_prints_passes_input_and_exits_as_the_program_did(kubectl: Kubectl,
 def test_exec_says_what_a_real_server_says_where_it_cannot(kubectl: Kubectl, pod: ApiServer) -> None:
     pod.create("pods", POD | {"metadata": {"name": "new"}}, "default")
     for args, told in (
-        (("p", "--", "ls"), 'exec: "ls": executable file not found in $PATH'),
-        (("new", "--", "ls"), "pod new does not have a host assigned"),
-        (("p", "-c", "x", "--", "ls"), "container x is not valid for pod p"),
-        (("none", "--", "ls"), 'pods "none" not found'),
+        (("p", "--", "make"), 'exec: "make": executable file not found in $PATH'),
+        (("new", "--", "make"), "pod new does not have a host assigned"),
+        (("p", "-c", "x", "--", "make"), "container x is not valid for pod p"),
+        (("none", "--", "make"), 'pods "none" not found'),
     ):
         failed = kubectl.run("exec", *args, check=False)
         assert (failed.returncode, told in failed.stderr) == (1, True), failed.stderr
+
+
+def test_a_shell_in_a_container_takes_pipes_loops_and_the_containers_variables(
+    kubectl: Kubectl, pod: ApiServer
+) -> None:
+    variables = [{"name": "WHO", "value": "you"}]
+    container = {"name": "c", "image": "nginx", "env": variables}
+    pod.create("pods", {"metadata": {"name": "shell"}, "spec": {"containers": [container]}}, "default")
+    pod.run_pod("shell")
+    text = 'for i in $(seq 1 2); do echo "$i $WHO $HOSTNAME"; done | cat; exit 3'
+    ended = kubectl.run("exec", "shell", "--", "sh", "-c", text, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "1 you shell\n2 you shell\n")
+    typed = kubectl.run("exec", "-i", "shell", "--", "sh", stdin="echo one\nls / | wc -l\n").stdout
+    assert typed == "one\n10\n"
 
 
 def test_files_are_copied_through_a_scripted_tar(kubectl: Kubectl, pod: ApiServer, tmp_path: Path) -> None:
