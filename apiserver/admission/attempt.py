@@ -8,7 +8,7 @@ from deltawire.apiserver.core.resource import Resource
 
 Tree = dict[str, Any]
 
-CREATE, UPDATE, DELETE = "CREATE", "UPDATE", "DELETE"
+CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
 # A configuration that refused writes to this group could never be mended.
 EXEMPT_GROUP = "admissionregistration.k8s.io"
 

@@ -10,6 +10,7 @@ from deltawire.apiserver.core.record import Record
 from deltawire.apiserver.core.writes import in_served_version
 from deltawire.apiserver.http.asked import Asked
 from deltawire.apiserver.http.converting import Converting
+from deltawire.apiserver.http.shown_parts import shown
 
 Tree = dict[str, Any]
 # ``write(dry_run=…, admit=…)`` gives the record that is there then.
@@ -57,6 +58,37 @@ class Admitting:
             attempt = await self._settle(lambda: self._attempt(asked, None, record))
             await self._dispatcher.mutate(attempt, asked.warnings)
             await self._dispatcher.validate(attempt, asked.warnings)
+
+    async def check_part(self, asked: Asked, verb: str) -> None:
+        """Raises StatusError if a request for a scale, an eviction, a binding or a connection is refused.
+
+        What mutating webhooks would change of it is not taken: a warning says so.
+        """
+        if not self._dispatcher.is_wanted(asked.resource):
+            return
+        seen = await shown(self._core, asked, verb)
+        if seen is None:
+            return
+        attempt = Attempt(
+            asked.resource,
+            seen.operation,
+            asked.user,
+            options={"kind": _OPTIONS.get(seen.operation, ""), "apiVersion": "meta.k8s.io/v1"}
+            if seen.operation in _OPTIONS
+            else {},
+            namespace=asked.path.namespace,
+            name=asked.path.name,
+            subresource=asked.path.subresource,
+            is_dry_run=asked.is_dry_run,
+            obj=seen.obj,
+            old=seen.old,
+        )
+        for patch in await self._dispatcher.mutate(attempt, asked.warnings):
+            told = (
+                f'what admission webhook "{patch.webhook}" changes of {asked.path.subresource} is not taken'
+            )
+            asked.warnings.append(told)
+        await self._dispatcher.validate(attempt, asked.warnings)
 
     async def name(self, asked: Asked, obj: Any, write: Write) -> None:
         """Give a new object the name that webhooks are shown, where the server makes it up."""

@@ -128,8 +128,12 @@ class ResourceHandlers:
                 is_long=verb in ("list", "watch"),
             )
         )
-        handler = self._subresources.find(path.subresource, verb) or self._handlers[verb]
-        return await handler(Asked(request, resource, path, subresource, form, user))
+        asked = Asked(request, resource, path, subresource, form, user)
+        part = self._subresources.find(path.subresource, verb)
+        if part is None:
+            return await self._handlers[verb](asked)
+        await self._admitting.check_part(asked, verb)
+        return await part(asked)
 
     async def _list(self, asked: Asked) -> web.StreamResponse:
         options = queries.list_options(asked.request.query)

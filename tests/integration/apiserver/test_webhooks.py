@@ -295,3 +295,49 @@ def test_a_configuration_that_nobody_could_call_is_refused(cluster: Cluster) -> 
             "webhooks[0].clientConfig.url",
         ],
     )
+
+
+_POD: Tree = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
+_WEB: Tree = {
+    "metadata": {"name": "web"},
+    "spec": {
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": _POD["spec"]},
+    },
+}
+
+
+def test_evictions_bindings_scales_and_connections_are_shown_and_can_be_refused(cluster: Cluster) -> None:
+    pods, deployments = "api/v1/namespaces/default/pods", "apis/apps/v1/namespaces/default/deployments"
+    assert cluster.ask("POST", pods, _POD).status_code == 201
+    assert cluster.ask("POST", deployments, _WEB).status_code == 201
+    hook = cluster.hook(
+        lambda request: {"allowed": False, "status": {"message": "not here"}},
+        rules=[
+            {
+                "operations": ["*"],
+                "apiGroups": ["*"],
+                "apiVersions": ["*"],
+                "resources": ["pods/eviction", "pods/binding", "pods/exec", "deployments/scale"],
+            }
+        ],
+    )
+    scale = {"metadata": {"name": "web", "namespace": "default"}, "spec": {"replicas": 3}}
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    asked = (
+        ("POST", f"{pods}/p/eviction", {"metadata": {"name": "p"}}, "CREATE", "Eviction"),
+        ("POST", f"{pods}/p/binding", binding, "CREATE", "Binding"),
+        ("POST", f"{pods}/p/exec?command=ls&command=-l&stdin=true", None, "CONNECT", "PodExecOptions"),
+        ("PUT", f"{deployments}/web/scale", scale, "UPDATE", "Scale"),
+    )
+    for method, path, body, operation, kind in asked:
+        answer = cluster.ask(method, path, body)
+        assert answer.status_code == 400, answer.text
+        assert "denied the request: not here" in answer.json()["message"]
+        seen = hook.requests[-1]
+        assert (seen["operation"], seen["object"]["kind"], seen["kind"]["kind"]) == (operation, kind, kind)
+    executed, scaled = hook.requests[-2:]
+    assert (executed["object"]["command"], executed["object"]["stdin"]) == (["ls", "-l"], True)
+    assert (scaled["oldObject"]["spec"]["replicas"], scaled["object"]["spec"]["replicas"]) == (1, 3)
+    assert cluster.ask("GET", f"{pods}/p").status_code == 200
+    assert cluster.ask("GET", f"{deployments}/web").json()["spec"]["replicas"] == 1
