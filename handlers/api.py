@@ -13,10 +13,11 @@ Not here: loading the file (``loader``), calling its functions (``calls``).
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from deltawire.common.errors import PluginError
 from deltawire.common.meta import resources
+from deltawire.common.meta.clauses import EVERYTHING, Clause, union
 from deltawire.handlers import mistakes
 from deltawire.handlers.context import Context as Context
 from deltawire.handlers.events import Dead as Dead
@@ -24,6 +25,7 @@ from deltawire.handlers.events import Event as Event
 from deltawire.handlers.events import Gap as Gap
 from deltawire.handlers.events import Requeue as Requeue
 from deltawire.handlers.events import Retry as Retry
+from deltawire.handlers.filters import Filters, Leaving, clause_of
 from deltawire.handlers.hooks import Hook, hook_of
 from deltawire.handlers.models import resource_of
 from deltawire.handlers.signatures import Signature, check, place_of
@@ -49,7 +51,7 @@ class Subscription:
 
     ``resource`` and ``owner`` are canonical (``pods``, ``deployments.apps``); ``owner`` is "" without one. ``old``: the
     function looks at the object as it was before. ``model``: the class of the objects that it gets. ``maps``: how an
-    object leads to keys of ``owner``, in place of its owner reference.
+    object leads to keys of ``owner``, in place of its owner reference. ``clause``, ``when``, ``leaving``: its filter.
     """
 
     verb: str
@@ -61,6 +63,9 @@ class Subscription:
     old: bool = True
     model: Any = None
     maps: KeysOf | None = None
+    clause: Clause = EVERYTHING
+    when: Callable[[dict[str, Any]], Any] | None = None
+    leaving: Leaving = "delete"
 
 
 class Handler:
@@ -135,16 +140,24 @@ class Handler:
         def __getattr__(self, word: str) -> Any:
             raise AttributeError(f"a Handler has no {word!r}{mistakes.instead_of_decorator(word)}")
 
-    def on_add(self, resource: Named, *, raw: bool = False, model: Any = None) -> Callable[[F], F]:
-        """Calls ``f(obj, event)`` for each object that is new to this handler.
+    def on_add(
+        self, resource: Named, *, raw: bool = False, model: Any = None, **filters: Unpack[Filters]
+    ) -> Callable[[F], F]:
+        """Calls ``f(obj, event)`` for each object that is new to this handler, or to the function's `Filters`.
 
         With a class as ``resource``, or as ``model`` beside a name, ``obj`` is of that class. An object that does
         not fit it is a dead letter that names the field.
         """
-        return self._decorator("on_add", resource, raw=raw, model=model)
+        return self._decorator("on_add", resource, filters, raw=raw, model=model)
 
     def on_update(
-        self, resource: Named, *, raw: bool = False, old: bool = True, model: Any = None
+        self,
+        resource: Named,
+        *,
+        raw: bool = False,
+        old: bool = True,
+        model: Any = None,
+        **filters: Unpack[Filters],
     ) -> Callable[[F], F]:
         """Calls ``f(old, new, event)`` for each change; ``old`` is None where it is no longer known.
 
@@ -152,11 +165,17 @@ class Handler:
         ``f(new, event)``, and where no function of the handler needs it the old object is neither kept, sent nor
         decoded.
         """
-        return self._decorator("on_update", resource, raw=raw, old=old, model=model)
+        return self._decorator("on_update", resource, filters, raw=raw, old=old, model=model)
 
-    def on_delete(self, resource: Named, *, raw: bool = False, model: Any = None) -> Callable[[F], F]:
-        """Calls ``f(obj, event)`` with the object's last known state: never None, at least its metadata."""
-        return self._decorator("on_delete", resource, raw=raw, model=model)
+    def on_delete(
+        self, resource: Named, *, raw: bool = False, model: Any = None, **filters: Unpack[Filters]
+    ) -> Callable[[F], F]:
+        """Calls ``f(obj, event)`` with the object's last known state: never None, at least its metadata.
+
+        Also for an object that left the function's filter: then ``event.out_of_scope``, and ``obj`` is its present
+        state.
+        """
+        return self._decorator("on_delete", resource, filters, raw=raw, model=model)
 
     def on_gap(self, resource: Named) -> Callable[[F], F]:
         """Calls ``f(gap)`` if changes of the resource are lost (`Gap`).
@@ -164,7 +183,7 @@ class Handler:
         With ``delivery="every"`` for each list that the API server's lost history made necessary. With both deliveries
         after an absence so long that the handler begins anew. Each loss is logged as well.
         """
-        return self._decorator("on_gap", resource)
+        return self._decorator("on_gap", resource, {})
 
     def reconcile(
         self,
@@ -174,6 +193,7 @@ class Handler:
         owns: Iterable[Named] = (),
         maps: Mapping[Any, KeysOf] | None = None,
         writes: Iterable[Named] = (),
+        **filters: Unpack[Filters],
     ) -> Callable[[F], F]:
         """Calls ``f(key, ctx)`` after any change of the object; changes during a call are merged into one more.
 
@@ -183,6 +203,8 @@ class Handler:
         maps      changes of these, too: {resource: index}: an index of ``resource`` that lists, under the changed
                   object's name, who uses it; or {resource: function}, which returns the keys that its object concerns
         writes    as `Handler`'s
+
+        Filters are of the events of ``resource``.
         """
         target = self._resource(resource, "reconcile")
         also: list[tuple[str, KeysOf | None]] = [(self._resource(child, "owns"), None) for child in owns]
@@ -194,12 +216,12 @@ class Handler:
                     hint=f"declare it: Handler(…, indexes={{{target!r}: {{{how!r}: '.spec.…'}}}})",
                 )
         self.writes += tuple(r for w in writes if (r := self._write(w)) not in self.writes)
-        main = self._decorator("reconcile", resource, owner=owner)
+        main = self._decorator("reconcile", resource, filters, owner=owner)
 
         def decorate(function: F) -> F:
             main(function)
             for other, how in also:
-                self._decorator("reconcile", other, owner=target, maps=how)(function)
+                self._decorator("reconcile", other, {}, owner=target, maps=how)(function)
             return function
 
         return decorate
@@ -228,6 +250,10 @@ class Handler:
 
         return decorate
 
+    def clauses(self, resource: str) -> list[Clause]:
+        """What the functions want of a resource's events: their clauses, each once; none if it is all of them."""
+        return union(s.clause for s in self.subscriptions if s.resource == resource and s.verb != "on_gap")
+
     @property
     def needs_old(self) -> bool:
         """True if a function looks at objects as they were before, or finds their former owner by them."""
@@ -237,6 +263,7 @@ class Handler:
         self,
         verb: str,
         resource: Named,
+        filters: Filters,
         *,
         owner: Named | None = None,
         raw: bool = False,
@@ -249,6 +276,8 @@ class Handler:
         model = model or (None if isinstance(resource, str) or verb == "reconcile" else resource)
         if raw and model is not None:
             raise PluginError(f"{self}: {verb}: raw=True and a class of objects contradict each other")
+        clause = clause_of(filters, self.name, f"{self}: {verb}({resource!r})")
+        when, leaving = filters.get("when"), filters.get("leaving", "delete")
 
         def decorate(function: F) -> F:
             signature = check(function, verb, old=old)
@@ -256,7 +285,9 @@ class Handler:
             if any((s.verb, s.resource, s.owner, s.function) == wanted for s in self.subscriptions):
                 raise PluginError(f"{place_of(function)}: {verb}({resource!r}) twice on one function")
             self.subscriptions.append(
-                Subscription(verb, canonical, of, function, signature, raw, old, model, maps)
+                Subscription(
+                    verb, canonical, of, function, signature, raw, old, model, maps, clause, when, leaving
+                )
             )
             return function
 

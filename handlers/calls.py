@@ -15,6 +15,7 @@ from deltawire.common.meta import resources
 from deltawire.common.meta.keys import display_key, split_key
 from deltawire.handlers.api import Handler, Subscription
 from deltawire.handlers.async_loop import AsyncLoop, AsyncRunner
+from deltawire.handlers.choosing import Chooser
 from deltawire.handlers.context import Context, ProcessContext, Surroundings, decoded
 from deltawire.handlers.dispatch import DONE, Call, Outcome, Reconcile, Route, Verdict
 from deltawire.handlers.events import (
@@ -73,6 +74,7 @@ class Program:
         self._backoff = handler.backoff_s
         self._on: dict[tuple[str, str], list[Subscription]] = {}
         self._reconciles: list[Subscription | Mapper] = []
+        self._chooser = Chooser(handler, _tree_of)
         for subscription in handler.subscriptions:
             if subscription.verb != "reconcile":
                 self._on.setdefault((subscription.resource, subscription.verb), []).append(subscription)
@@ -134,12 +136,15 @@ class Program:
             if subscription.maps is not None:
                 # Looked up in a call of the changed object's own lane: a cache may have to be waited for.
                 mapper = Mapper(subscription, self._number(subscription), target)
-                reconciles.append(Reconcile(len(self._reconciles), informer, own_key))
+                wanted = self._chooser.keys_of_wanted(subscription, own_key)
+                reconciles.append(Reconcile(len(self._reconciles), informer, wanted))
                 self._reconciles.append(mapper)
                 continue
             keys = OwnerKeys(subscription.owner) if subscription.owner else own_key
-            reconciles.append(Reconcile(self._number(subscription), target, keys))
-        return Route(kinds, tuple(reconciles))
+            wanted = self._chooser.keys_of_wanted(subscription, keys)
+            reconciles.append(Reconcile(self._number(subscription), target, wanted))
+        wants = self._chooser.is_for_any if self._chooser.has_filter(resource) else None
+        return Route(kinds, tuple(reconciles), wants)
 
     def _functions_of(self, informer: str) -> dict[str, list[Subscription]]:
         resource = informer.partition("/")[2]
@@ -156,8 +161,21 @@ class Program:
         return len(self._reconciles) - 1
 
     def _handle(self, delivery: Delivery) -> Outcome:
+        if delivery.parts:
+            outcome = DONE
+            for subscription, seen in self._chooser.called(delivery):
+                outcome = self._worse(outcome, self._handle_with([subscription], seen))
+            return outcome
+        return self._handle_with(self._functions[delivery.informer][delivery.kind], delivery)
+
+    def _worse(self, one: Outcome, other: Outcome) -> Outcome:
+        return other if other is not DONE and other.verdict > one.verdict else one
+
+    def _handle_with(self, subscriptions: Sequence[Subscription], delivery: Delivery) -> Outcome:
         outcome, event = DONE, None
-        for subscription in self._functions[delivery.informer][delivery.kind]:
+        for subscription in subscriptions:
+            if subscription.when is not None and not self._chooser.says_when(subscription, delivery):
+                continue
             # Decoded for each function anew: what one changes in its object, the next must not see.
             arguments = arguments_of(subscription, delivery)
             signature, context = subscription.signature, None
@@ -167,8 +185,7 @@ class Program:
                 read = partial(_tree_of, delivery, subscription.resource)
                 context = self._context(event, delivery.informer, event.key, read)
             result = outcome_of(self._invoke(subscription, arguments, event, context), subscription.function)
-            if result is not DONE and result.verdict > outcome.verdict:
-                outcome = result
+            outcome = self._worse(outcome, result)
         return outcome
 
     def _reconcile(self, call: Call) -> Outcome:
@@ -179,6 +196,8 @@ class Program:
             context = self._context(event, mapper.target, display_key(call.key), None)
             more = tuple((mapper.number, mapper.target, key) for key in mapper.keys(call, context))
             return Outcome(Verdict.DONE, more=more) if more else DONE
+        if not self._chooser.says_when_of(subscription.function, call):
+            return DONE
         context = self._context(event, call.target, display_key(call.key), None)
         returned = self._invoke(subscription, [display_key(call.key)], event, context)
         return outcome_of(returned, subscription.function)

@@ -79,10 +79,14 @@ class Reconcile:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a handler wants of one informer: the kinds (A U D S G) with functions, and its reconciles."""
+    """What a handler wants of one informer: the kinds (A U D S G) with functions, and its reconciles.
+
+    ``wants``: of an event with parts (docs/wire.md §7), whether any function is to be called for it.
+    """
 
     kinds: frozenset[str]
     reconciles: tuple[Reconcile, ...] = ()
+    wants: Callable[[Delivery], bool] | None = None
 
 
 LaneKey = tuple[str, str]
@@ -306,7 +310,11 @@ class Dispatch:
 
     def _ask(self, route: Route, ticket: Ticket) -> None:
         delivery = ticket.delivery
-        if delivery.kind in route.kinds:
+        if (
+            route.wants(delivery)
+            if route.wants is not None and delivery.parts
+            else delivery.kind in route.kinds
+        ):
             lane = self._lane(delivery.informer, delivery.key)
             lane.events.append(ticket)
             ticket.waiting += 1

@@ -56,6 +56,7 @@ class Delivery(msgspec.Struct, gc=False):
     flags: int
     object: bytes | None
     old: bytes | None
+    parts: str = ""
     is_hot: bool = False
 
 
@@ -144,7 +145,7 @@ def delivery_of_gap(link: int, notice: wire.Gap) -> Delivery:
     details = msgspec.json.encode((notice.reason, notice.lost_from))
     return Delivery(
         link, notice.informer, notice.shard, notice.number, notice.stream, GAP_NOTICE, "",
-        notice.version, notice.at, notice.attempt, 0, 0, details, None, True,
+        notice.version, notice.at, notice.attempt, 0, 0, details, None, "", True,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -113,7 +113,12 @@ def _line_of_gap(number: int, gap: Gap) -> bytes:
         number, KINDS[GAP_NOTICE], gap.resource, gap.cluster, "", gap.namespace, "", "", gap.version, gap.attempt, 0,
         ["gap"],
     )  # fmt: skip
-    more: dict[str, Any] = {"reason": gap.reason, "lost_from": gap.lost_from, "object": {"metadata": {}}, "old": None}
+    more: dict[str, Any] = {
+        "reason": gap.reason,
+        "lost_from": gap.lost_from,
+        "object": {"metadata": {}},
+        "old": None,
+    }
     return msgspec.json.encode({**msgspec.structs.asdict(head), **more}) + b"\n"
 
 
@@ -137,8 +142,13 @@ class ChildProcess:
         results: Results,
         *,
         clock: Clock,
+        leaving_as_update: Collection[str] = (),
     ) -> None:
-        """Raises PluginError if the command cannot be started."""
+        """``leaving_as_update``: informers of which an object that leaves the filter is told as an update.
+
+        Raises PluginError if the command cannot be started.
+        """
+        self._leaving_as_update = leaving_as_update
         self.capacity = in_flight_max
         self.results = results
         self.malformed = 0
@@ -227,7 +237,7 @@ class ChildProcess:
                     self._last_id += 1
                     number = self._last_id
                     self._running[number] = (call, self._clock.now_s())
-                stdin.write(line_of(number, call.newest))
+                stdin.write(line_of(number, self._as_told(call.newest)))
                 stdin.flush()
         except OSError:
             # The child closed its stdin: that it ends, or not, is seen on its stdout.
@@ -238,6 +248,12 @@ class ChildProcess:
             except OSError:
                 # Unsent bytes for a child that is gone.
                 pass
+
+    def _as_told(self, delivery: Delivery) -> Delivery:
+        is_leaving = delivery.kind == "D" and "L" in delivery.parts
+        if is_leaving and delivery.informer in self._leaving_as_update:
+            return msgspec.structs.replace(delivery, kind="U")
+        return delivery
 
     def _read(self, stdout: IO[bytes]) -> None:
         with stdout:

@@ -22,6 +22,7 @@ from deltawire.common.control import Control
 from deltawire.common.errors import ConfigError, DeltawireError, PluginError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import IDLE_S, RARE_S
+from deltawire.common.meta.clauses import Clause
 from deltawire.common.process import EXIT_OK, RoleArguments, parse_arguments, run_role
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
@@ -110,6 +111,7 @@ class HandlerRole:
             held=dispatch.held,
             clock=clock,
             silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
+            filters=filters_of(self._group, self._handler, informers),
         )
         workers = range(plan.config.runtime.workers)
         runner = Runner(
@@ -152,9 +154,17 @@ class HandlerRole:
         options = self._group.options
         if self._handler is None:
             child = ChildProcess(
-                settings.name, options.command, options.env, settings.workers, results, clock=clock
+                settings.name,
+                options.command,
+                options.env,
+                settings.workers,
+                results,
+                clock=clock,
+                leaving_as_update=self._group.leaving_as_update,
             )
-            return {informer: Route(ALL_KINDS) for informer in informers}, child
+            # Of replicas with different filters, an event may be for another one's.
+            route = Route(ALL_KINDS, wants=lambda delivery: bool(delivery.parts.strip("-")))
+            return dict.fromkeys(informers, route), child
         surroundings = self._surroundings = Surroundings(
             self._plan, caches, handler=settings.name, clock=clock
         )
@@ -214,6 +224,14 @@ def informers_of(group: HandlerPlan, handler: Handler | None, first_cluster: str
     configured = [name for name in group.informers if name.partition("/")[2] in wanted]
     missing = wanted - {name.partition("/")[2] for name in configured}
     return configured + [f"{first_cluster}/{resource}" for resource in sorted(missing)]
+
+
+def filters_of(group: HandlerPlan, handler: Handler | None, informers: list[str]) -> dict[str, list[Clause]]:
+    """What the group's functions, or its executable, want of each informer; nothing of one of which it is all."""
+    if handler is None:
+        return group.filters
+    found = {informer: handler.clauses(informer.partition("/")[2]) for informer in informers}
+    return {informer: clauses for informer, clauses in found.items() if clauses}
 
 
 def idle_s_of(plan: Plan) -> float:

@@ -35,6 +35,7 @@ from deltawire.handlers.freshness import Freshness
 from deltawire.handlers.lister import Lister
 from deltawire.handlers.reach import Reach
 from deltawire.handlers.testing_cache import OneShard, StoredObject, Waiting, as_stored, resource_among
+from deltawire.handlers.trial import Trial
 
 # Of `Harness.settle`: a controller that is right needs three or four.
 ROUNDS_MAX = 50
@@ -82,6 +83,7 @@ class Harness:
         self._stored: dict[str, dict[str, StoredObject]] = {}
         self._numbers = count(1)
         wanted = sorted({s.resource for s in handler.subscriptions})
+        self._trials = {resource: Trial(handler.clauses(resource)) for resource in wanted}
         informers = [f"{cluster}/{resource}" for resource in wanted]
         self._program = Program(handler, informers, self, clock=self._clock)
         self._hooks = self._program.hooks(cluster, 0)
@@ -95,6 +97,8 @@ class Harness:
 
     def apply(self, obj: dict[str, Any], *, resource: str = "", attempt: int = 1) -> list[Handled]:
         """Store the object and deliver it: an add, or an update with the stored one as ``old``.
+
+        [] if no function's filter wants it.
 
         Another uid than the stored one's is a deletion and an add, so the answer has two entries. The resource is
         found by kind: a custom one among those that the handler names, or by asking the client. Raises PluginError
@@ -190,7 +194,7 @@ class Harness:
             del self._waiting[at]
             newest = self._stored.get(at[0], {}).get(at[1])
             stored = newest if newest is not None and first.kind != "D" else first.stored
-            handled += self._deliver(at[0], first.kind, stored, first.old, first.attempt)
+            handled += self._deliver(at[0], first.kind, stored, first.old, first.attempt, again=True)
         clock.advance(max(0.0, until_s - clock.now_s()))
         return handled
 
@@ -267,13 +271,23 @@ class Harness:
         self._program.close()
 
     def _deliver(
-        self, resource: str, kind: str, stored: StoredObject, old: bytes | None, attempt: int
+        self,
+        resource: str,
+        kind: str,
+        stored: StoredObject,
+        old: bytes | None,
+        attempt: int,
+        *,
+        again: bool = False,
     ) -> list[Handled]:
         if f"{self._cluster}/{resource}" not in self._program.routes:
             return []  # only its cache is read
+        kind, parts = self._trials[resource].parts(kind, stored.key, stored.object, old, again=again)
+        if parts and not parts.strip("-"):
+            return []
         delivery = Delivery(
             0, f"{self._cluster}/{resource}", 0, next(self._numbers), stored.key, kind, stored.uid,
-            stored.version, int(self._clock.wall_s() * 1e6), attempt, 1, 0, stored.object, old,
+            stored.version, int(self._clock.wall_s() * 1e6), attempt, 1, 0, stored.object, old, parts,
         )  # fmt: skip
         acks = self._dispatch.arrive([delivery])
         while calls := self._dispatch.take(1):

@@ -4,13 +4,14 @@ Not here: what to do with an event (``dispatch``), the loop that waits (``runner
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import ProtocolError
+from deltawire.common.meta.clauses import Clause
 from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.identity import Identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Opened
@@ -34,7 +35,9 @@ class Dropped(NamedTuple):
     reason: str
 
 
-LinkNews = Received | Dropped | wire.Opened | wire.Synced | wire.Rows | wire.Problem | wire.InformerProofs | wire.Gap
+LinkNews = (
+    Received | Dropped | wire.Opened | wire.Synced | wire.Rows | wire.Problem | wire.InformerProofs | wire.Gap
+)
 _DECODE: Decoder[wire.ToHandler] = Decoder(wire.ToHandler)
 
 
@@ -53,7 +56,10 @@ class WorkerLink:
         *,
         clock: Clock,
         silent_s: float,
+        filters: Mapping[str, Sequence[Clause]] | None = None,
     ) -> None:
+        """``filters``: the clauses of the functions, by informer."""
+        self._filters = dict(filters or {})
         self.number = number
         self.problems = 0
         self._settings = settings
@@ -152,6 +158,7 @@ class WorkerLink:
             "attempts_max": s.attempts_max,
             "old": s.wants_old,
             "held": held,
+            **({"filters": self._filters} if self._filters else {}),
         }
 
     def _deliveries(self, events: wire.Events) -> list[Delivery]:

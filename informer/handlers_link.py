@@ -7,6 +7,7 @@ import msgspec
 
 from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.common.meta.clauses import Judge
 from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.listener import Arrived, Ending, Gone, Hello, Listener, ListenerEvent
 from deltawire.common.wire.messages import group as wire
@@ -137,6 +138,12 @@ class HandlersLink:
             return f"a group's name has 1 to {_GROUP_BYTES_MAX} bytes"
         if hello.window < 1 or hello.window_bytes < 1:
             return "a window has room for at least one key"
+        try:
+            for clauses in hello.filters.values():
+                for clause in clauses:
+                    Judge(clause)
+        except DeltawireError as error:
+            return f"a filter cannot be used: {error}"
         return ""
 
     def _try_join(
@@ -151,7 +158,8 @@ class HandlersLink:
             self._listener.reset(peer, f"{informer.name} cannot be followed now: {error}")
 
     def _join(self, hello: wire.HandlerHello, replica: Replica, informer: SharedInformer) -> None:
-        options = GroupOptions(hello.delivery, max(0.0, hello.resync_s), hello.attempts_max or 0)
+        clauses = tuple(hello.filters.get(informer.name, ()))
+        options = GroupOptions(hello.delivery, max(0.0, hello.resync_s), hello.attempts_max or 0, clauses)
         for number, shard in informer.shards.items():
             group = shard.groups.get(hello.group)
             if group is not None and group.members.here.get(replica.identity) is replica:

@@ -13,6 +13,7 @@ from functools import partial
 import msgspec
 
 from deltawire.common.clock import Clock
+from deltawire.common.meta.clauses import Clause
 from deltawire.common.store import layout
 from deltawire.common.wire.messages import shard as wire
 from deltawire.common.wire.messages.group import EventRow
@@ -22,7 +23,6 @@ from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Sett
 from deltawire.informer.groups import delivery, merging, outcomes
 from deltawire.informer.groups import state as group_state
 from deltawire.informer.groups.book import GroupBook
-from deltawire.informer.groups.gap_notices import Gap
 from deltawire.informer.groups.group import Group
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
@@ -41,6 +41,7 @@ class GroupOptions(msgspec.Struct, frozen=True):
     delivery: str = group_state.LATEST
     resync_s: float = 0.0
     attempts_max: int = 0
+    clauses: tuple[Clause, ...] = ()
 
 
 class Shard:
@@ -182,13 +183,18 @@ class Shard:
         """A replica of a group is there; a group that was never here before is registered."""
         now = self._clock.wall_s()
         group = self.groups.get(name)
+        is_new = group is None
         if group is None:
             group = self._book.add(name, options.delivery, self.seq)
             if self.is_listed:
                 group.record.listed(self.seq)
         group.configure(options.delivery, options.attempts_max, options.resync_s, self.seq)
+        group.filter_by(replica.identity, options.clauses, self.seq, is_new=is_new)
         with self.indexer.view() as view:
             outcomes.join(group, replica, held, view, now)
+        if group.scope is not None and group.scope.is_mixed:
+            what = "replicas of group %s have different filters; it gets what any of them wants"
+            log.warning(f"%s shard %d: {what}", self.informer, self.number, name)
 
     def leave(self, name: str, identity: bytes, reason: str, how: Departure) -> None:
         """A replica is gone, or only its session."""
@@ -230,6 +236,9 @@ class Shard:
         return self._collect(busy, now) if busy else ()
 
     def _collect(self, busy: list[Group], now: float) -> Iterator[tuple[str, dict[bytes, list[EventRow]]]]:
+        for group in busy:
+            if group.scope is not None:
+                group.scope.begin_turn()
         while busy:
             with self.indexer.view() as view:
                 for group in busy:
@@ -240,6 +249,7 @@ class Shard:
             busy = [group for group in busy if group.reserve()]
             if busy:
                 self.flush()
+            busy = [group for group in busy if group.scope is None or not group.scope.has_more]
 
     def look_after_readers(self) -> None:
         """Free the slots of dead readers and note who holds an old state for too long. Call once a second."""
@@ -299,25 +309,20 @@ class Shard:
             else:
                 for group in self.groups.values():
                     keep_history |= merging.overwritten(group, old, row.seq)
+            if self._book.has_filters:
+                self._book.judge(row, old)
         elif isinstance(change, Remove):
             self._newest_at = change.tombstone.at
             for group in self.groups.values():
                 keep_history |= merging.removed(group, change.old, change.tombstone.seq)
-                keep_gone |= not group.record.state.forgotten
+                keep_gone |= merging.needs_deletion(group, change.old)
             if not keep_gone:
                 self._lives[change.old.born] = None
         elif isinstance(change, Hole):
-            self._note_hole(change)
+            self._book.tell_of_hole(change)
         elif isinstance(change, Settle):
             self._lives.update(dict.fromkeys(change.continued))
         batch.make(change, keep_gone=keep_gone, keep_history=keep_history)
-
-    def _note_hole(self, hole: Hole) -> None:
-        for group in self.groups.values():
-            if group.record.is_every and not group.record.state.forgotten:
-                group.tell(
-                    Gap(0, "relist", hole.stream, hole.generation, hole.lost_from, hole.version, hole.at)
-                )
 
     @contextmanager
     def _transaction(self) -> Iterator[Batch]:

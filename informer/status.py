@@ -11,7 +11,7 @@ from deltawire.informer.groups.group import Group
 from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
 
-_COUNTED = ("delivered", "acknowledged", "failed", "late", "coalesced", "gaps")
+_COUNTED = ("delivered", "acknowledged", "failed", "late", "coalesced", "filtered", "gaps")
 
 
 def status_of(informers: dict[str, SharedInformer], claims: Claims) -> dict[str, Any]:
@@ -86,6 +86,7 @@ def _pending(shard: Shard, group: Group) -> int:
 def _group(shards: list[Shard], name: str) -> dict[str, Any]:
     totals: dict[str, Any] = dict.fromkeys((*_COUNTED, "pending", "in_flight", "retry", "dead", "owed"), 0)
     replicas: set[str] = set()
+    clauses: dict[str, None] = {}
     for shard in shards:
         group = shard.groups.get(name)
         if group is None:
@@ -97,5 +98,12 @@ def _group(shards: list[Shard], name: str) -> dict[str, Any]:
         totals["retry"] += group.waiting
         totals["dead"] += len(group.lot.dead)
         totals["owed"] += group.notes.owed
+        if group.scope is not None:
+            clauses.update(dict.fromkeys(group.scope.clauses.bits))
         replicas.update(replica.known.name for replica in group.members.here.values())
-    return {**totals, "synced": synctrack.handled(shards, name), "replicas": sorted(replicas)}
+    return {
+        **totals,
+        "filter": [msgspec.json.decode(text) for text in clauses],
+        "synced": synctrack.handled(shards, name),
+        "replicas": sorted(replicas),
+    }

@@ -90,6 +90,9 @@ class BusyShards:
             if at < wake_at:
                 wake_at = at
             has_writes = has_writes or group.has_writes
+            if group.scope is not None and group.scope.has_more:
+                self.touch(shard, group)
+                self._loop.soon()
         if wake_at < _NEVER:
             wake_in_s = wake_at - self._clock.wall_s()
             if wake_in_s <= 0:

@@ -136,6 +136,7 @@ class PipelineCollector(Collector):
             "delivered": "Events sent to the group.",
             "acknowledged": "Events it has done with.",
             "coalesced": "Changes left out since a newer one was sent.",
+            "filtered": "Changes that its filter kept back.",
             "gaps": "Times it was told that something is missing.",
             "failed": "Calls that ended with an error.",
         }

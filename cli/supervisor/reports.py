@@ -71,6 +71,8 @@ class GroupReport(msgspec.Struct):
     retry: Count = 0
     dead: Count = 0
     coalesced: Count = 0
+    filtered: Count = 0
+    filter: list[Any] = []
     gaps: Count = 0
     synced: bool = False
     as_of: Count = 0

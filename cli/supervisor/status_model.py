@@ -30,7 +30,7 @@ _COUNTERS = frozenset(
     (
         *("lists", "watches", "events", "bytes", "refused", "unsupported", "reads"),
         *("published", "popped", "dedup_deletes", "dedup_updates", "redelivered"),
-        *("applied", "delivered", "acknowledged", "coalesced", "gaps"),
+        *("applied", "delivered", "acknowledged", "coalesced", "filtered", "gaps"),
         *("calls", "succeeded", "failed", "unanswered"),
     )
 )
@@ -374,12 +374,23 @@ class StatusModel:
             retry=total("retry") if is_known else None,
             dead=total("dead") if is_known else None,
             coalesced=total("coalesced"),
+            filtered=total("filtered"),
+            filter=self._filter(name),
             gaps=total("gaps"),
             failed=sum(int(c.latest.get("failed") or 0) + c.before("failed") for c in handlers),
             last_error=newest_error([c.latest for c in handlers]),
             lag_p50_ms=weighted_median(p50s),
             lag_p99_ms=max(p99s, default=None),
         )
+
+    def _filter(self, group: str) -> dict[str, list[Any]]:
+        """The clauses of a group's filter by informer, of those that have one."""
+        found: dict[str, list[Any]] = {}
+        for _, carried in self._of_role("informer"):
+            for informer, told in map_at(carried.latest, "groups", group).items():
+                if isinstance(told, dict) and told.get("filter"):
+                    found[informer] = list(told["filter"])
+        return found
 
     def _of_role(self, role: str) -> list[tuple[str, Carried]]:
         return [(name, carried) for name, (r, carried) in self._roles.items() if r == role]

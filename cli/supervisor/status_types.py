@@ -123,6 +123,8 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     retry: int | None = 0
     dead: int | None = 0
     coalesced: int = 0
+    filtered: int = 0
+    filter: dict[str, list[Any]] = {}
     gaps: int = 0
     failed: int = 0
     last_error: ErrorStatus | None = None

@@ -8,8 +8,9 @@ import msgspec
 import yaml
 
 from deltawire.common.config.complaints import explain
-from deltawire.common.config.schema import Config, HandlerProcess, Informer
+from deltawire.common.config.schema import Config, HandlerProcess, Informer, Subscription
 from deltawire.common.errors import ConfigError
+from deltawire.common.meta.clauses import Clause, make_clause
 from deltawire.common.meta.jsonpath import Path as FieldPath
 from deltawire.common.meta.resources import find, learn
 from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_hang_after_s
@@ -178,6 +179,34 @@ def _check_handler(config: Config, handler: HandlerProcess, path: str) -> None:
     for i, subscription in enumerate(handler.on):
         if not isinstance(subscription, str):
             _check_cluster(config, subscription.cluster, f"{path}.on[{i}]")
+            _check_filter(handler, subscription, f"{path}.on[{i}]")
+
+
+def clause_of(handler: str, subscription: Subscription) -> Clause:
+    """Which of a subscription's events are wanted. Raises ConfigError."""
+    return make_clause(
+        namespace=subscription.namespace,
+        name=subscription.name,
+        labels=subscription.labels,
+        annotations=subscription.annotations,
+        fields=subscription.fields,
+        changed=subscription.changed,
+        ignore_own_writes=subscription.ignore_own_writes,
+        manager=handler,
+    )
+
+
+def _check_filter(handler: HandlerProcess, subscription: Subscription, path: str) -> None:
+    try:
+        clause = clause_of(handler.name, subscription)
+    except ConfigError as error:
+        raise ConfigError(error.message, path=path, hint=error.hint) from None
+    if handler.run is not None and clause != Clause():
+        raise ConfigError(
+            "a filter of a Python file is said in its decorators",
+            path=path,
+            hint='such as @handler.on_update("pods", labels="app=web")',
+        )
 
 
 def _check_cluster(config: Config, cluster: str | None, path: str) -> None:

@@ -2,16 +2,17 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
-from deltawire.common.config.load import canonical
+from deltawire.common.config.load import canonical, clause_of
 from deltawire.common.config.schema import Cluster, Config, HandlerProcess, Informer, Subscription
 from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
+from deltawire.common.meta.clauses import Clause, union
 from deltawire.common.meta.keys import rendezvous_rank
 from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_hang_after_s
 from deltawire.common.temporary import temporary_folder
@@ -60,6 +61,9 @@ class HandlerPlan:
 
     options: HandlerProcess
     subscriptions: dict[str, Subscription]
+    filters: dict[str, list[Clause]] = field(default_factory=dict)
+    # Informers of which an object that leaves the filter is told as an update.
+    leaving_as_update: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -102,11 +106,18 @@ class Plan:
         plans = {}
         for handler in self.config.handlers:
             by_informer: dict[str, Subscription] = {}
+            clauses: dict[str, list[Clause]] = {}
+            as_update = set()
             for subscription in self._subscriptions(handler):
                 cluster = subscription.cluster or self.first_cluster
                 informer = f"{cluster}/{canonical(subscription.resource)}"
                 by_informer[informer] = _both(by_informer.get(informer), subscription)
-            plans[handler.name] = HandlerPlan(handler, by_informer)
+                if subscription.verbs:
+                    clauses.setdefault(informer, []).append(clause_of(handler.name, subscription))
+                    if subscription.leaving == "update":
+                        as_update.add(informer)
+            filters = {informer: found for informer, each in clauses.items() if (found := union(each))}
+            plans[handler.name] = HandlerPlan(handler, by_informer, filters, frozenset(as_update))
         return plans
 
     @property

@@ -76,7 +76,11 @@ class Informer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a handler watches, as its decorators say; with ``command`` a list of names is enough."""
+    """What a handler watches, as its decorators say; with ``command`` a list of names is enough.
+
+    From ``namespace`` on: which of its events an executable gets (docs/handlers.md, Filters). ``leaving``: as what an
+    object is told that is stored, but not wanted any more.
+    """
 
     resource: str
     cluster: Name | None = None
@@ -85,6 +89,14 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         default_factory=lambda: ["add", "update", "delete"]
     )
     indexes: dict[str, str] = {}
+    namespace: str | list[str] = []
+    name: str | list[str] = []
+    labels: str = ""
+    annotations: str = ""
+    fields: str = ""
+    changed: str | list[str] = []
+    ignore_own_writes: bool | str | list[str] = False
+    leaving: Literal["delete", "update"] = "delete"
 
 
 class HandlerProcess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,7 +3,8 @@
 Label selectors (semantics of ``kubectl -l``): ``a=b``, ``a==b``, ``a!=b``, ``a in (b,c)``, ``a notin (b,c)``,
 ``a``, ``!a``, ``a>1``, ``a<1``, joined by commas, which mean "and". ``!=`` and ``notin`` also match objects
 that lack the label. Field selectors: ``path=value``, ``path==value``, ``path!=value`` joined by commas;
-backslash escapes ``,``, ``=`` and itself.
+backslash escapes ``,``, ``=`` and itself. Annotation selectors: the same, and ``key`` and ``!key``, since values are
+free text there.
 """
 
 import re
@@ -166,6 +167,39 @@ def parse_field_selector(text: str) -> FieldSelector:
     Raises ValueError with one line that names the term that is wrong.
     """
     return FieldSelector(tuple(_field_term(term) for term in _escaped_split(text) if term))
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationTerm:
+    """One term of an annotation selector. ``value`` None: whether the annotation is there at all."""
+
+    key: str
+    value: str | None = None
+    negated: bool = False
+
+    def matches(self, annotations: Mapping[str, str]) -> bool:
+        value = annotations.get(self.key)
+        found = value is not None if self.value is None else value == self.value
+        return found is not self.negated
+
+
+def parse_annotation_selector(text: str) -> tuple[AnnotationTerm, ...]:
+    """``key=value``, ``key!=value``, ``key``, ``!key``, joined by commas, which mean "and"; "" selects everything.
+
+    Raises ValueError with one line that names the term that is wrong.
+    """
+    found = []
+    for term in (term.strip() for term in _escaped_split(text)):
+        if not term:
+            continue
+        if "=" in term:
+            field = _field_term(term)
+            found.append(AnnotationTerm(field.path, field.value, field.negated))
+        else:
+            found.append(AnnotationTerm(term.removeprefix("!").strip(), None, term.startswith("!")))
+        if not _KEY.fullmatch(found[-1].key):
+            raise ValueError(f"annotation selector term {term!r}: {found[-1].key!r} is no annotation's key")
+    return tuple(found)
 
 
 def _escaped_split(text: str) -> list[str]:

@@ -10,6 +10,7 @@
 | ``groups`` | name → position and what else a group is remembered by (informer.groups.state) |
 | ``parked`` | group, seq → a change set aside: to be tried again, or dead |
 | ``owed`` | group, born → what the group's next event of this life must say (informer.groups.memory) |
+| ``matched`` | group, born → under which clauses of its filter the group may know this life (informer.groups.matched) |
 | ``meta`` | ``state``, ``stream/<stream>`` (common.store.meta) |
 | ``seen`` | key → generation of the list that named it, while that list is open |
 | ``aside`` | key → row: items of the open list that are older than what is stored |
@@ -35,11 +36,12 @@ HISTORY = b"history"
 GROUPS = b"groups"
 PARKED = b"parked"
 OWED = b"owed"
+MATCHED = b"matched"
 META = b"meta"
 SEEN = b"seen"
 ASIDE = b"aside"
 LOST = b"lost"
-PLAIN_DBS = (OBJECTS, CHANGES, GONE, HISTORY, GROUPS, PARKED, OWED, META, SEEN, ASIDE, LOST)
+PLAIN_DBS = (OBJECTS, CHANGES, GONE, HISTORY, GROUPS, PARKED, OWED, MATCHED, META, SEEN, ASIDE, LOST)
 INDEX_PREFIX = "index/"
 
 # Sparse: address space, not disk. The bound that counts is `max_bytes` of the informer.

@@ -3,8 +3,13 @@
 from collections.abc import Callable
 
 from deltawire.common.clock import Clock
+from deltawire.common.meta.clauses import Subject
 from deltawire.common.store import layout
+from deltawire.common.store.layout import Row
+from deltawire.informer.changes import Hole
+from deltawire.informer.groups import merging
 from deltawire.informer.groups import state as group_state
+from deltawire.informer.groups.gap_notices import Gap
 from deltawire.informer.groups.group import Group
 from deltawire.informer.groups.state import GroupState, KnownReplica
 from deltawire.informer.store.batch import Batch
@@ -34,6 +39,10 @@ class GroupBook:
             owner = self.groups.get(group_state.group_of(raw))
             if owner is not None:
                 owner.notes.load(group_state.born_of_note(raw), data[0])
+        for raw, data in indexer.rows(layout.MATCHED):
+            owner = self.groups.get(group_state.group_of(raw))
+            if owner is not None and owner.scope is not None:
+                owner.scope.lives.load(group_state.born_of_note(raw), group_state.decode_life(data))
         for group in self.groups.values():
             group.lot.may_have_been_sent(self._clock.wall_s())
 
@@ -47,6 +56,26 @@ class GroupBook:
         group = Group(name, state, now=now, lease_s=self._lease_s, is_dead=self._is_dead, newest=newest)
         self.groups[name] = group
         return group
+
+    def tell_of_hole(self, hole: Hole) -> None:
+        """Changes are lost for the groups that want each version."""
+        for group in self.groups.values():
+            if group.record.is_every and not group.record.state.forgotten:
+                group.tell(
+                    Gap(0, "relist", hole.stream, hole.generation, hole.lost_from, hole.version, hole.at)
+                )
+
+    @property
+    def has_filters(self) -> bool:
+        """True if any group has one."""
+        return any(group.scope is not None for group in self.groups.values())
+
+    def judge(self, row: Row, old: Row | None) -> None:
+        """Have the groups' filters look at a version, stored in the place of ``old``; it is decoded once for all."""
+        new = Subject(row.key, row.object)
+        before = None if old is None else Subject(old.key, old.object)
+        for group in self.groups.values():
+            merging.stored(group, row, new, old, before)
 
     @property
     def has_writes(self) -> bool:
@@ -73,7 +102,7 @@ class GroupBook:
     def erase(self, indexer: Indexer, batch: Batch, name: str) -> None:
         """Remove all rows of a group. It leaves `groups` when the transaction is committed, by the caller."""
         batch.delete(layout.GROUPS, group_state.group_key(name))
-        for db in (layout.PARKED, layout.OWED):
+        for db in (layout.PARKED, layout.OWED, layout.MATCHED):
             for raw, _ in indexer.rows(db):
                 if group_state.group_of(raw) == name:
                     batch.delete(db, raw)

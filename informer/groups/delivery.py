@@ -5,9 +5,12 @@ one event a key; a newer change of a key in flight waits. What a group has misse
 adds of a new group, and the work after a crash are all the same scan (docs/design.md §5).
 """
 
+from collections.abc import Sequence
+
 from deltawire.common.clock import Clock
-from deltawire.common.store.layout import Row
+from deltawire.common.store.layout import OUT_OF_SCOPE, Row
 from deltawire.common.wire.messages.group import EventKind, EventRow
+from deltawire.informer.groups import passes
 from deltawire.informer.groups.events import (
     ADD,
     COALESCED,
@@ -22,7 +25,9 @@ from deltawire.informer.groups.events import (
     stored_version,
 )
 from deltawire.informer.groups.group import Group
+from deltawire.informer.groups.merging import adopt
 from deltawire.informer.groups.replica import Replica
+from deltawire.informer.groups.scope import Verdict
 from deltawire.informer.groups.state import Parked, row_of_parked
 
 # Changes that were scanned and are not below the position yet; then the scan waits for the slowest key.
@@ -37,11 +42,16 @@ def collect(group: Group, changes: Changes, now: float, clock: Clock) -> dict[by
     """The events to send now, by replica. They count as in flight from here on."""
     if not group.members.here or group.is_waiting(now):
         return {}
+    if not group.settle_filter(changes.seq):
+        return {}
     sending = _Sending(group, changes, now)
     sending.retries()
     sending.unblocked()
     sending.scan()
-    sending.resync(clock)
+    if group.scope is not None and group.scope.rescan:
+        passes.look_again(sending, group, group.scope, changes, clock)
+    if group.resync.is_due(now):
+        passes.resync(sending, group, changes, now, clock)
     return sending.out
 
 
@@ -90,6 +100,8 @@ class _Sending:
         group, changes, track = self._group, self._changes, self._group.track
         while track.cursor < changes.seq and self._may_scan() and group.members.have_room:
             found = changes.scan(track.cursor, SCAN_ROWS, every=group.record.is_every)
+            if group.scope is not None and not self._prepare_changes(found):
+                return
             for pending in found:
                 is_noted = group.sent.allows(pending.seq, found[-1].seq)
                 if not is_noted or not self._may_scan() or not self._meet(pending):
@@ -99,25 +111,58 @@ class _Sending:
                 track.reach(changes.seq)
             track.advance()
 
-    def resync(self, clock: Clock) -> None:
-        """Hand out all live objects again, those with nothing pending."""
-        group, resync = self._group, self._group.resync
-        if not resync.is_due(self._now):
-            return
-        while group.members.have_room:
-            rows, after = self._changes.page(resync.after or "", SCAN_ROWS, clock)
-            for row in rows:
-                is_busy = row.key in group.in_flight or row.key in group.blocked or group.lot.queue(row.key)
-                if not is_busy and group.track.is_done(row.seq):
-                    replica = group.members.pick()
-                    if replica is None:
-                        return
-                    self._emit(row, RESYNC, replica)
-                resync.looked_at(row.key)
-            if not after:
-                resync.end(self._now)
-                return
-            resync.looked_at(after)
+    def _prepare_changes(self, found: Sequence[PendingChange]) -> bool:
+        """`_prepare` what a scan has found."""
+        rows = []
+        for pending in found:
+            if self._group.track.is_done(pending.seq):
+                # Its object may be gone, and that told: it needs no row any more.
+                continue
+            row = pending.row if pending.row is not None else self._changes.object(pending.key)
+            if row is not None and row.seq == pending.seq and not pending.is_gone:
+                rows.append(row)
+        return self.prepare(rows)
+
+    def prepare(self, rows: Sequence[Row]) -> bool:
+        """Judge stored versions. False if what they are must be committed first, or enough were judged for now."""
+        scope = self._group.scope
+        return scope is None or scope.prepare(rows)
+
+    def verdict(
+        self,
+        row: Row,
+        *,
+        is_gone: bool = False,
+        is_left: bool = False,
+        is_next: bool = True,
+        forced: bool = False,
+        again: bool = False,
+    ) -> Verdict | None:
+        """What a version is to a group with a filter; None: nothing."""
+        group, scope = self._group, self._group.scope
+        assert scope is not None  # noqa: S101  # for the type checker: the caller looked
+        adopt(group, row)
+        every = group.record.is_every
+        return scope.look(
+            row, is_gone=is_gone, is_left=is_left, every=every, is_next=is_next, forced=forced, again=again
+        )
+
+    def _pass_over(self, row: Row, *, is_gone: bool) -> None:
+        """A version is nothing to a group with a filter."""
+        group = self._group
+        assert group.scope is not None  # noqa: S101  # for the type checker: the caller looked
+        group.counters.filtered += 1
+        is_free = not group.lot.queue(row.key)
+        is_settled = is_free and not group.record.is_every
+        if is_gone or is_settled or group.scope.lives.get(row.born) is None:
+            # What was merged since the acknowledged version was not wanted either, or will be in no event.
+            group.notes.forget(row.born)
+        is_last = is_free and group.scope.is_loose(row.born) and self._is_newest(row)
+        group.scope.passed_over(row, is_gone=is_gone, is_newest=is_last)
+
+    def _is_newest(self, row: Row) -> bool:
+        newest = self._changes.object(row.key)
+        return newest is not None and newest.seq == row.seq
 
     def _may_scan(self) -> bool:
         group = self._group
@@ -156,36 +201,49 @@ class _Sending:
         group = self._group
         if is_gone and seq <= group.record.state.birth:
             return _SETTLED
+        verdict = None
+        if group.scope is not None:
+            is_next = not group.lot.queue(row.key)
+            verdict = self.verdict(row, is_gone=is_gone, is_next=is_next)
+            if verdict is None:
+                self._pass_over(row, is_gone=is_gone)
+                return _SETTLED
+            if not group.scope.may_send(row, verdict):
+                return _FULL
         superseded = None
         queue = group.lot.queue(row.key)
         if queue:
             tail = queue[-1]
-            if group.record.is_every or tail.kind == DELETE:
-                return self._queue_up(row, is_gone)
+            # Of a life whose deletion was nothing to the group's filter there is none in between.
+            is_other_life = tail.uid not in ("", row.uid)
+            if group.record.is_every or tail.kind == DELETE or is_other_life:
+                return self._queue_up(row, is_gone, verdict)
             if len(queue) > 1:
                 if not is_gone:
                     return _SETTLED  # the one that waits will deliver the current state
                 group.lot.remove(tail.seq)
-                return self._queue_up(row, is_gone)
+                return self._queue_up(row, is_gone, verdict)
             superseded = tail
-        replica = self._pick(alone=superseded is not None and superseded.solo)
+        replica = self.pick_for(verdict, alone=superseded is not None and superseded.solo)
         if replica is None:
             return _FULL
-        flight = self._emit(row, DELETE if is_gone else self._kind(row), replica, superseded)
+        kind = self._kind(row, verdict, is_gone=is_gone)
+        flight = self.emit(row, kind, replica, superseded, verdict=verdict)
         if is_past:
             flight.overwritten = row.object
         return _SENT
 
-    def _queue_up(self, row: Row, is_gone: bool) -> int:
+    def _queue_up(self, row: Row, is_gone: bool, verdict: Verdict | None) -> int:
         """Park a change behind another one of its key: the order is kept without holding the position."""
         group = self._group
-        kind = DELETE if is_gone else self._kind(row)
-        if kind == ADD:
+        kind = self._kind(row, verdict, is_gone=is_gone)
+        if kind == ADD and verdict is None:
             group.notes.owe(row.born)
         parked = Parked(row.seq, row.key, kind, row.uid, row.version, row.born, row.at, row.flags)
         parked.not_before = self._now
         parked.again = row.seq <= group.sent.before
-        if is_gone or group.record.is_every:
+        parked.left = verdict is not None and verdict.is_leaving
+        if kind == DELETE or group.record.is_every:
             parked.object = row.object
         group.lot.add(parked)
         return _SETTLED
@@ -199,34 +257,71 @@ class _Sending:
             live = self._changes.object(parked.key)
             if live is not None and parked.uid in ("", live.uid):
                 is_same_resync = kind == RESYNC and live.seq == parked.seq
-                row, kind = live, RESYNC if is_same_resync else self._kind(live)
+                row, kind = live, RESYNC if is_same_resync else UPDATE
             elif parked.object is None:
                 # It was deleted since; the scan brings the deletion, and what came after.
                 group.lot.remove(parked.seq)
+                if group.scope is not None and group.scope.lives.get(parked.born) is None:
+                    group.notes.forget(parked.born)
                 return True
         if not group.sent.allows(row.seq, row.seq):
             return False
-        if kind in (ADD, UPDATE):
+        verdict = None
+        if group.scope is not None:
+            verdict = self._verdict_of_parked(row, kind, parked)
+            if verdict is None:
+                # It is outside the filter by now, and the group never had it.
+                group.lot.remove(parked.seq)
+                self._pass_over(row, is_gone=kind == DELETE and not parked.left)
+                return True
+            if not group.scope.may_send(row, verdict):
+                return False
+            kind = verdict.kind
+        elif kind in (ADD, UPDATE):
             # As it is now: what this one waited behind may have been the add.
-            kind = self._kind(row)
-        replica = self._pick(alone=parked.solo)
+            kind = self._kind(row, None)
+        replica = self.pick_for(verdict, alone=parked.solo)
         if replica is None:
             return False
         is_past = parked.object is not None and len(group.lot.queue(parked.key)) > 1
-        flight = self._emit(row, kind, replica, parked)
+        flight = self.emit(row, kind, replica, parked, verdict=verdict)
         if is_past:
             flight.overwritten = row.object
         return True
 
-    def _kind(self, row: Row) -> EventKind:
+    def _verdict_of_parked(self, row: Row, kind: EventKind, parked: Parked) -> Verdict | None:
+        """As it is now; what was set aside was worth telling, whatever the versions since are."""
+        if kind == RESYNC and self._group.scope is not None:
+            return self._group.scope.resync(row)
+        is_end = kind == DELETE
+        return self.verdict(
+            row, is_gone=is_end and not parked.left, is_left=is_end and parked.left, forced=True
+        )
+
+    def _kind(self, row: Row, verdict: Verdict | None, *, is_gone: bool = False) -> EventKind:
+        if is_gone:
+            return DELETE
+        if verdict is not None:
+            return verdict.kind
         return ADD if self._group.is_add(row) else UPDATE
 
-    def _pick(self, *, alone: bool) -> Replica | None:
-        members = self._group.members
-        return members.pick_alone(self._group) if alone else members.pick()
+    def pick_for(self, verdict: Verdict | None, *, alone: bool = False) -> Replica | None:
+        """A replica with room for an event, of those whose functions want it."""
+        members, scope = self._group.members, self._group.scope
+        able = scope.able(verdict) if scope is not None and verdict is not None else None
+        return members.pick_alone(self._group, able) if alone else members.pick(able)
 
-    def _emit(self, row: Row, kind: EventKind, replica: Replica, parked: Parked | None = None) -> Flight:
-        """Hand an event to a replica; ``parked`` is what it tries again or supersedes."""
+    def emit(
+        self,
+        row: Row,
+        kind: EventKind,
+        replica: Replica,
+        parked: Parked | None = None,
+        *,
+        verdict: Verdict | None = None,
+        again: bool = False,
+    ) -> Flight:
+        """Hand an event to a replica; ``parked`` is what it tries again or supersedes. ``again``: of `look_again`."""
         group = self._group
         flight = Flight(row, row.seq, kind, replica, group.next_fence())
         if parked is not None:
@@ -242,7 +337,13 @@ class _Sending:
         if parked is not None:
             flight.parked_seq = parked.seq
             flight.solo = parked.solo
-        flags = self._flags(row, kind)
+        flags, shown, parts = self._flags(row, kind), kind, ""
+        if group.scope is not None and verdict is not None:
+            flight.scope = group.scope.hold(verdict, is_again=again)
+            flight.scope.is_newest = self._is_newest(row)
+            group.scope.clauses.forget(row.seq)
+            shown, parts = group.scope.as_seen_by(replica.identity, verdict)
+            flags |= OUT_OF_SCOPE if verdict.is_leaving else 0
         if flags & GAP and not flight.failures and not flight.again:
             group.counters.gaps += 1
         flight.size_bytes = len(row.object) + len(flight.old or b"")
@@ -252,7 +353,7 @@ class _Sending:
             EventRow(
                 row.seq,
                 row.key,
-                kind,
+                shown,
                 row.uid,
                 row.version,
                 row.at,
@@ -261,6 +362,7 @@ class _Sending:
                 flags,
                 row.object,
                 flight.old,
+                parts,
             )
         )
         return flight
@@ -277,6 +379,7 @@ class _Sending:
             flags |= GAP
         if not group.record.is_every:
             flags &= ~GAP
-        if kind == ADD and group.record.is_of_first_list(row.born):
+        is_late = group.scope is not None and group.is_synced
+        if kind == ADD and not is_late and group.record.is_of_first_list(row.born):
             flags |= INITIAL
         return flags

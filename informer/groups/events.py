@@ -10,6 +10,7 @@ from deltawire.common.clock import Clock
 from deltawire.common.store.layout import Row
 from deltawire.common.wire.messages.group import EventKind
 from deltawire.informer.groups.replica import Replica
+from deltawire.informer.groups.scope import Held
 
 ADD: Final = "A"
 UPDATE: Final = "U"
@@ -55,9 +56,9 @@ class Changes(Protocol):
 class Flight:
     """One event that a replica holds.
 
-    ``failures`` of before; ``again``: a handler may have been sent it before, failed or not.
-    ``row`` is kept where the store may not keep the content; ``overwritten`` is what the replica was sent, once
-    a newer version is stored: the ``old`` of the next event. ``parked_seq``: what it tries again or supersedes.
+    ``failures`` of before; ``again``: a handler may have been sent it before, failed or not. ``scope``: of a group with
+    a filter. ``row`` is kept where the store may not keep the content; ``overwritten`` is what the replica was sent,
+    once a newer version is stored: the ``old`` of the next event. ``parked_seq``: what it tries again or supersedes.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Flight:
         "parked_seq",
         "replica",
         "row",
+        "scope",
         "seq",
         "size_bytes",
         "solo",
@@ -89,6 +91,7 @@ class Flight:
         self.failures = 0
         self.again = False
         self.row: Row | None = None
+        self.scope: Held | None = None
         self.old: bytes | None = None
         self.overwritten: bytes | None = None
         self.parked_seq = 0
@@ -111,6 +114,8 @@ class Counters:
         self.late = 0
         self.coalesced = 0
         self.gaps = 0
+        # Changes that no clause of the group's filter wanted.
+        self.filtered = 0
 
 
 def stored_version(changes: Changes, key: str, seq: int, *, every: bool) -> Row | None:

@@ -5,8 +5,9 @@ where everything below is acknowledged or parked (docs/design.md §5). What beco
 ``outcomes``. Time is wall seconds, since retries outlive the process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from deltawire.common.meta.clauses import Clause
 from deltawire.common.store import layout
 from deltawire.common.store.layout import Row
 from deltawire.informer.groups import state as group_state
@@ -19,6 +20,7 @@ from deltawire.informer.groups.parking import ParkingLot
 from deltawire.informer.groups.record import GroupRecord
 from deltawire.informer.groups.replica import Replica
 from deltawire.informer.groups.resync import Resync
+from deltawire.informer.groups.scope import Scope
 from deltawire.informer.groups.sent_ahead import SentAhead
 from deltawire.informer.groups.state import GroupState, KnownReplica
 from deltawire.informer.groups.track import Track
@@ -30,6 +32,7 @@ class Group:
     ``record``: its row. ``track``: how far it is. ``members``: its replicas. ``in_flight``: events that they hold, by
     key. ``blocked``: changes that wait for such a key. ``lot``: changes set aside. ``notes``, ``olds``: what the next
     event of an object must carry. ``sent``: what may have been sent before a kill. ``gaps``: notices of lost changes.
+    ``scope``: its filter, None if it never had one.
     """
 
     def __init__(
@@ -57,6 +60,15 @@ class Group:
         self.sent = SentAhead(state.sent_to, newest)
         self.gaps = GapNotices(state.gaps)
         self.resync = Resync()
+        self.scope: Scope | None = None
+        if state.clauses:
+            self.scope = Scope(
+                state.clauses,
+                rescan=state.rescan,
+                adopt_to=state.adopt_to,
+                lost_to=state.lost_to,
+                open_to=state.open_to,
+            )
         self._fence = 0
 
     # ---- what is on disk
@@ -70,7 +82,13 @@ class Group:
         for born, note in self.notes.writes.items():
             raw = group_state.note_key(self.name, born)
             out.append((layout.OWED, raw, bytes([note]) if note else None))
+        if self.scope is not None:
+            for born, life in self.scope.lives.writes.items():
+                raw = group_state.note_key(self.name, born)
+                out.append((layout.MATCHED, raw, None if life is None else group_state.encode(life)))
         if self.record.is_dirty or self.track.has_moved:
+            if self.scope is not None:
+                self.record.fill_scope(self.scope)
             row = self.record.fill(
                 self.track.position, self.track.ranges(), self.sent.note, self.gaps.waiting
             )
@@ -84,12 +102,14 @@ class Group:
         self.sent.was_committed()
         self.record.was_written()
         self.track.has_moved = False
+        if self.scope is not None:
+            self.scope.was_committed()
 
     @property
     def has_writes(self) -> bool:
-        return (
-            self.record.is_dirty or self.track.has_moved or bool(self.lot.writes) or bool(self.notes.writes)
-        )
+        if self.record.is_dirty or self.track.has_moved or self.lot.writes or self.notes.writes:
+            return True
+        return self.scope is not None and bool(self.scope.lives.writes)
 
     @property
     def has_urgent_writes(self) -> bool:
@@ -108,6 +128,31 @@ class Group:
         self.record.follow(delivery, seq)
         self.attempts_max = attempts_max
         self.resync.set_period(resync_s)
+
+    def filter_by(self, identity: bytes, clauses: Sequence[Clause], seq: int, *, is_new: bool) -> None:
+        """A replica that comes asks for this, nothing for everything. ``is_new``: the group has seen nothing yet."""
+        if self.scope is None:
+            if not clauses:
+                return
+            self.scope = Scope({}, adopt_to=0 if is_new else seq)
+            for replica in self.members.here:
+                self.scope.came(replica, ())
+        self.scope.came(identity, clauses)
+        if is_new:
+            self.scope.settle(seq, is_new=True)
+            self.record.touch()
+
+    def settle_filter(self, seq: int) -> bool:
+        """Take the filter that the replicas ask for now; ``seq``: the newest change.
+
+        False if that must be committed before anything is sent.
+        """
+        if self.scope is None:
+            return True
+        if (self.scope.is_open and self.scope.settle(seq)) or self.scope.is_dirty:
+            self.record.touch()
+            return False
+        return True
 
     def know_replicas(self, now: float) -> None:
         """Have the row name those that may be in a call."""
@@ -131,6 +176,8 @@ class Group:
         self.lot.clear()
         self.notes.clear()
         self.gaps.clear()
+        if self.scope is not None:
+            self.scope.start_over()
         self.tell(Gap(0, "forgotten", "*", 0, "", "", int(now * 1e6)))
 
     def tell(self, gap: Gap) -> None:
@@ -158,11 +205,11 @@ class Group:
             self.reserve()
 
     def reserve(self) -> bool:
-        """True if there was no room to send for want of a note, which is to be committed now."""
+        """True if there was no room to send for want of a note, or of a row, which is to be committed now."""
         is_due = self.sent.reserve()
         if is_due:
             self.record.touch()
-        return is_due
+        return is_due or (self.scope is not None and self.scope.needs_commit)
 
     def next_fence(self) -> int:
         """A number above all that were given out for any key, also by workers before this one."""
@@ -186,6 +233,8 @@ class Group:
     def pending(self, seq: int, bound: int) -> int:
         """Changes not acknowledged yet; exact at rest, else at most ``bound`` (the rows there are) too high."""
         unseen = min(bound, max(0, seq - self.track.cursor))
+        if self.scope is not None and self.scope.rescan:
+            unseen += 1
         return unseen + self.blocked.count + len(self.in_flight) + self.waiting
 
     @property
@@ -196,7 +245,10 @@ class Group:
     def has_work(self, seq: int) -> bool:
         """True if a `collect` may find something to send."""
         return bool(self.members.here) and (
-            self.track.cursor < seq or bool(self.blocked.ready) or self.resync.after is not None
+            self.track.cursor < seq
+            or bool(self.blocked.ready)
+            or self.resync.after is not None
+            or (self.scope is not None and self.scope.has_work)
         )
 
     def next_wake(self) -> float:

@@ -24,6 +24,17 @@ def take_held(group: "Group", replica: Replica, key: str, seq: int, fence: int, 
         flight.row = row
     flight.parked_seq = seq if parked else 0
     flight.size_bytes = len(row.object)
+    if group.scope is not None:
+        is_left = parked is not None and parked.left
+        verdict = group.scope.look(
+            row,
+            is_gone=kind == DELETE and not is_left,
+            is_left=is_left,
+            every=group.record.is_every,
+            forced=True,
+        )
+        if verdict is not None:
+            flight.scope = group.scope.hold(verdict, is_again=False)
     group.take_up(flight, replica)
 
 

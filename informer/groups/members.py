@@ -55,21 +55,24 @@ class Members:
         """When to look at those that are waited for; infinity if there are none."""
         return self._awaited.next_look()
 
-    def pick(self) -> Replica | None:
-        """The replica with room that holds least."""
+    def pick(self, able: set[bytes] | None = None) -> Replica | None:
+        """The replica with room that holds least; ``able``: of these."""
         best = None
         for replica in self.here.values():
+            if able is not None and replica.identity not in able:
+                continue
             if replica.has_room and (best is None or replica.held < best.held):
                 best = replica
         return best
 
-    def pick_alone(self, waiting: object) -> Replica | None:
+    def pick_alone(self, waiting: object, able: set[bytes] | None = None) -> Replica | None:
         """An idle replica for a key that may kill it; else one gets nothing more until it is idle: it is kept for
         ``waiting``, the group."""
-        for replica in self.here.values():
+        fit = [r for r in self.here.values() if able is None or r.identity in able]
+        for replica in fit:
             if replica.held == 0 and not replica.alone and replica.awaited_by in (None, waiting):
                 return replica
-        for replica in self.here.values():
+        for replica in fit:
             if replica.awaited_by is None and not replica.alone:
                 replica.wait_for(waiting)
                 break

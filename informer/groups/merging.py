@@ -1,6 +1,7 @@
 """A version of an object is replaced: a group that has not seen it must still get it, or a mark that it was merged
 into a newer one (pure)."""
 
+from deltawire.common.meta.clauses import Subject
 from deltawire.common.store.layout import Row
 from deltawire.informer.groups.events import COALESCED, GAP
 from deltawire.informer.groups.group import Group
@@ -8,18 +9,28 @@ from deltawire.informer.groups.group import Group
 
 def overwritten(group: Group, old: Row, new_seq: int) -> bool:
     """``old`` was replaced by change ``new_seq`` of the same object. True if it must go to history."""
+    if group.scope is not None and not _concerns(group, old):
+        return False
     flight = group.in_flight.get(old.key)
     is_sent = flight is not None and flight.seq == old.seq
     if flight is not None and is_sent:
         flight.overwritten = old.object
+        if flight.scope is not None:
+            flight.scope.is_newest = False
     if group.track.is_done(old.seq):
         if _is_waiting(group, old, is_sent=is_sent):
             _merge(group, old, new_seq)
-        if group.members.wants_old and not is_sent and group.lot.get(old.seq) is None:
+        if (
+            group.members.wants_old
+            and not is_sent
+            and group.lot.get(old.seq) is None
+            and _was_told(group, old)
+        ):
             group.olds.keep(old.key, old.object)
         return False
-    if group.is_add(old):
-        group.notes.owe(old.born)
+    if _is_new_to(group, old):
+        if group.scope is None:
+            group.notes.owe(old.born)
         record = group.record
         if old.born <= record.state.listed_at and not record.is_every and not group.is_synced:
             # The initial list is handled when this object is, in whatever version. `every` has its first
@@ -30,6 +41,10 @@ def overwritten(group: Group, old: Row, new_seq: int) -> bool:
 
 def removed(group: Group, old: Row, gone_seq: int) -> bool:
     """``old`` was deleted by change ``gone_seq``. True if it must go to history."""
+    if group.scope is not None and not _concerns(group, old):
+        if group.scope.lives.get(old.born) is None:
+            group.notes.forget(old.born)
+        return False
     group.olds.drop(old.key)
     flight = group.in_flight.get(old.key)
     is_sent = flight is not None and flight.seq == old.seq
@@ -40,11 +55,70 @@ def removed(group: Group, old: Row, gone_seq: int) -> bool:
     return False
 
 
+def needs_deletion(group: Group, old: Row) -> bool:
+    """True if the group must be told that ``old``, which was `removed`, is deleted."""
+    if group.record.state.forgotten:
+        return False
+    return group.scope is None or group.scope.lives.get(old.born) is not None
+
+
+def stored(group: Group, row: Row, new: Subject, old: Row | None, before: Subject | None) -> None:
+    """A version was stored, which a group with a filter may want; after `overwritten`."""
+    if group.scope is None or group.record.state.forgotten:
+        return
+    flight = group.in_flight.get(row.key)
+    held = flight.scope if flight is not None and flight.born == row.born else None
+    group.scope.stored(row, new, old, before, every=group.record.is_every, held=held)
+
+
+def adopt(group: Group, row: Row) -> None:
+    """A group that had no filter, or whose rows were lost, may know a life that has no row: it gets one."""
+    if group.scope is not None and group.scope.adopts(row):
+        is_every = group.record.is_every
+        is_known = is_every or group.track.is_done(row.seq) or not group.is_add(row)
+        group.scope.adopt(row, is_known=is_known)
+
+
+def _concerns(group: Group, old: Row) -> bool:
+    """True if a version, which is stored no more, is one that a group with a filter has got or has still to get."""
+    scope = group.scope
+    if scope is None or group.record.state.forgotten:
+        return False
+    adopt(group, old)
+    if scope.lives.get(old.born) is None:
+        scope.clauses.forget(old.seq)
+        return False
+    every = group.record.is_every
+    if every or group.track.is_done(old.seq) or scope.look(old, is_gone=False, every=False) is not None:
+        return True
+    group.counters.filtered += 1
+    scope.clauses.forget(old.seq)
+    return False
+
+
+def _is_new_to(group: Group, row: Row) -> bool:
+    if group.scope is None:
+        return group.is_add(row)
+    life = group.scope.lives.get(row.born)
+    return life is not None and not life.known
+
+
+def _was_told(group: Group, row: Row) -> bool:
+    """True if the group acknowledged this version, and not only passed it over."""
+    if group.scope is None or not group.scope.clauses.looks_at_changes:
+        return True
+    life = group.scope.lives.get(row.born)
+    return life is not None and life.acked == row.seq
+
+
 def lose_version(group: Group, row: Row, replaced_by: int) -> None:
     """A version was given up (byte bound) that an `every` group may have still to see."""
-    if not group.track.is_done(row.seq) and not group.record.is_past(replaced_by):
+    is_wanted = group.scope is None or group.scope.lives.get(row.born) is not None
+    if is_wanted and not group.track.is_done(row.seq) and not group.record.is_past(replaced_by):
         is_gap = row.flags & GAP and row.seq > group.record.every_since
         _merge(group, row, replaced_by, GAP if is_gap else 0)
+        if group.scope is not None:
+            group.scope.may_know(row.born)
 
 
 def _passed_over(group: Group, old: Row, new_seq: int, *, is_sent: bool) -> bool:

@@ -41,6 +41,8 @@ def leave(group: Group, identity: bytes, reason: str, now: float, how: Departure
     if replica is None:
         return
     replica.waits_no_more(group)
+    if group.scope is not None:
+        group.scope.left(identity)
     group.gaps.left(identity)
     for flight in [f for f in group.in_flight.values() if f.replica is replica]:
         if how is Departure.DIED:
@@ -102,6 +104,7 @@ def _complete(group: Group, flight: Flight) -> None:
     if flight.parked_seq:
         group.lot.remove(flight.parked_seq)
     group.notes.acknowledged(flight.born)
+    _note_told(group, flight)
     if flight.kind != DELETE:
         group.lot.forget_superseded(key, flight.uid, flight.seq)
     group.olds.drop(key)
@@ -130,14 +133,20 @@ def _park(
     notes.came_back(flight.born)
     if dead and flight.kind == DELETE:
         notes.forget(flight.born)
-    elif flight.kind == ADD:
+    elif flight.kind == ADD and group.scope is None:
         notes.owe(flight.born)
     if dead:
+        _note_told(group, flight)
         lot.bury(parked)
     else:
         lot.add(parked)
     _release(group, flight)
     group.track.finish(flight.seq)
+
+
+def _note_told(group: Group, flight: Flight) -> None:
+    if group.scope is not None and flight.scope is not None:
+        group.scope.told(flight.born, flight.seq, flight.scope, every=group.record.is_every)
 
 
 def _release(group: Group, flight: Flight) -> None:

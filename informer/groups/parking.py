@@ -168,4 +168,5 @@ def parked_of(flight: Flight, attempts: int, not_before: float, error: str, *, s
         row = flight.row
         parked.version, parked.at, parked.flags, parked.object = row.version, row.at, row.flags, row.object
         parked.old = flight.old
+    parked.left = flight.scope is not None and flight.scope.is_left
     return parked

@@ -2,6 +2,7 @@
 
 from deltawire.common.store.layout import Row
 from deltawire.informer.groups.gap_notices import Gap
+from deltawire.informer.groups.scope import Scope
 from deltawire.informer.groups.state import EVERY, GroupState, KnownReplica
 
 # How exactly `last_seen` is kept on disk; `forget_after` is days.
@@ -121,6 +122,12 @@ class GroupRecord:
         state = self.state
         state.position, state.done, state.sent_to, state.gaps = position, done, sent_to, gaps
         return state
+
+    def fill_scope(self, scope: Scope) -> None:
+        """The part of the row that is about its filter."""
+        state = self.state
+        state.clauses, state.rescan = scope.clauses.bits, scope.rescan
+        state.adopt_to, state.lost_to, state.open_to = scope.adopt_to, scope.lost_to, scope.open_to
 
     def was_written(self) -> None:
         self.is_dirty = self.is_urgent = False

@@ -5,6 +5,7 @@ import msgspec
 from deltawire.common.store.layout import Row, seq_key, seq_of, text_key
 from deltawire.common.wire.messages.group import EventKind
 from deltawire.informer.groups.gap_notices import Gap
+from deltawire.informer.groups.matched import Life
 
 EVERY = "every"
 LATEST = "latest"
@@ -29,7 +30,8 @@ class GroupState(msgspec.Struct, omit_defaults=True):
     shard was first complete, ``synced_at``: its position from which it is synced; -1 = not known yet.
     ``gap_to``, ``coalesced_to``: changes up to here are delivered with these flags. ``last_seen``: wall s.
     ``sent_to``: nothing above it was sent for the first time; committed ahead (`SentAhead`). -1: not known.
-    ``gaps``: notices of lost changes that it has not seen.
+    ``gaps``: notices of lost changes that it has not seen. ``clauses``: its filter, each clause with its bit in rows of
+    ``matched``; {}: it never had one. ``rescan``, ``adopt_to``, ``lost_to``, ``open_to``: see `scope.Scope`.
     """
 
     position: int = 0
@@ -47,6 +49,11 @@ class GroupState(msgspec.Struct, omit_defaults=True):
     sent_to: int = -1
     gaps: list[Gap] = []
     forgotten: bool = False
+    clauses: dict[str, int] = {}
+    rescan: bool = False
+    adopt_to: int = 0
+    lost_to: int = 0
+    open_to: int = 0
 
 
 class Parked(msgspec.Struct, omit_defaults=True):
@@ -54,7 +61,8 @@ class Parked(msgspec.Struct, omit_defaults=True):
 
     ``object`` is the content where the store may not keep it: deletions, and all of ``every``. ``solo``: it may
     have killed its handler, so it is sent alone. ``not_before``: wall s. ``sent``: a handler was sent it;
-    ``again``: its next delivery may repeat one that ``attempts``, the failures, do not count.
+    ``again``: its next delivery may repeat one that ``attempts``, the failures, do not count. ``left``: not
+    deleted, but out of the group's filter.
     """
 
     seq: int
@@ -75,11 +83,13 @@ class Parked(msgspec.Struct, omit_defaults=True):
     fence: int = 0
     object: bytes | None = None
     old: bytes | None = None
+    left: bool = False
 
 
 encode = msgspec.msgpack.Encoder().encode
 decode_group = msgspec.msgpack.Decoder(GroupState).decode
 decode_parked = msgspec.msgpack.Decoder(Parked).decode
+decode_life = msgspec.msgpack.Decoder(Life).decode
 
 
 def group_key(group: str) -> bytes:
@@ -96,12 +106,12 @@ def note_key(group: str, born: int) -> bytes:
 
 
 def born_of_note(raw: bytes) -> int:
-    """The life that a row of ``owed`` is about."""
+    """The life that a row of ``owed`` or ``matched`` is about."""
     return seq_of(raw.partition(b"\0")[2])
 
 
 def group_of(raw: bytes) -> str:
-    """The group that a key of ``parked`` or ``owed`` belongs to."""
+    """The group that a key of ``parked``, ``owed`` or ``matched`` belongs to."""
     return raw.partition(b"\0")[0].decode()
 
 

@@ -182,6 +182,7 @@ def groups_of(groups: Mapping[str, Any]) -> dict[str, GroupState]:
             epoch=group.record.state.epoch,
             forgotten=group.record.state.forgotten,
             gaps=group.gaps.waiting,
+            clauses={} if group.scope is None else group.scope.clauses.bits,
         )
         for name, group in groups.items()
     }

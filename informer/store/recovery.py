@@ -37,6 +37,9 @@ def recover(indexer: Indexer, ledger: Ledger) -> int:
                 kept.lost_from = known.lost_from or known.resume or known.floor
             batch.put_stream(stream, kept)
         for group, remembered in state.groups.items():
+            if remembered.clauses:
+                # Which of the lives it knew is in no row any more.
+                remembered.lost_to = state.seq + SEQ_MARGIN
             batch.put(layout.GROUPS, group_state.group_key(group), group_state.encode(remembered))
         batch.state.seq = state.seq + SEQ_MARGIN
     return count

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from deltawire.common.meta.clauses import CLAUSES_MAX, Clause
 from deltawire.common.wire.messages.fields import ITEMS, Count, Message, Object, Text, Us
 from deltawire.common.wire.messages.proofs import InformerProof
 
@@ -16,7 +17,11 @@ Reason = Literal["relist", "forgotten"]
 
 
 class HandlerHello(msgspec.Struct, frozen=True):
-    """What a replica says of itself. ``held``: the calls it is in: informer, shard, key, seq, fence."""
+    """What a replica says of itself. ``held``: the calls it is in: informer, shard, key, seq, fence.
+
+    ``filters``: of informers whose events are not all wanted: the clauses of its functions, one of which must want an
+    event.
+    """
 
     group: str
     informers: list[str]
@@ -27,10 +32,15 @@ class HandlerHello(msgspec.Struct, frozen=True):
     attempts_max: Count | None = None
     old: bool = True
     held: list[tuple[str, int, str, Count, Count]] = []
+    filters: dict[str, Annotated[list[Clause], Meta(max_length=CLAUSES_MAX)]] = {}
 
 
 class EventRow(NamedTuple):
-    """One event. ``at``: when the reflector read the change; ``flags``: those of docs/wire.md §7."""
+    """One event. ``at``: when the reflector read the change; ``flags``: those of docs/wire.md §7.
+
+    ``parts``: of a replica with clauses, a letter for each: what the event is to functions with this clause.
+    ``A``, ``U``, ``D``, ``S`` as ``kind``, ``L`` it is stored but not wanted any more, ``-`` nothing.
+    """
 
     seq: Count
     key: Text
@@ -43,6 +53,7 @@ class EventRow(NamedTuple):
     flags: Count
     object: Object | None
     old: Object | None
+    parts: Text = ""
 
 
 class AckRow(NamedTuple):

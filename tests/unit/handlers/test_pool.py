@@ -37,7 +37,7 @@ class Program:
 
 
 def call_of(key, *, hot=False):
-    ticket = Ticket(Delivery(0, PODS, 0, 1, key, "A", "u", "1", 0, 1, 1, 0, b"{}", None, hot))
+    ticket = Ticket(Delivery(0, PODS, 0, 1, key, "A", "u", "1", 0, 1, 1, 0, b"{}", None, "", hot))
     return Call(Lane((PODS, key)), [ticket], None)
 
 
