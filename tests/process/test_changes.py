@@ -158,6 +158,7 @@ def test_a_handler_of_another_resource_is_added_beside_those_that_run_and_remove
     assert scene.pipeline.pids()["first-0"] == before["first-0"]
 
 
+@pytest.mark.long
 def test_a_changed_config_is_applied_without_a_restart_of_what_did_not_change(scene: Scene) -> None:
     before = scene.pipeline.pids()
     scene.write("second", "services", 1)

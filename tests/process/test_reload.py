@@ -44,6 +44,7 @@ def test_a_changed_plug_in_or_a_file_beside_it_concerns_its_handlers(tmp_path: P
 
 
 @pytest.mark.process
+@pytest.mark.long
 @pytest.mark.xdist_group("changes")
 @pytest.mark.timeout(180)
 def test_new_code_takes_over_while_it_runs_and_a_syntax_error_keeps_the_old_one() -> None:

@@ -13,7 +13,11 @@ from deltawire.common.errors import ConfigError
 
 @pytest.mark.parametrize(
     "made",
-    [files.handler("my-hello"), files.controller("mirror", crd=False), files.controller("policy", crd=True)],
+    [
+        pytest.param(files.handler("my-hello"), marks=pytest.mark.long),
+        pytest.param(files.controller("mirror", crd=False), marks=pytest.mark.long),
+        files.controller("policy", crd=True),
+    ],
     ids=["handler", "controller", "crd"],
 )
 def test_the_test_that_is_written_passes_and_the_code_is_clean(made: dict[str, str], tmp_path: Path) -> None:
