@@ -1,7 +1,8 @@
 """The broker's actions on its two sockets. The shell carries them out, in order."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from deltawire.common.wire.messages.fields import Message
 
@@ -13,16 +14,14 @@ class Side(StrEnum):
     WORKERS = "fifo-out"
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
+class Welcome(msgspec.Struct, frozen=True):
     """Open the session that a hello asked for."""
 
     side: Side
     identity: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True):
     """Answer a hello with a no; the peer tries again after a while."""
 
     side: Side
@@ -30,8 +29,7 @@ class Refuse:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(msgspec.Struct, frozen=True):
     """End the session of a peer; it must say hello again."""
 
     side: Side
@@ -39,8 +37,7 @@ class Reset:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     side: Side
     identity: bytes
     message: Message

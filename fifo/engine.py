@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from deltawire.common.wire.messages.shard import Key
 from deltawire.common.wire.messages.stream import DeltaType
 
 
-@dataclass(frozen=True, slots=True)
-class Pop:
+class Pop(msgspec.Struct, frozen=True):
     """A prefix of the order, grouped by key; ``marks``: each stream is complete up to there, after it.
 
     Without rows ``first`` and ``last`` are 0: such a pop is not leased and not acknowledged.
@@ -27,8 +28,7 @@ class Pop:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(msgspec.Struct, frozen=True):
     """A list of ``stream`` begins; what follows belongs to it until its end."""
 
     number: int
@@ -36,8 +36,7 @@ class Begin:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(msgspec.Struct, frozen=True):
     """The list is complete: what it did not name is gone, and the stream is complete up to ``version``."""
 
     number: int

@@ -7,7 +7,8 @@ its version says nothing about the keys in between.
 """
 
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from deltawire.common.errors import ProtocolError
 from deltawire.common.wire.messages import shard as wire
@@ -30,8 +31,7 @@ ObjectKey = tuple[str, str]
 Entry = tuple[Row, ObjectKey] | Begin | End
 
 
-@dataclass(slots=True)
-class _Lease:
+class _Lease(msgspec.Struct):
     last: int
     entries: list[Entry]
     marks: dict[str, str]

@@ -4,7 +4,8 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, TransportError
@@ -24,26 +25,22 @@ INBOX_BYTES_MAX = 1 * MIB
 WAITED_S = 0.002
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """The server accepted the watch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """A part of what the request brought. ``at_us``: when it was read, µs since the epoch."""
 
     part: Batch | Page
     at_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True):
     """The server ended the watch properly."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     error: DeltawireError
 
 

@@ -4,7 +4,7 @@ A frame carries what is ready for one peer. Messages are taken apart in two step
 then each message by the code that knows its kinds.
 """
 
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgpack
 import msgspec
@@ -26,19 +26,13 @@ T = TypeVar("T")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Frame(NamedTuple):
-    """A frame taken apart. ``messages``: packed, at least one."""
-
-    session: int
-    n: int
-    messages: list[msgspec.Raw]
-
-
 class _Version(msgspec.Struct, array_like=True):
     version: Any
 
 
-class _Frame(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+class Frame(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A frame taken apart. ``messages``: packed, at least one."""
+
     version: int
     session: int
     n: int
@@ -46,7 +40,7 @@ class _Frame(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fal
 
 
 _decode_version = msgspec.msgpack.Decoder(_Version).decode
-_decode_frame = msgspec.msgpack.Decoder(_Frame).decode
+_decode_frame = msgspec.msgpack.Decoder(Frame).decode
 
 
 def encode(message: msgspec.Struct | msgspec.Raw) -> bytes:
@@ -80,7 +74,7 @@ def unpack(data: bytes) -> Frame:
         raise ProtocolError(_unspoken(frame.version))
     if not frame.messages or len(frame.messages) > ARRAY_ITEMS_MAX:
         raise ProtocolError(f"a frame has 1 to {ARRAY_ITEMS_MAX} messages, not {len(frame.messages)}")
-    return Frame(frame.session, frame.n, frame.messages)
+    return frame
 
 
 class Decoder(Generic[T]):

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,29 +17,25 @@ from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, Gathered, 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """A new session stands; ``body`` is what the welcome carried."""
 
     body: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(msgspec.Struct, frozen=True):
     """The session ended. Everything held from it must be dropped now, before the next hello is made."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """The other end refused the hello; the link tries again later."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True):
     """A message of the present session, packed (`codec.Decoder`)."""
 
     message: msgspec.Raw

@@ -3,7 +3,6 @@
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -37,15 +36,13 @@ _PROBE_S = 0.3
 _SHOWN_CHARS = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(msgspec.Struct, frozen=True):
     """Someone asks for a session: answer with `Listener.welcome` or `Listener.refuse`."""
 
     peer: Peer
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True):
     """A message of a peer's present session, packed (`codec.Decoder`)."""
 
     peer: Peer
@@ -66,8 +63,7 @@ class Ending(Enum):
     LEFT = "left"
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(msgspec.Struct, frozen=True):
     """The peer's session ended; ``how`` decides what follows, ``reason`` is for people."""
 
     peer: Peer

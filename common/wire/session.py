@@ -6,7 +6,9 @@ ZeroMQ drops what a dead peer had received and delivers what comes after.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+import msgspec
 
 from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX
@@ -22,7 +24,7 @@ ClientVerdict = Literal["opened", "lost", "refused", "beat", "ignore", "take"]
 ServerVerdict = Literal["hello", "beat", "take", "reset", "ignore"]
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True):
     """A message as the rules of a session see it. ``kind`` is `COUNTED` for a frame of counted ones."""
 
     kind: str

@@ -109,9 +109,11 @@ class GroupBook:
 
     def kept_from(self, newest: int) -> tuple[int, int]:
         """Up to which change no group needs deletions, and none overwritten versions. ``newest``: where none is."""
-        kept = [group.retains_from for group in self.groups.values()]
-        every = [group.retains_from for group in self.groups.values() if group.record.is_every]
-        return (
-            min((p for p in kept if p is not None), default=newest),
-            min((p for p in every if p is not None), default=newest),
-        )
+        kept = every = newest
+        for group in self.groups.values():
+            position = group.retains_from
+            if position is not None:
+                kept = min(kept, position)
+                if group.record.is_every:
+                    every = min(every, position)
+        return kept, every
