@@ -509,7 +509,7 @@ def test_a_command_that_ends_ends_the_process(scene: Scene) -> None:
     )
     replica.join()
     assert isinstance(replica.error, HandlerFailed)
-    assert str(replica.error) == "handler 'brief': its process ended with exit code 5"
+    assert str(replica.error).startswith("handler 'brief': its process ended with exit code 5;")
 
 
 def notice(shard: int, number: int, lost_from: str = "100", generation: int = 2) -> list[Any]:
