@@ -16,11 +16,13 @@ from deltawire.apiserver.http import admin, aggregated, asking, discovery, sabot
 from deltawire.apiserver.http.aggregation import Aggregation
 from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
 from deltawire.apiserver.http.metrics import Metrics
-from deltawire.apiserver.http.negotiate import aggregated_version
+from deltawire.apiserver.http.negotiate import PROTOBUF_TYPE, Form, aggregated_version, negotiate
 from deltawire.apiserver.http.paths import ResourcePath, parse_path
+from deltawire.apiserver.http.render import to_yaml
 from deltawire.apiserver.http.resources import ResourceHandlers
 from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.apiserver.openapi.documents import Documents
+from deltawire.apiserver.protobuf.encode import encode_object
 from deltawire.common.errors import StatusError
 
 _log = logging.getLogger(__name__)
@@ -86,12 +88,12 @@ class Frontend:
         try:
             return await sabotage.spoil(request, await self._answer(request, asked))
         except StatusError as error:
-            return _status(error)
+            return _status(error, request)
         except NeedsConversion as needed:
             told = (
                 f"this cannot be asked in {needed.objects[0]['apiVersion']}: use the version that is stored"
             )
-            return _status(unnamed(told))
+            return _status(unnamed(told), request)
         except web.HTTPException:
             raise
         except ConnectionError:
@@ -99,7 +101,7 @@ class Frontend:
         except Exception:
             _log.exception("request failed: %s %s", request.method, request.path)
             told = "an error on the server has prevented the request from succeeding; its log says more"
-            return _status(StatusError(500, "InternalError", told))
+            return _status(StatusError(500, "InternalError", told), request)
 
     async def _answer(self, request: web.Request, asked: "_Asked") -> web.StreamResponse:
         path = request.path.rstrip("/") or "/"
@@ -222,8 +224,27 @@ def _json(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json")
 
 
-def _status(error: StatusError) -> web.Response:
-    headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+def _status(error: StatusError, request: web.Request) -> web.Response:
+    """The refusal as a Status, in the form that the client would have had its answer in."""
+    headers = {"Cache-Control": "no-cache, private"}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(int(error.retry_after_s))
-    return web.Response(body=msgspec.json.encode(status_of(error)), status=error.code, headers=headers)
+    status = status_of(error)
+    match _form_of_refusals(request.headers.get("Accept", "")):
+        case Form.PROTOBUF:
+            body, content_type = encode_object(status), PROTOBUF_TYPE
+        case Form.YAML:
+            body, content_type = to_yaml(status), "application/yaml"
+        case _:
+            body, content_type = msgspec.json.encode(status), "application/json"
+    return web.Response(body=body, status=error.code, headers={**headers, "Content-Type": content_type})
+
+
+def _form_of_refusals(accept: str) -> Form:
+    """JSON unless another form is wanted and can be had."""
+    if "protobuf" not in accept and "yaml" not in accept:
+        return Form.OBJECT
+    try:
+        return negotiate(accept, has_protobuf=True)
+    except StatusError:
+        return Form.OBJECT

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 
 from deltawire.apiserver.protobuf.decode import decode_object
 from deltawire.apiserver.server import ApiServer
@@ -421,3 +422,23 @@ def test_however_deep_a_body_is_it_is_taken_or_refused(api_server: ApiServer) ->
         body = f'{{"metadata":{{"name":"d{depth}"}},"zz":1,"zz":{deep}}}'
         answer = ask(api_server, "POST", MAPS, data=body)
         assert answer.status_code in (201, 400), (depth, answer.text[:200])
+
+
+def test_a_refusal_comes_in_the_form_that_was_asked_for(api_server: ApiServer) -> None:
+    protobuf = "application/vnd.kubernetes.protobuf"
+    wanted = {
+        f"{protobuf},application/json": protobuf,
+        f"application/json,{protobuf}": "application/json",
+        "application/yaml": "application/yaml",
+        "application/cbor,application/json": "application/json",
+        "application/vnd.nothing": "application/json",
+    }
+    for accept, content_type in wanted.items():
+        answer = ask(api_server, "GET", f"{MAPS}/nope", headers={"Accept": accept})
+        assert answer.headers["Content-Type"] == content_type, accept
+        if content_type == protobuf:
+            status = decode_object(answer.content)
+        else:
+            status = yaml.safe_load(answer.content)
+        assert (status["kind"], status["code"]) == ("Status", answer.status_code)
+    assert answer.status_code == 406
