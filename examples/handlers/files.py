@@ -26,7 +26,7 @@ def contents(obj):
     return {name: read(text) for name, text in (obj.get("data") or {}).items()}
 
 
-@handler.reconcile(RESOURCE)
+@handler.reconcile(RESOURCE, labels=LABEL)
 def mirror(key, ctx):
     wanted, folder = contents(ctx.object), TO / key.replace("/", ".")
     if any("/" in name or name.startswith(".") for name in wanted):
