@@ -23,6 +23,7 @@ from deltawire.cli.supervisor.status_types import (
     Snapshot,
     StreamStatus,
     Totals,
+    filters_of,
     newest_error,
 )
 
@@ -375,22 +376,13 @@ class StatusModel:
             dead=total("dead") if is_known else None,
             coalesced=total("coalesced"),
             filtered=total("filtered"),
-            filter=self._filter(name),
+            filter=filters_of(name, [c.latest for _, c in self._of_role("informer")]),
             gaps=total("gaps"),
             failed=sum(int(c.latest.get("failed") or 0) + c.before("failed") for c in handlers),
             last_error=newest_error([c.latest for c in handlers]),
             lag_p50_ms=weighted_median(p50s),
             lag_p99_ms=max(p99s, default=None),
         )
-
-    def _filter(self, group: str) -> dict[str, list[Any]]:
-        """The clauses of a group's filter by informer, of those that have one."""
-        found: dict[str, list[Any]] = {}
-        for _, carried in self._of_role("informer"):
-            for informer, told in map_at(carried.latest, "groups", group).items():
-                if isinstance(told, dict) and told.get("filter"):
-                    found[informer] = list(told["filter"])
-        return found
 
     def _of_role(self, role: str) -> list[tuple[str, Carried]]:
         return [(name, carried) for name, (r, carried) in self._roles.items() if r == role]

@@ -266,3 +266,13 @@ def with_claims_of(snapshot: Snapshot, earlier: Snapshot) -> Snapshot:
         for (name, now), then in zip(snapshot.groups.items(), earlier.groups.values(), strict=True)
     }
     return msgspec.structs.replace(snapshot, informers=informers, groups=groups, **kept)
+
+
+def filters_of(group: str, reports: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The clauses of a group's filter by informer, of those that have one, from what workers said."""
+    found: dict[str, list[Any]] = {}
+    for report in reports:
+        for informer, told in report.get("groups", {}).get(group, {}).items():
+            if told.get("filter"):
+                found[informer] = list(told["filter"])
+    return found

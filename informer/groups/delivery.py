@@ -340,7 +340,7 @@ class _Sending:
         flags, shown, parts = self._flags(row, kind), kind, ""
         if group.scope is not None and verdict is not None:
             flight.scope = group.scope.hold(verdict, is_again=again)
-            flight.scope.is_newest = self._is_newest(row)
+            flight.scope.is_newest = group.record.is_every and self._is_newest(row)
             group.scope.clauses.forget(row.seq)
             shown, parts = group.scope.as_seen_by(replica.identity, verdict)
             flags |= OUT_OF_SCOPE if verdict.is_leaving else 0

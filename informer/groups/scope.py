@@ -353,9 +353,9 @@ class Scope:
         if self._looked_at >= LOOKED_AT_MAX:
             self.has_more = True
             return False
-        self._looked_at += len(rows)
         for row in rows:
             if self.clauses.noted(row.seq) is None:
+                self._looked_at += 1
                 now = self._wanted(row)
                 self.clauses.note(row.seq, now)
                 if now:
