@@ -7,6 +7,16 @@ from typing import Any
 # The span that a rate is taken over.
 RATE_SPAN_S = 3.0
 
+# Fields of reports that are totals since a process began: they are carried over its restarts.
+COUNTERS = frozenset(
+    (
+        *("lists", "watches", "events", "bytes", "refused", "unsupported", "reads"),
+        *("published", "popped", "dedup_deletes", "dedup_updates", "redelivered"),
+        *("applied", "delivered", "acknowledged", "coalesced", "filtered", "gaps"),
+        *("calls", "succeeded", "failed", "unanswered"),
+    )
+)
+
 
 @dataclass(slots=True)
 class Carried:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from deltawire.cli.supervisor.counters import Carried, Rate
+from deltawire.cli.supervisor.counters import COUNTERS, Carried, Rate
 from deltawire.cli.supervisor.machine import Phase
 from deltawire.cli.supervisor.readiness import Claim, Readiness
 from deltawire.cli.supervisor.report_maps import length, map_at, seconds_ago, weighted_median
@@ -27,14 +27,6 @@ from deltawire.cli.supervisor.status_types import (
     newest_error,
 )
 
-_COUNTERS = frozenset(
-    (
-        *("lists", "watches", "events", "bytes", "refused", "unsupported", "reads"),
-        *("published", "popped", "dedup_deletes", "dedup_updates", "redelivered"),
-        *("applied", "delivered", "acknowledged", "coalesced", "filtered", "gaps"),
-        *("calls", "succeeded", "failed", "unanswered"),
-    )
-)
 _US = 1_000_000
 
 
@@ -65,7 +57,7 @@ class StatusModel:
         """A role's `status` message, at the monotonic instant ``now_s``; ``wall_us``: the same in µs since 1970."""
         role = str(report.get("role", ""))
         known_role, carried = self._roles.setdefault(name, (role, Carried()))
-        carried.take(int(report.get("pid", 0)), report, now_s, _COUNTERS)
+        carried.take(int(report.get("pid", 0)), report, now_s, COUNTERS)
         self._readiness.on_report(name, int(report.get("pid", 0)), report, now_s, wall_us)
         if known_role == "fifo":
             for informer in self._rates:
