@@ -30,11 +30,12 @@ if _role and "--index" in _argv and "STUCK_FOLDER" in os.environ:
     from deltawire.common.loop import Loop
 
     _file = Path(os.environ["STUCK_FOLDER"]) / _name()
-    _turn = Loop.turn
+    # What a turn does, so that a loop which other threads may visit stands with its lock held, as it would.
+    _act = Loop._act
 
-    def _turn_unless_stuck(self: Loop, *arguments: Any, **options: Any) -> None:
+    def _act_unless_stuck(self: Loop, *arguments: Any, **options: Any) -> None:
         while _file.exists():
             time.sleep(0.02)
-        _turn(self, *arguments, **options)
+        _act(self, *arguments, **options)
 
-    Loop.turn = _turn_unless_stuck  # type: ignore[method-assign]
+    Loop._act = _act_unless_stuck  # type: ignore[method-assign]
