@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 HERE = Path(__file__).parent
 RECORD = struct.Struct("<qq")
 END_DEADLINE_S = 30
+BURST_DEADLINE_S = 120
 START_DEADLINE_S = 120
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 REST = -1.0
@@ -198,6 +199,29 @@ class Window:
 
 def window(records: Records, pids: dict[str, list[int]], seconds: float) -> Window:
     """Watch for ``seconds``: calls, their ages, and the CPU of the processes of each role."""
+    return measured(records, pids, lambda: time.sleep(seconds))
+
+
+def burst(feed: Source, records: Records, pids: dict[str, list[int]], seconds: float) -> Window:
+    """The source at full speed for ``seconds``, and all that it sent: until the last of it is handled.
+
+    What is read and stored at full speed and handled later has cost already: a window of time would charge that to
+    the events that it saw handled. Raises BenchError where not all is handled in `BURST_DEADLINE_S`.
+    """
+    first, sent_before = records.count(), feed.ask()["sent_ever"]
+
+    def until_handled() -> None:
+        feed.set_rate(FULL)
+        time.sleep(seconds)
+        feed.set_rate(REST)
+        sent = int(feed.ask()["sent_ever"] - sent_before)
+        records.wait_for(first + sent, BURST_DEADLINE_S, "what a burst sent")
+
+    return measured(records, pids, until_handled)
+
+
+def measured(records: Records, pids: dict[str, list[int]], act: Callable[[], None]) -> Window:
+    """What happens while ``act`` is called."""
 
     def used() -> dict[str, float]:
         gone = [role for role, found in pids.items() if not all(map(cpu_s, found))]
@@ -206,7 +230,7 @@ def window(records: Records, pids: dict[str, list[int]], seconds: float) -> Wind
         return {role: sum(map(cpu_s, found)) for role, found in pids.items()}
 
     began, first, before = time.monotonic(), records.count(), used()
-    time.sleep(seconds)
+    act()
     took, last, after = time.monotonic() - began, records.count(), used()
     spent = {role: after[role] - before[role] for role in pids}
     return Window(took, last - first, spent, ages_ms(records.read(first, last)))

@@ -1,9 +1,10 @@
 """For who works on the hot path: CPU by role, events/s and ages of ours at some rates, in a run of a minute.
 
-    python bench/quick.py [--rate 100 --rate full …] [--seconds 8] [--official] [--objects 1000] [--json]
+    python bench/quick.py [--rate 100 --rate burst …] [--seconds 8] [--official] [--objects 1000] [--json]
 
-``--official`` measures the official Python client's informer in the same way (it must be installed where this runs).
-Without ``--rate``: 100, 500 and full. Prints a line for each rate; ages in ms, from the object's making to the call.
+``--official`` measures the official Python client's informer in the same way (it must be installed where this
+runs). Without ``--rate``: 100, 500, full, and burst: full speed, until all that was sent is handled. Prints a
+line for each rate; ages in ms, from the object's making to the call.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from machinery import FULL, HERE, REST, Records, Source, Window, process, source, window
+from machinery import FULL, HERE, REST, Records, Source, Window, burst, process, source, window
 from pipeline import running, settle
 
 WARM_UP_S = 2.0
@@ -40,6 +41,8 @@ def row(who: str, rate: str, seen: Window, pending: int | None) -> list[str]:
 
 
 def at_rate(feed: Source, rate: str, seconds: float, records: Records, pids: dict[str, list[int]]) -> Window:
+    if rate == "burst":
+        return burst(feed, records, pids, seconds)
     feed.set_rate(FULL if rate == "full" else float(rate))
     time.sleep(WARM_UP_S)
     return window(records, pids, seconds)
@@ -71,13 +74,13 @@ def official(folder: Path, options: argparse.Namespace, report: Callable[[list[s
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rate", action="append", help="events a second, or full; may be given again")
+    parser.add_argument("--rate", action="append", help="events a second, full, or burst; may be given again")
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--objects", type=int, default=1000)
     parser.add_argument("--official", action="store_true")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each rate")
     options = parser.parse_args()
-    options.rate = options.rate or ["100", "500", "full"]
+    options.rate = options.rate or ["100", "500", "full", "burst"]
     # So that what was started is stopped, too, when this is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 

@@ -4,13 +4,14 @@ from budgets import MUSTS, kb_an_object
 from figures import Results, table, text
 
 HOLDS = {True: "yes", False: "no", None: "?"}
-RATES = ("100", "500", "2000", "full", "full80")
+RATES = ("100", "500", "2000", "full", "full80", "burst")
 RATE_NAMES = {
     "100": "100/s",
     "500": "500/s",
     "2000": "2,000/s",
     "full": "full speed",
     "full80": "0.8 × own full speed",
+    "burst": "full speed, all of it handled",
 }
 SKIPPED = "skipped"
 

@@ -13,6 +13,7 @@ from machinery import (
     REST,
     Records,
     Source,
+    burst,
     family,
     family_cpu_s,
     memory_kb,
@@ -76,7 +77,7 @@ def running(who: Contender | None, settings: Settings, feed: Source) -> Iterator
 
 
 def rates(who: Contender | None, settings: Settings) -> Row:
-    """At each rate and at 0.8 × the contender's own full speed: events/s, CPU, ages."""
+    """At each rate and at 0.8 × the contender's own full speed: events/s, CPU, ages; and of a burst."""
     rows: Row = {}
     with source(settings.folder, settings.objects) as feed, running(who, settings, feed) as runner:
         full = 0.0
@@ -90,6 +91,7 @@ def rates(who: Contender | None, settings: Settings) -> Row:
             runner.settle()
             full = seen.events / seen.seconds if rate == "full" else full
             rows[rate] = {**seen.row(), "sent": sent["sent"], "sent_late": sent["late"]}
+        rows["burst"] = burst(feed, runner.records, runner.pids, settings.seconds).row()
     return rows
 
 

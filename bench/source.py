@@ -10,7 +10,8 @@ when the update was due: waiting is part of the age.
 
 Besides the pods: lists in pages, streamed lists (``sendInitialEvents``), the namespace ``kube-system``, an
 empty list and a quiet watch of every other resource, and discovery that names pods and namespaces. ``POST
-/bench?rate=R`` changes the rate, ``GET /bench`` says what was sent since then.
+/bench?rate=R`` changes the rate, ``GET /bench`` says what was sent since then,
+and ever.
 """
 
 import argparse
@@ -64,7 +65,7 @@ class Source:
         pod = json.loads(POD.read_text())
         self.version = FIRST_VERSION + objects
         self.versions = [FIRST_VERSION + i for i in range(objects)]
-        self.turn = 0
+        self.turn = self.sent_ever = 0
         self.set_rate(rate_per_s)
         self.templates = []
         for i in range(objects):
@@ -102,6 +103,7 @@ class Source:
         late_s = behind_s if behind_s > LATE_S else 0.0
         self.late += late_s > 0
         self.sent += 1
+        self.sent_ever += 1
         self.version += 1
         i = self.turn = (self.turn + 1) % len(self.templates)
         self.versions[i] = self.version
@@ -190,7 +192,12 @@ def serve_one(connection: socket.socket, source: Source, target: str) -> None:
     if url.path == "/bench":
         if "rate" in query:
             source.set_rate(float(query["rate"][0]))
-        said = {"sent": source.sent, "late": source.late, "cpu_s": time.process_time()}
+        said = {
+            "sent": source.sent,
+            "sent_ever": source.sent_ever,
+            "late": source.late,
+            "cpu_s": time.process_time(),
+        }
         answer(connection, json.dumps(said).encode())
     elif url.path in DISCOVERY:
         answer(connection, json.dumps(DISCOVERY[url.path]).encode())
