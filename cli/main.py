@@ -86,33 +86,42 @@ _PANELS: dict[str, list[tuple[str, Callable[..., int]]]] = {
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands:
         app.command(_name, rich_help_panel=_panel)(_exits(_command))
-for _name, _command in (
-    ("list", handlers.list_),
-    ("installed", handlers.installed),
-    ("add", handlers.add),
-    ("remove", handlers.remove),
-    ("restart", handlers.restart),
-    ("pause", handlers.pause),
-    ("resume", handlers.resume),
-    ("scale", handlers.scale),
-):
-    handlers.app.command(_name)(_exits(_command))
-app.add_typer(handlers.app, name="handlers", rich_help_panel="Look")
-for _name, _command in (
-    ("list", dead_letters.list_),
-    ("show", dead_letters.show),
-    ("retry", dead_letters.retry),
-    ("drop", dead_letters.drop),
-    ("export", dead_letters.export),
-):
-    dead_letters.app.command(_name)(_exits(_command))
-app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Look")
-for _name, _command in (("set", faults.set_), ("list", faults.list_), ("clear", faults.clear)):
-    faults.app.command(_name)(_exits(_command))
-for _name, _command in (("handler", new.handler), ("controller", new.controller)):
-    new.app.command(_name)(_exits(_command))
-app.add_typer(new.app, name="new", rich_help_panel="Try")
-app.add_typer(faults.app, name="faults", rich_help_panel="Try")
+# Commands of a group, in the order in which the help shows them.
+_GROUPS: list[tuple[str, str, typer.Typer, dict[str, Callable[..., int]]]] = [
+    (
+        "Look",
+        "handlers",
+        handlers.app,
+        {
+            "list": handlers.list_,
+            "installed": handlers.installed,
+            "add": handlers.add,
+            "remove": handlers.remove,
+            "restart": handlers.restart,
+            "pause": handlers.pause,
+            "resume": handlers.resume,
+            "scale": handlers.scale,
+        },
+    ),
+    (
+        "Look",
+        "dead-letters",
+        dead_letters.app,
+        {
+            "list": dead_letters.list_,
+            "show": dead_letters.show,
+            "retry": dead_letters.retry,
+            "drop": dead_letters.drop,
+            "export": dead_letters.export,
+        },
+    ),
+    ("Try", "new", new.app, {"handler": new.handler, "controller": new.controller}),
+    ("Try", "faults", faults.app, {"set": faults.set_, "list": faults.list_, "clear": faults.clear}),
+]
+for _panel, _name, _group, _verbs in _GROUPS:
+    for _verb, _command in _verbs.items():
+        _group.command(_verb)(_exits(_command))
+    app.add_typer(_group, name=_name, rich_help_panel=_panel)
 
 
 def _version(is_asked: bool) -> None:

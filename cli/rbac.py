@@ -73,19 +73,17 @@ def writes(plan: Plan, cluster: str, handler: HandlerPlan) -> list[Right]:
         places = {ALL_NAMESPACES}
     found = []
     for text in handler.options.writes:
-        verbs, _, place = text.rpartition(" ")
-        resource, _, subresource = place.partition("/")
+        verbs, _, what = text.rpartition(" ")
+        resource, _, subresource = what.partition("/")
         group, plural = group_and_plural(resource)
         known = find(resource)
-        usual = WRITES_SUBRESOURCE if subresource else WRITES
-        right = (
-            group,
-            f"{plural}/{subresource}" if subresource else plural,
-            tuple(verbs.split(",")) if verbs else usual,
-        )
         # What belongs to no namespace is written in all or not at all.
-        scope = places if known is None or known.namespaced else {ALL_NAMESPACES}
-        found += [Right(place, *right) for place in sorted(scope if places else ())]
+        is_namespaced = known is None or known.namespaced
+        where = places if is_namespaced or not places else {ALL_NAMESPACES}
+        usual = WRITES_SUBRESOURCE if subresource else WRITES
+        allowed = tuple(verbs.split(",")) if verbs else usual
+        name = f"{plural}/{subresource}" if subresource else plural
+        found += [Right(place, group, name, allowed) for place in sorted(where)]
     return found
 
 

@@ -31,6 +31,17 @@ from deltawire.apiserver.rules.forms import label, label_1035, label_key
 
 PRIORITY_MAX = 1_000_000_000
 PRECEDENCE_MAX = 10_000
+_COUNTED = (
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "persistentvolumeclaims",
+    "configmaps",
+    "services.nodeports",
+    "services.loadbalancers",
+)
 _QUOTA_NAMES = (
     "cpu",
     "memory",
@@ -42,15 +53,7 @@ _QUOTA_NAMES = (
     "limits.cpu",
     "limits.memory",
     "limits.ephemeral-storage",
-    "pods",
-    "resourcequotas",
-    "services",
-    "replicationcontrollers",
-    "secrets",
-    "persistentvolumeclaims",
-    "configmaps",
-    "services.nodeports",
-    "services.loadbalancers",
+    *_COUNTED,
 )
 _SCOPES = (
     "BestEffort",
@@ -60,17 +63,6 @@ _SCOPES = (
     "PriorityClass",
     "Terminating",
     "VolumeAttributesClass",
-)
-_COUNTED = (
-    "pods",
-    "resourcequotas",
-    "services",
-    "replicationcontrollers",
-    "secrets",
-    "persistentvolumeclaims",
-    "configmaps",
-    "services.nodeports",
-    "services.loadbalancers",
 )
 
 

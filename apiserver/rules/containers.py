@@ -44,7 +44,6 @@ PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 ID_MAX = 2**32 - 1
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
-_NATIVE = "kubernetes.io/"
 _FIELDS = (
     "metadata.name",
     "metadata.namespace",

@@ -8,31 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.pipeline import DELTAWIRE, ServerProcess, wait_until
+from tests.support.websites import CRD
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("controllers"), pytest.mark.timeout(180)]
 
 SITES = "/apis/example.com/v1/namespaces/default/websites"
-CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "websites.example.com"},
-    "spec": {
-        "group": "example.com",
-        "scope": "Namespaced",
-        "names": {"plural": "websites", "singular": "website", "kind": "Website"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "subresources": {"status": {}},
-                "schema": {
-                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-                },
-            }
-        ],
-    },
-}
 CONTROLLER = """
 from deltawire import Handler
 

@@ -19,14 +19,7 @@ def module_copy(package: str, version: str, folder: Path) -> Path:
     """A writable copy of the module, which the Go command keeps for reading only."""
     if shutil.which("go") is None:
         pytest.skip("go is not on the PATH")
-    got = subprocess.run(
-        ["go", "mod", "download", "-json", f"{package}@{version}"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=BUILD_TIMEOUT_S,
-        check=False,
-    )
+    got = _go(folder, "mod", "download", "-json", f"{package}@{version}")
     if got.returncode != 0:
         pytest.skip(
             f"the module {package}@{version} cannot be had: {(got.stdout + got.stderr).strip()[-200:]}"
@@ -35,14 +28,7 @@ def module_copy(package: str, version: str, folder: Path) -> Path:
     shutil.copytree(json.loads(got.stdout)["Dir"], module)
     for path in (module, *module.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)
-    needed = subprocess.run(
-        ["go", "mod", "download"],
-        cwd=module,
-        capture_output=True,
-        text=True,
-        timeout=BUILD_TIMEOUT_S,
-        check=False,
-    )
+    needed = _go(module, "mod", "download")
     if needed.returncode != 0:
         pytest.skip(f"what {package}@{version} needs cannot be had: {needed.stderr.strip()[-200:]}")
     return module
@@ -51,14 +37,7 @@ def module_copy(package: str, version: str, folder: Path) -> Path:
 def build(module: Path, package: str) -> Path:
     """The program that runs the tests of ``package`` (a folder of the module). Skips where Go is too old for it."""
     program = module.parent / f"{package.replace('/', '-')}.test"
-    built = subprocess.run(
-        ["go", "test", "-c", "-o", str(program), f"./{package}"],
-        cwd=module,
-        capture_output=True,
-        text=True,
-        timeout=BUILD_TIMEOUT_S,
-        check=False,
-    )
+    built = _go(module, "test", "-c", "-o", str(program), f"./{package}")
     if built.returncode != 0 and any(words in built.stderr for words in _UNAVAILABLE):
         pytest.skip(f"{package} cannot be built here: {built.stderr.strip()[-200:]}")
     assert built.returncode == 0, built.stderr[-4000:]
@@ -89,3 +68,9 @@ def run_specs(program: Path, folder: Path, report: Path, kubeconfig: Path) -> tu
                 number = sum(1 for known in specs if known.split(" #")[0] == name)
                 specs[f"{name} #{number + 1}" if number else name] = spec["State"] == "passed"
     return specs, output
+
+
+def _go(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["go", *arguments], cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False
+    )

@@ -74,6 +74,13 @@ class ShardRig:
         last = self.number if deltas else 0
         self.shard.apply([work("pop", [self.boot, first if deltas else 0, last, rows, list(marks)])])
 
+    def pop_bytes(self, key: str, uid: str, version: str, obj: bytes) -> None:
+        """The add of an object as these bytes, whatever they are."""
+        self.number += 1
+        delta = [self.number, "A", "*", uid, version, 1, obj]
+        rows = [[*key.split("/", 1), [delta]]]
+        self.shard.apply([work("pop", [self.boot, self.number, self.number, rows, []])])
+
     def list(
         self, version: str, *items: tuple[str, str, str], generation: int = 1, stream: str = "*"
     ) -> None:

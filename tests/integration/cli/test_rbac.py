@@ -43,10 +43,14 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def printed(config: Path, *arguments: str) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [str(DELTAWIRE), "rbac", "-c", str(config), *arguments], capture_output=True, text=True, check=False
+def ran(config: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(DELTAWIRE), "rbac", "-c", str(config)], capture_output=True, text=True, check=False
     )
+
+
+def printed(config: Path) -> list[dict[str, Any]]:
+    done = ran(config)
     assert (done.returncode, done.stderr) == (0, "")
     return list(yaml.safe_load_all(done.stdout))
 
@@ -172,9 +176,7 @@ def test_a_role_of_one_namespace_is_not_printed_where_all_are_allowed(tmp_path: 
 def test_a_custom_resource_without_its_group_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "deltawire.yaml"
     path.write_text("version: 1\ninformers: [{resource: websites}]\n")
-    done = subprocess.run(
-        [str(DELTAWIRE), "rbac", "-c", str(path)], capture_output=True, text=True, check=False
-    )
+    done = ran(path)
     assert done.returncode == 2
     assert "the API group of 'websites' is not known" in done.stderr
     assert "Traceback" not in done.stderr
@@ -242,9 +244,7 @@ def test_what_is_no_write_is_one_line_with_the_remedy(tmp_path: Path) -> None:
     )
     path = tmp_path / "deltawire.yaml"
     path.write_text("version: 1\nhandlers: [{name: tidy, run: " + str(tmp_path / "tidy.py") + "}]\n")
-    done = subprocess.run(
-        [str(DELTAWIRE), "rbac", "-c", str(path)], capture_output=True, text=True, check=False
-    )
+    done = ran(path)
     assert done.returncode == 2
     assert "'Patch! pods' is not what is written" in done.stderr
     assert "Traceback" not in done.stderr

@@ -4,28 +4,10 @@ import pytest
 import yaml
 
 from deltawire.client.config import yaml_text
-
-WORDS = (
-    "y",
-    "no",
-    "On",
-    "1e3",
-    "0o7",
-    "089",
-    "1:30",
-    "2020-01-01",
-    "=",
-    "~",
-    "",
-    "<<",
-    ".5",
-    "1_0",
-    ".inf",
-    "+1",
-)
+from tests.support.yaml_cases import ODD_WORDS
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("word", ODD_WORDS)
 def test_a_text_that_looks_like_something_else_is_quoted(word: str):
     written = yaml_text.dump({"token": word})
     assert written.strip() in (f"token: '{word}'", f'token: "{word}"')

@@ -11,26 +11,9 @@ from deltawire.apiserver.http.render import to_yaml
 from deltawire.cli.output.documents import yaml_lines
 from deltawire.client.config import yaml_text
 from tests.support.servers import Kubectl, require_kubectl
+from tests.support.yaml_cases import ODD_WORDS
 
-WORDS = (
-    "y",
-    "no",
-    "On",
-    "1e3",
-    "0o7",
-    "089",
-    "1:30",
-    "2020-01-01",
-    "=",
-    "~",
-    "",
-    "<<",
-    ".5",
-    "1_0",
-    ".inf",
-    "+1",
-    "a",
-)
+WORDS = (*ODD_WORDS, "a")
 
 
 def both(text: str) -> list[Any]:

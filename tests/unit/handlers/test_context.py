@@ -10,29 +10,8 @@ from deltawire import FakeClientset, Handler
 from deltawire.common.errors import ConfigError, TransportError
 from deltawire.handlers.async_loop import AsyncLoop
 from deltawire.handlers.testing import Harness
+from tests.support.websites import CRD, WEBSITES
 
-WEBSITES = "websites.example.com"
-CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": WEBSITES},
-    "spec": {
-        "group": "example.com",
-        "scope": "Namespaced",
-        "names": {"plural": "websites", "singular": "website", "kind": "Website"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "subresources": {"status": {}},
-                "schema": {
-                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-                },
-            }
-        ],
-    },
-}
 SITE = {
     "apiVersion": "example.com/v1",
     "kind": "Website",

@@ -5,7 +5,8 @@ import pytest
 from deltawire import FakeClientset, Handler, Requeue
 from deltawire.common.errors import PluginError, StateError
 from deltawire.handlers.testing import Harness
-from tests.unit.handlers.test_context import CRD, SITE, WEBSITES
+from tests.support.websites import CRD, WEBSITES
+from tests.unit.handlers.test_context import SITE
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "ns"}}
 

@@ -400,21 +400,7 @@ def test_a_resync_hands_out_what_matches_only(rig: ShardRig) -> None:
 def test_an_object_that_cannot_be_read_is_sent(rig: ShardRig) -> None:
     rig.list("1")
     handler = rig.join(clauses=(RED,))
-    rig.number += 1
-    rig.shard.apply(
-        [
-            work(
-                "pop",
-                [
-                    rig.boot,
-                    rig.number,
-                    rig.number,
-                    [["a", "k", [[rig.number, "A", "*", "u", "2", 1, b"{"]]]],
-                    [],
-                ],
-            )
-        ]
-    )
+    rig.pop_bytes("a/k", "u", "2", b"{")
     assert letters(handler.work()) == [("A", "2", "A")]
     assert rig.shard.groups["g"].scope.clauses.errors
 

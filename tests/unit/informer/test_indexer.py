@@ -11,7 +11,6 @@ from deltawire.common.store.layout import text_key
 from deltawire.common.store.reader import ReaderUnavailable
 from deltawire.informer.store.index_functions import VALUES_MAX, IndexFunctions
 from deltawire.informer.store.trouble import OwnerLost
-from tests.support.messages import work
 from tests.support.shard_rig import ShardRig
 
 PATHS = {
@@ -69,21 +68,7 @@ def test_a_600_byte_value_is_indexed(rig: ShardRig) -> None:
 def test_an_odd_object_never_fails_its_batch(rig: ShardRig) -> None:
     rig.pop(("A", "a/map", "u1", "101"), spec={"node": {"a": 1}})
     rig.pop(("A", "a/list", "u2", "102"), spec=[1, 2])
-    rig.number += 1
-    rig.shard.apply(
-        [
-            work(
-                "pop",
-                [
-                    rig.boot,
-                    rig.number,
-                    rig.number,
-                    [["a", "broken", [[rig.number, "A", "*", "u3", "103", 1, b'{"spec"']]]],
-                    [],
-                ],
-            )
-        ]
-    )
+    rig.pop_bytes("a/broken", "u3", "103", b'{"spec"')
     assert set(rig.stored()) == {"a/map", "a/list", "a/broken"}
     assert rig.shard.indexer.functions.errors == 2
     assert rig.shard.indexer.functions.last_error.startswith("a/broken: ")
