@@ -17,6 +17,7 @@ from typing import IO
 import msgspec
 
 from deltawire.common.errors import StateError
+from deltawire.common.store.files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +47,13 @@ def prepare(store_dir: Path, shards: int) -> None:
         with (store_dir / "prepare.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not marker.exists():
-                strangers = [p.name for p in store_dir.iterdir() if not p.name.endswith(".lock")]
+                strangers = [p.name for p in store_dir.iterdir() if not p.name.endswith((".lock", ".new"))]
                 if strangers:
                     raise StateError(
                         f"{store_dir} is not a state folder of deltawire: it holds {sorted(strangers)[0]!r}",
                         hint="name an empty or a new folder in store.dir",
                     )
-                _write(marker, msgspec.json.encode(Marker(SCHEMA, shards)))
+                write_whole(marker, msgspec.json.encode(Marker(SCHEMA, shards)))
         found = msgspec.json.decode(marker.read_bytes(), type=Marker)
     except OSError as error:
         raise StateError(
@@ -171,7 +172,7 @@ def remember_cluster_id(store_dir: Path, cluster: str, cluster_id: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = _clusters(store_dir)
         if known.get(cluster) != cluster_id:
-            _write(store_dir / CLUSTERS, msgspec.json.encode({**known, cluster: cluster_id}))
+            write_whole(store_dir / CLUSTERS, msgspec.json.encode({**known, cluster: cluster_id}))
 
 
 def _clusters(store_dir: Path) -> dict[str, str]:
@@ -204,13 +205,3 @@ def _shard_folders(store_dir: Path, cluster_id: str, resource: str, shard: int |
 def _as_name(text: str) -> str:
     """A cluster's id or a resource as a folder's name: what an API server says never leads elsewhere."""
     return text if _SAFE_NAME.fullmatch(text) else sha256(text.encode()).hexdigest()[:32]
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a small file so that readers see the old content or the new, also after a crash."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from deltawire.common.store.files import write_whole
 from deltawire.common.store.folder import newest_generation, shard_folder
 
 log = logging.getLogger(__name__)
@@ -98,12 +99,7 @@ def _read(folder: Path) -> Note | None:
 
 def _write(folder: Path, note: Note) -> None:
     """On the disk before this returns: a stale `clean` after a crash would be believed."""
-    fresh = folder / f"{NOTE}.new"
-    with fresh.open("wb") as file:
-        file.write(msgspec.json.encode(note))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / NOTE)
+    write_whole(folder / NOTE, msgspec.json.encode(note))
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -4,10 +4,10 @@ A cluster whose uid was not readable is known by its address, a hash that serves
 at the same address, its caches stay where they are, and a link under the uid leads there.
 """
 
-import os
 from pathlib import Path
 
 from deltawire.common.errors import StateError
+from deltawire.common.store.files import beside, write_whole
 from deltawire.common.store.folder import cluster_folder
 
 # In the cluster's folder; no resource's folder has such a name.
@@ -31,12 +31,10 @@ def remember(store_dir: Path, cluster_id: str, address: str, *, was: str = "") -
     """
     folder = cluster_folder(store_dir, cluster_id)
     if was and not folder.exists():
-        link = folder.with_name(f"{folder.name}.{os.getpid()}.new")
+        link = beside(folder)
         link.symlink_to(cluster_folder(store_dir, was).name)
         link.replace(folder)
         folder = cluster_folder(store_dir, cluster_id)
     if address and address_of(store_dir, cluster_id) != address:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = folder / f"{ADDRESS}.{os.getpid()}.new"
-        fresh.write_text(address)
-        fresh.replace(folder / ADDRESS)
+        write_whole(folder / ADDRESS, address.encode())
