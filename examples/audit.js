@@ -1,7 +1,10 @@
 // A handler in Node: one JSON object a line on stdin, one answer a line on stdout. No library is needed.
 //
 //   handlers:
-//     - {name: audit, command: [node, examples/audit.js], on: [pods]}
+//     - name: audit
+//       command: [node, examples/audit.js]
+//       on: [{resource: pods, labels: app, changed: .spec}]     # what is not wanted is never sent
+//       workers: 32                                             # so many lines may wait for their answers
 //
 // With AUDIT_FILE set, what happened is appended there, else it goes to stderr, which is the handler's log.
 'use strict';
@@ -17,16 +20,20 @@ const lines = readline.createInterface({ input: process.stdin, crlfDelay: Infini
 
 lines.on('line', (line) => {
   const event = JSON.parse(line);
+  const who = event.object.metadata.labels?.app ?? 'nobody';
   try {
-    const who = event.object.metadata.labels?.app ?? 'nobody';
     note(`${event.type} ${event.resource} ${event.key} version=${event.version} app=${who}`);
     answer({ id: event.id, ok: true });
   } catch (error) {
-    // Delivered again later, at growing intervals, and in the end put aside as a dead letter.
-    answer({ id: event.id, error: String(error) });
+    // It comes again in five seconds. Without retry_after_s it comes later and later, in the end as a dead letter;
+    // {id, dead: why} makes it one at once.
+    answer({ id: event.id, error: String(error), retry_after_s: 5 });
   }
 });
 
+// A batch: the answers to lines that came together leave together.
+let answers = '';
 function answer(reply) {
-  process.stdout.write(JSON.stringify(reply) + '\n');
+  if (!answers) setImmediate(() => { process.stdout.write(answers); answers = ''; });
+  answers += JSON.stringify(reply) + '\n';
 }

@@ -64,7 +64,9 @@ class Running:
         self._program = program
         self.server = ServerProcess(folder)
         handlers = [{"name": "go-audit", "on": ["pods"], "replicas": 0}]
-        self.pipeline = Pipeline(folder, self.server.kubeconfig, informers=[{"resource": "pods"}], handlers=handlers)
+        self.pipeline = Pipeline(
+            folder, self.server.kubeconfig, informers=[{"resource": "pods"}], handlers=handlers
+        )
         self.pipeline.up()
         self.audit = folder / "audit.txt"
         self.audit.touch()
@@ -74,7 +76,8 @@ class Running:
 
     def _start(self, *options: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [str(self._program), *options, str(self._config)], env={**os.environ, "AUDIT_FILE": str(self.audit)}
+            [str(self._program), *options, str(self._config)],
+            env={**os.environ, "AUDIT_FILE": str(self.audit)},
         )
 
     def start_again(self, *options: str) -> None:
@@ -87,7 +90,9 @@ class Running:
     def make(self, name: str, **labels: str) -> None:
         spec = {"containers": [{"name": "c", "image": "i"}]}
         meta = {"name": name, "namespace": "default", "labels": labels}
-        self.server.call("POST", PODS, json={"apiVersion": "v1", "kind": "Pod", "spec": spec, "metadata": meta})
+        self.server.call(
+            "POST", PODS, json={"apiVersion": "v1", "kind": "Pod", "spec": spec, "metadata": meta}
+        )
 
     def heard(self, kind: str, name: str) -> bool:
         return any(line.startswith(f"{kind} default/{name} ") for line in self.audit.read_text().splitlines())
@@ -109,7 +114,9 @@ def running(tmp_path: Path, program: Path) -> Iterator[Running]:
     running.close()
 
 
-def test_a_go_handler_gets_every_pod_also_over_killed_workers_and_over_its_own_death(running: Running) -> None:
+def test_a_go_handler_gets_every_pod_also_over_killed_workers_and_over_its_own_death(
+    running: Running,
+) -> None:
     running.make("before")
     wait_until("the first pod", lambda: running.heard("added", "before"), seconds=60)
     for name in ("worker-0", "worker-1"):
