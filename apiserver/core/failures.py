@@ -1,5 +1,6 @@
 """Failures as the API words them: `StatusError` with the right code, reason, message and details."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -164,17 +165,23 @@ def status_of(error: StatusError) -> dict[str, Any]:
         "metadata": metadata,
         "status": "Failure",
         "message": error.message,
-        "reason": error.reason,
-        "code": error.code,
     }
-    # As Go leaves out what is zero.
-    if not error.reason:
-        del status["reason"]
-    if not error.code:
-        del status["code"]
+    # In the order of the type's fields; as Go leaves out what is zero.
+    if error.reason:
+        status["reason"] = error.reason
     if error.details or isinstance(error, Bare):
-        status["details"] = error.details
+        status["details"] = in_order(error.details)
+    if error.code:
+        status["code"] = error.code
     return status
+
+
+_DETAILS = ("name", "group", "kind", "uid", "causes", "retryAfterSeconds")
+
+
+def in_order(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The details of a Status in the order of the type's fields, in which a real server writes them."""
+    return {name: about[name] for name in (*_DETAILS, *(about.keys() - set(_DETAILS))) if name in about}
 
 
 def details(resource: Resource, name: str) -> dict[str, Any]:

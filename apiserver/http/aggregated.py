@@ -8,6 +8,7 @@ from aiohttp import web
 
 from deltawire.apiserver.core.catalogue import Catalogue
 from deltawire.apiserver.core.resource import Resource
+from deltawire.apiserver.http import json_texts
 from deltawire.apiserver.http.negotiate import DISCOVERY_GROUP
 
 Tree = dict[str, Any]
@@ -16,9 +17,8 @@ _KIND = "APIGroupDiscoveryList"
 
 def answer(catalogue: Catalogue, path: str, version: str, request: web.Request) -> web.Response:
     """``/api`` or ``/apis`` in that version of the API; 304 for a client that has it already."""
-    body = msgspec.json.encode(
-        discovery_list(catalogue, [""] if path == "/api" else catalogue.groups(), version)
-    )
+    tree = discovery_list(catalogue, [""] if path == "/api" else catalogue.groups(), version)
+    body = json_texts.written(msgspec.json.encode(tree), request)
     etag = f'"{sha256(body).hexdigest()[:32].upper()}"'
     headers = {"ETag": etag, "Vary": "Accept", "Cache-Control": "public"}
     if request.headers.get("If-None-Match") == etag:

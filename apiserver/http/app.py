@@ -12,7 +12,7 @@ from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.conversions import NeedsConversion
 from deltawire.apiserver.core.failures import method_not_allowed, nothing_there, status_of, unnamed
 from deltawire.apiserver.faults.plan import FaultPlan
-from deltawire.apiserver.http import admin, aggregated, asking, discovery, sabotage
+from deltawire.apiserver.http import admin, aggregated, asking, discovery, json_texts, sabotage
 from deltawire.apiserver.http.aggregation import Aggregation
 from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
 from deltawire.apiserver.http.metrics import Metrics
@@ -151,7 +151,10 @@ class Frontend:
             if _is_of_api(path) and not self._is_of_nobody(path):
                 raise nothing_there()
             raise web.HTTPNotFound(text="404 page not found\n")
-        return _json(msgspec.json.encode(document))
+        body = msgspec.json.encode(document)
+        # These two are written by other code there, and always for people.
+        is_raw = path in ("/", "/version")
+        return _json(json_texts.indented(body) if is_raw else json_texts.written(body, request))
 
     def _is_of_nobody(self, path: str) -> bool:
         """Whether a path names a group without built-in resources: its versions are not served."""
@@ -236,7 +239,7 @@ def _status(error: StatusError, request: web.Request) -> web.Response:
         case Form.YAML:
             body, content_type = to_yaml(status), "application/yaml"
         case _:
-            body, content_type = msgspec.json.encode(status), "application/json"
+            body, content_type = json_texts.written(msgspec.json.encode(status), request), json_texts.JSON
     return web.Response(body=body, status=error.code, headers={**headers, "Content-Type": content_type})
 
 

@@ -10,7 +10,7 @@ from deltawire.apiserver.auth.users import User
 from deltawire.apiserver.core.failures import bad_request, cause, invalid_options
 from deltawire.apiserver.core.resource import Resource, Subresource
 from deltawire.apiserver.core.selection import Selection, parse_selection
-from deltawire.apiserver.http import queries, render
+from deltawire.apiserver.http import json_texts, queries, render
 from deltawire.apiserver.http.negotiate import PROTOBUF_TYPE, Form
 from deltawire.apiserver.http.patches import is_apply
 from deltawire.apiserver.http.paths import ResourcePath
@@ -18,8 +18,6 @@ from deltawire.apiserver.managed.managers import APPLY, NAME_CHARS_MAX, UPDATE, 
 from deltawire.apiserver.protobuf.encode import encode_object, is_known
 from deltawire.common.errors import StatusError
 
-# How the User-Agent of tools begins whose output people read as it is.
-_FOR_EYES = ("curl", "Wget", "Mozilla/5.0")
 _DEPRECATED = {
     "endpoints": ("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",),
 }
@@ -125,7 +123,7 @@ class Asked:
     @property
     def takes_stored_bytes(self) -> bool:
         """True if objects are sent as they are kept, neither in another form nor indented."""
-        return self.form is Form.OBJECT and not self._wants_indentation
+        return self.form is Form.OBJECT and not json_texts.wants_indentation(self.request)
 
     def answer_tree(self, tree: dict[str, Any], *, status: int = 200) -> web.Response:
         """An object that is not stored, in the requested form, or in JSON if it has no such form."""
@@ -140,22 +138,14 @@ class Asked:
     def answer(self, body: bytes, *, status: int = 200, form: Form | None = None) -> web.Response:
         """``body`` as rendered in the form that was asked for."""
         form = form or self.form
-        content_type = _CONTENT_TYPES.get(form, "application/json")
-        if content_type == "application/json" and self._wants_indentation:
-            body = msgspec.json.format(body, indent=2) + b"\n"
+        content_type = _CONTENT_TYPES.get(form, json_texts.JSON)
+        if content_type == json_texts.JSON:
+            body = json_texts.written(body, self.request)
         headers = {"Content-Type": content_type, "Cache-Control": "no-cache, private"}
         response = web.Response(body=body, status=status, headers=headers)
         for text in (*dict.fromkeys(self.warnings), *_DEPRECATED.get(self.resource.storage, ())):
             response.headers.add("Warning", f"299 - {msgspec.json.encode(text).decode()}")
         return response
-
-    @property
-    def _wants_indentation(self) -> bool:
-        """Whether to indent: by ``?pretty=``; without it, for browsers and curl."""
-        asked = queries.flag(self.request.query, "pretty")
-        if asked is None:
-            return self.request.headers.get("User-Agent", "").startswith(_FOR_EYES)
-        return asked
 
 
 def _unprintable(name: str) -> list[dict[str, str]]:

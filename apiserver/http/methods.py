@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import BadHttpMethod
 from aiohttp.web_protocol import RequestHandler
 
 from deltawire.apiserver.core.failures import method_not_allowed, status_of
+from deltawire.apiserver.http.json_texts import line
 
 
 class _Connection(RequestHandler):
@@ -25,7 +26,7 @@ class _Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         if isinstance(exc, BadHttpMethod):
-            body = msgspec.json.encode(status_of(method_not_allowed()))
+            body = line(msgspec.json.encode(status_of(method_not_allowed())))
             answer = web.Response(
                 body=body,
                 status=HTTPStatus.METHOD_NOT_ALLOWED,

@@ -16,7 +16,7 @@ from deltawire.common.meta.yaml_words import quoting
 
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
-_LIST_END = b"]}"
+_LIST_END = b"]}\n"
 _Quoting = quoting(yaml.SafeDumper)
 
 

@@ -357,4 +357,5 @@ def _deleted(resource: Resource, deletion: Deletion) -> dict[str, Any]:
     details = {"name": deletion.record.name, "kind": resource.type.plural, "uid": deletion.record.uid}
     if resource.type.group:
         details["group"] = resource.type.group
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+    success = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    return success | {"details": failures.in_order(details)}

@@ -24,6 +24,7 @@ from deltawire.apiserver.faults.fault import (
     Fault,
 )
 from deltawire.apiserver.faults.plan import FaultPlan
+from deltawire.apiserver.http import json_texts
 from deltawire.common.errors import StatusError
 
 _KINDS = tuple(REQUEST_FAULTS)
@@ -64,8 +65,8 @@ async def meet(plan: FaultPlan, request: web.Request, user: str, resource: str =
                 request.transport.abort()
             raise ConnectionResetError("dropped on purpose")
         if fault.kind == BARE_STATUS:
-            body = msgspec.json.encode(status_of(given_failure(fault))).decode()
-            raise web.HTTPOk(text=body, content_type="application/json")
+            body = json_texts.written(msgspec.json.encode(status_of(given_failure(fault))), request)
+            raise web.HTTPOk(text=body.decode(), content_type=json_texts.JSON)
         if fault.kind != LATENCY:
             raise _failure(fault)
 
