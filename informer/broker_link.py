@@ -86,9 +86,9 @@ class BrokerLink:
         for (name, number), queue in list(self._work.items()):
             informer = self._informers[name]
             shard = informer.shards.get(number)
-            if informer.is_paused and not informer.is_trying:
+            if informer.error and informer.is_paused and not informer.is_trying:
                 continue
-            if shard is None or informer.has_failed:
+            if shard is None or (informer.error and informer.has_failed):
                 del self._work[name, number]
                 continue
             work: list[wire.Batch] = []
@@ -106,7 +106,11 @@ class BrokerLink:
 
     @property
     def has_work(self) -> bool:
-        return bool(self._work) and any(not self._informers[name].is_paused for name, _ in self._work)
+        for name, _ in self._work:
+            informer = self._informers[name]
+            if not (informer.error and informer.is_paused):
+                return True
+        return False
 
     def put_back(self, shard: Shard, work: list[wire.Batch], proofs: dict[str, Proof]) -> None:
         """There was no room for it: it is the next again. The broker sends no more than the shard's credit."""

@@ -95,7 +95,7 @@ class HandlersLink:
             for identity, events in by_replica.items():
                 self._send_events(identity, shard, events)
         for group in groups:
-            if group.is_synced and len(self._synced.get(group, ())) < len(group.members.here):
+            if len(self._synced.get(group, ())) < len(group.members.here) and group.is_synced:
                 self._tell_synced(shard, group)
 
     def prove(self, rows: list[InformerProof]) -> None:

@@ -182,8 +182,9 @@ class Worker:
 
     def _store(self) -> None:
         tried, self._tried = self._tried, []
-        for informer, shard, work, proofs in self._broker.next_work():
-            self._beats.progress(informer.name)
+        for number, (informer, shard, work, proofs) in enumerate(self._broker.next_work()):
+            if number:
+                self._beats.progress(informer.name)
             try:
                 if work:
                     shard.apply(work)
@@ -224,11 +225,12 @@ class Worker:
 
     def _deliver(self) -> None:
         """What groups did is committed where it cannot wait, then they get what is next."""
-        for shard, groups, is_due in self._busy.take():
+        for number, (shard, groups, is_due) in enumerate(self._busy.take()):
             informer = self.informers[shard.informer]
-            if not informer.may_write or informer.shards.get(shard.number) is not shard:
+            if (informer.error and not informer.may_write) or informer.shards.get(shard.number) is not shard:
                 continue
-            self._beats.progress(informer.name)
+            if number:
+                self._beats.progress(informer.name)
             try:
                 if shard.flush() if is_due else shard.flush_urgent(groups):
                     self._busy.committed(shard)

@@ -157,7 +157,7 @@ class Shard:
         """`flush`, where more than acknowledgements of these groups (None: of all) waits: epochs, replicas, what is
         parked."""
         for group in self.groups.values() if groups is None else groups:
-            if group.has_urgent_writes:
+            if group.record.is_urgent or group.lot.writes:
                 return self.flush()
         return False
 
@@ -230,9 +230,12 @@ class Shard:
         self, groups: Iterable[Group] | None = None
     ) -> Iterable[tuple[str, dict[bytes, list[EventRow]]]]:
         """What each of these groups (None: each of all) is to be sent now. Only committed changes are found."""
-        now, seq = self._clock.wall_s(), self.seq
-        looked_at = self.groups.values() if groups is None else groups
-        busy = [g for g in looked_at if g.has_work(seq) or g.next_wake() <= now]
+        now, seq = self._clock.wall_s(), self.progress.seq
+        busy = []
+        for group in self.groups.values() if groups is None else groups:
+            has_work, wake_at = group.outlook(seq)
+            if has_work or wake_at <= now:
+                busy.append(group)
         return self._collect(busy, now) if busy else ()
 
     def _collect(self, busy: list[Group], now: float) -> Iterator[tuple[str, dict[bytes, list[EventRow]]]]:

@@ -66,13 +66,18 @@ class BusyShards:
 
     def take(self) -> list[tuple[Shard, Collection[Group], bool]]:
         """The shards of this turn, what groups of them, and whether all that they did must be committed now."""
-        if not self._touched:
+        touched, due = self._touched, self._due
+        if not touched:
             return []
         self._turns += 1
-        touched, self._touched = self._touched, {}
-        due, self._due = self._due, set()
-        shards = touched if len(touched) == 1 else rotated(touched, self._turns)
-        return [(shard, touched[shard] or shard.groups.values(), shard in due) for shard in shards]
+        self._touched = {}
+        if due:
+            self._due = set()
+        if len(touched) > 1:
+            shards = rotated(touched, self._turns)
+            return [(shard, touched[shard] or shard.groups.values(), shard in due) for shard in shards]
+        ((shard, groups),) = touched.items()
+        return [(shard, groups or shard.groups.values(), shard in due)]
 
     def committed(self, shard: Shard) -> None:
         """All that its groups did is on the disk."""
@@ -82,11 +87,11 @@ class BusyShards:
 
     def settle(self, shard: Shard, groups: Collection[Group]) -> None:
         """These groups got their turn: note what the shard waits for."""
-        seq, wake_at, has_writes = shard.seq, _NEVER, False
+        seq, wake_at, has_writes = shard.progress.seq, _NEVER, False
         for group in groups:
-            if group.has_work(seq):
+            has_work, at = group.outlook(seq)
+            if has_work:
                 self._stuck[shard] = None
-            at = group.next_wake()
             if at < wake_at:
                 wake_at = at
             has_writes = has_writes or group.has_writes

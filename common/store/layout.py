@@ -22,6 +22,7 @@ which is compared after the read.
 """
 
 import struct
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -50,6 +51,8 @@ READERS_MAX = 1024
 DBS_MAX = 128
 
 TEXT_BYTES_MAX = 480
+# Each key is used some times soon after another.
+_KEYS_KNOWN = 256
 _TEXT_KEPT_BYTES = 400
 _TEXT = b"\x01"
 # No UTF-8 text contains this byte, so a cut key never equals a whole one.
@@ -84,6 +87,7 @@ class Row(msgspec.Struct, gc=False):
     indexed: bytes = b""
 
 
+@lru_cache(_KEYS_KNOWN)
 def text_key(text: str) -> bytes:
     """``text`` as a key of the database: never empty, at most 434 bytes, in the order of the texts."""
     raw = text.encode()

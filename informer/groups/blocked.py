@@ -19,10 +19,6 @@ class BlockedKeys:
     def __contains__(self, key: str) -> bool:
         return key in self._by_key
 
-    @property
-    def is_full(self) -> bool:
-        return self.count >= BLOCKED_MAX
-
     def add(self, key: str, seq: int, *, is_gone: bool) -> None:
         """A change waits for its key."""
         self._by_key.setdefault(key, deque()).append((seq, is_gone))
@@ -30,7 +26,7 @@ class BlockedKeys:
 
     def released(self, key: str) -> None:
         """The key is in flight no more."""
-        if key in self._by_key:
+        if self.count and key in self._by_key:
             self.ready.append(key)
 
     def first(self, key: str) -> tuple[int, bool] | None:

@@ -21,6 +21,8 @@ class GroupBook:
 
     def __init__(self, *, lease_s: float, is_dead: Callable[[KnownReplica], bool], clock: Clock) -> None:
         self.groups: dict[str, Group] = {}
+        # Those whose rows are in the transaction under way, and those with a filter.
+        self._writing: list[Group] = []
         self._lease_s = lease_s
         self._is_dead = is_dead
         self._clock = clock
@@ -81,14 +83,12 @@ class GroupBook:
     def has_writes(self) -> bool:
         return any(group.has_writes for group in self.groups.values())
 
-    @property
-    def has_urgent_writes(self) -> bool:
-        return any(group.has_urgent_writes for group in self.groups.values())
-
     def write(self, batch: Batch) -> None:
         """Put what changed into the transaction; `written` once it is committed."""
+        self._writing = []
         for group in self.groups.values():
-            if group.has_writes:
+            if group.has_writes or group.scope is not None:
+                self._writing.append(group)
                 for db, key, data in group.writes():
                     if data is None:
                         batch.delete(db, key)
@@ -96,7 +96,8 @@ class GroupBook:
                         batch.put(db, key, data)
 
     def written(self) -> None:
-        for group in self.groups.values():
+        """The transaction of the last `write` is committed."""
+        for group in self._writing:
             group.written()
 
     def erase(self, indexer: Indexer, batch: Batch, name: str) -> None:
@@ -113,7 +114,8 @@ class GroupBook:
         for group in self.groups.values():
             position = group.retains_from
             if position is not None:
-                kept = min(kept, position)
-                if group.record.is_every:
-                    every = min(every, position)
+                if position < kept:
+                    kept = position
+                if position < every and group.record.is_every:
+                    every = position
         return kept, every

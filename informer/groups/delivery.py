@@ -11,6 +11,7 @@ from deltawire.common.clock import Clock
 from deltawire.common.store.layout import OUT_OF_SCOPE, Row
 from deltawire.common.wire.messages.group import EventKind, EventRow
 from deltawire.informer.groups import passes
+from deltawire.informer.groups.blocked import BLOCKED_MAX
 from deltawire.informer.groups.events import (
     ADD,
     COALESCED,
@@ -40,16 +41,18 @@ _SENT, _SETTLED, _FULL = 0, 1, 2
 
 def collect(group: Group, changes: Changes, now: float, clock: Clock) -> dict[bytes, list[EventRow]]:
     """The events to send now, by replica. They count as in flight from here on."""
-    if not group.members.here or group.is_waiting(now):
+    members, scope = group.members, group.scope
+    if not members.here or (members.awaited.left and group.is_waiting(now)):
         return {}
-    if not group.settle_filter(changes.seq):
+    if scope is not None and not group.settle_filter(changes.seq):
         return {}
     sending = _Sending(group, changes, now)
     sending.retries()
-    sending.unblocked()
+    if group.blocked.ready:
+        sending.unblocked()
     sending.scan()
-    if group.scope is not None and group.scope.rescan:
-        passes.look_again(sending, group, group.scope, changes, clock)
+    if scope is not None and scope.rescan:
+        passes.look_again(sending, group, scope, changes, clock)
     if group.resync.is_due(now):
         passes.resync(sending, group, changes, now, clock)
     return sending.out
@@ -68,7 +71,10 @@ class _Sending:
         """What was parked and whose time has come."""
         group = self._group
         for replica in group.members.here.values():
-            replica.waits_no_more(group)
+            if replica.awaited_by is group:
+                replica.waits_no_more(group)
+        if group.lot.next_due() > self._now:
+            return
         for parked in list(group.lot.due(self._now)):
             if parked.key not in group.in_flight and not self._retry(parked):
                 group.lot.put_back(parked)
@@ -102,9 +108,10 @@ class _Sending:
             found = changes.scan(track.cursor, SCAN_ROWS, every=group.record.is_every)
             if group.scope is not None and not self._prepare_changes(found):
                 return
-            for pending in found:
+            for number, pending in enumerate(found):
                 is_noted = group.sent.allows(pending.seq, found[-1].seq)
-                if not is_noted or not self._may_scan() or not self._meet(pending):
+                may_go_on = is_noted and (number == 0 or self._may_scan())
+                if not may_go_on or not self._meet(pending):
                     track.advance()
                     return
             if len(found) < SCAN_ROWS:
@@ -166,22 +173,22 @@ class _Sending:
 
     def _may_scan(self) -> bool:
         group = self._group
-        is_full = group.blocked.is_full or group.lot.is_full
+        is_full = group.blocked.count >= BLOCKED_MAX or group.lot.is_full
         return len(group.track.order) < OUTSTANDING_MAX and not is_full
 
     def _meet(self, pending: PendingChange) -> bool:
         """One change of the scan; False if there is no room for it, so that the scan must come back to it."""
         group, track, seq, key = self._group, self._group.track, pending.seq, pending.key
-        if group.record.is_past(pending.replaced_by):
+        if pending.replaced_by and group.record.is_past(pending.replaced_by):
             track.pass_over(seq)
         elif seq not in track.done:
             flight = group.in_flight.get(key)
             if flight is not None and flight.seq == seq:
                 pass  # the replica has it already: from before a restart, or by a retry
-            elif flight is not None or key in group.blocked:
+            elif flight is not None or (group.blocked.count and key in group.blocked):
                 group.blocked.add(key, seq, is_gone=pending.is_gone)
             else:
-                row = pending.row or self._changes.object(key)
+                row = pending.row or pending.live or self._changes.object(key)
                 outcome = _SETTLED
                 if row is not None and row.seq == seq:
                     is_past = pending.row is not None and not pending.is_gone
@@ -323,20 +330,7 @@ class _Sending:
     ) -> Flight:
         """Hand an event to a replica; ``parked`` is what it tries again or supersedes. ``again``: of `look_again`."""
         group = self._group
-        flight = Flight(row, row.seq, kind, replica, group.next_fence())
-        if parked is not None:
-            flight.failures = parked.attempts
-        if parked is not None and parked.seq == row.seq:
-            flight.again = parked.again
-        elif kind != RESYNC:
-            flight.again = row.seq <= group.sent.before
-        if kind == UPDATE and replica.wants_old:
-            flight.old = parked.old if parked is not None and parked.old else group.olds.get(row.key)
-        if kind == DELETE or group.record.is_every:
-            flight.row = row
-        if parked is not None:
-            flight.parked_seq = parked.seq
-            flight.solo = parked.solo
+        flight = self._flight(row, kind, replica, parked)
         flags, shown, parts = self._flags(row, kind), kind, ""
         if group.scope is not None and verdict is not None:
             flight.scope = group.scope.hold(verdict, is_again=again)
@@ -346,40 +340,47 @@ class _Sending:
             flags |= OUT_OF_SCOPE if verdict.is_leaving else 0
         if flags & GAP and not flight.failures and not flight.again:
             group.counters.gaps += 1
-        flight.size_bytes = len(row.object) + len(flight.old or b"")
         group.take_up(flight, replica)
         group.counters.delivered += 1
-        self.out.setdefault(replica.identity, []).append(
-            EventRow(
-                row.seq,
-                row.key,
-                shown,
-                row.uid,
-                row.version,
-                row.at,
-                flight.attempt,
-                flight.fence,
-                flags,
-                row.object,
-                flight.old,
-                parts,
-            )
-        )
+        event = EventRow(
+            row.seq, row.key, shown, row.uid, row.version, row.at, flight.attempt, flight.fence,
+            flags, row.object, flight.old, parts,
+        )  # fmt: skip
+        self.out.setdefault(replica.identity, []).append(event)
+        return flight
+
+    def _flight(self, row: Row, kind: EventKind, replica: Replica, parked: Parked | None) -> Flight:
+        """What the group remembers of an event while ``replica`` holds it."""
+        group = self._group
+        flight = Flight(row.key, row.uid, row.born, row.seq, kind, replica, group.next_fence())
+        old = None
+        if parked is not None:
+            flight.failures, flight.parked_seq, flight.solo = parked.attempts, parked.seq, parked.solo
+            old = parked.old
+        if parked is not None and parked.seq == row.seq:
+            flight.again = parked.again
+        elif kind != RESYNC:
+            flight.again = row.seq <= group.sent.before
+        if kind == UPDATE and replica.wants_old:
+            flight.old = old or group.olds.get(row.key)
+        if kind == DELETE or group.record.is_every:
+            flight.row = row
+        flight.size_bytes = len(row.object) + len(flight.old or b"")
         return flight
 
     def _flags(self, row: Row, kind: str) -> int:
-        group, state = self._group, self._group.record.state
+        group, record = self._group, self._group.record
+        flags = row.flags
         # What was lost before the view of all versions began, or was reported already, is no gap.
-        is_told = kind == RESYNC or row.seq <= group.record.every_since
-        flags = row.flags & ~GAP if is_told else row.flags
-        flags |= group.notes.send(row.born)
-        if row.seq <= state.coalesced_to:
-            flags |= COALESCED
-        if row.seq <= state.gap_to:
-            flags |= GAP
-        if not group.record.is_every:
+        if flags & GAP and (kind == RESYNC or row.seq <= record.every_since):
             flags &= ~GAP
-        is_late = group.scope is not None and group.is_synced
-        if kind == ADD and not is_late and group.record.is_of_first_list(row.born):
+        flags |= group.notes.send(row.born)
+        if row.seq <= record.state.coalesced_to:
+            flags |= COALESCED
+        if row.seq <= record.state.gap_to:
+            flags |= GAP
+        if flags & GAP and not record.is_every:
+            flags &= ~GAP
+        if kind == ADD and record.is_of_first_list(row.born) and (group.scope is None or not group.is_synced):
             flags |= INITIAL
         return flags

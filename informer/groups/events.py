@@ -6,6 +6,8 @@ The values are those of docs/wire.md §7.
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from deltawire.common.clock import Clock
 from deltawire.common.store.layout import Row
 from deltawire.common.wire.messages.group import EventKind
@@ -27,7 +29,10 @@ Write = tuple[bytes, bytes, bytes | None]
 
 
 class PendingChange(Protocol):
-    """One change of a scan. ``row``: of deletions and overwritten versions; ``replaced_by``: of the latter, else 0."""
+    """One change of a scan. ``row``: of deletions and overwritten versions; ``replaced_by``: of the latter, else 0.
+
+    ``live``: the stored row of the key, where the scan has it at hand.
+    """
 
     @property
     def seq(self) -> int: ...
@@ -39,6 +44,8 @@ class PendingChange(Protocol):
     def is_gone(self) -> bool: ...
     @property
     def replaced_by(self) -> int: ...
+    @property
+    def live(self) -> Row | None: ...
 
 
 class Changes(Protocol):
@@ -53,7 +60,7 @@ class Changes(Protocol):
     def page(self, after: str, limit: int, clock: Clock) -> tuple[list[Row], str]: ...
 
 
-class Flight:
+class Flight(msgspec.Struct, eq=False):
     """One event that a replica holds.
 
     ``failures`` of before; ``again``: a handler may have been sent it before, failed or not. ``scope``: of a group with
@@ -61,42 +68,22 @@ class Flight:
     once a newer version is stored: the ``old`` of the next event. ``parked_seq``: what it tries again or supersedes.
     """
 
-    __slots__ = (
-        "again",
-        "born",
-        "failures",
-        "fence",
-        "key",
-        "kind",
-        "old",
-        "overwritten",
-        "parked_seq",
-        "replica",
-        "row",
-        "scope",
-        "seq",
-        "size_bytes",
-        "solo",
-        "uid",
-    )
-
-    def __init__(self, row: Row, seq: int, kind: EventKind, replica: Replica, fence: int) -> None:
-        self.key = row.key
-        self.uid = row.uid
-        self.born = row.born
-        self.seq = seq
-        self.kind = kind
-        self.replica = replica
-        self.fence = fence
-        self.failures = 0
-        self.again = False
-        self.row: Row | None = None
-        self.scope: Held | None = None
-        self.old: bytes | None = None
-        self.overwritten: bytes | None = None
-        self.parked_seq = 0
-        self.size_bytes = 0
-        self.solo = False
+    key: str
+    uid: str
+    born: int
+    seq: int
+    kind: EventKind
+    replica: Replica
+    fence: int
+    failures: int = 0
+    again: bool = False
+    row: Row | None = None
+    scope: Held | None = None
+    old: bytes | None = None
+    overwritten: bytes | None = None
+    parked_seq: int = 0
+    size_bytes: int = 0
+    solo: bool = False
 
     @property
     def attempt(self) -> int:

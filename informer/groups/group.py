@@ -25,6 +25,8 @@ from deltawire.informer.groups.sent_ahead import SentAhead
 from deltawire.informer.groups.state import GroupState, KnownReplica
 from deltawire.informer.groups.track import Track
 
+_NEVER = float("inf")
+
 
 class Group:
     """The state of one (group, shard), by parts, each of which is changed by its own methods only.
@@ -112,11 +114,6 @@ class Group:
         return self.scope is not None and bool(self.scope.lives.writes)
 
     @property
-    def has_urgent_writes(self) -> bool:
-        """True if something waits that must not be lost with the worker before more is sent."""
-        return self.record.is_urgent or bool(self.lot.writes)
-
-    @property
     def retains_from(self) -> int | None:
         """Deletions and history above this must be kept for the group; None: nothing must."""
         return None if self.record.state.forgotten else self.track.position
@@ -160,9 +157,10 @@ class Group:
 
     def is_waiting(self, now: float) -> bool:
         """True while a replica that may still be in a call has neither come back nor is known to be dead."""
-        if self.members.give_up(now):
+        awaited = self.members.awaited
+        if awaited.give_up(now):
             self.know_replicas(now)
-        return self.members.are_awaited
+        return bool(awaited.left)
 
     def start_over(self, seq: int, now: float) -> None:
         """It was away for too long: it begins anew, as a new group does, and gets a notice. Dead letters stay.
@@ -242,18 +240,22 @@ class Group:
         """Parked changes that are not being tried at the moment."""
         return len(self.lot) - sum(1 for flight in self.in_flight.values() if flight.parked_seq)
 
-    def has_work(self, seq: int) -> bool:
-        """True if a `collect` may find something to send."""
-        return bool(self.members.here) and (
+    def outlook(self, seq: int) -> tuple[bool, float]:
+        """Whether a `collect` may find something to send, and when it may without any event: wall s, infinity if never.
+
+        ``seq``: the newest change.
+        """
+        if not self.members.here:
+            return False, _NEVER
+        has_work = (
             self.track.cursor < seq
             or bool(self.blocked.ready)
             or self.resync.after is not None
             or (self.scope is not None and self.scope.has_work)
         )
-
-    def next_wake(self) -> float:
-        """When there may be something to do without any event, wall s; infinity if never."""
-        if not self.members.here:
-            return float("inf")
-        due = self.lot.next_due()
-        return min(self.resync.at, self.members.next_look(), float("inf") if due is None else due)
+        wake_at, due_at = self.resync.at, self.lot.next_due()
+        if due_at < wake_at:
+            wake_at = due_at
+        if self.members.awaited.left:
+            wake_at = min(wake_at, self.members.awaited.next_look())
+        return has_work, wake_at

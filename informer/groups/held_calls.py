@@ -18,7 +18,7 @@ def take_held(group: "Group", replica: Replica, key: str, seq: int, fence: int, 
     if found is None:
         return
     row, kind, parked = found
-    flight = Flight(row, seq, kind, replica, fence)
+    flight = Flight(row.key, row.uid, row.born, seq, kind, replica, fence)
     flight.failures = parked.attempts if parked else 0
     if kind == DELETE or group.record.is_every:
         flight.row = row

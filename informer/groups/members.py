@@ -8,20 +8,20 @@ from deltawire.informer.groups.state import KnownReplica
 
 
 class Members:
-    """``here``: by identity. Times are wall s."""
+    """``here``: by identity; ``awaited``: those of before that are waited for. Times are wall s."""
 
-    __slots__ = ("_awaited", "here")
+    __slots__ = ("awaited", "here")
 
     def __init__(
         self, known: Sequence[KnownReplica], until: float, is_dead: Callable[[KnownReplica], bool]
     ) -> None:
         self.here: dict[bytes, Replica] = {}
-        self._awaited = AwaitedReplicas(known, until, is_dead)
+        self.awaited = AwaitedReplicas(known, until, is_dead)
 
     @property
     def known(self) -> list[KnownReplica]:
         """Those here and those that are waited for: for the group's row."""
-        return [*(replica.known for replica in self.here.values()), *self._awaited.known]
+        return [*(replica.known for replica in self.here.values()), *self.awaited.known]
 
     @property
     def wants_old(self) -> bool:
@@ -30,7 +30,7 @@ class Members:
 
     @property
     def have_room(self) -> bool:
-        return any(replica.has_room for replica in self.here.values())
+        return self.pick() is not None
 
     def is_other(self, replica: Replica) -> bool:
         """True if one of its identity is here that is not it: its session ended unseen."""
@@ -38,22 +38,10 @@ class Members:
 
     def add(self, replica: Replica) -> None:
         self.here[replica.identity] = replica
-        self._awaited.came(replica.known)
+        self.awaited.came(replica.known)
 
     def remove(self, identity: bytes) -> Replica | None:
         return self.here.pop(identity, None)
-
-    def give_up(self, now: float) -> bool:
-        """True, once, when those that were waited for are waited for no more."""
-        return self._awaited.give_up(now)
-
-    @property
-    def are_awaited(self) -> bool:
-        return self._awaited.are_there
-
-    def next_look(self) -> float:
-        """When to look at those that are waited for; infinity if there are none."""
-        return self._awaited.next_look()
 
     def pick(self, able: set[bytes] | None = None) -> Replica | None:
         """The replica with room that holds least; ``able``: of these."""
@@ -61,7 +49,7 @@ class Members:
         for replica in self.here.values():
             if able is not None and replica.identity not in able:
                 continue
-            if replica.has_room and (best is None or replica.held < best.held):
+            if (best is None or replica.held < best.held) and replica.has_room:
                 best = replica
         return best
 

@@ -16,6 +16,7 @@ PARKED_MAX = 10_000
 DEAD_MAX = 10_000
 # What is kept of a handler's error: a line, and the traceback below it.
 _ERROR_CHARACTERS_MAX = 2000
+_NEVER = float("inf")
 
 
 class ParkingLot:
@@ -98,9 +99,9 @@ class ParkingLot:
         """It was due but could not be sent."""
         self._push(parked)
 
-    def next_due(self) -> float | None:
-        """When the next one may be due, wall s."""
-        return self._due[0][0] if self._due else None
+    def next_due(self) -> float:
+        """When the next one may be due, wall s; infinity if there is none."""
+        return self._due[0][0] if self._due else _NEVER
 
     def gave_back(self, seq: int) -> None:
         """The change that was set aside has no word of a handler: it is ``returned``."""

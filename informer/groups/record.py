@@ -11,22 +11,19 @@ _SEEN_EVERY_S = 60.0
 
 class GroupRecord:
     """``state`` is changed here only. ``is_dirty``: the row must be written; ``is_urgent``: before anything more is
-    sent, since only what was acknowledged may be committed late."""
+    sent, since only what was acknowledged may be committed late. ``is_every``: each stored version must
+    reach the group, not only the newest."""
 
-    __slots__ = ("is_dirty", "is_urgent", "state", "told_synced")
+    __slots__ = ("is_dirty", "is_every", "is_urgent", "state", "told_synced")
 
     def __init__(self, state: GroupState) -> None:
         self.state = state
         state.epoch += 1
         self.told_synced = False
         self.is_dirty = self.is_urgent = True
+        self.is_every = state.delivery == EVERY
 
     # ---- the group's view
-
-    @property
-    def is_every(self) -> bool:
-        """True if each stored version must reach the group, not only the newest."""
-        return self.state.delivery == EVERY
 
     @property
     def every_since(self) -> int:
@@ -48,6 +45,7 @@ class GroupRecord:
             self.state.every_since = seq
             self.touch()
         self.state.delivery = delivery
+        self.is_every = delivery == EVERY
 
     def begin_anew(self, seq: int) -> None:
         """Its view begins now, as a new group's does. ``seq``: the newest change."""

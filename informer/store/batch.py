@@ -209,7 +209,7 @@ class Batch:
             if data is None:
                 continue
             row = unpack_row(data, text_of(raw))
-            row.indexed = self._entries(row)
+            row.indexed = self._functions.packed(row.key, row.object)
             self._move_entries(raw, b"", row.indexed)
             self.txn.put(raw, self._pack(raw, row), db=self._dbs[layout.OBJECTS])
 
@@ -218,20 +218,20 @@ class Batch:
         return bool(self.txn.stat(self._dbs[name])["entries"])
 
     def _put(self, row: Row, old: Row | None, *, keep_history: bool) -> None:
-        raw = text_key(row.key)
-        row.indexed = self._entries(row)
-        fresh = self.fresh
-        if len(fresh) >= _FRESH_MAX:
-            self.is_large = True
-        elif not self.is_large:
-            fresh[row.key] = row
-        self.txn.put(raw, self._pack(raw, row), db=self._dbs[layout.OBJECTS])
+        key, txn, changes = row.key, self.txn, self._dbs[layout.CHANGES]
+        raw = text_key(key)
+        row.indexed = self._functions.packed(key, row.object)
+        if not self.is_large:
+            self.fresh[key] = row
+            self.is_large = len(self.fresh) > _FRESH_MAX
+        txn.put(raw, self._pack(raw, row), db=self._dbs[layout.OBJECTS])
+        before = b""
         if old is not None:
-            self.txn.delete(seq_key(old.seq), db=self._dbs[layout.CHANGES])
+            before = old.indexed
+            txn.delete(seq_key(old.seq), db=changes)
             if keep_history:
                 self._keep_past(old, row.seq)
-        self.txn.put(seq_key(row.seq), row.key.encode(), db=self._dbs[layout.CHANGES], append=True)
-        before = old.indexed if old is not None else b""
+        txn.put(seq_key(row.seq), key.encode(), db=changes, append=True)
         if row.indexed != before:
             self._move_entries(raw, before, row.indexed)
 
@@ -255,9 +255,6 @@ class Batch:
     def _keep_past(self, row: Row, replaced_by: int) -> None:
         self._kept[layout.HISTORY] = True
         self.txn.put(seq_key(row.seq), pack_past(row, replaced_by), db=self._dbs[layout.HISTORY])
-
-    def _entries(self, row: Row) -> bytes:
-        return self._functions.packed(row.key, row.object)
 
     def _move_entries(self, raw: bytes, before: bytes, after: bytes) -> None:
         """Index entries of one object from what they were to what they are."""

@@ -67,6 +67,8 @@ class Indexer:
         # Since the start; what was measured after so many holds until there are more.
         self.commits = 0
         self._sizes: tuple[int, int, int] | None = None
+        # The state's row as it was committed last by this owner, whose nonce no other has.
+        self._owner, self._written = owner, b""
         self._clock = clock
         self.beats = beats or Beats(None)
         self._index_hash = index_hash
@@ -146,7 +148,8 @@ class Indexer:
 
     def _check_owner(self, txn: Any) -> None:
         data = txn.get(meta.STATE_KEY, db=self.dbs[layout.META])
-        if data is None or meta.decode_state(data).owner != self.state.owner:
+        # Mostly it is what we wrote ourselves, and need not be taken apart.
+        if data != self._written and (data is None or meta.decode_state(data).owner != self._owner):
             raise OwnerLost(f"{self.folder} has been taken over by another worker")
 
     def _end(self, batch: Batch, error: BaseException | None) -> None:
@@ -171,12 +174,14 @@ class Indexer:
     def _commit(self, batch: Batch) -> None:
         state, txn = batch.state, batch.txn
         state.committed_at = int(self._clock.wall_s() * 1e6)
-        txn.put(meta.STATE_KEY, meta.encode(state), db=self.dbs[layout.META])
+        written = meta.encode(state)
+        txn.put(meta.STATE_KEY, written, db=self.dbs[layout.META])
         has_lost = batch.has_lost and batch.has(layout.LOST)
         if batch.changes >= _LARGE_COMMIT_CHANGES:
             self.beats.enter_call(f"a commit of {batch.changes} changes")
         txn.commit()
         before, self.state, self.has_lost = self.state.seq, state, has_lost
+        self._written = written if state.owner == self._owner else b""
         self.commits += 1
         fresh = batch.fresh
         if batch.is_large:

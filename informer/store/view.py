@@ -11,13 +11,17 @@ from deltawire.common.store.layout import Row, seq_key, seq_of, text_key, unpack
 
 
 class Pending(msgspec.Struct, gc=False):
-    """One change above a position. ``row`` is set for gone and history, ``replaced_by`` for history alone."""
+    """One change above a position. ``row`` is set for gone and history, ``replaced_by`` for history alone.
+
+    ``live``: the stored row of the key, where it is at hand.
+    """
 
     seq: int
     key: str
     row: Row | None
     is_gone: bool
     replaced_by: int = 0
+    live: Row | None = None
 
 
 class View:
@@ -70,8 +74,12 @@ class View:
     def scan(self, after: int, limit: int, *, every: bool) -> list[Pending]:
         """The next changes above ``after`` in order: live objects, deletions and, for ``every``, history."""
         if self._fresh_after is not None and after >= self._fresh_after:
-            rows = [row for row in self._fresh.values() if row.seq > after]
-            return [Pending(row.seq, row.key, None, False) for row in rows[:limit]]
+            fresh = [
+                Pending(row.seq, row.key, None, False, 0, row)
+                for row in self._fresh.values()
+                if row.seq > after
+            ]
+            return fresh[:limit]
         found = [
             Pending(seq_of(raw), data.decode(), None, False)
             for raw, data in self._range(layout.CHANGES, after, limit)
