@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,14 @@ from pathlib import Path
 import pytest
 
 # What Go says where something that it needs cannot be fetched, or is too new for it: no fault of ours.
-_UNAVAILABLE = ("requires go", "toolchain not available", "dial tcp", "proxyconnect", "403 Forbidden", "404 Not Found")
+_UNAVAILABLE = (
+    "requires go",
+    "toolchain not available",
+    "dial tcp",
+    "proxyconnect",
+    "403 Forbidden",
+    "404 Not Found",
+)
 # Building the tests of a module anew, with all that they need.
 BUILD_TIMEOUT_S = 900.0
 RUN_TIMEOUT_S = 300.0
@@ -34,9 +42,21 @@ def module_copy(package: str, version: str, folder: Path) -> Path:
     return module
 
 
-def build(module: Path, package: str) -> Path:
-    """The program that runs the tests of ``package`` (a folder of the module). Skips where Go is too old for it."""
-    program = module.parent / f"{package.replace('/', '-')}.test"
+def check_modules(folder: Path) -> None:
+    """Skip where Go is missing, or what the programs in ``folder`` need."""
+    if shutil.which("go") is None:
+        pytest.skip("go is not on the PATH")
+    got = _go(folder, "mod", "download")
+    if got.returncode != 0:
+        pytest.skip(f"what {folder.name} needs cannot be had: {got.stderr.strip()[-200:]}")
+
+
+def build(module: Path, package: str, folder: Path) -> Path:
+    """The program, in ``folder``, that runs the tests of ``package`` (a folder of the module).
+
+    Skips where Go is too old for it.
+    """
+    program = folder / f"{package.strip('.').replace('/', '-')}.test"
     built = _go(module, "test", "-c", "-o", str(program), f"./{package}")
     if built.returncode != 0 and any(words in built.stderr for words in _UNAVAILABLE):
         pytest.skip(f"{package} cannot be built here: {built.stderr.strip()[-200:]}")
@@ -68,6 +88,24 @@ def run_specs(program: Path, folder: Path, report: Path, kubeconfig: Path) -> tu
                 number = sum(1 for known in specs if known.split(" #")[0] == name)
                 specs[f"{name} #{number + 1}" if number else name] = spec["State"] == "passed"
     return specs, output
+
+
+_RESULT = re.compile(r"^--- (PASS|FAIL): (\S+)", re.MULTILINE)
+
+
+def run_tests(program: Path, kubeconfig: Path) -> tuple[dict[str, bool], str]:
+    """Run plain Go tests against the cluster of the kubeconfig: whether each passed, and the output."""
+    ran = subprocess.run(
+        [str(program), "-test.v"],
+        cwd=program.parent,
+        env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT_S,
+        check=False,
+    )
+    output = ran.stdout + ran.stderr
+    return {name: result == "PASS" for result, name in _RESULT.findall(ran.stdout)}, output
 
 
 def _go(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

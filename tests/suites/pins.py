@@ -31,3 +31,6 @@ CONTROLLER_RUNTIME: dict[str, Suite] = {
     ),
     "webhook": Suite(*_CONTROLLER_RUNTIME, 8, {}),
 }
+
+# Our own programs (tests/suites/client_go).
+CLIENT_GO = Suite("k8s.io/client-go", "v0.35.0", 70, {})

@@ -28,7 +28,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_suite_of_controller_runtime_passes_but_for_what_is_pinned(
     package: str, module: Path, tmp_path: Path, api_server_factory: Callable[..., ApiServer]
 ) -> None:
-    program = golang.build(module, f"pkg/{package}")
+    program = golang.build(module, f"pkg/{package}", tmp_path)
     kubeconfig = api_server_factory(tls=True).write_kubeconfig(tmp_path / "kubeconfig")
     outcomes, output = golang.run_specs(
         program, module / "pkg" / package, tmp_path / "report.json", kubeconfig
