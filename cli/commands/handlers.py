@@ -43,7 +43,7 @@ def list_(config: options.ConfigOption = None, store: options.StoreOption = None
             [
                 name,
                 ",".join(handler.informers) if handler else "-",
-                str(group.replicas),
+                group.replicas_text,
                 "off" if group.off else "yes" if group.synced else "no",
                 str(group.acknowledged),
                 known(group.pending),

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from deltawire.cli import runtime_folder
+from deltawire.cli.supervisor.autoscaler import Autoscaler, Sources
 from deltawire.cli.supervisor.differences import Differences, differences
 from deltawire.cli.supervisor.fleet import Fleet, Grow, Kept, Shrink
 from deltawire.cli.supervisor.launch import Launch
@@ -21,7 +22,8 @@ from deltawire.cli.supervisor.machine import Action, Machine, Phase, Spec
 from deltawire.cli.supervisor.processes import Command, Processes
 from deltawire.cli.supervisor.shape import Shape, shape_of
 from deltawire.common.config.load import dump, parse
-from deltawire.common.config.plan import Plan
+from deltawire.common.config.plan import HandlerPlan, Plan
+from deltawire.common.config.schema import Scaling
 from deltawire.common.errors import ConfigError, DeltawireError
 
 REPLICAS_MAX = 64
@@ -37,6 +39,7 @@ class Hooks:
     forget: Callable[[str], None]
     reshape: Callable[[Shape], None]
     note: Callable[[str], None]
+    load: Sources
 
 
 class Changes:
@@ -50,11 +53,13 @@ class Changes:
         self._machine = machine
         self._processes = processes
         self._hooks = hooks
-        self._fleet = Fleet({name: h.options.replicas for name, h in plan.handlers.items()})
+        self._fleet = Fleet({name: h.replicas for name, h in plan.handlers.items()})
+        self._autoscaler = Autoscaler(self._fleet, hooks.load)
+        self._autoscaler.take(_rules(plan))
         # The roles between API server and handlers that are still to come back with the new config.
         self._renewing: set[str] = set()
         # Paused handlers, with the replicas that they had.
-        self._paused: dict[str, int] = {}
+        self._paused: dict[str, int | Scaling] = {}
         # What to go back to if the first new replica fails.
         self._before: dict[str, Any] = {}
 
@@ -90,6 +95,9 @@ class Changes:
         self._renewing = {name for name in self._renewing if self._machine.phase(name) is not Phase.READY}
         if self._launch is None or self._machine.is_draining or self._renewing:
             return []
+        for scaled in self._autoscaler.turn(now_s):
+            self._hooks.note(f"{scaled.group}: {scaled.before} → {scaled.replicas} replicas ({scaled.why})")
+            self._hooks.reshape(self._shape())
         actions: list[Action] = []
         for step in self._fleet.turn():
             match step:
@@ -125,16 +133,19 @@ class Changes:
             self._take(Plan(msgspec.structs.replace(self.plan.config, handlers=handlers)))
 
     def _scale(self, name: str, replicas: Any) -> dict[str, Any]:
-        if not isinstance(replicas, int) or not 0 <= replicas <= REPLICAS_MAX:
+        """A number, or the range that a paused handler had."""
+        is_number = isinstance(replicas, int) and 0 <= replicas <= REPLICAS_MAX
+        if not is_number and not isinstance(replicas, Scaling):
             raise ConfigError(f"replicas is a number from 0 to {REPLICAS_MAX}, not {replicas!r}")
-        before = self.plan.handlers[name].options.replicas
+        before = self._fleet.wanted(name)
         handlers = [
             msgspec.structs.replace(h, replicas=replicas) if h.name == name else h
             for h in self.plan.config.handlers
         ]
-        self._take(Plan(msgspec.structs.replace(self.plan.config, handlers=handlers)))
-        self._fleet.want(name, replicas)
-        return self._said([f"{name}: {before} → {replicas} replicas"])
+        plan = Plan(msgspec.structs.replace(self.plan.config, handlers=handlers))
+        self._fleet.want(name, plan.handlers[name].replicas)
+        self._take(plan)
+        return self._said([f"{name}: {before} → {plan.handlers[name].replicas} replicas"])
 
     def _apply(self, arguments: Mapping[str, Any], now_s: float) -> tuple[dict[str, Any], list[Action]]:
         try:
@@ -152,13 +163,13 @@ class Changes:
             )
         restarts = [str(n) for n in arguments.get("restart") or () if n in wanted.handlers and n not in found.added]
         self._before = {name: handler.options for name, handler in self.plan.handlers.items()}
-        self._take(wanted)
         for name in found.removed:
             self._fleet.remove(name)
         for name in [*found.removed, *found.scaled]:
             self._paused.pop(name, None)
         for name in [*found.added, *found.scaled]:
-            self._fleet.want(name, wanted.handlers[name].options.replicas)
+            self._fleet.want(name, self._begin(wanted.handlers[name]))
+        self._take(wanted)
         renewed = list(dict.fromkeys([*found.changed, *restarts]))
         for name in renewed:
             self._fleet.renew(name)
@@ -173,7 +184,17 @@ class Changes:
     def _take(self, plan: Plan) -> None:
         """From now on this is the config: on disk for processes that start, and for all figures."""
         self._write(plan)
-        self._hooks.reshape(shape_of(self.plan))
+        self._autoscaler.take(_rules(plan))
+        self._hooks.reshape(self._shape())
+
+    def _begin(self, handler: HandlerPlan) -> int:
+        """How many it has from now on: where a range says so, as many as there are, if the range has room for them."""
+        rule = handler.scaling
+        now = self._fleet.wanted(handler.name) if handler.name in self.plan.handlers else 0
+        return handler.replicas if rule is None else min(max(now, rule.min), rule.max)
+
+    def _shape(self) -> Shape:
+        return shape_of(self.plan, {name: self._fleet.wanted(name) for name in self.plan.handlers})
 
     def _write(self, plan: Plan) -> None:
         config = plan.config
@@ -188,9 +209,13 @@ class Changes:
         return {"revision": self.plan.config.runtime.revision, "lines": lines}
 
 
+def _rules(plan: Plan) -> dict[str, Scaling]:
+    return {name: handler.scaling for name, handler in plan.handlers.items() if handler.scaling is not None}
+
+
 def _lines(found: Differences, renewed: list[str], wanted: Plan) -> list[str]:
     lines = [f"informer {n}: {'added or changed' if n in wanted.informers else 'removed'}" for n in found.informers]
-    lines += [f"{name}: added, {wanted.handlers[name].options.replicas} replicas" for name in found.added]
+    lines += [f"{name}: added, {wanted.handlers[name].replicas} replicas" for name in found.added]
     lines += [f"{name}: removed" for name in found.removed]
-    lines += [f"{name}: {wanted.handlers[name].options.replicas} replicas" for name in found.scaled]
+    lines += [f"{name}: {wanted.handlers[name].replicas} replicas" for name in found.scaled]
     return [*lines, *(f"{name}: restarted, one replica after another" for name in renewed)] or ["nothing to change"]

@@ -85,6 +85,20 @@ class Fleet:
         group = self._groups[name]
         group.wanted, group.is_removed = 0, True
 
+    def wanted(self, name: str) -> int:
+        """As many replicas of the group as there are to be."""
+        return self._groups[name].wanted
+
+    def ready(self, name: str) -> list[str]:
+        """The group's replicas that are ready."""
+        return [r.name for r in self._groups[name].replicas.values() if r.is_ready]
+
+    def is_settled(self, name: str) -> bool:
+        """All that are wanted are there and ready, and none is left of the version before."""
+        group = self._groups[name]
+        new = group.of(is_new=True)
+        return len(new) == group.wanted == len(group.replicas) and all(r.is_ready for r in new)
+
     def is_known(self, replica: str) -> bool:
         return any(replica in group.replicas or replica in group.leaving for group in self._groups.values())
 

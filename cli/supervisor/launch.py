@@ -52,7 +52,7 @@ class Launch:
         found += [self._role(f"worker-{i}", "informer", i) for i in range(plan.config.runtime.workers)]
         found += [self._role(f"reflector-{i}", "reflector", i) for i in range(plan.config.runtime.reflectors)]
         for name, handler in plan.handlers.items():
-            found += [self.replica(plan, name, i) for i in range(handler.options.replicas)]
+            found += [self.replica(plan, name, i) for i in range(handler.replicas)]
         return found
 
     def replica(self, plan: Plan, handler: str, index: int) -> tuple[Spec, Command]:

@@ -141,6 +141,8 @@ class PipelineCollector(Collector):
             "failed": "Calls that ended with an error.",
         }
         gauges = {
+            "replicas": "Replicas that are connected.",
+            "wanted": "Replicas that there are to be.",
             "pending": "Changes it has not acknowledged.",
             "in_flight": "Events at the group now.",
             "retry": "Keys that wait for a retry.",
@@ -150,7 +152,8 @@ class PipelineCollector(Collector):
             family = CounterMetricFamily(f"deltawire_handler_{field}", text, labels=labels)
             yield self._filled(family, field)
         for field, text in gauges.items():
-            gauge = GaugeMetricFamily(f"deltawire_handler_{field}", text, labels=labels)
+            metric = "replicas_wanted" if field == "wanted" else field
+            gauge = GaugeMetricFamily(f"deltawire_handler_{metric}", text, labels=labels)
             yield self._filled(gauge, field)
         ready = GaugeMetricFamily(
             "deltawire_handler_ready", "1 if it is synced, and its informers are fresh.", labels=labels

@@ -10,10 +10,14 @@ BROKER = "fifo"
 
 @dataclass(frozen=True, slots=True)
 class GroupShape:
-    """The informers that a group gets events of. ``is_off``: it has no replicas, by the config."""
+    """The informers that a group gets events of. ``is_off``: it has no replicas, by the config.
+
+    ``wanted``: as many replicas as there are to be.
+    """
 
     informers: Sequence[str]
     is_off: bool = False
+    wanted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +32,16 @@ class Shape:
         return [shard for shard, owner in enumerate(self.workers) if owner == worker]
 
 
-def shape_of(plan: Plan) -> Shape:
-    """As the roles themselves derive it from the config."""
+def shape_of(plan: Plan, wanted: Mapping[str, int] | None = None) -> Shape:
+    """As the roles themselves derive it from the config. ``wanted``: replicas of groups that have more or fewer now."""
     informers: dict[str, dict[str, str]] = {name: {} for name in plan.informers}
     for index in range(plan.config.runtime.reflectors):
         for informer, stream in plan.streams_of_reflector(index):
             informers[informer][stream] = f"reflector-{index}"
     groups = {
-        name: GroupShape(handler.informers, is_off=not handler.options.replicas)
+        name: GroupShape(
+            handler.informers, is_off=not handler.replicas, wanted=(wanted or {}).get(name, handler.replicas)
+        )
         for name, handler in plan.handlers.items()
     }
     return Shape(informers, [f"worker-{owner}" for owner in plan.shard_owners], groups)

@@ -92,7 +92,7 @@ class StatusModel:
     def are_queues_empty(self) -> bool:
         """Nothing waits before the workers, nothing in a group, as last reported; False where that is not known."""
         known = [self._depth(name) for name in self._shape.informers]
-        pending = [self._pending(name) for name, group in self._shape.groups.items() if not group.is_off]
+        pending = [self.pending(name) for name, group in self._shape.groups.items() if not group.is_off]
         return all(number == 0 for number in (*known, *pending))
 
     def is_heard(self, name: str) -> bool:
@@ -323,7 +323,7 @@ class StatusModel:
             "fifo", "informers", informer, "leased"
         )
 
-    def _pending(self, name: str) -> int | None:
+    def pending(self, name: str) -> int | None:
         """What a group has still to acknowledge, from the broker on. Zero only as of a time that is proven."""
         watched = self._shape.groups[name].informers
         waiting = [self._depth(informer) for informer in watched]
@@ -359,10 +359,11 @@ class StatusModel:
             synced=claim.is_synced,
             as_of=claim.as_of_us,
             why=claim.why,
+            wanted=self._shape.groups[name].wanted,
             replicas=len({str(replica) for r in known for replica in r.get("replicas") or ()}),
             delivered=total("delivered"),
             acknowledged=total("acknowledged"),
-            pending=self._pending(name),
+            pending=self.pending(name),
             in_flight=total("in_flight") if is_known else None,
             retry=total("retry") if is_known else None,
             dead=total("dead") if is_known else None,

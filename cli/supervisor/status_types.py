@@ -105,8 +105,8 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One handler group over all workers and informers.
 
     ``synced``: it has handled all that was read until ``as_of`` (µs since 1970); ``why`` it is not. ``ready``: and its
-    ``informers`` are fresh. ``off``: it has no
-    replicas, by the config. ``pending`` counts from the broker on. None: not known.
+    ``informers`` are fresh. ``off``: it has no replicas, by the config. ``replicas``: those that workers hear,
+    ``wanted``: as many as there are to be. ``pending`` counts from the broker on. None: not known.
     """
 
     informers: list[str] = []
@@ -116,6 +116,7 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     as_of: int | None = None
     why: str = ""
     replicas: int = 0
+    wanted: int = 0
     delivered: int = 0
     acknowledged: int = 0
     pending: int | None = 0
@@ -130,6 +131,11 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_error: ErrorStatus | None = None
     lag_p50_ms: float | None = None
     lag_p99_ms: float | None = None
+
+    @property
+    def replicas_text(self) -> str:
+        """``2``, or ``2/4`` while more are to be there."""
+        return f"{self.replicas}/{self.wanted}" if self.wanted > self.replicas else str(self.replicas)
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):

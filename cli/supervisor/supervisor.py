@@ -10,6 +10,7 @@ from typing import Any
 
 import zmq
 
+from deltawire.cli.supervisor.autoscaler import Sources
 from deltawire.cli.supervisor.changes import VERBS, Changes, Hooks
 from deltawire.cli.supervisor.comparison import Settling, compare
 from deltawire.cli.supervisor.control import (
@@ -25,6 +26,7 @@ from deltawire.cli.supervisor.ending import Ending
 from deltawire.cli.supervisor.hangs import Hang, Hangs
 from deltawire.cli.supervisor.kills import Kills
 from deltawire.cli.supervisor.launch import API_SERVER, HANDLERS, Launch
+from deltawire.cli.supervisor.loads import cpu_of_tree_s
 from deltawire.cli.supervisor.machine import Action, Machine, Phase, Signal, Spec, Start
 from deltawire.cli.supervisor.pins import PinJudge, unpin
 from deltawire.cli.supervisor.processes import Command, Processes
@@ -90,7 +92,8 @@ class Supervisor:
             silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
             started_us=int((clock.wall_s() - up_s) * 1e6),
         )
-        hooks = Hooks(self._add, self._forget, self._model.reshape, view.note)
+        load = Sources(self._model.pending, processes.pid, cpu_of_tree_s)
+        hooks = Hooks(self._add, self._forget, self._model.reshape, view.note, load)
         self._changes = Changes(plan, launch, self._machine, processes, hooks)
         # Another thread answers HTTP requests from the model.
         self._lock = threading.Lock()

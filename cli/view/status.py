@@ -130,7 +130,7 @@ def _groups(snapshot: Snapshot) -> list[list[str]]:
                 known(g.retry),
                 known(g.dead),
                 milliseconds(g.lag_p99_ms),
-                str(g.replicas),
+                g.replicas_text,
                 str(g.delivered),
                 str(g.acknowledged),
             ]

@@ -8,7 +8,7 @@ import msgspec
 import yaml
 
 from deltawire.common.config.complaints import explain
-from deltawire.common.config.schema import Config, HandlerProcess, Informer, Subscription
+from deltawire.common.config.schema import Config, HandlerProcess, Informer, Scaling, Subscription
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.clauses import Clause, make_clause
 from deltawire.common.meta.jsonpath import Path as FieldPath
@@ -176,10 +176,24 @@ def _check_handler(config: Config, handler: HandlerProcess, path: str) -> None:
         if value is not None:
             _value(f"{path}.{field}", parse_duration_s, value)
     _value(f"{path}.window_bytes", parse_bytes, handler.window_bytes)
+    if isinstance(handler.replicas, Scaling):
+        _check_scaling(handler.replicas, f"{path}.replicas")
     for i, subscription in enumerate(handler.on):
         if not isinstance(subscription, str):
             _check_cluster(config, subscription.cluster, f"{path}.on[{i}]")
             _check_filter(handler, subscription, f"{path}.on[{i}]")
+
+
+def _check_scaling(scaling: Scaling, path: str) -> None:
+    if scaling.min > scaling.max:
+        raise ConfigError(f"min is {scaling.min} and max is {scaling.max}", path=path)
+    if scaling.backlog is None and scaling.cpu is None:
+        raise ConfigError(
+            "a range of replicas needs what their number goes by",
+            path=path,
+            hint="backlog: changes that wait for one replica, or cpu: cores that one takes",
+        )
+    _value(f"{path}.cool_down", parse_duration_s, scaling.cool_down)
 
 
 def clause_of(handler: str, subscription: Subscription) -> Clause:

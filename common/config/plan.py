@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from deltawire.common.config.load import canonical, clause_of
-from deltawire.common.config.schema import Cluster, Config, HandlerProcess, Informer, Subscription
+from deltawire.common.config.schema import Cluster, Config, HandlerProcess, Informer, Scaling, Subscription
 from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
 from deltawire.common.meta.clauses import Clause, union
@@ -68,6 +68,17 @@ class HandlerPlan:
     @property
     def name(self) -> str:
         return self.options.name
+
+    @property
+    def replicas(self) -> int:
+        """As many as there are from the start."""
+        wanted = self.options.replicas
+        return wanted.min if isinstance(wanted, Scaling) else wanted
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """By what their number changes, where it does."""
+        return self.options.replicas if isinstance(self.options.replicas, Scaling) else None
 
     @property
     def informers(self) -> list[str]:

@@ -99,6 +99,20 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     leaving: Literal["delete", "update"] = "delete"
 
 
+class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From ``min`` to ``max`` replicas of a handler, as many as are needed.
+
+    ``backlog``: changes that wait for one replica. ``cpu``: cores that one takes. Above it another one comes; at half
+    of it one leaves, when it was so for ``cool_down``.
+    """
+
+    min: Count = 1
+    max: Count
+    backlog: Annotated[int, Meta(ge=1)] | None = None
+    cpu: Annotated[float, Meta(gt=0, le=64)] | None = None
+    cool_down: Duration = 60
+
+
 class HandlerProcess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A plug-in: a Python file (``run``) or an executable (``command`` with ``on``)."""
 
@@ -106,7 +120,7 @@ class HandlerProcess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     run: str | None = None
     command: list[str] = []
     on: list[str | Subscription] = []
-    replicas: Annotated[int, Meta(ge=0, le=64)] = 1
+    replicas: Annotated[int, Meta(ge=0, le=64)] | Scaling = 1
     workers: Annotated[int, Meta(ge=1, le=256)] | None = None
     delivery: Literal["latest", "every"] | None = None
     resync: Duration | None = None

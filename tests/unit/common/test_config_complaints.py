@@ -30,6 +30,28 @@ from deltawire.common.errors import ConfigError
             "informers[0].index: unknown key (did you mean 'indexes'?)",
         ),
         ({"informers": 7}, "informers: Expected `array`, got `int`"),
+        (
+            {"handlers": [{"name": "a", "run": "a.py", "replicas": {"max": 4}}]},
+            "handlers[0].replicas: a range of replicas needs what their number goes by "
+            "(backlog: changes that wait for one replica, or cpu: cores that one takes)",
+        ),
+        (
+            {"handlers": [{"name": "a", "run": "a.py", "replicas": {"min": 5, "max": 4, "cpu": 1}}]},
+            "handlers[0].replicas: min is 5 and max is 4",
+        ),
+        (
+            {"handlers": [{"name": "a", "run": "a.py", "replicas": {"max": 99, "backlog": 1}}]},
+            "handlers[0].replicas.max: Expected `int` <= 64",
+        ),
+        (
+            {"handlers": [{"name": "a", "run": "a.py", "replicas": {"max": 2, "backlogs": 1}}]},
+            "handlers[0].replicas.backlogs: unknown key (did you mean 'backlog'?)",
+        ),
+        (
+            {"handlers": [{"name": "a", "run": "a.py", "replicas": {"max": 2, "cpu": 1, "cool_down": "soon"}}]},
+            "handlers[0].replicas.cool_down: 'soon' is not a duration "
+            "(write it like 250ms, 60s, 5m, 1h30m or 7d)",
+        ),
     ],
 )
 def test_a_complaint_names_the_field_and_what_it_may_be(raw, said) -> None:
