@@ -1,4 +1,4 @@
-"""How many replicas a group should have, by what waits for it and the CPU that it takes. Pure: figures in, decision out.
+"""How many replicas a group should have, by what waits for it and the CPU it takes. Pure: figures in, decision out.
 
 More come when the figures have asked for them for `GROW_AFTER_S` without a break, at most twice as many at a time, and
 only when all that are there are ready. Fewer stay when the figures would allow it for a whole cool-down, with room to

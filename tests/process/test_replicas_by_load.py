@@ -1,5 +1,6 @@
 """A handler with a range of replicas gets more while changes wait, and fewer when none do."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deltawire.cli.config_source import EFFECTIVE, plan_of
 from tests.support.pipeline import Pipeline, ServerProcess, wait_until
 
 pytestmark = [
@@ -67,6 +69,15 @@ class Scene:
         group: dict[str, Any] = self.pipeline.status().get("groups", {}).get("scaled", {})
         return group
 
+    def command(self, *words: str) -> None:
+        done = self.pipeline.run_words("handlers", *words)
+        assert done.returncode == 0, done.stderr
+
+    def replicas_of_config(self) -> Any:
+        """What the pipeline's own config says now."""
+        config = json.loads((plan_of(self.pipeline.config).runtime_dir / EFFECTIVE).read_text())
+        return config["handlers"][0]["replicas"]
+
     def until_replicas(self, count: int) -> None:
         def is_so() -> bool:
             group = self.group()
@@ -102,6 +113,18 @@ def test_a_backlog_brings_a_replica_which_leaves_when_nothing_waits_and_each_obj
         scene.until_replicas(1)
         handled = calls.read_text().splitlines()
         assert len(handled) == len(set(handled)) == PODS
+        # A pause keeps the range, a number takes its place.
+        scene.command("pause", "scaled")
+        scene.until_replicas(0)
+        scene.command("resume", "scaled")
+        scene.until_replicas(1)
+        assert scene.replicas_of_config()["max"] == 2
+        scene.command("scale", "scaled", "2")
+        scene.until_replicas(2)
+        assert scene.replicas_of_config() == 2
+        # The file says a range: there are as many as before, until they are not needed.
+        assert scene.pipeline.run("apply").returncode == 0
+        scene.until_replicas(1)
     finally:
         scene.close()
 
