@@ -40,6 +40,7 @@ class BrokerLink:
     """Keeps the work of each shard. Its bound is the shard's credit, which the broker grants by `shard`.
 
     The broker waits for no ack, so acks are late, and one takes the place of many; ``loop`` sends them in time.
+    ``waiting``: what is not committed yet.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class BrokerLink:
         self._informers = informers
         self._link = link
         self._clock = clock
-        self._work: dict[tuple[str, int], deque[Waiting]] = {}
+        # By informer and shard.
+        self.waiting: dict[tuple[str, int], deque[Waiting]] = {}
         # What is committed and not acknowledged yet: broker's life, number, deltas, bytes.
         self._acks: dict[tuple[str, int], tuple[str, int, int, int]] = {}
         self._ack_timer = loop.timer(self.send_acks)
@@ -83,13 +85,13 @@ class BrokerLink:
     def next_work(self) -> list[tuple[SharedInformer, Shard, list[wire.Batch], dict[str, Proof]]]:
         """What each shard is to commit now: some batches of each, in turns; and what is proven then."""
         found = []
-        for (name, number), queue in list(self._work.items()):
+        for (name, number), queue in list(self.waiting.items()):
             informer = self._informers[name]
             shard = informer.shards.get(number)
             if informer.error and informer.is_paused and not informer.is_trying:
                 continue
             if shard is None or (informer.error and informer.has_failed):
-                del self._work[name, number]
+                del self.waiting[name, number]
                 continue
             work: list[wire.Batch] = []
             proofs: dict[str, Proof] = {}
@@ -100,13 +102,14 @@ class BrokerLink:
                 else:
                     work.append(waiting)
             if not queue:
-                del self._work[name, number]
+                del self.waiting[name, number]
             found.append((informer, shard, work, proofs))
         return found
 
     @property
     def has_work(self) -> bool:
-        for name, _ in self._work:
+        """True if anything of what waits may be committed."""
+        for name, _ in self.waiting:
             informer = self._informers[name]
             if not (informer.error and informer.is_paused):
                 return True
@@ -114,7 +117,7 @@ class BrokerLink:
 
     def put_back(self, shard: Shard, work: list[wire.Batch], proofs: dict[str, Proof]) -> None:
         """There was no room for it: it is the next again. The broker sends no more than the shard's credit."""
-        queue = self._work.setdefault((shard.informer, shard.number), deque())
+        queue = self.waiting.setdefault((shard.informer, shard.number), deque())
         if proofs:
             queue.appendleft(proofs)
         queue.extendleft(reversed(work))
@@ -151,13 +154,13 @@ class BrokerLink:
 
     def _forget(self) -> None:
         """The session is over, and all that came in it comes again."""
-        self._work.clear()
+        self.waiting.clear()
         self._acks.clear()
 
     def fail(self, informer: SharedInformer) -> None:
         """Report to the broker that the informer's shards cannot be used."""
         for number in informer.numbers:
-            self._work.pop((informer.name, number), None)
+            self.waiting.pop((informer.name, number), None)
             self._link.send(wire.Failed(informer.name, number, informer.error[:1000]))
 
     def _open(self, name: str, cluster_id: str, address: str) -> list[SharedInformer]:
@@ -185,7 +188,7 @@ class BrokerLink:
             return []
         self._unopened.pop(name, None)
         for number, shard in informer.shards.items():
-            self._work.pop((name, number), None)
+            self.waiting.pop((name, number), None)
             progress = shard.progress
             self._link.send(
                 wire.ShardState(
@@ -218,7 +221,7 @@ class BrokerLink:
                     f"the broker sent a proof of {row.informer[:80]!r} for shards that are not ours"
                 )
             for number in row.shards:
-                queue = self._work.setdefault((row.informer, number), deque())
+                queue = self.waiting.setdefault((row.informer, number), deque())
                 if queue and isinstance(queue[-1], dict):
                     queue[-1][row.stream] = row.proof
                 else:
@@ -231,4 +234,4 @@ class BrokerLink:
                 f"the broker sent deltas of {batch.informer[:80]!r}, shard {batch.shard}: not ours"
             )
         if not informer.has_failed:
-            self._work.setdefault((batch.informer, batch.shard), deque()).append(batch)
+            self.waiting.setdefault((batch.informer, batch.shard), deque()).append(batch)

@@ -1,7 +1,7 @@
 """The worker's side of `worker-<i>`: replicas, events out, acks and queries in (docs/wire.md §7)."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -21,6 +21,7 @@ from deltawire.informer.groups.state import EVERY, LATEST, KnownReplica
 from deltawire.informer.shard import GroupOptions, Shard
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.store.trouble import OwnerLost
+from deltawire.informer.turns import BusyShards
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,11 @@ class HandlersLink:
     """All replicas of all groups that this worker serves."""
 
     def __init__(
-        self, informers: dict[str, SharedInformer], listener: Listener, touch: Callable[..., None]
+        self, informers: dict[str, SharedInformer], listener: Listener, busy: BusyShards
     ) -> None:
-        """``touch`` is called with each shard that something happened to, and the group if only it is concerned."""
+        """``busy`` is told of each shard that something happened to, and of the group if only it is concerned."""
         self._listener = listener
-        self._touch = touch
+        self._busy = busy
         self.malformed = 0
         self._informers = informers
         self._here: dict[bytes, tuple[Peer, wire.HandlerHello, Replica]] = {}
@@ -174,7 +175,7 @@ class HandlersLink:
             self._acknowledge(shard, hello.group, replica, self._early.pop(_place(replica, shard), []))
             # The group is on the disk before it gets anything of the shard: from here on no deletion is missed.
             shard.flush()
-            self._touch(shard)
+            self._busy.touch(shard)
             folder = str(shard.indexer.folder)
             opened = wire.Opened(informer.name, number, informer.shards_in_all, folder)
             self._listener.send(replica.identity, opened)
@@ -187,7 +188,7 @@ class HandlersLink:
         log.info("handler %s is gone: %s", event.peer.name, event.reason)
         for name in hello.informers:
             for shard in self._informers[name].shards.values():
-                self._touch(shard)
+                self._busy.touch(shard)
                 shard.leave(hello.group, replica.identity, event.reason, _DEPARTURES[event.how])
         self._synced = {
             group: left for group, told in self._synced.items() if (left := told - {replica.identity})
@@ -223,11 +224,11 @@ class HandlersLink:
 
     def _acknowledge(self, shard: Shard, group: str, replica: Replica, acks: list[wire.AckRow]) -> None:
         now, followed = shard.now(), shard.groups[group]
-        self._touch(shard, followed)
         for key, seq, fence, verdict, after_ms, error in acks:
             outcomes.acknowledge(
                 followed, replica.identity, key, seq, fence, verdict, after_ms / 1000.0, error, now
             )
+        self._busy.acknowledged(shard, followed)
 
     def _query(self, peer: Peer, query: wire.Query) -> None:
         informer = self._informers.get(query.informer)
@@ -253,6 +254,9 @@ class HandlersLink:
 
     def _send_events(self, identity: bytes, shard: Shard, events: list[EventRow]) -> None:
         """In messages of bounded size; what a vanished peer was sent counts as in flight until its Gone."""
+        if len(events) == 1:
+            self._listener.send(identity, wire.Events(shard.informer, shard.number, events))
+            return
         batch: list[EventRow] = []
         size = 0
         for event in events:
@@ -283,7 +287,7 @@ class HandlersLink:
         group = shard.groups.get(here[1].group) if shard is not None and here is not None else None
         if group is not None and group.gaps.seen(seen.number):
             group.record.touch()
-            self._touch(shard, group)
+            self._busy.touch(shard, group)
 
     def _tell_synced(self, shard: Shard, group: Group) -> None:
         told = self._synced.setdefault(group, set())

@@ -108,7 +108,7 @@ class Worker:
         self._loop = Loop(self._clock, self._heartbeat)
         self._busy = BusyShards(self._loop, self._clock)
         self._broker = BrokerLink(self.informers, self._link, self._loop, clock=self._clock)
-        self._handlers = HandlersLink(self.informers, self._listener, self._busy.touch)
+        self._handlers = HandlersLink(self.informers, self._listener, self._busy)
         self._asks = Asks(self.informers, self._clock)
         self._control = Control(
             self._context, plan, identity, self._heartbeat, clock=self._clock, answer=self._answer
@@ -159,10 +159,11 @@ class Worker:
 
     def _work(self) -> None:
         """The end of a turn: what arrived is committed, then delivered as far as windows allow."""
-        if self._broker.has_work or self._tried:
+        if self._broker.waiting or self._tried:
             self._store()
-        self._deliver()
-        if self._broker.has_work:
+        if self._busy.are_there:
+            self._deliver()
+        if self._broker.waiting and self._broker.has_work:
             self._loop.soon()
 
     def _try_paused(self) -> None:

@@ -74,6 +74,7 @@ class Shard:
         self._gone_to = self._history_to = 0
         # Of the transaction under way.
         self._kept_from = 0, 0
+        self._has_filters = False
         # A list of each stream has ended, and the groups know it.
         self._knows_list = False
         # From the API server's socket to the commit, of the newest change.
@@ -131,6 +132,7 @@ class Shard:
         draft = self.progress.draft()
         before = draft.seq
         self._lives = {}
+        self._has_filters = self._book.has_filters
         with self.indexer.batch() as batch:
             applying = Apply(draft, self.counters, batch, partial(self._make, batch))
             for one in work:
@@ -312,7 +314,7 @@ class Shard:
             else:
                 for group in self.groups.values():
                     keep_history |= merging.overwritten(group, old, row.seq)
-            if self._book.has_filters:
+            if self._has_filters:
                 self._book.judge(row, old)
         elif isinstance(change, Remove):
             self._newest_at = change.tombstone.at
@@ -352,11 +354,7 @@ class Shard:
         All here moves on only once it is committed (`_go_on`): after an error this is the shard that it was before, but
         for groups' counters.
         """
-        book = self._book
-        for group in self.groups.values():
-            group.foresee(self.progress.seq, seq)
-        book.write(batch)
-        self._kept_from = gone_to, history_to = book.kept_from(seq)
+        self._kept_from = gone_to, history_to = self._book.seal(batch, self.progress.seq, seq)
         if gone_to > self._gone_to:
             trimmed = batch.trim(layout.GONE, gone_to)
             if trimmed:
@@ -387,6 +385,7 @@ class Shard:
         """Make the streams those of the config: what is covered no more leaves, what is new must be listed."""
         draft = self.progress.draft()
         self._lives = {}
+        self._has_filters = self._book.has_filters
         with self.indexer.batch() as batch:
             applying = Apply(draft, self.counters, batch, partial(self._make, batch))
             retired = adopt(

@@ -1,8 +1,8 @@
 """The shards with work in this turn of the worker's loop, and the times of the others.
 
 A shard is touched by what happens to it: a commit, a replica that comes or goes, a timer of its own; an ack touches one
-group of it. Nothing else is looked at. Shards whose groups wait for room are touched again once any replica has made
-some, since a replica's window is shared by all shards of a worker.
+group of it, if that has something to send. Nothing else is looked at. Shards whose groups wait for room are touched
+again once any replica has made some, since a replica's window is shared by all shards of a worker.
 """
 
 from collections.abc import Collection, Iterable
@@ -48,6 +48,11 @@ class BusyShards:
         self._due: set[Shard] = set()
         self._turns = 0
 
+    @property
+    def are_there(self) -> bool:
+        """True if `take` has any."""
+        return bool(self._touched)
+
     def touch(self, shard: Shard, group: Group | None = None) -> None:
         """Something happened to it, or only to a ``group`` of it."""
         touched = self._touched
@@ -57,6 +62,13 @@ class BusyShards:
             touched[shard] = {group: None}
         elif (groups := touched[shard]) is not None:
             groups[group] = None
+
+    def acknowledged(self, shard: Shard, group: Group) -> None:
+        """A group acknowledged an event. Mostly nothing follows but the commit of that, which is late."""
+        if group.is_idle(shard.progress.seq):
+            self._commit_late(shard)
+        else:
+            self.touch(shard, group)
 
     def made_room(self) -> None:
         """A replica may take more, or another one came: shards that waited for that are touched."""
@@ -110,11 +122,17 @@ class BusyShards:
                 else:
                     timer.hurry(at_s)
         if has_writes:
-            self._timer(self._commits, shard).hurry(self._clock.now_s() + COMMIT_LATE_S)
+            self._commit_late(shard)
 
     def try_again(self, shard: Shard) -> None:
         """What it had to do was not possible."""
         self._timer(self._wakes, shard).hurry(self._clock.now_s() + _AGAIN_S)
+
+    def _commit_late(self, shard: Shard) -> None:
+        """What its groups did is committed in time, if no batch takes it along before."""
+        timer = self._commits.get(shard) or self._timer(self._commits, shard)
+        if timer.at_s is None:
+            timer.set(self._clock.now_s() + COMMIT_LATE_S)
 
     def _timer(self, timers: dict[Shard, Timer], shard: Shard) -> Timer:
         timer = timers.get(shard)

@@ -83,10 +83,16 @@ class GroupBook:
     def has_writes(self) -> bool:
         return any(group.has_writes for group in self.groups.values())
 
-    def write(self, batch: Batch) -> None:
-        """Put what changed into the transaction; `written` once it is committed."""
+    def seal(self, batch: Batch, before: int, newest: int) -> tuple[int, int]:
+        """Put what changed into a transaction, after which ``newest`` is the newest change and ``before`` was.
+
+        Up to which change no group needs deletions then, and none overwritten versions. `written` follows once it is
+        committed.
+        """
         self._writing = []
+        kept = every = newest
         for group in self.groups.values():
+            group.foresee(before, newest)
             if group.has_writes or group.scope is not None:
                 self._writing.append(group)
                 for db, key, data in group.writes():
@@ -94,9 +100,16 @@ class GroupBook:
                         batch.delete(db, key)
                     else:
                         batch.put(db, key, data)
+            if not group.record.state.forgotten:
+                position = group.track.position
+                if position < kept:
+                    kept = position
+                if position < every and group.record.is_every:
+                    every = position
+        return kept, every
 
     def written(self) -> None:
-        """The transaction of the last `write` is committed."""
+        """The transaction of the last `seal` is committed."""
         for group in self._writing:
             group.written()
 
@@ -107,15 +120,3 @@ class GroupBook:
             for raw, _ in indexer.rows(db):
                 if group_state.group_of(raw) == name:
                     batch.delete(db, raw)
-
-    def kept_from(self, newest: int) -> tuple[int, int]:
-        """Up to which change no group needs deletions, and none overwritten versions. ``newest``: where none is."""
-        kept = every = newest
-        for group in self.groups.values():
-            position = group.retains_from
-            if position is not None:
-                if position < kept:
-                    kept = position
-                if position < every and group.record.is_every:
-                    every = position
-        return kept, every

@@ -113,11 +113,6 @@ class Group:
             return True
         return self.scope is not None and bool(self.scope.lives.writes)
 
-    @property
-    def retains_from(self) -> int | None:
-        """Deletions and history above this must be kept for the group; None: nothing must."""
-        return None if self.record.state.forgotten else self.track.position
-
     # ---- who is here
 
     def configure(self, delivery: str, attempts_max: int, resync_s: float, seq: int) -> None:
@@ -239,6 +234,22 @@ class Group:
     def waiting(self) -> int:
         """Parked changes that are not being tried at the moment."""
         return len(self.lot) - sum(1 for flight in self.in_flight.values() if flight.parked_seq)
+
+    def is_idle(self, seq: int) -> bool:
+        """True if nothing can be sent or said, and no commit is urgent, because an event was acknowledged.
+
+        ``seq``: the newest change.
+        """
+        record = self.record
+        return (
+            self.track.cursor >= seq
+            and record.told_synced
+            and not record.is_urgent
+            and not self.blocked.ready
+            and not self.lot.writes
+            and self.scope is None
+            and self.resync.after is None
+        )
 
     def outlook(self, seq: int) -> tuple[bool, float]:
         """Whether a `collect` may find something to send, and when it may without any event: wall s, infinity if never.

@@ -8,25 +8,24 @@ from deltawire.informer.groups.state import KnownReplica
 
 
 class Members:
-    """``here``: by identity; ``awaited``: those of before that are waited for. Times are wall s."""
+    """``here``: by identity; ``awaited``: those of before that are waited for. Times are wall s.
 
-    __slots__ = ("awaited", "here")
+    ``wants_old``: some replica asks for the version before.
+    """
+
+    __slots__ = ("awaited", "here", "wants_old")
 
     def __init__(
         self, known: Sequence[KnownReplica], until: float, is_dead: Callable[[KnownReplica], bool]
     ) -> None:
         self.here: dict[bytes, Replica] = {}
+        self.wants_old = False
         self.awaited = AwaitedReplicas(known, until, is_dead)
 
     @property
     def known(self) -> list[KnownReplica]:
         """Those here and those that are waited for: for the group's row."""
         return [*(replica.known for replica in self.here.values()), *self.awaited.known]
-
-    @property
-    def wants_old(self) -> bool:
-        """True if some replica asks for the version before."""
-        return any(replica.wants_old for replica in self.here.values())
 
     @property
     def have_room(self) -> bool:
@@ -38,10 +37,16 @@ class Members:
 
     def add(self, replica: Replica) -> None:
         self.here[replica.identity] = replica
+        self._look_at_wishes()
         self.awaited.came(replica.known)
 
     def remove(self, identity: bytes) -> Replica | None:
-        return self.here.pop(identity, None)
+        replica = self.here.pop(identity, None)
+        self._look_at_wishes()
+        return replica
+
+    def _look_at_wishes(self) -> None:
+        self.wants_old = any(replica.wants_old for replica in self.here.values())
 
     def pick(self, able: set[bytes] | None = None) -> Replica | None:
         """The replica with room that holds least; ``able``: of these."""

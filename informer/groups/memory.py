@@ -76,7 +76,8 @@ class LifeNotes:
         """The group has what the event in flight said."""
         if self._sent.pop(born, 0):
             self._write(born)
-        self.settle(born)
+        if born in self._owed:
+            self.settle(born)
 
     def forget(self, born: int) -> None:
         """No event of this life will come any more."""

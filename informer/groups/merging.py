@@ -18,7 +18,7 @@ def overwritten(group: Group, old: Row, new_seq: int) -> bool:
         if flight.scope is not None:
             flight.scope.is_newest = False
     if group.track.is_done(old.seq):
-        if _is_waiting(group, old, is_sent=is_sent):
+        if len(group.lot) and _is_waiting(group, old, is_sent=is_sent):
             _merge(group, old, new_seq)
         if (
             group.members.wants_old

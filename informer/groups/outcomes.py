@@ -104,8 +104,9 @@ def _complete(group: Group, flight: Flight) -> None:
     if flight.parked_seq:
         group.lot.remove(flight.parked_seq)
     group.notes.acknowledged(flight.born)
-    _note_told(group, flight)
-    if flight.kind != DELETE:
+    if flight.scope is not None:
+        _note_told(group, flight)
+    if group.lot.dead and flight.kind != DELETE:
         group.lot.forget_superseded(key, flight.uid, flight.seq)
     group.olds.drop(key)
     if flight.overwritten is not None and group.members.wants_old:

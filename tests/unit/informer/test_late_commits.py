@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from deltawire.common.clock import FakeClock
+from deltawire.common.loop import Loop
 from deltawire.informer.groups.events import RETRY
 from deltawire.informer.groups.replica import Departure
+from deltawire.informer.turns import COMMIT_LATE_S, BusyShards
 from tests.support.shard_rig import ShardRig, brief
 
 
@@ -116,3 +119,59 @@ def test_a_version_that_was_acknowledged_late_is_not_lost_where_it_comes_again(r
     rig.reopen()
     again = rig.join(name="r1", delivery="every").work()
     assert brief(again) == [("U", "a/k", "102")]
+
+
+class Turns:
+    """The worker's turns around one shard, on a clock of its own."""
+
+    turns = 0
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.loop = Loop(self.clock, self)
+        self.busy = BusyShards(self.loop, self.clock)
+
+    def show(self) -> None:
+        pass
+
+    def after(self, seconds: float) -> list[bool]:
+        """Of each shard with a turn then: whether all that its groups did must be committed."""
+        self.clock.advance(seconds)
+        self.loop.turn(wait_s_max=0)
+        return [is_due for _, _, is_due in self.busy.take()]
+
+
+@pytest.fixture
+def turns() -> Turns:
+    return Turns()
+
+
+def test_an_ack_after_which_there_is_nothing_to_send_is_committed_in_time_and_no_turn_before(
+    rig: ShardRig, turns: Turns
+) -> None:
+    handler = rig.join()
+    rig.pop(("A", "a/k", "u1", "101"))
+    handler.work()
+    group = rig.shard.groups["g"]
+    assert group.is_synced
+    turns.busy.acknowledged(rig.shard, group)
+    assert turns.after(0.0) == []
+    assert turns.after(COMMIT_LATE_S) == [True]
+
+
+def test_an_ack_after_which_there_is_something_to_send_or_to_commit_at_once_is_a_turn(
+    rig: ShardRig, turns: Turns
+) -> None:
+    handler = rig.join()
+    rig.pop(("A", "a/k", "u1", "101"))
+    (first,) = handler.take()
+    rig.pop(("U", "a/k", "u1", "102"))
+    group = rig.shard.groups["g"]
+    handler.answer(first)
+    turns.busy.acknowledged(rig.shard, group)
+    assert turns.after(0.0) == [False], "the next event of the key"
+    assert group.is_synced
+    (second,) = handler.take()
+    handler.answer(second, RETRY, error="boom")
+    turns.busy.acknowledged(rig.shard, group)
+    assert turns.after(0.0) == [False], "an attempt that failed"
