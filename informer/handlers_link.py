@@ -285,7 +285,7 @@ class HandlersLink:
         here, informer = self._here.get(peer.identity), self._informers.get(seen.informer)
         shard = informer.shards.get(seen.shard) if informer is not None else None
         group = shard.groups.get(here[1].group) if shard is not None and here is not None else None
-        if group is not None and group.gaps.seen(seen.number):
+        if shard is not None and group is not None and group.gaps.seen(seen.number):
             group.record.touch()
             self._busy.touch(shard, group)
 
