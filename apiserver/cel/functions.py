@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from deltawire.apiserver.cel import addresses, quantities, texts, versions
+from deltawire.apiserver.cel import addresses, formats, quantities, texts, versions
 
 QUANTITY, IP, CIDR, SEMVER = quantities.NAME, addresses.IP, addresses.CIDR, versions.NAME
 URL = "kubernetes.URL"
-OWN_TYPES = (QUANTITY, IP, CIDR, SEMVER, URL)
+OWN_TYPES = (QUANTITY, IP, CIDR, SEMVER, URL, formats.NAME)
 
 
 class Function(NamedTuple):
@@ -162,7 +162,13 @@ _TEXTS = (
 
 
 def _table() -> tuple[Function, ...]:
-    rows = (*texts.FUNCTIONS, *quantities.FUNCTIONS, *addresses.FUNCTIONS, *versions.FUNCTIONS)
+    rows = (
+        *texts.FUNCTIONS,
+        *quantities.FUNCTIONS,
+        *addresses.FUNCTIONS,
+        *versions.FUNCTIONS,
+        *formats.FUNCTIONS,
+    )
     return (*_LISTS, *_TEXTS, *(Function(*row) for row in rows))
 
 

@@ -8,8 +8,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
+from deltawire.apiserver.cel import meter
 from deltawire.apiserver.cel.functions import FUNCTIONS, OWN_TYPES, QUANTITY, Function
+from deltawire.apiserver.cel.meter import Budget, CallCostExceeded, EvaluationError
+from deltawire.apiserver.cel.metering import INSERT, SPEND, metered
 from deltawire.apiserver.cel.shapes import Messages, Shape
+from deltawire.apiserver.cel.syntax import Tree
 from deltawire.common.errors import ConfigError
 
 # Compiled expressions that are kept; beyond it the oldest is made anew at its next use.
@@ -33,6 +37,8 @@ _FIELD = re.compile(r"(undefined field '[^']*') not found in struct '[^']*'")
 # One error with the lines that show where it is. Numbers of different kinds may be compared in Kubernetes.
 _ERROR = re.compile(r"ERROR: .*(?:\n \|.*)*")
 _OF_NUMBERS = re.compile(r"for '_[<>]=?_' applied to '\((?:int|uint|double), (?:int|uint|double)\)'")
+# The library runs 10,000 turns of loops in one expression, and cannot be told to run more.
+_TURNS = "Iteration budget exceeded"
 # What the library says while an expression runs, and what an API server says.
 _RUNTIME = (
     (re.compile(r'Key not found in map : "(.*)"'), r"no such key: \1"),
@@ -47,10 +53,6 @@ class CompileError(ValueError):
     """The expression is none, or does not fit the types of its variables; the text shows where."""
 
 
-class EvaluationError(ValueError):
-    """An expression has no value here: a key that is not there, an overflow."""
-
-
 class Checker:
     """Expressions against the types of their variables."""
 
@@ -58,6 +60,7 @@ class Checker:
         library, messages = _library(), Messages()
         declared = {name: _type_of(shape, messages) for name, shape in variables.items() if shape is not None}
         self._env = library.NewEnv(
+            config=_config(),
             descriptor_pool=messages.pool(),
             variables=declared,
             extensions=_extensions(),
@@ -66,6 +69,10 @@ class Checker:
 
     def check(self, expression: str) -> str:
         """The name of the type that ``expression`` gives, `ANY` where it is not known. Raises CompileError."""
+        return self.checked(expression)[0]
+
+    def checked(self, expression: str) -> tuple[str, Tree]:
+        """The same, and the expression as a tree. Raises CompileError."""
         try:
             compiled = self._env.compile(expression)
         except RuntimeError as error:
@@ -74,33 +81,47 @@ class Checker:
             if told:
                 shown = "\n".join(told).replace("null_type", "null")
                 raise CompileError(_FIELD.sub(r"\1", shown)) from None
-            return ANY
-        return str(compiled.return_type().name().lower())
+            # The library does not compare numbers of different kinds: this one has no types.
+            return ANY, Tree(self._env.compile(expression, disable_check=True).serialize())
+        return str(compiled.return_type().name().lower()), Tree(compiled.serialize())
 
 
 @lru_cache(maxsize=EXPRESSIONS_MAX)
-def compiled(expression: str) -> Any:
-    """For `run`; types are looked at while it runs. Raises CompileError."""
+def compiled(expression: str) -> tuple[Any, int]:
+    """For `run`, with what all of it costs that runs once; types are looked at while it runs. Raises CompileError."""
     try:
-        return _running().compile(expression, disable_check=True)
+        made = metered(_parsed(expression), _parsed)
+        return _running().deserialize(made.serialized), made.cost
     except RuntimeError as error:
         raise CompileError(_CODE.sub("", str(error))) from None
 
 
-def run(expression: str, values: Mapping[str, Any]) -> Any:
-    """The value of ``expression``. Raises CompileError, EvaluationError."""
-    program = compiled(expression)
+def run(expression: str, values: Mapping[str, Any], budget: Budget | None = None) -> Any:
+    """The value of ``expression``. Raises CompileError, EvaluationError and those of its kinds that tell of costs.
+
+    What it costs is taken from ``budget``.
+    """
+    program, cost = compiled(expression)
+    meter.begin(cost)
     try:
         result = program.eval(data=dict(values))
-        if result.type().name().upper() != "ERROR":
-            return result.plain_value()
-        told = str(result.plain_value())
+        told = str(result.plain_value()) if result.type().name().upper() == "ERROR" else None
     except (RuntimeError, TypeError) as error:
         told = str(error)
+    if budget is not None:
+        budget.take(meter.spent())
+    if meter.spent() > meter.CALL_COST_MAX or (told is not None and _TURNS in told):
+        raise CallCostExceeded
+    if told is None:
+        return result.plain_value()
     told = _CODE.sub("", told)
     for pattern, said in _RUNTIME:
         told = pattern.sub(said, told)
     raise EvaluationError(told)
+
+
+def _parsed(expression: str) -> bytes:
+    return bytes(_running().compile(expression, disable_check=True).serialize())
 
 
 @cache
@@ -120,10 +141,16 @@ def _extensions() -> list[Any]:
     return [ext_optional.ExtOptional()]
 
 
+def _config() -> Any:
+    """With loops over a map's keys and values, or a list's positions and items, at once."""
+    return _library().NewEnvConfigFromYaml("extensions:\n- name: two-var-comprehensions\n")
+
+
 @cache
 def _running() -> Any:
     library = _library()
     return library.NewEnv(
+        config=_config(),
         variables=dict.fromkeys(VARIABLES, library.Type.DYN),
         extensions=_extensions(),
         functions=_declared(merged=True),
@@ -155,7 +182,7 @@ def _named(text: str, *, merged: bool) -> Any:
 def _declared(*, merged: bool) -> list[Any]:
     library = _library()
     overloads: dict[str, dict[tuple[Any, ...], list[Function]]] = {}
-    for known in _at_run_time(FUNCTIONS) if merged else FUNCTIONS:
+    for known in _at_run_time((*FUNCTIONS, *_INSIDE)) if merged else FUNCTIONS:
         kinds = tuple(_kind(text) if merged else text for text in known.takes)
         overloads.setdefault(known.name, {}).setdefault((known.is_member, *kinds), []).append(known)
     return [
@@ -169,7 +196,7 @@ def _declared(*, merged: bool) -> list[Any]:
                     else library.Type.DYN,
                     parameters=[_named(text, merged=merged) for text in alike[0].takes],
                     is_member=alike[0].is_member,
-                    impl=_picking(alike),
+                    impl=_paid(name, alike) if merged else alike[0].call,
                 )
                 for signature, alike in by_signature.items()
             ],
@@ -188,6 +215,11 @@ def _at_run_time(functions: tuple[Function, ...]) -> Iterator[Function]:
             yield known._replace(takes=tuple(text if taken == "dyn" else taken for taken in known.takes))
 
 
+# Functions that stand in no text of an expression, but are put into it.
+_INSIDE = (
+    Function(SPEND, ("int",), "bool", meter.spend, is_member=False),
+    Function(INSERT, ("map", "list(dyn)"), "map", lambda held, pair: {**held, pair[0]: pair[1]}, is_member=False),
+)
 _VALUES = (
     "int",
     "uint",
@@ -205,6 +237,12 @@ _VALUES = (
 
 def _kind(text: str) -> str:
     return "map" if text in OWN_TYPES else text.partition("(")[0]
+
+
+def _paid(name: str, alike: list[Function]) -> Any:
+    if name == SPEND:
+        return meter.spend
+    return meter.charged(name, _picking(alike), is_member=alike[0].is_member)
 
 
 def _picking(alike: list[Function]) -> Any:

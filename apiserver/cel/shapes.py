@@ -47,12 +47,12 @@ def shape_of(schema: Any, *, is_root: bool = False) -> Shape | None:
     match schema.get("type"):
         case "array":
             items = schema.get("items")
-            inner = shape_of(items, is_root=_is_embedded(items))
+            inner = shape_of(items, is_root=is_embedded(items))
             return Shape("list", inner) if inner is not None else None
         case "object":
             further = schema.get("additionalProperties")
             if isinstance(further, Mapping):
-                inner = shape_of(further, is_root=_is_embedded(further))
+                inner = shape_of(further, is_root=is_embedded(further))
                 return Shape("map", inner) if inner is not None else None
             return Shape("object", fields=_fields(schema, is_root=is_root))
         case "string":
@@ -62,14 +62,15 @@ def shape_of(schema: Any, *, is_root: bool = False) -> Shape | None:
             return Shape(plain) if plain else None
 
 
-def _is_embedded(schema: Any) -> bool:
+def is_embedded(schema: Any) -> bool:
+    """Whether a schema is that of a whole object inside another."""
     return isinstance(schema, Mapping) and bool(schema.get("x-kubernetes-embedded-resource"))
 
 
 def _fields(schema: Schema, *, is_root: bool) -> dict[str, Shape]:
     fields = {}
     for name, child in properties_of(schema, is_root=is_root).items():
-        shape, known = shape_of(child, is_root=_is_embedded(child)), escaped(name)
+        shape, known = shape_of(child, is_root=is_embedded(child)), escaped(name)
         if shape is not None and known is not None:
             fields[known] = shape
     return fields

@@ -78,6 +78,10 @@ func whole(v interface{}) interface{} {
 }
 
 func main() {
+	if os.Args[1] == "-costs" {
+		costs(os.Args[2])
+		return
+	}
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
 	file, err := os.Open(os.Args[1])
