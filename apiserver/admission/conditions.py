@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deltawire.apiserver.admission.attempt import Attempt, described
-from deltawire.apiserver.cel.library import CompileError, EvaluationError, run
+from deltawire.apiserver.cel.library import CompileError, run
+from deltawire.apiserver.cel.meter import CONDITIONS_COST_MAX, Budget, BudgetExceeded, EvaluationError
 from deltawire.apiserver.core.resource import Resource
 
 
@@ -21,12 +22,17 @@ def values_of(attempt: Attempt, shown: Resource) -> dict[str, Any]:
 
 
 def all_hold(conditions: Iterable[Mapping[str, Any]], values: Mapping[str, Any]) -> bool:
-    """Whether an attempt fulfils all of them. Raises ConditionFailed where none is unfulfilled and one fails."""
-    failed = ""
+    """Whether an attempt fulfils all of them.
+
+    Raises ConditionFailed where none is unfulfilled and one fails, or where they cost too much together.
+    """
+    failed, budget = "", Budget(CONDITIONS_COST_MAX)
     for condition in conditions:
         try:
-            if run(str(condition.get("expression", "")), values) is not True:
+            if run(str(condition.get("expression", "")), values, budget) is not True:
                 return False
+        except BudgetExceeded as error:
+            raise ConditionFailed(str(error)) from None
         except (CompileError, EvaluationError) as error:
             told = f"expression '{condition.get('expression', '')}' resulted in error: {error}"
             failed = failed or told

@@ -1,12 +1,15 @@
 """ValidatingAdmissionPolicies: expressions in CEL that an attempt must fulfil, where a binding says so."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import msgspec
+
 from deltawire.apiserver.admission.attempt import Attempt
-from deltawire.apiserver.admission.conditions import ConditionFailed, all_hold, values_of
+from deltawire.apiserver.admission.conditions import values_of
+from deltawire.apiserver.admission.evaluations import Unfulfilled, evaluated
 from deltawire.apiserver.admission.matching import Matcher
-from deltawire.apiserver.cel.library import CompileError, EvaluationError, run
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.resource import Resource
@@ -20,6 +23,8 @@ POLICIES = "validatingadmissionpolicies.admissionregistration.k8s.io"
 BINDINGS = "validatingadmissionpolicybindings.admissionregistration.k8s.io"
 _CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413}
 _INVALID = 422
+_FAILURE = "validation.policy.admission.k8s.io/validation_failure"
+_log = logging.getLogger(__name__)
 
 
 class Denial(NamedTuple):
@@ -81,39 +86,25 @@ class Policies:
                 yield Denial(*names, f"failed to configure binding: {error}")
             return
         for param in params:
-            for message, reason in self._unfulfilled(spec, attempt, shown, param, is_strict=is_strict):
-                denial = Denial(*names, message, reason)
+            values = values_of(attempt, shown) | {
+                "params": param,
+                "namespaceObject": self._namespace(attempt),
+            }
+            outcome = evaluated(spec, values, is_strict=is_strict)
+            for failed in outcome.unfulfilled:
                 if "Deny" in actions:
-                    yield denial
+                    yield Denial(*names, failed.message, failed.reason)
                 if "Warn" in actions:
                     warnings.append(
                         f"Validation failed for ValidatingAdmissionPolicy '{names[0]}' with binding '{names[1]}': "
-                        f"{message}"
+                        f"{failed.message}"
                     )
-
-    def _unfulfilled(
-        self, spec: Tree, attempt: Attempt, shown: Resource, param: Tree | None, *, is_strict: bool
-    ) -> Iterator[tuple[str, str]]:
-        """Message and reason of each validation that does not hold, or cannot be worked out."""
-        values = values_of(attempt, shown) | {"params": param, "namespaceObject": self._namespace(attempt)}
-        try:
-            if not all_hold(spec.get("matchConditions") or (), values):
-                return
-        except ConditionFailed as error:
-            if is_strict:
-                yield str(error), ""
-            return
-        values["variables"] = _variables(spec.get("variables") or (), values)
-        for validation in spec.get("validations") or ():
-            expression = str(validation.get("expression", ""))
-            try:
-                is_kept = run(expression, values) is True
-            except (CompileError, EvaluationError) as error:
-                if is_strict:
-                    yield f"expression '{expression}' resulted in error: {error}", ""
-                continue
-            if not is_kept:
-                yield _message(validation, values), str(validation.get("reason") or "")
+                if "Audit" in actions:
+                    _audited(attempt, _FAILURE, _failure(failed, names, actions))
+            for told in outcome.errors:
+                yield Denial(*names, told)
+            for key, value in outcome.annotations.items():
+                _audited(attempt, f"{names[0]}/{key}", value)
 
     def _namespace(self, attempt: Attempt) -> Tree | None:
         if not attempt.namespace or not self._core.exists("namespaces", attempt.namespace):
@@ -148,31 +139,21 @@ def _is_kind(resource: Resource, kind: Tree) -> bool:
     return resource.type.kind == kind.get("kind") and resource.type.api_version == kind.get("apiVersion")
 
 
-def _variables(declared: Any, values: Tree) -> Tree:
-    """Each may use those before it; one that has no value is not there for expressions that ask for it."""
-    variables: Tree = {}
-    for variable in declared:
-        try:
-            variables[str(variable.get("name"))] = run(
-                str(variable.get("expression", "")), {**values, "variables": variables}
-            )
-        except (CompileError, EvaluationError):
-            continue
-    return variables
+def _audited(attempt: Attempt, key: str, value: str) -> None:
+    """There is no audit log: its annotations are lines of the server's log."""
+    where = f"{attempt.namespace}/{attempt.name}".lstrip("/")
+    _log.info("audit: %s %s %s: %s=%s", attempt.operation, attempt.resource.storage, where, key, value)
 
 
-def _message(validation: Tree, values: Tree) -> str:
-    if validation.get("messageExpression"):
-        try:
-            told = run(str(validation["messageExpression"]), values)
-        except (CompileError, EvaluationError):
-            told = ""
-        if isinstance(told, str) and told.strip() and "\n" not in told.strip():
-            return told.strip()
-    return (
-        str(validation.get("message") or "").strip()
-        or f"failed expression: {validation.get('expression', '').strip()}"
-    )
+def _failure(failed: Unfulfilled, names: tuple[str, str], actions: Any) -> str:
+    told = {
+        "message": failed.message,
+        "policy": names[0],
+        "binding": names[1],
+        "expressionIndex": failed.position,
+        "validationActions": list(actions),
+    }
+    return msgspec.json.encode([told]).decode()
 
 
 def _denied(attempt: Attempt, denial: Denial) -> StatusError:

@@ -211,7 +211,9 @@ def _named(reckoning: Any, names: str) -> dict[str, _Reckoning]:
 
 _BY_NAME: dict[str, _Reckoning] = {
     "check": lambda _target, _args: Price(_CHECK),
-    **_named(_nominal, "serviceAccount path group resource subresource namespace name allowed reason error errored"),
+    **_named(
+        _nominal, "serviceAccount path group resource subresource namespace name allowed reason error errored"
+    ),
     **_named(_selector, "fieldSelector labelSelector"),
     **_named(_compared, "isSorted sum max min indexOf lastIndexOf"),
     **_named(_url, "url jsonpatch.escapeKey"),
@@ -223,13 +225,18 @@ _BY_NAME: dict[str, _Reckoning] = {
     **_named(_parsed(TEXT), "cidr isIP isCIDR quantity isQuantity semver isSemver"),
     "ip.isCanonical": _parsed(2 * TEXT),
     "ip": _ip,
-    **_named(_nominal, "masked prefixLength family isUnspecified isLoopback isLinkLocalMulticast isLinkLocalUnicast"),
+    **_named(
+        _nominal,
+        "masked prefixLength family isUnspecified isLoopback isLinkLocalMulticast isLinkLocalUnicast",
+    ),
     **_named(_nominal, "isGlobalUnicast format.named major minor patch"),
     "containsIP": _contains(0),
     # The address is masked and looked through again.
     "containsCIDR": _contains(share(_ADDRESS.most, TEXT) + 1),
     "validate": _validate,
-    **_named(_nominal, "sign asInteger isInteger asApproximateFloat isGreaterThan isLessThan compareTo add sub"),
+    **_named(
+        _nominal, "sign asInteger isInteger asApproximateFloat isGreaterThan isLessThan compareTo add sub"
+    ),
     **_named(_nominal, "getScheme getHostname getHost getPort getEscapedPath getQuery"),
     "slice": _slice,
     "lists.range": _range,

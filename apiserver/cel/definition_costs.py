@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deltawire.apiserver.cel.estimate import cost_of
 from deltawire.apiserver.cel.bounds import Bound
+from deltawire.apiserver.cel.estimate import cost_of
 from deltawire.apiserver.cel.sizes import MOST, plus, times
 from deltawire.apiserver.cel.syntax import Tree
 from deltawire.apiserver.rules.causes import Cause, Causes, forbidden
@@ -13,7 +13,10 @@ from deltawire.apiserver.rules.causes import Cause, Causes, forbidden
 RULE_COST_MAX, SCHEMA_COST_MAX = 10_000_000, 100_000_000
 # Of a schema that costs too much so many rules are named, and none that adds less than a hundredth of the limit.
 _NAMED_MAX, _NAMED_SHARE = 4, 100
-_HINT = "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
+_HINT = (
+    "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are "
+    "declared)"
+)
 
 
 class Costs:
@@ -31,7 +34,9 @@ class Costs:
 
     def message(self, at: str, tree: Tree, bound: Bound) -> Causes:
         """A message is made once, for the first place that breaks its rule."""
-        yield from self._looked_at("estimated messageExpression cost", f"{at}.messageExpression", cost_of(tree, bound))
+        yield from self._looked_at(
+            "estimated messageExpression cost", f"{at}.messageExpression", cost_of(tree, bound)
+        )
 
     def _looked_at(self, what: str, field: str, cost: int) -> Causes:
         self._total = plus(self._total, cost)

@@ -37,12 +37,12 @@ def causes_of_rules(schema: Schema, path: str) -> list[Cause]:
 
 
 class _Place(NamedTuple):
-    """``count`` is how often it can be there in one object, None where that is not bounded."""
+    """``count_max`` is how often it can be there in one object, None where that is not bounded."""
 
     schema: Schema
     path: str
     uncorrelated: str
-    count: int | None
+    count_max: int | None
     is_root: bool
 
     @property
@@ -112,7 +112,7 @@ def _meaning(place: _Place, costs: Costs) -> Causes:
         at = f"{place.path}.{RULES}[{position}]"
         checker = optional if rule.get("optionalOldSelf") else plain
         tree, refusals = _checked(checker, rule, "rule", at, "bool")
-        yield from costs.rule(at, tree, bound, place.count)
+        yield from costs.rule(at, tree, bound, place.count_max)
         yield from refusals
         if rule.get("messageExpression") and tree is not None:
             tree, refusals = _checked(checker, rule, "messageExpression", at, "string")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from deltawire.apiserver.cel import call_prices as prices
 from deltawire.apiserver.cel.bounds import Bound
 from deltawire.apiserver.cel.call_prices import Node, Price
-from deltawire.apiserver.cel.sizes import MOST, UNKNOWN, Size, fixed, plus, share, times
+from deltawire.apiserver.cel.sizes import UNKNOWN, Size, fixed, plus, share, times
 from deltawire.apiserver.cel.syntax import ANY, Kind, Tree
 
 Path = tuple[str, ...]
@@ -151,9 +151,7 @@ class _Estimator:
         elif call.function == "_?_:_":
             price = self._conditional(part, args, nodes, costs)
         else:
-            price = prices.price_of(call.function, target, nodes)
-            if price is None:
-                price = self._operator(part, target, nodes)
+            price = prices.price_of(call.function, target, nodes) or self._operator(part, target, nodes)
             price = price._replace(cost=plus(price.cost, *costs))
         size = self._indexed(part, args) if call.function in ("_[_]", "_[?_]") else price.size
         if size is None:
@@ -185,7 +183,11 @@ class _Estimator:
             return Price(share(nodes[0].sized.most, prices.TEXT))
         if name == "format" and target is not None:
             return Price(share(target.sized.most, prices.TEXT))
-        if name in ("string", "bytes", "strings.quote") and nodes and (nodes[0].is_text or not nodes[0].kind.name):
+        if (
+            name in ("string", "bytes", "strings.quote")
+            and nodes
+            and (nodes[0].is_text or not nodes[0].kind.name)
+        ):
             return self._rewritten(name, nodes[0])
         if name == "@in" and self._overload(part) != "in_map":
             return Price(nodes[1].sized.most)
@@ -228,9 +230,8 @@ class _Estimator:
     def _node(self, part: Any) -> Node:
         path, kind = self._path(part), self._kind(part)
         item = None
-        if kind.name == "list":
-            if path and path[0] not in _ACCUMULATORS:
-                item = self._at((*path, "@items"))
+        if kind.name == "list" and path and path[0] not in _ACCUMULATORS:
+            item = self._at((*path, "@items"))
         constant = part.const_expr if part.HasField("const_expr") else None
         number = constant.int64_value if constant is not None and constant.HasField("int64_value") else None
         return Node(kind, self._size(part), item, number)

@@ -218,7 +218,9 @@ def _at_run_time(functions: tuple[Function, ...]) -> Iterator[Function]:
 # Functions that stand in no text of an expression, but are put into it.
 _INSIDE = (
     Function(SPEND, ("int",), "bool", meter.spend, is_member=False),
-    Function(INSERT, ("map", "list(dyn)"), "map", lambda held, pair: {**held, pair[0]: pair[1]}, is_member=False),
+    Function(
+        INSERT, ("map", "list(dyn)"), "map", lambda held, pair: {**held, pair[0]: pair[1]}, is_member=False
+    ),
 )
 _VALUES = (
     "int",

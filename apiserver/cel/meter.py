@@ -1,7 +1,7 @@
 """What an expression costs while it runs, and where it is stopped.
 
-The units are those of the estimate. An expression is charged for what it is made of when it begins, for each turn of its
-loops, and for calls whose price depends on what they are given; `metering` puts the charges into it.
+The units are those of the estimate. An expression is charged for what it is made of when it begins, for each turn of
+its loops, and for calls whose price depends on what they are given; `metering` puts the charges into it.
 """
 
 import threading

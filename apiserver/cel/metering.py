@@ -1,8 +1,8 @@
 """Expressions with charges put into them, so that one that is too expensive stops; and with what the library lacks.
 
-An expression is changed as a tree, between its compilation and its run. ``f(a, b)`` whose price depends on the sizes of
-what it is given becomes: a bound to A, b bound to B, ``@spend(price of A and B) ? f(A, B) : false``. A loop goes on only
-while ``@spend(price of a turn)`` is true. What a stopped expression gives is thrown away.
+An expression is changed as a tree, between its compilation and its run. ``f(a, b)`` whose price depends on the sizes
+of what it is given becomes: a bound to A, b bound to B, ``@spend(price of A and B) ? f(A, B) : false``. A loop goes on
+only while ``@spend(price of a turn)`` is true. What a stopped expression gives is thrown away.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,13 @@ _ARGUMENT = "spend((size(B) + 9) / 10)"
 _CONTAINED = "spend((size(A) + 9) / 10 * ((size(B) + 9) / 10))"
 _MATCHED = "spend((size(A) + 10) / 10 * ((size(B) + 3) / 4))"
 _MEMBER = "spend(type(B) == list ? size(B) : 1)"
-_COMPARED = "spend(type(A) == string && type(B) == string ? (size(A) < size(B) ? size(A) + 9 : size(B) + 9) / 10 : 1)"
+_COMPARED = (
+    "spend(type(A) == string && type(B) == string ? (size(A) < size(B) ? size(A) + 9 : size(B) + 9) / 10 : 1)"
+)
 _JOINED = "spend(type(A) == string && type(B) == string ? (size(A) + size(B) + 9) / 10 : 1)"
 _TURN = f"spend({_MAX})"
+# The library copies the list that a loop makes at each turn: that is paid for, too.
+_COPYING_TURN = f"spend({_MAX} + size(A) / 10)"
 # The library has no values for functions to give that may be there or not: theirs is a list of at most one.
 _OPTIONAL = "size(A) == 0 ? optional.none() : optional.of(A[0])"
 _GIVES_OPTIONAL = ("validate", "format.named")
@@ -63,6 +67,8 @@ class _Metering:
             return operand if part.select_expr.test_only else operand + 1
         if part.HasField("call_expr"):
             return self._call(part, in_loop=in_loop)
+        if _is_constant(part):
+            return 0
         if part.HasField("list_expr"):
             return LIST + sum(self.through(each, in_loop=in_loop) for each in part.list_expr.elements)
         if part.HasField("struct_expr"):
@@ -81,7 +87,8 @@ class _Metering:
         goes_on = self._new()
         goes_on.call_expr.function = "_&&_"
         goes_on.call_expr.args.add().CopyFrom(loop.loop_condition)
-        goes_on.call_expr.args.add().CopyFrom(self._template(_TURN, {}, turn))
+        price = _COPYING_TURN if loop.accu_init.HasField("list_expr") else _TURN
+        goes_on.call_expr.args.add().CopyFrom(self._template(price, {"A": loop.accu_var}, turn))
         loop.loop_condition.CopyFrom(goes_on)
         return once
 
@@ -123,7 +130,7 @@ class _Metering:
         if len(args) != 2:
             return 1, ""
         if name == "@in":
-            return (len(args[1].list_expr.elements), "") if args[1].HasField("list_expr") else (0, _MEMBER)
+            return (1, "") if _is_constant(args[1]) else (0, _MEMBER)
         if not in_loop or any(_is_plain(arg) for arg in args):
             return 1, ""
         if name in _COMPARISONS:
@@ -166,7 +173,9 @@ class _Metering:
         part.CopyFrom(body)
 
     def _template(self, text: str, names: dict[str, str], turn: int = 0) -> Any:
-        expr = message("Parsed").FromString(message("Any").FromString(_parsed(self._compile, text)).value).expr
+        expr = (
+            message("Parsed").FromString(message("Any").FromString(_parsed(self._compile, text)).value).expr
+        )
         self._renamed(expr, names, turn)
         return expr
 
@@ -224,15 +233,29 @@ def _member_price(name: str, arg: Any, *, in_loop: bool) -> tuple[int, str]:
     return 1, ""
 
 
+def _is_constant(part: Any) -> bool:
+    """What is written down whole is made before the expression runs."""
+    if part.HasField("list_expr"):
+        return all(_is_constant(each) for each in part.list_expr.elements)
+    if part.HasField("struct_expr"):
+        entries = part.struct_expr.entries
+        return all(_is_constant(each.map_key) and _is_constant(each.value) for each in entries)
+    return bool(part.HasField("const_expr"))
+
+
 def _is_plain(part: Any) -> bool:
     """Whether comparing or adding this costs next to nothing."""
     if part.HasField("ident_expr"):
-        return part.ident_expr.name in _ACCUMULATORS
-    return part.HasField("const_expr") or part.HasField("list_expr")
+        return bool(part.ident_expr.name in _ACCUMULATORS)
+    return bool(part.HasField("const_expr") or part.HasField("list_expr"))
 
 
 def _named(call: Any) -> str:
     """The name of a function that may lie in a namespace: ``format.named``, ``cel.@mapInsert``."""
-    if call.HasField("target") and call.target.HasField("ident_expr") and call.target.ident_expr.name in ("format", "cel"):
+    if (
+        call.HasField("target")
+        and call.target.HasField("ident_expr")
+        and call.target.ident_expr.name in ("format", "cel")
+    ):
         return f"{call.target.ident_expr.name}.{call.function}"
     return str(call.function)

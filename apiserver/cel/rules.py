@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from deltawire.apiserver.cel.field_paths import steps_of
-from deltawire.apiserver.cel.library import CompileError, EvaluationError, run
+from deltawire.apiserver.cel.library import CompileError, run
+from deltawire.apiserver.cel.meter import Budget, BudgetExceeded, CallCostExceeded, EvaluationError
 from deltawire.apiserver.cel.values import value_of
 from deltawire.apiserver.schemas.validate import Problem
 
@@ -21,6 +22,7 @@ RULES = "x-kubernetes-validations"
 _STRINGS = re.compile(r"""r?("([^"\\]|\\.)*"|'([^'\\]|\\.)*')""")
 _OLD = re.compile(r"\boldSelf\b")
 _NO_OVERLOAD = "call arguments did not match a supported operator, function or macro signature for rule"
+_TOO_EXPENSIVE = "no further validation rules will be run due to call cost exceeds limit for rule"
 _REASONS = {
     "FieldValueForbidden": "Forbidden: {}",
     "FieldValueRequired": "Required value: {}",
@@ -35,9 +37,13 @@ class Rules:
         self._root = _Node(schema, is_root=True)
 
     def problems(self, obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[Problem]:
-        """What ``obj`` breaks, at most `PROBLEMS_MAX`. What is as it was is not held against it."""
-        found = self._root.problems("", obj, old, is_same=False, is_correlated=old is not None)
-        return [problem for problem, _ in zip(found, range(PROBLEMS_MAX), strict=False)]
+        """What ``obj`` breaks, at most `PROBLEMS_MAX`. What is as it was is not held against it.
+
+        Where the rules cost more than an object may, the last problem says so, and no further rule is run.
+        """
+        walk = _Walk()
+        found = self._root.problems(walk, "", obj, old, is_same=False, is_correlated=old is not None)
+        return [problem for problem, _ in zip(walk.until_stopped(found), range(PROBLEMS_MAX), strict=False)]
 
 
 def has_rules(schema: Any) -> bool:
@@ -50,6 +56,20 @@ def has_rules(schema: Any) -> bool:
 def uses_old(expression: str) -> bool:
     """Whether a rule is about a change."""
     return _OLD.search(_STRINGS.sub("", expression)) is not None
+
+
+class _Walk:
+    """All rules put to one object."""
+
+    def __init__(self) -> None:
+        self.budget = Budget()
+        self.is_stopped = False
+
+    def until_stopped(self, found: Iterator[Problem]) -> Iterator[Problem]:
+        for problem in found:
+            yield problem
+            if self.is_stopped:
+                return
 
 
 class _Node:
@@ -79,22 +99,23 @@ class _Node:
         return not (self._rules or self._properties or self._further or self._items or self._all)
 
     def problems(
-        self, path: str, value: Any, old: Any, *, is_same: bool, is_correlated: bool
+        self, walk: _Walk, path: str, value: Any, old: Any, *, is_same: bool, is_correlated: bool
     ) -> Iterator[Problem]:
         """``is_same`` says whether something around is as it was, ``is_correlated`` whether ``old`` is known."""
         if value is None:
             return
         is_same = value == old if is_correlated else is_same
-        yield from self._own(path, value, old, is_same=is_same)
+        yield from self._own(walk, path, value, old, is_same=is_same)
         for node in self._all:
-            yield from node.problems(path, value, old, is_same=is_same, is_correlated=False)
+            yield from node.problems(walk, path, value, old, is_same=is_same, is_correlated=False)
         if isinstance(value, dict):
-            yield from self._below(path, value, old, is_same=is_same, is_correlated=is_correlated)
+            yield from self._below(walk, path, value, old, is_same=is_same, is_correlated=is_correlated)
         elif isinstance(value, list) and self._items is not None:
             earlier = _by_key(self._schema, old)
             for position, item in enumerate(value):
                 before = earlier.get(_key_of(self._schema, item)) if earlier else None
                 yield from self._items.problems(
+                    walk,
                     f"{path}[{position}]",
                     item,
                     before,
@@ -103,7 +124,7 @@ class _Node:
                 )
 
     def _below(
-        self, path: str, value: dict[str, Any], old: Any, *, is_same: bool, is_correlated: bool
+        self, walk: _Walk, path: str, value: dict[str, Any], old: Any, *, is_same: bool, is_correlated: bool
     ) -> Iterator[Problem]:
         earlier = old if isinstance(old, dict) else {}
         for name, child in value.items():
@@ -113,10 +134,10 @@ class _Node:
             if node is not None:
                 known = is_correlated and name in earlier
                 yield from node.problems(
-                    below, child, earlier.get(name), is_same=is_same, is_correlated=known
+                    walk, below, child, earlier.get(name), is_same=is_same, is_correlated=known
                 )
 
-    def _own(self, path: str, value: Any, old: Any, *, is_same: bool) -> Iterator[Problem]:
+    def _own(self, walk: _Walk, path: str, value: Any, old: Any, *, is_same: bool) -> Iterator[Problem]:
         if not self._rules:
             return
         values = {"self": value_of(self._schema, value, is_root=self._is_root), "oldSelf": None}
@@ -128,27 +149,35 @@ class _Node:
             if is_about_change and old is None and not is_optional:
                 continue
             try:
-                is_kept = run(_with_optional(text, old) if is_optional else text, values)
+                is_kept = run(_with_optional(text, old) if is_optional else text, values, walk.budget)
             except (CompileError, EvaluationError) as error:
-                yield self._broken(path, rule, str(error))
+                walk.is_stopped = isinstance(error, BudgetExceeded | CallCostExceeded)
+                yield self._broken(path, rule, error)
                 continue
             if is_kept is True or (is_same and not is_about_change):
                 continue
-            yield self._refusal(path, rule, value, values)
+            yield self._refusal(walk, path, rule, value, values)
 
-    def _broken(self, path: str, rule: Mapping[str, Any], why: str) -> Problem:
+    def _broken(self, path: str, rule: Mapping[str, Any], error: ValueError) -> Problem:
         told = (rule.get("message") or rule["rule"]).strip()
         kind = msgspec.json.encode(self._schema.get("type") or "").decode()
-        if why.startswith("no such overload"):
-            return Problem(path, f"Invalid value: {kind}: '{why}': {_NO_OVERLOAD}: {told}")
-        return Problem(path, f"Invalid value: {kind}: {why} evaluating rule: {told}")
+        if isinstance(error, BudgetExceeded):
+            return Problem(path, f"Invalid value: {kind}: {error}")
+        if isinstance(error, CallCostExceeded):
+            return Problem(path, f"Invalid value: {kind}: '{error}': {_TOO_EXPENSIVE}: {told}")
+        if str(error).startswith("no such overload"):
+            return Problem(path, f"Invalid value: {kind}: '{error}': {_NO_OVERLOAD}: {told}")
+        return Problem(path, f"Invalid value: {kind}: {error} evaluating rule: {told}")
 
-    def _refusal(self, path: str, rule: Mapping[str, Any], value: Any, values: Mapping[str, Any]) -> Problem:
+    def _refusal(
+        self, walk: _Walk, path: str, rule: Mapping[str, Any], value: Any, values: Mapping[str, Any]
+    ) -> Problem:
         if rule.get("fieldPath"):
             steps = steps_of(rule["fieldPath"], self._schema) or []
             path = f"{path}.{''.join(steps).removeprefix('.')}" if path else "".join(steps).removeprefix(".")
         told = (
-            _message(rule, values) or (rule.get("message") or f"failed rule: {rule['rule'].strip()}").strip()
+            _message(rule, values, walk.budget)
+            or (rule.get("message") or f"failed rule: {rule['rule'].strip()}").strip()
         )
         reason = rule.get("reason") or "FieldValueInvalid"
         shown = ""
@@ -175,12 +204,12 @@ def _with_optional(rule: str, old: Any) -> str:
     return f"[{given}].all(oldSelf, ({rule}\n))"
 
 
-def _message(rule: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+def _message(rule: Mapping[str, Any], values: Mapping[str, Any], budget: Budget) -> str:
     """What the rule's own expression says; "" where it has none, or it says nothing that can be shown."""
     if not rule.get("messageExpression"):
         return ""
     try:
-        told = run(rule["messageExpression"], values)
+        told = run(rule["messageExpression"], values, budget)
     except (CompileError, EvaluationError):
         return ""
     told = told.strip() if isinstance(told, str) else ""

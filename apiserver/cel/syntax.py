@@ -137,7 +137,9 @@ def _pool() -> Any:
         for name, number, kind in fields:
             plain = kind.lstrip("*")
             label = _REPEATED if kind.startswith("*") else _OPTIONAL
-            field = declared.field.add(name=name, number=number, type=_KINDS.get(plain, _MESSAGE), label=label)
+            field = declared.field.add(
+                name=name, number=number, type=_KINDS.get(plain, _MESSAGE), label=label
+            )
             if plain not in _KINDS:
                 field.type_name = f".deltawire.cel.{plain}"
     pool = descriptor_pool.DescriptorPool()

@@ -5,13 +5,25 @@ from typing import Any
 from deltawire.apiserver.cel.library import ANY, VARIABLES, Checker, CompileError
 from deltawire.apiserver.cel.shapes import Shape
 from deltawire.apiserver.rules.at import at, below, choice, inside, selector
-from deltawire.apiserver.rules.causes import Causes, Tree, invalid, items, look, required, unsupported
+from deltawire.apiserver.rules.causes import (
+    Causes,
+    Tree,
+    duplicate,
+    invalid,
+    items,
+    look,
+    required,
+    unsupported,
+)
+from deltawire.apiserver.rules.forms import label_key
 
 _SIDE_EFFECTS = ("None", "NoneOnDryRun")
 _VERSIONS = ("v1", "v1beta1")
 _TIMEOUT_MAX_S = 30
 _ACTIONS = ("Audit", "Deny", "Warn")
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+# A key of the audit log lies below the name of its policy.
+_ANY_NAME = "policy"
 _OF_SCHEMAS = ("self", "oldSelf", "oldValue")
 
 
@@ -129,12 +141,29 @@ def policy(obj: Tree) -> Causes:
     yield from conditions(spec, "spec")
     for place, variable in items(spec, "variables"):
         yield from expression(variable, "expression", f"spec.{place}.expression", ANY)
+    yield from _audit_annotations(spec)
     for place, validation in items(spec, "validations"):
         yield from expression(validation, "expression", f"spec.{place}.expression", "bool")
         if validation.get("messageExpression"):
             yield from expression(
                 validation, "messageExpression", f"spec.{place}.messageExpression", "string"
             )
+
+
+def _audit_annotations(spec: Tree) -> Causes:
+    seen: set[str] = set()
+    for place, annotation in items(spec, "auditAnnotations"):
+        key = str(annotation.get("key") or "")
+        if not key:
+            yield required(f"spec.{place}.key")
+        elif key in seen:
+            yield duplicate(f"spec.{place}.key", key)
+        else:
+            for wrong in label_key(f"{_ANY_NAME}/{key}"):
+                yield invalid(f"spec.{place}.key", key, wrong)
+        seen.add(key)
+        # Text, or null where nothing is to be said.
+        yield from expression(annotation, "valueExpression", f"spec.{place}.valueExpression", ANY)
 
 
 def binding(obj: Tree) -> Causes:

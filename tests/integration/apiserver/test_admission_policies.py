@@ -1,5 +1,6 @@
 """ValidatingAdmissionPolicies: expressions that writes must fulfil."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,3 +145,50 @@ def test_an_expression_that_is_none_is_refused_with_its_policy(cluster: Cluster)
     (cause,) = refused.json()["details"]["causes"]
     assert (refused.status_code, cause["field"]) == (422, "spec.validations[0].expression")
     assert "compilation failed: ERROR: <input>:1:12: Syntax error" in cause["message"]
+
+
+def test_audit_annotations_go_to_the_log_and_only_their_errors_deny(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "deltawire.apiserver.admission.policies")
+    annotation = {"key": "size", "valueExpression": "object.data.k == '' ? '' : 'k is ' + object.data.k"}
+    assert cluster.policy({"expression": "true"}, auditAnnotations=[annotation]).status_code == 201
+    cluster.bind()
+    assert cluster.create("said", k="v").status_code == 201
+    assert cluster.create("unsaid", k="").status_code == 201
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["audit: CREATE configmaps default/said: p/size=k is v"]
+    refused = cluster.create("broken", other="v")
+    assert refused.json()["message"].endswith("resulted in error: no such key: k")
+
+
+def test_what_is_only_audited_is_written_and_logged(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "deltawire.apiserver.admission.policies")
+    cluster.policy({"expression": "false", "message": "careful"})
+    cluster.bind("Audit")
+    assert cluster.create().status_code == 201
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert 'validation.policy.admission.k8s.io/validation_failure=[{"message":"careful"' in told
+
+
+def test_a_policy_that_costs_too_much_is_stopped_and_denies(cluster: Cluster) -> None:
+    expression = "object.data.all(a, object.data.all(b, object.data.all(c, object.data[c] != 'x')))"
+    cluster.policy({"expression": expression})
+    cluster.bind()
+    many = {f"key{number}": "v" for number in range(100)}
+    told = f"expression '{expression}' resulted in error: operation cancelled: actual cost limit exceeded"
+    assert cluster.create(**many).json()["message"].endswith(told)
+    assert cluster.create("few", a="v").status_code == 201
+
+
+def test_conditions_that_cost_too_much_together_deny(cluster: Cluster) -> None:
+    # Each text of 300,000 characters is looked through for one of 90: some 270,000 units of cost.
+    expression = f"object.data.k.contains('{'x' * 90}') || true"
+    conditions = [{"name": f"c{number}", "expression": expression} for number in range(12)]
+    assert cluster.policy({"expression": "true"}, matchConditions=conditions).status_code == 201
+    cluster.bind()
+    assert cluster.create(k="short").status_code == 201
+    told = "validation failed due to running out of cost budget, no further validation rules will be run"
+    assert cluster.create("long", k="y" * 300_000).json()["message"].endswith(told)
