@@ -129,15 +129,14 @@ class BrokerLink:
         is_urgent = False
         for one in work:
             boot = one.boot
-            if isinstance(one, wire.Pop):
-                if one.last:
-                    number, deltas = max(number, one.last), deltas + one.last - one.first + 1
-                    for key in one.keys:
-                        for row in key.rows:
-                            size += len(row.object)
-            else:
+            if not isinstance(one, wire.Pop):
                 # The broker starts and stops streams by what is known of their lists.
                 number, is_urgent = max(number, one.number), True
+            elif one.last:
+                number, deltas = max(number, one.last), deltas + one.last - one.first + 1
+                for key in one.keys:
+                    for row in key.rows:
+                        size += len(row.object)
         if not number:
             return
         self._acks[place] = boot, number, deltas, size

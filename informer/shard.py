@@ -235,6 +235,11 @@ class Shard:
         now, seq = self._clock.wall_s(), self.progress.seq
         busy = []
         for group in self.groups.values() if groups is None else groups:
+            if not group.members.here:
+                continue
+            if group.track.cursor < seq:
+                busy.append(group)
+                continue
             has_work, wake_at = group.outlook(seq)
             if has_work or wake_at <= now:
                 busy.append(group)
@@ -366,7 +371,10 @@ class Shard:
         """The transaction is committed."""
         self.progress = progress
         gone_to, history_to = self._kept_from
-        self._gone_to, self._history_to = max(gone_to, self._gone_to), max(history_to, self._history_to)
+        if gone_to > self._gone_to:
+            self._gone_to = gone_to
+        if history_to > self._history_to:
+            self._history_to = history_to
         self._book.written()
         if progress.touched and not self._knows_list:
             self._knows_list = self._are_listed(progress)

@@ -51,7 +51,7 @@ class BusyShards:
     @property
     def are_there(self) -> bool:
         """True if `take` has any."""
-        return bool(self._touched)
+        return bool(self._touched or self._due)
 
     def touch(self, shard: Shard, group: Group | None = None) -> None:
         """Something happened to it, or only to a ``group`` of it."""
@@ -77,19 +77,21 @@ class BusyShards:
             self._stuck.clear()
 
     def take(self) -> list[tuple[Shard, Collection[Group], bool]]:
-        """The shards of this turn, what groups of them, and whether all that they did must be committed now."""
+        """The shards of this turn, what groups of them, and whether all that they did must be committed now.
+
+        No groups: it is only that.
+        """
         touched, due = self._touched, self._due
-        if not touched:
-            return []
-        self._turns += 1
         self._touched = {}
+        found: list[tuple[Shard, Collection[Group], bool]] = []
         if due:
             self._due = set()
-        if len(touched) > 1:
-            shards = rotated(touched, self._turns)
-            return [(shard, touched[shard] or shard.groups.values(), shard in due) for shard in shards]
-        ((shard, groups),) = touched.items()
-        return [(shard, groups or shard.groups.values(), shard in due)]
+            found = [(shard, (), True) for shard in due if shard not in touched]
+        if touched:
+            self._turns += 1
+            shards = touched if len(touched) == 1 else rotated(touched, self._turns)
+            found += [(shard, touched[shard] or shard.groups.values(), shard in due) for shard in shards]
+        return found
 
     def committed(self, shard: Shard) -> None:
         """All that its groups did is on the disk."""
@@ -140,9 +142,10 @@ class BusyShards:
             is_commit = timers is self._commits
 
             def wake() -> None:
-                self._touched[shard] = None
                 if is_commit:
                     self._due.add(shard)
+                else:
+                    self._touched[shard] = None
 
             timer = timers[shard] = self._loop.timer(wake)
         return timer

@@ -231,7 +231,10 @@ class _Sending:
                 group.lot.remove(tail.seq)
                 return self._queue_up(row, is_gone, verdict)
             superseded = tail
-        replica = self.pick_for(verdict, alone=superseded is not None and superseded.solo)
+        if verdict is None and superseded is None:
+            replica = group.members.pick()
+        else:
+            replica = self.pick_for(verdict, alone=superseded is not None and superseded.solo)
         if replica is None:
             return _FULL
         kind = self._kind(row, verdict, is_gone=is_gone)

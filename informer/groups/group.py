@@ -185,7 +185,8 @@ class Group:
 
         That is so for a first version, for all that was stored before the group came, and for what is owed.
         """
-        return self.record.is_first(row) or self.notes.is_owed(row.born)
+        seq, born = row.seq, row.born
+        return seq == born or seq <= self.record.state.birth or self.notes.is_owed(born)
 
     def take_up(self, flight: Flight, replica: Replica) -> None:
         """``replica`` holds the event from here on."""
@@ -194,7 +195,12 @@ class Group:
 
     def foresee(self, before: int, newest: int) -> None:
         """A batch is about to be committed, after which ``newest`` is the newest change: reserve with it."""
-        if self.members.here and self.track.cursor >= before and not self.sent.allows(newest, newest):
+        if (
+            newest > self.sent.committed
+            and self.members.here
+            and self.track.cursor >= before
+            and not self.sent.allows(newest, newest)
+        ):
             self.reserve()
 
     def reserve(self) -> bool:

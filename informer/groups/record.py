@@ -1,6 +1,5 @@
 """A group's row: what the shard remembers of it, and whether that must be written (pure)."""
 
-from deltawire.common.store.layout import Row
 from deltawire.informer.groups.gap_notices import Gap
 from deltawire.informer.groups.scope import Scope
 from deltawire.informer.groups.state import EVERY, GroupState, KnownReplica
@@ -33,10 +32,6 @@ class GroupRecord:
     def is_past(self, replaced_by: int) -> bool:
         """True if a version, which was replaced by this change, is from before the group's view of all versions."""
         return 0 < replaced_by <= self.every_since
-
-    def is_first(self, row: Row) -> bool:
-        """True for the first version of an object, and for what was stored before the group came."""
-        return row.seq == row.born or row.seq <= self.state.birth
 
     def follow(self, delivery: str, seq: int) -> None:
         """Set the mode that the group's replicas ask for; ``seq``: the newest change."""

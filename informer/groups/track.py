@@ -53,11 +53,11 @@ class Track:
     def advance(self) -> None:
         """Move the position to where everything below is done."""
         order, done = self.order, self.done
-        before = self.position
         while order and order[0] in done:
             done.discard(order.popleft())
-        self.position = order[0] - 1 if order else self.cursor
-        if self.position != before:
+        position = order[0] - 1 if order else self.cursor
+        if position != self.position:
+            self.position = position
             self.has_moved = True
             if done and (not order or len(done) > len(order) + 64):
                 # Acknowledged by a retry before the scan came to them, then overwritten: never scanned.

@@ -29,40 +29,45 @@ PROGRESS_ROWS = 64
 
 
 class Batch:
-    """One write transaction. Also the `Reads` of applying, so that a batch finds what it wrote."""
+    """A shard's write transactions, of which one is open at a time. Also the `Reads` of applying, so that a batch finds
+    what it wrote.
+
+    ``state`` is changed at will and written at the end. ``has_lost``: there is anything in ``lost``. ``changes``: how
+    many were made, so how long the commit may take. ``fresh``: what was stored, for the delivery that follows; not all
+    of it where ``is_large``.
+    """
+
+    state: ShardState
+    txn: Any
 
     def __init__(
         self,
-        txn: Any,
-        state: ShardState,
         dbs: dict[bytes, Any],
         indexes: dict[str, Any],
         functions: IndexFunctions,
         *,
         end: Callable[["Batch", BaseException | None], object],
-        has_lost: bool,
         kept: dict[bytes, bool],
         beats: Beats,
     ) -> None:
-        """``state`` is changed at will and written at the end. ``has_lost``: there is anything in ``lost``.
-
-        ``end`` commits it, or after an error aborts it. ``kept``: of ``gone`` and ``history``, whether there may be
-        any rows. ``beats`` report long work.
-        """
-        self.state = state
+        """``end`` commits, or after an error aborts. ``kept``: of ``gone`` and ``history``, whether there may be any
+        rows. ``beats`` report long work."""
         self._end = end
         self._kept = kept
-        # Changes that were made: how long the commit may take.
-        self.changes = 0
         self._beats = beats
-        self.has_lost = has_lost
-        # What this transaction stored, for the delivery that follows; empty where that is much.
-        self.fresh: dict[str, Row] = {}
-        self.is_large = False
-        self.txn = txn
         self._dbs = dbs
+        self._objects, self._changes = dbs[layout.OBJECTS], dbs[layout.CHANGES]
         self._indexes = indexes
         self._functions = functions
+        self.has_lost = False
+
+    def begin(self, txn: Any, state: ShardState, *, has_lost: bool) -> "Batch":
+        """The next transaction; nothing of the one before is left."""
+        self.txn, self.state, self.has_lost = txn, state, has_lost
+        self.changes = 0
+        self.fresh: dict[str, Row] = {}
+        self.is_large = False
+        return self
 
     def __enter__(self) -> "Batch":
         return self
@@ -71,7 +76,7 @@ class Batch:
         self._end(self, error)
 
     def held(self, key: str) -> Row | None:
-        data = self.txn.get(text_key(key), db=self._dbs[layout.OBJECTS])
+        data = self.txn.get(text_key(key), db=self._objects)
         return None if data is None else unpack_row(data, key)
 
     def is_marked(self, key: str, generation: int) -> bool:
@@ -218,13 +223,13 @@ class Batch:
         return bool(self.txn.stat(self._dbs[name])["entries"])
 
     def _put(self, row: Row, old: Row | None, *, keep_history: bool) -> None:
-        key, txn, changes = row.key, self.txn, self._dbs[layout.CHANGES]
+        key, txn, changes = row.key, self.txn, self._changes
         raw = text_key(key)
         row.indexed = self._functions.packed(key, row.object)
         if not self.is_large:
             self.fresh[key] = row
             self.is_large = len(self.fresh) > _FRESH_MAX
-        txn.put(raw, self._pack(raw, row), db=self._dbs[layout.OBJECTS])
+        txn.put(raw, self._pack(raw, row), db=self._objects)
         before = b""
         if old is not None:
             before = old.indexed

@@ -90,6 +90,9 @@ class Indexer:
             if is_cut(folder, self._env):
                 raise lmdb.CorruptedError("the file is shorter than what is stored in it")
             self._open_dbs()
+            self._batch = Batch(
+                self.dbs, self.indexes, self.functions, end=self._end, kept=self._kept, beats=self.beats
+            )
             self._take_over(owner, informer)
             if self.state.index_hash != index_hash:
                 self._rebuild()
@@ -133,21 +136,10 @@ class Indexer:
             if isinstance(error, (lmdb.Error, *GARBLED)):
                 raise explain(error, self.folder) from None
             raise
-        state = msgspec.structs.replace(self.state)
-        return Batch(
-            txn,
-            state,
-            self.dbs,
-            self.indexes,
-            self.functions,
-            end=self._end,
-            has_lost=self.has_lost,
-            kept=self._kept,
-            beats=self.beats,
-        )
+        return self._batch.begin(txn, msgspec.structs.replace(self.state), has_lost=self.has_lost)
 
     def _check_owner(self, txn: Any) -> None:
-        data = txn.get(meta.STATE_KEY, db=self.dbs[layout.META])
+        data = txn.get(meta.STATE_KEY, db=self._meta)
         # Mostly it is what we wrote ourselves, and need not be taken apart.
         if data != self._written and (data is None or meta.decode_state(data).owner != self._owner):
             raise OwnerLost(f"{self.folder} has been taken over by another worker")
@@ -175,7 +167,7 @@ class Indexer:
         state, txn = batch.state, batch.txn
         state.committed_at = int(self._clock.wall_s() * 1e6)
         written = meta.encode(state)
-        txn.put(meta.STATE_KEY, written, db=self.dbs[layout.META])
+        txn.put(meta.STATE_KEY, written, db=self._meta)
         has_lost = batch.has_lost and batch.has(layout.LOST)
         if batch.changes >= _LARGE_COMMIT_CHANGES:
             self.beats.enter_call(f"a commit of {batch.changes} changes")
@@ -183,13 +175,12 @@ class Indexer:
         before, self.state, self.has_lost = self.state.seq, state, has_lost
         self._written = written if state.owner == self._owner else b""
         self.commits += 1
-        fresh = batch.fresh
         if batch.is_large:
             self._fresh, self._fresh_after = {}, None
-        elif fresh:
-            self._fresh = fresh
+        elif batch.fresh:
+            self._fresh = batch.fresh
             # Where nothing but these rows was stored they are all changes since.
-            self._fresh_after = before if len(fresh) == state.seq - before else None
+            self._fresh_after = before if len(self._fresh) == state.seq - before else None
 
     def view(self) -> View:
         """A read transaction on what is committed: a block; keep it short.
@@ -299,6 +290,7 @@ class Indexer:
     def _open_dbs(self) -> None:
         for name in layout.PLAIN_DBS:
             self.dbs[name] = self._env.open_db(name)
+        self._meta = self.dbs[layout.META]
         for index in self.functions.names:
             self.indexes[index] = self._env.open_db(f"{layout.INDEX_PREFIX}{index}".encode(), dupsort=True)
 
