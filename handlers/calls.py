@@ -184,8 +184,9 @@ class Program:
             if event is not None and signature.takes_ctx:
                 read = partial(_tree_of, delivery, subscription.resource)
                 context = self._context(event, delivery.informer, event.key, read)
-            result = outcome_of(self._invoke(subscription, arguments, event, context), subscription.function)
-            outcome = self._worse(outcome, result)
+            returned = self._invoke(subscription, arguments, event, context)
+            if returned is not None:
+                outcome = self._worse(outcome, outcome_of(returned, subscription.function))
         return outcome
 
     def _reconcile(self, call: Call) -> Outcome:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+import msgspec
+
 from deltawire.handlers.events import GAP_NOTICE, Delivery
 from deltawire.handlers.failures import shortened
 
@@ -92,30 +94,24 @@ class Route:
 LaneKey = tuple[str, str]
 
 
-class Ticket:
+class Ticket(msgspec.Struct, eq=False):
     """An event until its verdict: how many calls it still waits for, and the worst outcome so far."""
 
-    __slots__ = ("begun", "delivery", "outcome", "waiting")
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.waiting = 0
-        self.begun = False
-        self.outcome = DONE
+    delivery: Delivery
+    waiting: int = 0
+    begun: bool = False
+    outcome: Outcome = DONE
 
 
-class Lane:
+class Lane(msgspec.Struct, eq=False):
     """One key: the events whose functions are to be called, and the reconciles that are due."""
 
-    __slots__ = ("busy", "due", "events", "key", "ready")
-
-    def __init__(self, key: LaneKey) -> None:
-        self.key = key
-        # Lists, and no dict for what most lanes never have: a lane lives as long as one event.
-        self.events: list[Ticket] = []
-        self.due: dict[int, list[Ticket]] | None = None
-        self.busy = False
-        self.ready = False
+    key: LaneKey
+    # Lists, and no dict for what most lanes never have: a lane lives as long as one event.
+    events: list[Ticket] = []
+    due: dict[int, list[Ticket]] | None = None
+    busy: bool = False
+    ready: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -155,8 +151,10 @@ class Call:
     @property
     def is_urgent(self) -> bool:
         """Other work waits for its end: a hot key's next event, or another call for the same key."""
-        lane = self.lane
-        return bool(lane.events or lane.due) or any(ticket.delivery.is_hot for ticket in self.tickets)
+        lane, tickets = self.lane, self.tickets
+        if lane.events or lane.due or tickets[0].delivery.is_hot:
+            return True
+        return len(tickets) > 1 and any(ticket.delivery.is_hot for ticket in tickets)
 
     def begin(self) -> bool:
         try:
@@ -189,6 +187,11 @@ class Dispatch:
     def calls_out(self) -> int:
         """Calls handed out and not ended."""
         return len(self._calls)
+
+    @property
+    def has_ready(self) -> bool:
+        """True if `take` has any."""
+        return bool(self._ready)
 
     @property
     def events_held(self) -> int:

@@ -39,18 +39,16 @@ class Results:
     The loop is woken once for all outcomes that wait, and not at all for those that it will look for by itself:
     while ``are_awaited`` is false it does so soon, by a timer. It sets that, then takes.
 
-    ``hand_over``: what a thread does in place of waking the loop, where ``may_visit``: it visits it.
+    ``hand_over``: what a thread does in place of waking the loop, where ``may_visit``: it visits it. ``waiting``: what
+    was not taken yet.
     """
 
     def __init__(self) -> None:
         self.are_awaited = True
         self.may_visit = False
-        self._outcomes: deque[tuple[Call, Outcome]] = deque()
+        self.waiting: deque[tuple[Call, Outcome]] = deque()
         self._waker = Waker()
         self.hand_over: Callable[[], None] = self._waker.wake
-
-    def __len__(self) -> int:
-        return len(self._outcomes)
 
     def fileno(self) -> int:
         """For the loop's poller."""
@@ -58,14 +56,14 @@ class Results:
 
     def put(self, call: Call, outcome: Outcome) -> None:
         """From any thread. The loop takes it now."""
-        self._outcomes.append((call, outcome))
+        self.waiting.append((call, outcome))
         self.hand_over()
 
     def leave(self, call: Call, outcome: Outcome, *, unawaited_max: int) -> None:
         """As `put`, but without waking the loop while it looks by itself and fewer than ``unawaited_max`` wait."""
-        self._outcomes.append((call, outcome))
+        self.waiting.append((call, outcome))
         # Looked at after the outcome was left: the loop sets it before it takes.
-        if self.are_awaited or len(self._outcomes) >= unawaited_max:
+        if self.are_awaited or len(self.waiting) >= unawaited_max:
             self.hand_over()
 
     def wake(self) -> None:
@@ -78,8 +76,8 @@ class Results:
 
     def take(self) -> list[tuple[Call, Outcome]]:
         """All outcomes so far; from the loop's thread."""
-        outcomes = self._outcomes
-        return [outcomes.popleft() for _ in range(len(outcomes))]
+        waiting = self.waiting
+        return [waiting.popleft() for _ in range(len(waiting))]
 
     def close(self) -> None:
         """Only when no thread is left that may put."""

@@ -23,14 +23,14 @@ class HotKeys:
 
     def came(self, key: str, now_s: float) -> bool:
         """An event of ``key`` came at ``now_s`` (monotonic): true if another one did within `HOT_S`."""
-        came_s = self._came_s
+        came_s, hot_since_s = self._came_s, now_s - HOT_S
         before_s = came_s.pop(key, None)
         came_s[key] = now_s
         oldest = next(iter(came_s))
-        while came_s[oldest] < now_s - HOT_S or len(came_s) > KEYS_MAX:
+        while came_s[oldest] < hot_since_s or len(came_s) > KEYS_MAX:
             del came_s[oldest]
             oldest = next(iter(came_s))
-        return before_s is not None and now_s - before_s <= HOT_S
+        return before_s is not None and before_s >= hot_since_s
 
 
 class LateAcks:

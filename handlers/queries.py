@@ -75,6 +75,11 @@ class Queries:
             raise TransportError(f"worker {worker} cannot read {what}: {waiting.answer.text}")
         return waiting.answer
 
+    @property
+    def are_waiting(self) -> bool:
+        """True if there may be something to send; what comes in the same moment wakes the loop again."""
+        return bool(self._outgoing)
+
     def outgoing(self) -> list[Question]:
         """The questions to be sent now; the loop's."""
         with self._changed:

@@ -136,23 +136,29 @@ class Runner:
     def _work(self) -> None:
         """The end of a turn: what may run next is handed out, questions are asked."""
         if not self._is_draining:
-            calls = self._dispatch.take(self._executor.capacity - self._dispatch.calls_out)
-            if calls:
-                now_s = self._clock.now_s()
-                self._late.handed_out(now_s)
-                self._look_later()
-                if self._settings.deadline_s:
-                    # Set only while calls are out: an idle process has nothing to look for.
-                    self._overdue.hurry(now_s + DEADLINE_LOOK_S)
-                self._executor.submit(calls)
+            if self._dispatch.has_ready:
+                self._hand_out()
             self._failure = self._failure or self._executor.failure
-        self._ask()
+        if self._queries.are_waiting:
+            self._ask()
+
+    def _hand_out(self) -> None:
+        calls = self._dispatch.take(self._executor.capacity - self._dispatch.calls_out)
+        if calls:
+            now_s = self._clock.now_s()
+            self._late.handed_out(now_s)
+            self._look_later()
+            if self._settings.deadline_s:
+                # Set only while calls are out: an idle process has nothing to look for.
+                self._overdue.hurry(now_s + DEADLINE_LOOK_S)
+            self._executor.submit(calls)
 
     def _take(self, link: WorkerLink, event: LinkEvent) -> None:
         match link.digest(event):
             case Received(deliveries):
-                # First, so that what waits for the end of a call can run next.
-                self._collect()
+                if self._executor.results.waiting:
+                    # First, so that what waits for the end of a call can run next.
+                    self._collect()
                 self._statistics.arrived(deliveries)
                 now_s, came = self._clock.now_s(), self._hot.came
                 for delivery in deliveries:
@@ -161,7 +167,8 @@ class Runner:
                 if self._is_draining:
                     # What still arrives goes back at once.
                     acks += self._dispatch.release(RELEASE_AFTER_MS)
-                self._acknowledge(acks)
+                if acks:
+                    self._acknowledge(acks)
             case Dropped():
                 self._statistics.dropped += self._dispatch.drop(link.number)
                 self._queries.lost(link.number)
@@ -192,7 +199,7 @@ class Runner:
 
     def _go_on(self) -> None:
         """A thread, whose call has ended, does what follows from that."""
-        if self._executor.results:
+        if self._executor.results.waiting:
             self._collect()
             self._work()
             if self._failure or self._is_draining:
@@ -200,7 +207,7 @@ class Runner:
 
     def _collect(self) -> None:
         """Take what has ended, and acknowledge it when it must be."""
-        if not self._executor.results:
+        if not self._executor.results.waiting:
             return
         wall_us = int(self._clock.wall_s() * 1e6)
         acks: list[Ack] = []

@@ -65,8 +65,9 @@ class WorkerLink:
         self._settings = settings
         self._informers = informers
         self._held = held
-        # Acks that wait for others, or for a session. Bounded by the window, as each is of an event.
-        self._unsent: list[Ack] = []
+        # Acks that wait for others, or for a session, by informer and shard. Bounded by the window, as each is of an
+        # event.
+        self._unsent: dict[tuple[str, int], list[wire.AckRow]] = {}
         self.link = Link(context, endpoint, identity, self._hello, clock=clock, silent_s=silent_s)
 
     @property
@@ -80,7 +81,7 @@ class WorkerLink:
 
     @property
     def acks_waiting(self) -> int:
-        return len(self._unsent)
+        return sum(map(len, self._unsent.values()))
 
     def digest(self, event: LinkEvent) -> LinkNews | None:
         """What an event of `link` means; None where there is nothing to do."""
@@ -105,7 +106,8 @@ class WorkerLink:
         """Takes acks for the next `send_acks`; those of notices of lost changes leave at once."""
         for ack in acks:
             if "/" in ack.key:
-                self._unsent.append(ack)
+                row = wire.AckRow(ack.key, ack.seq, ack.fence, ack.verdict, ack.after_ms, ack.error)
+                self._unsent.setdefault((ack.informer, ack.shard), []).append(row)
             else:
                 self._gap_seen(ack)
 
@@ -113,12 +115,8 @@ class WorkerLink:
         """Sends the acks that wait, one message a shard; kept for the next session where none is open."""
         if not self._unsent or not self.link.is_open:
             return
-        unsent, self._unsent = self._unsent, []
-        shards: dict[tuple[str, int], list[wire.AckRow]] = {}
-        for a in unsent:
-            row = wire.AckRow(a.key, a.seq, a.fence, a.verdict, a.after_ms, a.error)
-            shards.setdefault((a.informer, a.shard), []).append(row)
-        for (informer, shard), rows in shards.items():
+        unsent, self._unsent = self._unsent, {}
+        for (informer, shard), rows in unsent.items():
             self.link.send(wire.Acks(informer, shard, rows))
 
     def gap_seen(self, notice: wire.Gap) -> None:
@@ -147,7 +145,8 @@ class WorkerLink:
     def _hello(self) -> dict[str, Any]:
         s = self._settings
         held = [[d.informer, d.shard, d.key, d.seq, d.fence] for d in self._held(self.number) if "/" in d.key]
-        held += [[a.informer, a.shard, a.key, a.seq, a.fence] for a in self._unsent]
+        for (informer, shard), rows in self._unsent.items():
+            held += [[informer, shard, row.key, row.seq, row.fence] for row in rows]
         return {
             "group": s.name,
             "delivery": s.delivery,
