@@ -128,6 +128,10 @@ class Loop:
         if self._sources.pop(source, None) is not None:
             self._poller.unregister(source)
 
+    def note_use(self, socket: "zmq.Socket[bytes]") -> Action | None:
+        """What is to be called when the socket was used, beside its reading; None: the loop need not know."""
+        return None
+
     def timer(self, action: Action) -> Timer:
         """A timer that is not set yet."""
         return Timer(self, action)

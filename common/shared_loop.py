@@ -7,6 +7,7 @@ cost two switches of threads. One at a time is inside: the loop in its turns, or
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import zmq
@@ -29,6 +30,9 @@ class SharedLoop(Loop):
         # Sockets by their files' numbers; of those that have messages which no file tells of any more.
         self._sockets: dict[int, zmq.Socket[bytes]] = {}
         self._again: set[int] = set()
+        # Sockets whose users say when they use them, and those that were used since they were looked at last.
+        self._noted: set[int] = set()
+        self._used: set[int] = set()
         # The time of the first timer when the sleep began; nothing is earlier while there is no sleep.
         self._sleeps_until_s = float("-inf")
         self._failure: BaseException | None = None
@@ -45,6 +49,7 @@ class SharedLoop(Loop):
         def read() -> None:
             # Its file says only that something has changed.
             if has_message(source):
+                self._used.add(number)
                 action()
 
         number = _number_of(source)
@@ -57,7 +62,16 @@ class SharedLoop(Loop):
     def forgets(self, source: "zmq.Socket[bytes] | int") -> None:
         number = source if isinstance(source, int) else _number_of(source)
         self._sockets.pop(number, None)
+        self._noted.discard(number)
+        self._used.discard(number)
         super().forgets(number)
+
+    def note_use(self, socket: "zmq.Socket[bytes]") -> Action:
+        """Sockets for which it is called are not looked at after each turn and visit."""
+        number = _number_of(socket)
+        self._noted.add(number)
+        self._used.add(number)
+        return partial(self._used.add, number)
 
     def visit(self, action: Action) -> None:
         """Call ``action`` in this thread, as if in a turn; who is inside already has it called at the end.
@@ -74,7 +88,8 @@ class SharedLoop(Loop):
                 return
             try:
                 action()
-                self._end()
+                if self._ends:
+                    self._end()
                 self._look_again()
             except BaseException as error:
                 self._failure = error
@@ -127,8 +142,13 @@ class SharedLoop(Loop):
 
     def _look_again(self) -> None:
         """A file tells once of a socket's messages, also to who only sent something."""
-        for number, socket in self._sockets.items():
-            if has_message(socket):
+        used = self._used
+        if len(self._noted) < len(self._sockets):
+            used |= self._sockets.keys() - self._noted
+        while used:
+            number = used.pop()
+            socket = self._sockets.get(number)
+            if socket is not None and has_message(socket):
                 self._again.add(number)
                 self._is_soon = True
 

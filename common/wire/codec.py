@@ -59,7 +59,7 @@ def plain(kind: str, *fields: Any) -> msgspec.Raw:
 
 def pack(session: int, n: int, *messages: bytes) -> bytes:
     """Packed messages as one frame."""
-    return _encode([WIRE_VERSION, session, n, [msgspec.Raw(message) for message in messages]])
+    return _encode([WIRE_VERSION, session, n, list(map(msgspec.Raw, messages))])
 
 
 def unpack(data: bytes) -> Frame:
@@ -72,7 +72,7 @@ def unpack(data: bytes) -> Frame:
         raise ProtocolError(_problem(data, error)) from None
     if frame.version not in VERSIONS_ACCEPTED:
         raise ProtocolError(_unspoken(frame.version))
-    if not frame.messages or len(frame.messages) > ARRAY_ITEMS_MAX:
+    if not 0 < len(frame.messages) <= ARRAY_ITEMS_MAX:
         raise ProtocolError(f"a frame has 1 to {ARRAY_ITEMS_MAX} messages, not {len(frame.messages)}")
     return frame
 

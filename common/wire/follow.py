@@ -28,7 +28,7 @@ def follow_link(loop: Loop, clock: Clock, link: Link, take: Callable[[LinkEvent]
         if link.is_open is not was_open:
             timer.set(link.due_s)
 
-    link.gather(lambda: loop.at_end(link.flush))
+    link.gather(lambda: loop.at_end(link.flush), loop.note_use(link.socket))
     timer = loop.timer(tick)
     timer.set(clock.now_s())
     loop.reads(link.socket, read)

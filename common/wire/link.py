@@ -72,6 +72,7 @@ class Link:
         self._heard_at_s = clock.now_s()
         self._gathered = Gathered()
         self._when_first: Callable[[], object] | None = None
+        self._when_used: Callable[[], object] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -94,9 +95,12 @@ class Link:
     def beat_identity(self) -> bytes:
         return self.identity.bytes + BEAT_SUFFIX
 
-    def gather(self, when_first: Callable[[], object]) -> None:
-        """From now on messages wait for `flush`; ``when_first`` is called when the first one does."""
-        self._when_first = when_first
+    def gather(self, when_first: Callable[[], object], when_used: Callable[[], object] | None = None) -> None:
+        """From now on messages wait for `flush`; ``when_first`` is called when the first one does.
+
+        ``when_used`` is called when something was given to the socket.
+        """
+        self._when_first, self._when_used = when_first, when_used
 
     def send(self, message: msgspec.Struct | msgspec.Raw) -> bool:
         """Sends one message; False if no session is open (nothing was sent, a Lost was or will be reported).
@@ -161,7 +165,12 @@ class Link:
 
     def _take(self, data: bytes, events: list[LinkEvent]) -> None:
         try:
-            message = message_of(unpack(data))
+            frame = unpack(data)
+            if self._session.is_next(frame):
+                self._heard_at_s = self._clock.now_s()
+                events.extend(map(Arrived, frame.messages))
+                return
+            message = message_of(frame)
         except ProtocolError as error:
             self.malformed += 1
             log.warning("malformed message from %s: %s", self.endpoint, error)
@@ -170,9 +179,6 @@ class Link:
         verdict = self._session.on_message(message, now_s)
         if verdict != "ignore":
             self._heard_at_s = now_s
-        if verdict == "take":
-            events.extend(map(Arrived, message.body))
-            return
         if verdict in ("opened", "lost", "refused"):
             self._gathered.drop()
         if verdict == "opened":
@@ -183,6 +189,8 @@ class Link:
             events.append(Refused(str(message.body[0]) if message.body else "no reason given"))
 
     def _transmit(self, data: bytes) -> None:
+        if self._when_used is not None:
+            self._when_used()
         try:
             self.socket.send(data, zmq.NOBLOCK)
         except zmq.Again:

