@@ -11,15 +11,16 @@ from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, StatusError, TransportError
 from deltawire.common.wire.messages.fields import Message
 from deltawire.common.wire.messages.proofs import Proof
-from deltawire.reflector.action import Action, Cancel, End, List, Request, Watch
+from deltawire.reflector.action import Action, Cancel, Deltas, End, List, Request, Watch
 from deltawire.reflector.cluster import LOG_EVERY_S
 from deltawire.reflector.identity import ClusterChangedError, ClusterUnknownError
-from deltawire.reflector.machine import Machine, State
+from deltawire.reflector.machine import Machine
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import Stillness, StreamProver
 from deltawire.reflector.publish import Outbox
 from deltawire.reflector.reader import Closed, Failed, News, Opened, Read, Reader
 from deltawire.reflector.split import Batch
+from deltawire.reflector.states import State
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ class StreamDriver:
     # -- the broker's messages
 
     def start(self, resume: str, floor: str, generation: int, deltas: int, size_bytes: int) -> None:
+        # It may begin further back: then nothing is proven until it is there again.
+        self._prover.read(self.machine.version)
         self.outbox.open(deltas, size_bytes)
         self._do(self.machine.start(self._clock.now_s(), resume, floor, generation))
         log.info("stream %s starts %s", self.name, f"at version {resume}" if resume else "with a list")
@@ -115,6 +118,26 @@ class StreamDriver:
         self._log_error()
         return is_more_ready and self.outbox.has_room
 
+    def pass_on(self, number: int, news: Read) -> bool:
+        """The short way of `turn` for what request ``number`` brought: it leaves at once, and nothing else changes.
+
+        False: nothing was done; `turn` is to find it in the reader's inbox. Nothing that `turn` does in time moves to
+        an earlier time, and the cluster's id was sent before the broker started the stream.
+        """
+        batch = news.part
+        if not self._reader.is_next(number) or not self.outbox.has_room or not isinstance(batch, Batch):
+            return False
+        if not self.machine.moves_on(batch):
+            return False
+        self._progress_at_us = news.at_us
+        message = self.outbox.pass_on(batch.deltas, batch.version, news.at_us)
+        if message is not None:
+            self._send(message)
+        else:
+            self.outbox.put(Deltas(batch.deltas, batch.version), news.at_us)
+            self._flush()
+        return True
+
     def due_s(self) -> float:
         """When `turn` is to be called though nothing came, at the latest; monotonic s, inf: never."""
         now_s = self._clock.now_s()
@@ -141,7 +164,9 @@ class StreamDriver:
         held_us = min(held, default=None)
         if held_us == 0:
             return None
-        return self._prover.proof(self.machine.version, self.machine.bookmark_interval_s, held_us)
+        proof = self._prover.proof(self.machine.version, self.machine.bookmark_interval_s, held_us)
+        self._prover.read(self.machine.version)
+        return proof
 
     def close(self) -> None:
         self._reader.close()
@@ -189,7 +214,6 @@ class StreamDriver:
             at_us = self._progress_at_us = news.at_us
             part = news.part
             actions = machine.batch(now_s, part) if isinstance(part, Batch) else machine.page(now_s, part)
-            self._prover.read(machine.version)
         elif isinstance(news, Opened):
             self._progress_at_us = self._wall_us()
             self._prover.opened(now_s, self._progress_at_us)

@@ -11,7 +11,6 @@ without its marker has a deadline.
 
 import math
 from collections.abc import Callable
-from enum import Enum
 
 from deltawire.common.errors import DeltawireError, StatusError, TransportError
 from deltawire.common.meta.versions import highest, is_below
@@ -24,34 +23,12 @@ from deltawire.reflector.list_progress import ListProgress
 from deltawire.reflector.open_list import OpenList
 from deltawire.reflector.relists import ListGate, Relists
 from deltawire.reflector.split import Batch, Page
+from deltawire.reflector.states import BUSY, Phase, State
 from deltawire.reflector.verdicts import EARLY_S, Verdict
 
 WATCH_S_MIN, WATCH_S_MAX = 300.0, 600.0  # docs/contracts.md, reflector 11
 # A list that is due so soon after the last one ended is part of a loop.
 LIST_LOOP_S = 2.0
-
-
-class State(Enum):
-    """The states in `status`. A stream is watching as long as nothing shows that it misses anything."""
-
-    WAITING = "waiting"  # for the broker's start
-    LISTING = "listing"
-    OPENING = "opening"  # a watch that was not accepted yet, or that must first show that it can be kept
-    WATCHING = "watching"
-    SILENT = "silent"  # the watch carried nothing for too long; another one is being opened
-    BACKOFF = "backoff"
-    STOPPED = "stopped"
-
-
-class _Phase(Enum):
-    """What the request under way, or the next one after a back-off, is for."""
-
-    PAGES = "pages"
-    STREAMING_LIST = "streaming list"
-    WATCH = "watch"
-
-
-_BUSY = frozenset({State.LISTING, State.OPENING, State.WATCHING, State.SILENT})
 
 
 class Machine:
@@ -75,7 +52,7 @@ class Machine:
         self.watches = 0
         self._backoff = backoff
         self._random = random
-        self._phase = _Phase.WATCH
+        self._phase = Phase.WATCH
         self._open_list = OpenList()
         self._connection = Connection()
         self._plan = ListPlan(traits)
@@ -115,7 +92,7 @@ class Machine:
     def opened(self, now_s: float) -> list[Action]:
         """The server accepted the watch."""
         self._connection.opened(now_s)
-        if self._phase is not _Phase.WATCH:
+        if self._phase is not Phase.WATCH:
             self.error, self._progress = None, ListProgress(now_s)
         elif not self.is_doubtful:  # else it must do more: it was accepted before, too
             self._is_kept()
@@ -135,7 +112,7 @@ class Machine:
     def batch(self, now_s: float, batch: Batch) -> list[Action]:
         """Events of the watch or the streaming list."""
         self._connection.events += len(batch.deltas) + batch.is_bookmark
-        if self._phase is _Phase.STREAMING_LIST:
+        if self._phase is Phase.STREAMING_LIST:
             if batch.error is None:
                 self.error = None
             return self._list_batch(now_s, batch)
@@ -148,11 +125,28 @@ class Machine:
             actions += [Cancel(), *self._watch_failed(now_s, batch.error, in_stream=True)]
         return actions
 
+    def moves_on(self, batch: Batch) -> bool:
+        """The short way of `batch`: True where a watch that has shown that it works goes on, and nothing else changes.
+
+        The batch's deltas are then to be published at its version. False: nothing was done.
+        """
+        version, connection = batch.version, self._connection
+        if self.state is not State.WATCHING or self._phase is not Phase.WATCH or not connection.events:
+            return False
+        if not version or batch.is_bookmark or batch.error is not None:
+            return False
+        if self.version in ("", "0") or is_below(version, self.version):
+            return False
+        connection.events += len(batch.deltas)
+        self.floor = version if self.floor == self.version else highest(self.floor, version)
+        self.version = version
+        return True
+
     def closed(self, now_s: float) -> list[Action]:
         """The server ended the watch properly."""
         is_short = self._connection.is_short(now_s)
         error = TransportError("the server closes the watch at once", reason="reset")
-        if self._phase is _Phase.STREAMING_LIST:
+        if self._phase is Phase.STREAMING_LIST:
             self._plan.ended_unmarked(self._connection.lived_s(now_s))
             return self._back_off(now_s, error) if is_short else self._list(now_s)
         self._keeping.ended(now_s, self._connection, None)
@@ -162,7 +156,7 @@ class Machine:
 
     def failed(self, now_s: float, error: DeltawireError) -> list[Action]:
         """The request failed, before or after it was accepted."""
-        if self._phase is _Phase.WATCH:
+        if self._phase is Phase.WATCH:
             return self._watch_failed(now_s, error)
         return self._list_failed(now_s, error)
 
@@ -170,7 +164,7 @@ class Machine:
         """Time passes. ``reading_since_s``: since when the reader waits for bytes of the open connection;
         None while it does not. ``has_room``: what it read is taken. So delays of our own making (no credit) are not
         counted as the server's."""
-        if self._phase is _Phase.WATCH and self.state in (State.BACKOFF, State.OPENING):
+        if self._phase is Phase.WATCH and self.state in (State.BACKOFF, State.OPENING):
             if self._keeping.relists.is_due(now_s):
                 return [*self._abandon(), *self._relist(now_s, self.error)]
             is_open = self.state is State.OPENING and self._connection.is_open
@@ -178,12 +172,12 @@ class Machine:
                 self._is_kept()
         if self.retry_at_s is not None:
             return self._retry(now_s) if now_s >= self.retry_at_s else []
-        if self.state not in _BUSY:
+        if self.state not in BUSY:
             return []
-        if self._phase is _Phase.STREAMING_LIST:
+        if self._phase is Phase.STREAMING_LIST:
             if self._connection.is_open and self._progress.is_stalled(now_s, has_room=has_room):
                 return self._without_streaming_lists(now_s)
-        elif self._phase is _Phase.WATCH and reading_since_s is not None:
+        elif self._phase is Phase.WATCH and reading_since_s is not None:
             silent_s = now_s - reading_since_s
             if silent_s >= self._connection.idle_s:
                 return self._fell_silent(now_s, silent_s)
@@ -193,10 +187,10 @@ class Machine:
         """When `tick` has something to do at the earliest if nothing happens until then; inf: never. It may lie in the
         past, where `tick` has done what it could. Without room nothing is due: who makes room calls `tick`."""
         due_s = math.inf if self.retry_at_s is None else self.retry_at_s
-        is_busy = self.state in _BUSY
-        if self._phase is _Phase.STREAMING_LIST:
+        is_busy = self.state in BUSY
+        if self._phase is Phase.STREAMING_LIST:
             return min(due_s, self._progress.due_s) if is_busy and has_room and self._connection.is_open else due_s
-        if self._phase is not _Phase.WATCH:
+        if self._phase is not Phase.WATCH:
             return due_s
         if is_busy:
             # A reader that begins to wait later is silent later.
@@ -233,7 +227,7 @@ class Machine:
         request = self._plan.request(self.floor, self._watch_params())
         if isinstance(request, Watch):
             self.watches += 1
-        self._phase = _Phase.STREAMING_LIST if isinstance(request, Watch) else _Phase.PAGES
+        self._phase = Phase.STREAMING_LIST if isinstance(request, Watch) else Phase.PAGES
         return [request]
 
     def _relist(self, now_s: float, error: DeltawireError | None) -> list[Action]:
@@ -261,7 +255,7 @@ class Machine:
         is_list = self._progress.took(now_s, len(batch.deltas), size, batch.changes_before_marker)
         if batch.is_marker:
             actions += self._end(now_s, batch.version)
-            self._phase, self.state = _Phase.WATCH, State.WATCHING
+            self._phase, self.state = Phase.WATCH, State.WATCHING
         elif batch.error is not None:
             actions += [Cancel(), *self._list_failed(now_s, batch.error)]
         elif not is_list:
@@ -273,7 +267,7 @@ class Machine:
         return [Cancel(is_silent=True), *self._list(now_s)]
 
     def _list_failed(self, now_s: float, error: DeltawireError) -> list[Action]:
-        if self._phase is _Phase.STREAMING_LIST:
+        if self._phase is Phase.STREAMING_LIST:
             at_once = self._plan.streaming_failed(error)
         else:
             at_once = self._plan.pages_failed(error, self.floor)
@@ -284,7 +278,7 @@ class Machine:
             return actions
         if self._is_relist and not self._open_list.has_begun:
             # The version is still held: watch there until the next such list may be made.
-            self._phase = _Phase.WATCH
+            self._phase = Phase.WATCH
             self._keeping.relists.want(certain=False)
         return self._back_off(now_s, error)
 
@@ -297,7 +291,7 @@ class Machine:
     def _watch(self, now_s: float) -> list[Action]:
         if self.is_doubtful or self.state not in (State.WATCHING, State.SILENT):
             self.state = State.OPENING
-        self.retry_at_s, self._phase = None, _Phase.WATCH
+        self.retry_at_s, self._phase = None, Phase.WATCH
         self.watches += 1
         self._open_list.reset()
         self._connection = Connection(now_s)
@@ -359,7 +353,7 @@ class Machine:
 
     def _version_is_gone(self, now_s: float, error: DeltawireError) -> list[Action]:
         """List at `floor`, from the server's cache: at "" only if that fails."""
-        self._phase = _Phase.PAGES
+        self._phase = Phase.PAGES
         self._is_relist = False
         if self._listed_at_s is not None and now_s - self._listed_at_s < LIST_LOOP_S:
             return self._back_off(now_s, error)
@@ -387,10 +381,10 @@ class Machine:
         return []
 
     def _retry(self, now_s: float) -> list[Action]:
-        return self._watch_or_list(now_s) if self._phase is _Phase.WATCH else self._list(now_s)
+        return self._watch_or_list(now_s) if self._phase is Phase.WATCH else self._list(now_s)
 
     def _abandon(self) -> list[Action]:
-        busy = self.state in _BUSY
+        busy = self.state in BUSY
         self.retry_at_s = None
         self._open_list.reset()
         return [Cancel()] if busy else []

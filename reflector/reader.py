@@ -51,7 +51,8 @@ class Reader:
     """Carries out requests in its own thread; results are fetched with `take`, after ``wake`` was called.
 
     One request at a time: `submit` after the result that ends the last one, or after `cancel`. ``wake`` is
-    called from the reader's thread.
+    called from the reader's thread. ``pass_on(request, result)`` takes a batch at once if it can; else it goes the
+    way of all others. It may ask `is_next`.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class Reader:
         counters: Counters,
         clock: Clock,
         wake: Callable[[], None],
+        pass_on: Callable[[int, Read], bool] = lambda number, news: False,
     ) -> None:
         self._source = source
         self._trim = trim
         self._counters = counters
         self._clock = clock
         self._wake = wake
+        self._pass_on = pass_on
         self._changed = threading.Condition()
         self._request: Request | None = None
         self._number = 0  # of the request that is wanted; results of any other are dropped
@@ -90,6 +93,10 @@ class Reader:
     @property
     def inbox_bytes(self) -> int:
         return self._inbox_bytes
+
+    def is_next(self, number: int) -> bool:
+        """True if request ``number`` is wanted, and nothing that it brought before waits."""
+        return number == self._number and not self._inbox
 
     def reading(self) -> Reading:
         """How far the open watch is known to be read."""
@@ -195,12 +202,21 @@ class Reader:
                 finally:
                     self._reading_since_s = None
                 at_us = self._now_us()
-                self._note_chunk(chunk, since_s, at_us)
+                has_found_nothing = self._is_whole and self._clock.now_s() - since_s >= WAITED_S
+                if chunk:
+                    self._heard_us = at_us
+                    self._is_whole = chunk[-1:] in (b"\n", b"}")
                 batches = splitter.feed(chunk) if chunk else splitter.finish()
                 for batch in batches:
+                    news = Read(batch, at_us)
+                    if self._pass_on(number, news):
+                        continue
                     size = sum(len(delta.object) for delta in batch.deltas)
-                    if not self._put(number, Read(batch, at_us), size) or batch.error is not None:
+                    if not self._put(number, news, size) or batch.error is not None:
                         return
+                if has_found_nothing and self._is_whole:
+                    # Not before what the chunk brought has been passed on: a proof must not overtake it.
+                    self._drained_us = at_us
                 if not chunk:
                     self._put(number, Closed())
                     return
@@ -210,13 +226,6 @@ class Reader:
                     self._stream = None
             stream.close()
             self._source.connection_ended(is_dead=False)
-
-    def _note_chunk(self, chunk: bytes, since_s: float, at_us: int) -> None:
-        if self._is_whole and self._clock.now_s() - since_s >= WAITED_S:
-            self._drained_us = at_us
-        if chunk:
-            self._heard_us = at_us
-            self._is_whole = chunk[-1:] in (b"\n", b"}")
 
     def _object_reader(self) -> ObjectReader:
         resource = self._source.resource()

@@ -4,7 +4,7 @@ Pure: bytes in, batches out.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,8 +22,7 @@ _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 _DELTA_TYPES: dict[bytes, DeltaType] = {b"ADDED": "A", b"MODIFIED": "U", b"DELETED": "D"}
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(msgspec.Struct):
     """What lay between two bookmarks, or until the bytes ended. Empty fields: there was none.
 
     ``version``: the stream is complete up to here after these deltas; ``is_marker``: the bookmark that ends
@@ -31,7 +30,7 @@ class Batch:
     ADDED, so that a server that ignores the request for a list is recognised.
     """
 
-    deltas: list[Delta] = field(default_factory=list)
+    deltas: list[Delta] = []
     version: str = ""
     is_bookmark: bool = False
     is_marker: bool = False
@@ -100,7 +99,6 @@ class WatchSplitter:
             self._end_batch()
         if self._batch.deltas:
             self._end_batch()
-        self._batch = Batch()
         batches, self._batches = self._batches, []
         return batches
 

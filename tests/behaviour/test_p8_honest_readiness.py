@@ -3,7 +3,7 @@
 import pytest
 
 from deltawire.common.errors import StatusError
-from deltawire.reflector.machine import State
+from deltawire.reflector.states import State
 from tests.support.reflector_bench import Bench, bookmark
 from tests.support.shard_rig import ShardRig
 

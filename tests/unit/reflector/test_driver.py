@@ -46,6 +46,9 @@ class PlayedReader:
     def reading(self):
         return self.read
 
+    def is_next(self, number):
+        return number == len(self.requests) and not self.news
+
     def oldest_us(self):
         return next((news.at_us for news in self.news if isinstance(news, Read)), None)
 

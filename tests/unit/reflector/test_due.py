@@ -7,7 +7,7 @@ import pytest
 from deltawire.common.errors import StatusError
 from deltawire.reflector.connection import IDLE_S
 from deltawire.reflector.list_progress import WINDOW_S
-from deltawire.reflector.machine import State
+from deltawire.reflector.states import State
 from deltawire.reflector.verdicts import EARLY_S
 from tests.support.reflector_bench import REFUSED, Bench, bookmark, failed_event, marker
 

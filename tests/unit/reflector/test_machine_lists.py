@@ -5,7 +5,7 @@ import pytest
 from deltawire.common.errors import CapacityError, ConfigError, StatusError, TransportError
 from deltawire.reflector.action import Begin, Cancel, Deltas, End, List, Mark, Watch
 from deltawire.reflector.list_progress import CHANGES_WITHOUT_MARKER_MAX, WINDOW_BYTES_MIN, WINDOW_S
-from deltawire.reflector.machine import State
+from deltawire.reflector.states import State
 from tests.support.reflector_bench import (
     EXPIRED,
     REFUSED,

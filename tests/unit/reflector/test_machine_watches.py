@@ -9,8 +9,9 @@ from deltawire.reflector.action import Begin, Cancel, Deltas, End, List, Mark, W
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.connection import IDLE_S
 from deltawire.reflector.list_plan import ServerTraits
-from deltawire.reflector.machine import Machine, State
+from deltawire.reflector.machine import Machine
 from deltawire.reflector.split import Batch
+from deltawire.reflector.states import State
 from tests.support.reflector_bench import (
     EXPIRED,
     REFUSED,

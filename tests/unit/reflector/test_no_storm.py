@@ -12,9 +12,10 @@ from deltawire.common.errors import StatusError, TransportError
 from deltawire.reflector.action import List, Watch
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.list_plan import ServerTraits
-from deltawire.reflector.machine import Machine, State
+from deltawire.reflector.machine import Machine
 from deltawire.reflector.relists import LIST_EVERY_S, ListGate
 from deltawire.reflector.split import Batch, Page
+from deltawire.reflector.states import State
 from tests.support.reflector_bench import bookmark, row
 
 STREAMS = 50

@@ -8,7 +8,7 @@ import pytest
 from deltawire.common.errors import CredentialsError, StatusError, TransportError
 from deltawire.reflector.action import Watch
 from deltawire.reflector.identity import ClusterUnknownError
-from deltawire.reflector.machine import State
+from deltawire.reflector.states import State
 from tests.support.reflector_bench import EXPIRED, TOO_LARGE, Bench, added, bookmark, failed_event
 
 LIST = "list"
