@@ -206,8 +206,6 @@ class Reader:
                 if chunk:
                     self._heard_us = at_us
                     self._is_whole = chunk[-1:] in (b"\n", b"}")
-                if has_found_nothing:
-                    self._drained_us = at_us
                 batches = splitter.feed(chunk) if chunk else splitter.finish()
                 for batch in batches:
                     news = Read(batch, at_us)
@@ -216,6 +214,9 @@ class Reader:
                     size = sum(len(delta.object) for delta in batch.deltas)
                     if not self._put(number, news, size) or batch.error is not None:
                         return
+                if has_found_nothing and self._is_whole:
+                    # Not before what the chunk brought has been passed on: a proof must not overtake it.
+                    self._drained_us = at_us
                 if not chunk:
                     self._put(number, Closed())
                     return
