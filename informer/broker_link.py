@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 BATCHES_PER_COMMIT = 4
 # Acks wait so long for more of their kind; at once where half of a shard's credit is used, and at a list's ends.
 ACK_LATE_S = 0.1
+_URGENT_DELTAS, _URGENT_BYTES = SHARD_DELTAS_MAX // 2, SHARD_BYTES_MAX // 2
 # Proofs wait among the batches of their shard, by stream.
 Waiting = wire.Batch | dict[str, Proof]
 _DECODE: Decoder[wire.ToWorker] = Decoder(wire.ToWorker)
@@ -140,10 +141,10 @@ class BrokerLink:
         if not number:
             return
         self._acks[place] = boot, number, deltas, size
-        if is_urgent or deltas >= SHARD_DELTAS_MAX // 2 or size >= SHARD_BYTES_MAX // 2:
+        if is_urgent or deltas >= _URGENT_DELTAS or size >= _URGENT_BYTES:
             self.send_acks()
-        else:
-            self._ack_timer.hurry(self._clock.now_s() + ACK_LATE_S)
+        elif self._ack_timer.at_s is None:
+            self._ack_timer.set(self._clock.now_s() + ACK_LATE_S)
 
     def send_acks(self) -> None:
         """Acknowledge all that is committed."""

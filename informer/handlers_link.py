@@ -69,17 +69,21 @@ class HandlersLink:
 
     def take(self, event: ListenerEvent) -> None:
         """Digest one event of the listener."""
-        if isinstance(event, Hello):
-            self._hello(event.peer)
-        elif isinstance(event, Gone):
-            self._gone(event)
-        elif isinstance(event, Arrived):
+        if isinstance(event, Arrived):
             try:
-                self._arrived(event.peer, _DECODE(event.message))
+                message = _DECODE(event.message)
+                if isinstance(message, wire.Acks):
+                    self._acks(event.peer, message.informer, message.shard, message.rows)
+                else:
+                    self._arrived(event.peer, message)
             except ProtocolError as error:
                 self.malformed += 1
                 log.warning("reset %s: it sent %s", event.peer.name[:80], error)
                 self._listener.reset(event.peer, str(error))
+        elif isinstance(event, Hello):
+            self._hello(event.peer)
+        else:
+            self._gone(event)
 
     def opened(self, informer: SharedInformer) -> None:
         """An informer's shards can be read and delivered now: its handlers join."""
@@ -195,10 +199,8 @@ class HandlersLink:
         }
         self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
 
-    def _arrived(self, peer: Peer, message: wire.FromHandler) -> None:
-        if isinstance(message, wire.Acks):
-            self._acks(peer, message.informer, message.shard, message.rows)
-        elif isinstance(message, wire.Query):
+    def _arrived(self, peer: Peer, message: wire.Query | wire.GapSeen | wire.Bye) -> None:
+        if isinstance(message, wire.Query):
             self._query(peer, message)
         elif isinstance(message, wire.GapSeen):
             self._gap_seen(peer, message)

@@ -152,8 +152,11 @@ class Shard:
         """Commit what groups did where no batch carries it. False if there was nothing."""
         if not self._book.has_writes:
             return False
-        with self._transaction():
-            return True
+        self._lives = {}
+        with self.indexer.batch() as batch:
+            self._seal(batch, self.progress.seq)
+        self._go_on(self.progress)
+        return True
 
     def flush_urgent(self, groups: Iterable[Group] | None = None) -> bool:
         """`flush`, where more than acknowledgements of these groups (None: of all) waits: epochs, replicas, what is
@@ -318,10 +321,13 @@ class Shard:
                 self._lives[row.born] = Life(row.uid, row.key)
             else:
                 for group in self.groups.values():
-                    keep_history |= merging.overwritten(group, old, row.seq)
+                    if merging.overwritten(group, old, row.seq):
+                        keep_history = True
             if self._has_filters:
                 self._book.judge(row, old)
-        elif isinstance(change, Remove):
+            batch.store(row, old, keep_history=keep_history)
+            return
+        if isinstance(change, Remove):
             self._newest_at = change.tombstone.at
             for group in self.groups.values():
                 keep_history |= merging.removed(group, change.old, change.tombstone.seq)

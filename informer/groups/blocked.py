@@ -26,7 +26,7 @@ class BlockedKeys:
 
     def released(self, key: str) -> None:
         """The key is in flight no more."""
-        if self.count and key in self._by_key:
+        if key in self._by_key:
             self.ready.append(key)
 
     def first(self, key: str) -> tuple[int, bool] | None:

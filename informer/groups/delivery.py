@@ -237,7 +237,10 @@ class _Sending:
             replica = self.pick_for(verdict, alone=superseded is not None and superseded.solo)
         if replica is None:
             return _FULL
-        kind = self._kind(row, verdict, is_gone=is_gone)
+        if is_gone or verdict is not None:
+            kind = self._kind(row, verdict, is_gone=is_gone)
+        else:
+            kind = ADD if group.is_add(row) else UPDATE
         flight = self.emit(row, kind, replica, superseded, verdict=verdict)
         if is_past:
             flight.overwritten = row.object

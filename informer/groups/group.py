@@ -78,12 +78,13 @@ class Group:
     def writes(self) -> list[Write]:
         """What must reach the disk; handed out again until it was `written`."""
         out: list[Write] = []
-        for seq, parked in self.lot.writes.items():
-            data = None if parked is None else group_state.encode(parked)
-            out.append((layout.PARKED, group_state.parked_key(self.name, seq), data))
-        for born, note in self.notes.writes.items():
-            raw = group_state.note_key(self.name, born)
-            out.append((layout.OWED, raw, bytes([note]) if note else None))
+        if self.lot.writes or self.notes.writes:
+            for seq, parked in self.lot.writes.items():
+                data = None if parked is None else group_state.encode(parked)
+                out.append((layout.PARKED, group_state.parked_key(self.name, seq), data))
+            for born, note in self.notes.writes.items():
+                raw = group_state.note_key(self.name, born)
+                out.append((layout.OWED, raw, bytes([note]) if note else None))
         if self.scope is not None:
             for born, life in self.scope.lives.writes.items():
                 raw = group_state.note_key(self.name, born)

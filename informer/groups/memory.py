@@ -95,24 +95,27 @@ class LifeNotes:
 
 
 class OldVersions:
-    """The version that the group acknowledged last, of objects that have a newer one: `old` of its next event."""
+    """The version that the group acknowledged last, of objects that have a newer one: `old` of its next event.
+
+    ``objects``: by key.
+    """
 
     def __init__(self) -> None:
-        self._objects: OrderedDict[str, bytes] = OrderedDict()
+        self.objects: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
 
     def get(self, key: str) -> bytes | None:
-        return self._objects.get(key)
+        return self.objects.get(key)
 
     def keep(self, key: str, obj: bytes) -> None:
         self.drop(key)
-        self._objects[key] = obj
+        self.objects[key] = obj
         self._bytes += len(obj)
         while self._bytes > OLD_BYTES_MAX:
-            _, dropped = self._objects.popitem(last=False)
+            _, dropped = self.objects.popitem(last=False)
             self._bytes -= len(dropped)
 
     def drop(self, key: str) -> None:
-        obj = self._objects.pop(key, None)
+        obj = self.objects.pop(key, None)
         if obj is not None:
             self._bytes -= len(obj)

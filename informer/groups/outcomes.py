@@ -108,7 +108,8 @@ def _complete(group: Group, flight: Flight) -> None:
         _note_told(group, flight)
     if group.lot.dead and flight.kind != DELETE:
         group.lot.forget_superseded(key, flight.uid, flight.seq)
-    group.olds.drop(key)
+    if group.olds.objects:
+        group.olds.drop(key)
     if flight.overwritten is not None and group.members.wants_old:
         group.olds.keep(key, flight.overwritten)
     _release(group, flight)
@@ -153,4 +154,5 @@ def _note_told(group: Group, flight: Flight) -> None:
 def _release(group: Group, flight: Flight) -> None:
     del group.in_flight[flight.key]
     flight.replica.give_back(flight.size_bytes, alone=flight.solo)
-    group.blocked.released(flight.key)
+    if group.blocked.count:
+        group.blocked.released(flight.key)

@@ -117,12 +117,11 @@ class Batch:
 
     def make(self, change: Change, *, keep_gone: bool, keep_history: bool) -> None:
         """Carry one change out. ``keep_gone``: some group must see deletions; ``keep_history``: this version."""
-        self.changes += 1
-        if not self.changes % PROGRESS_ROWS:
-            self._beats.progress("a large batch")
         if isinstance(change, Put):
-            self._put(change.row, change.old, keep_history=keep_history)
-        elif isinstance(change, Mark):
+            self.store(change.row, change.old, keep_history=keep_history)
+            return
+        self._count()
+        if isinstance(change, Mark):
             self.txn.put(text_key(change.key), seq_key(change.generation), db=self._dbs[layout.SEEN])
         elif isinstance(change, Remove):
             self._remove(change, keep_gone=keep_gone, keep_history=keep_history)
@@ -222,14 +221,21 @@ class Batch:
         """True if the database has any row."""
         return bool(self.txn.stat(self._dbs[name])["entries"])
 
-    def _put(self, row: Row, old: Row | None, *, keep_history: bool) -> None:
+    def _count(self) -> None:
+        self.changes += 1
+        if not self.changes % PROGRESS_ROWS:
+            self._beats.progress("a large batch")
+
+    def store(self, row: Row, old: Row | None, *, keep_history: bool) -> None:
+        """Store ``row`` in the place of ``old``; ``keep_history``: some group must see that version."""
+        self._count()
         key, txn, changes = row.key, self.txn, self._changes
         raw = text_key(key)
         row.indexed = self._functions.packed(key, row.object)
         if not self.is_large:
             self.fresh[key] = row
             self.is_large = len(self.fresh) > _FRESH_MAX
-        txn.put(raw, self._pack(raw, row), db=self._objects)
+        txn.put(raw, pack_row(row, with_key=layout.is_cut(raw)), db=self._objects)
         before = b""
         if old is not None:
             before = old.indexed
