@@ -85,9 +85,12 @@ class Program:
     def run(self, call: Call) -> Outcome:
         """Make the call and say how it ended. Whatever a function raises is an outcome, but for ``leaving``."""
         try:
-            if call.reconcile is None:
-                return self._handle(call.newest)
-            return self._reconcile(call)
+            if call.reconcile is not None:
+                return self._reconcile(call)
+            delivery = call.tickets[-1].delivery
+            if delivery.parts:
+                return self._handle_parts(delivery)
+            return self._handle(self._functions[delivery.informer][delivery.kind], delivery)
         except Retry as retry:
             self._log.info("%s: retry: %s", display_key(call.key), retry.why)
             after_s = self._backoff_s(call) if retry.after_s is None else retry.after_s
@@ -160,18 +163,17 @@ class Program:
         self._reconciles.append(subscription)
         return len(self._reconciles) - 1
 
-    def _handle(self, delivery: Delivery) -> Outcome:
-        if delivery.parts:
-            outcome = DONE
-            for subscription, seen in self._chooser.called(delivery):
-                outcome = self._worse(outcome, self._handle_with([subscription], seen))
-            return outcome
-        return self._handle_with(self._functions[delivery.informer][delivery.kind], delivery)
+    def _handle_parts(self, delivery: Delivery) -> Outcome:
+        """Each function that wants the event gets what the event is to it."""
+        outcome = DONE
+        for subscription, seen in self._chooser.called(delivery):
+            outcome = self._worse(outcome, self._handle([subscription], seen))
+        return outcome
 
     def _worse(self, one: Outcome, other: Outcome) -> Outcome:
         return other if other is not DONE and other.verdict > one.verdict else one
 
-    def _handle_with(self, subscriptions: Sequence[Subscription], delivery: Delivery) -> Outcome:
+    def _handle(self, subscriptions: Sequence[Subscription], delivery: Delivery) -> Outcome:
         outcome, event = DONE, None
         for subscription in subscriptions:
             if subscription.when is not None and not self._chooser.says_when(subscription, delivery):

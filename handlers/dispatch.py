@@ -233,9 +233,9 @@ class Dispatch:
 
     def ended(self, call: Call, outcome: Outcome) -> list[Ack]:
         """Takes the outcome of a call; returns the acks of the events that waited for nothing else."""
-        self._calls.discard(call)
         if outcome is DONE and len(call.tickets) == 1:
             return self._done(call)
+        self._calls.discard(call)
         acks: list[Ack] = []
         for number, ticket in enumerate(call.tickets, 1):
             ticket.begun = True
@@ -254,11 +254,12 @@ class Dispatch:
 
     def _done(self, call: Call) -> list[Ack]:
         """The common case of `ended`: one event, and all went well."""
-        ticket = call.tickets[0]
-        ticket.begun = True
-        ticket.waiting -= 1
+        self._calls.discard(call)
         self._release(call.lane)
+        ticket = call.tickets[0]
+        ticket.waiting -= 1
         if ticket.waiting:
+            ticket.begun = True
             return []
         self._tickets.discard(ticket)
         if ticket.outcome is not DONE:

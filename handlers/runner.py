@@ -155,11 +155,11 @@ class Runner:
 
     def _take(self, link: WorkerLink, event: LinkEvent) -> None:
         match link.digest(event):
-            case Received(deliveries):
+            case Received(informer, deliveries):
                 if self._executor.results.waiting:
                     # First, so that what waits for the end of a call can run next.
                     self._collect()
-                self._statistics.arrived(deliveries)
+                self._statistics.arrived(informer, len(deliveries))
                 now_s, came = self._clock.now_s(), self._hot.came
                 for delivery in deliveries:
                     delivery.is_hot = came(delivery.key, now_s)

@@ -8,7 +8,7 @@ from typing import Any
 
 from deltawire.common.meta.keys import display_key
 from deltawire.handlers.dispatch import Call, Outcome, Verdict
-from deltawire.handlers.events import INITIAL, Delivery
+from deltawire.handlers.events import INITIAL
 
 # The lags of this many last events make the percentiles.
 LAGS_MAX = 4096
@@ -31,11 +31,8 @@ class Statistics:
         self._told_at_lags = -1
         self._percentiles: dict[str, float | None] = {}
 
-    def arrived(self, deliveries: list[Delivery]) -> None:
-        """``deliveries``: of one message, so of one informer."""
-        if deliveries:
-            informer = deliveries[0].informer
-            self.received[informer] = self.received.get(informer, 0) + len(deliveries)
+    def arrived(self, informer: str, count: int) -> None:
+        self.received[informer] = self.received.get(informer, 0) + count
 
     def call_ended(self, call: Call, outcome: Outcome, wall_us: int) -> None:
         wall_us = call.ended_us or wall_us

@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 
 
 class Received(NamedTuple):
-    """New events."""
+    """New events of an informer."""
 
+    informer: str
     deliveries: list[Delivery]
 
 
@@ -93,7 +94,8 @@ class WorkerLink:
                 log.warning("worker %d: %s: ignored", self.number, error)
                 return None
             if isinstance(message, wire.Events):
-                return Received(self._deliveries(message))
+                link, informer, shard = self.number, message.informer, message.shard
+                return Received(informer, [Delivery(link, informer, shard, *row) for row in message.rows])
             return message
         if isinstance(event, Opened):
             log.info("connected to worker %d", self.number)
@@ -159,7 +161,3 @@ class WorkerLink:
             "held": held,
             **({"filters": self._filters} if self._filters else {}),
         }
-
-    def _deliveries(self, events: wire.Events) -> list[Delivery]:
-        link, informer, shard = self.number, events.informer, events.shard
-        return [Delivery(link, informer, shard, *row) for row in events.rows]

@@ -14,7 +14,7 @@ from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
 from deltawire.common.limits import SHARD_BYTES_MAX, SHARD_DELTAS_MAX
 from deltawire.common.loop import Loop
 from deltawire.common.wire.codec import Decoder
-from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
+from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Refused
 from deltawire.common.wire.messages import shard as wire
 from deltawire.common.wire.messages.proofs import Proof, ShardProof
 from deltawire.informer.shard import Shard
@@ -62,7 +62,21 @@ class BrokerLink:
 
     def take(self, event: LinkEvent) -> list[SharedInformer]:
         """Digest one event of the link. The informers that were opened by it, for their handlers to know."""
-        if isinstance(event, Lost):
+        if isinstance(event, Arrived):
+            message = _DECODE(event.message)
+            if isinstance(message, wire.Open):
+                return self._open(message.informer, message.cluster_id, message.address)
+            if isinstance(message, wire.ShardProofs):
+                self._keep_proofs(message.rows)
+                return []
+            informer = self._informers.get(message.informer)
+            if informer is None or message.shard not in informer.numbers:
+                raise ProtocolError(
+                    f"the broker sent deltas of {message.informer[:80]!r}, shard {message.shard}: not ours"
+                )
+            if not (informer.error and informer.has_failed):
+                self.waiting.setdefault((message.informer, message.shard), deque()).append(message)
+        elif isinstance(event, Lost):
             self.lost += 1
             self._forget()
             log.warning("the broker's session ended: %s", event.reason)
@@ -70,17 +84,9 @@ class BrokerLink:
             self._forget()
             self.refused = event.reason
             log.error("the broker does not want this worker: %s", event.reason)
-        elif isinstance(event, Opened):
+        else:
             self._forget()
             self.refused = ""
-        elif isinstance(event, Arrived):
-            message = _DECODE(event.message)
-            if isinstance(message, wire.Open):
-                return self._open(message.informer, message.cluster_id, message.address)
-            if isinstance(message, wire.ShardProofs):
-                self._keep_proofs(message.rows)
-            else:
-                self._keep(message)
         return []
 
     def next_work(self) -> list[tuple[SharedInformer, Shard, list[wire.Batch], dict[str, Proof]]]:
@@ -226,12 +232,3 @@ class BrokerLink:
                     queue[-1][row.stream] = row.proof
                 else:
                     queue.append({row.stream: row.proof})
-
-    def _keep(self, batch: wire.Batch) -> None:
-        informer = self._informers.get(batch.informer)
-        if informer is None or batch.shard not in informer.numbers:
-            raise ProtocolError(
-                f"the broker sent deltas of {batch.informer[:80]!r}, shard {batch.shard}: not ours"
-            )
-        if not informer.has_failed:
-            self.waiting.setdefault((batch.informer, batch.shard), deque()).append(batch)

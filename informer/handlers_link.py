@@ -98,7 +98,10 @@ class HandlersLink:
                 self._tell_gaps(shard, group)
         for _, by_replica in shard.deliver(groups):
             for identity, events in by_replica.items():
-                self._send_events(identity, shard, events)
+                if len(events) == 1:
+                    self._listener.send(identity, wire.Events(shard.informer, shard.number, events))
+                else:
+                    self._send_events(identity, shard, events)
         for group in groups:
             if len(self._synced.get(group, ())) < len(group.members.here) and group.is_synced:
                 self._tell_synced(shard, group)
@@ -256,9 +259,6 @@ class HandlersLink:
 
     def _send_events(self, identity: bytes, shard: Shard, events: list[EventRow]) -> None:
         """In messages of bounded size; what a vanished peer was sent counts as in flight until its Gone."""
-        if len(events) == 1:
-            self._listener.send(identity, wire.Events(shard.informer, shard.number, events))
-            return
         batch: list[EventRow] = []
         size = 0
         for event in events:

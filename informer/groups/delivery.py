@@ -218,19 +218,11 @@ class _Sending:
             if not group.scope.may_send(row, verdict):
                 return _FULL
         superseded = None
-        queue = group.lot.queue(row.key)
+        queue = group.lot.by_key.get(row.key)
         if queue:
-            tail = queue[-1]
-            # Of a life whose deletion was nothing to the group's filter there is none in between.
-            is_other_life = tail.uid not in ("", row.uid)
-            if group.record.is_every or tail.kind == DELETE or is_other_life:
-                return self._queue_up(row, is_gone, verdict)
-            if len(queue) > 1:
-                if not is_gone:
-                    return _SETTLED  # the one that waits will deliver the current state
-                group.lot.remove(tail.seq)
-                return self._queue_up(row, is_gone, verdict)
-            superseded = tail
+            if self._waits_behind(queue, row, is_gone, verdict):
+                return _SETTLED
+            superseded = queue[-1]
         if verdict is None and superseded is None:
             replica = group.members.pick()
         else:
@@ -246,7 +238,21 @@ class _Sending:
             flight.overwritten = row.object
         return _SENT
 
-    def _queue_up(self, row: Row, is_gone: bool, verdict: Verdict | None) -> int:
+    def _waits_behind(self, queue: list[Parked], row: Row, is_gone: bool, verdict: Verdict | None) -> bool:
+        """True if a change is not sent beside what is set aside of its key; else it supersedes that."""
+        group, tail = self._group, queue[-1]
+        # Of a life whose deletion was nothing to the group's filter there is none in between.
+        is_other_life = tail.uid not in ("", row.uid)
+        if not (group.record.is_every or tail.kind == DELETE or is_other_life):
+            if len(queue) == 1:
+                return False
+            if not is_gone:
+                return True  # the one that waits will deliver the current state
+            group.lot.remove(tail.seq)
+        self._queue_up(row, is_gone, verdict)
+        return True
+
+    def _queue_up(self, row: Row, is_gone: bool, verdict: Verdict | None) -> None:
         """Park a change behind another one of its key: the order is kept without holding the position."""
         group = self._group
         kind = self._kind(row, verdict, is_gone=is_gone)
@@ -259,7 +265,6 @@ class _Sending:
         if kind == DELETE or group.record.is_every:
             parked.object = row.object
         group.lot.add(parked)
-        return _SETTLED
 
     def _retry(self, parked: Parked) -> bool:
         """Send what was parked; False if there is no room."""

@@ -20,7 +20,8 @@ _NEVER = float("inf")
 
 
 class ParkingLot:
-    """Parked changes by key, in the order of their seq. ``writes`` collects what must reach the disk."""
+    """Parked changes: ``by_key`` those that are not dead, in the order of their seq. ``writes``: what must reach
+    the disk."""
 
     def __init__(self) -> None:
         self.writes: dict[int, Parked | None] = {}
@@ -28,7 +29,7 @@ class ParkingLot:
         # No handler has reported on these yet: their replica, or its session, was lost.
         self.returned: set[int] = set()
         self._dead_by_key: dict[str, set[int]] = {}
-        self._by_key: dict[str, list[Parked]] = {}
+        self.by_key: dict[str, list[Parked]] = {}
         self._by_seq: dict[int, Parked] = {}
         self._due: list[tuple[float, int]] = []
 
@@ -48,7 +49,7 @@ class ParkingLot:
 
     def queue(self, key: str) -> list[Parked]:
         """What is set aside of this key and not dead, in order; the first is the one to be tried."""
-        return self._by_key.get(key, [])
+        return self.by_key.get(key, [])
 
     def get(self, seq: int) -> Parked | None:
         return self._by_seq.get(seq)
@@ -76,10 +77,10 @@ class ParkingLot:
                 del self._dead_by_key[dead.key]
         parked = self._by_seq.pop(seq, None)
         if parked is not None:
-            queue = self._by_key[parked.key]
+            queue = self.by_key[parked.key]
             queue.remove(parked)
             if not queue:
-                del self._by_key[parked.key]
+                del self.by_key[parked.key]
             else:
                 self._push(queue[0])
         if parked is not None or dead is not None:
@@ -91,7 +92,7 @@ class ParkingLot:
         while self._due and self._due[0][0] <= now:
             not_before, seq = heapq.heappop(self._due)
             parked = self._by_seq.get(seq)
-            if parked is None or parked.not_before != not_before or self._by_key[parked.key][0] is not parked:
+            if parked is None or parked.not_before != not_before or self.by_key[parked.key][0] is not parked:
                 continue
             yield parked
 
@@ -115,7 +116,7 @@ class ParkingLot:
 
     def may_have_been_sent(self, now: float) -> None:
         """The worker before was killed: due changes may have been sent, though no row says so."""
-        for queue in self._by_key.values():
+        for queue in self.by_key.values():
             if queue[0].not_before <= now:
                 queue[0].again = True
 
@@ -151,7 +152,7 @@ class ParkingLot:
 
     def _insert(self, parked: Parked) -> None:
         self._by_seq[parked.seq] = parked
-        queue = self._by_key.setdefault(parked.key, [])
+        queue = self.by_key.setdefault(parked.key, [])
         queue.append(parked)
         queue.sort(key=lambda p: p.seq)
         self._push(queue[0])

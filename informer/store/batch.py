@@ -235,14 +235,16 @@ class Batch:
         if not self.is_large:
             self.fresh[key] = row
             self.is_large = len(self.fresh) > _FRESH_MAX
-        txn.put(raw, pack_row(row, with_key=layout.is_cut(raw)), db=self._objects)
+        text = key.encode()
+        # As long as the text and a byte, unless it was cut.
+        txn.put(raw, pack_row(row, with_key=len(raw) != len(text) + 1), db=self._objects)
         before = b""
         if old is not None:
             before = old.indexed
             txn.delete(seq_key(old.seq), db=changes)
             if keep_history:
                 self._keep_past(old, row.seq)
-        txn.put(seq_key(row.seq), key.encode(), db=changes, append=True)
+        txn.put(seq_key(row.seq), text, db=changes, append=True)
         if row.indexed != before:
             self._move_entries(raw, before, row.indexed)
 
