@@ -14,6 +14,8 @@ from deltawire.common.errors import ConfigError
 
 # More objects than this in one --objects entry is a slip of the keyboard.
 OBJECTS_MAX = 10_000_000
+# No pod of a test takes longer to start or stop.
+POD_DELAY_MAX_S = 3600.0
 _RATE = re.compile(r"(?P<count>[0-9]+(?:\.[0-9]+)?)(?:/(?P<unit>s|m))?")
 
 
@@ -27,7 +29,8 @@ class ApiServerOptions:
 
     ``objects`` are made at the start, by resource (``{"pods": 1000}``); ``churn_per_s`` are writes a second
     of the simulated cluster; ``seed`` decides what it writes. ``kubeconfig`` is written when listening.
-    ``controllers`` run pods on simulated nodes (one, unless ``objects`` says another number) and act on workloads.
+    ``controllers`` run pods on simulated nodes (one, unless ``objects`` says another number) and act on workloads;
+    each pod takes ``pod_delay_s`` to start, and to stop.
     ``load`` are files, or folders of files, with objects to begin with (`apiserver.loading`).
     ``faults`` are set before the first request comes; ``as_of`` takes the data file back to that version.
     ``expired_watch_as_http`` answers a watch from a lost version with HTTP 410 (real servers: an ERROR event in
@@ -45,6 +48,7 @@ class ApiServerOptions:
     objects: Mapping[str, int] = field(default_factory=dict)
     churn_per_s: float = 0.0
     controllers: bool = False
+    pod_delay_s: float = 0.0
     bookmark_interval_s: float = 60.0
     seed: int = 1
     kubeconfig: Path | None = None
@@ -110,6 +114,13 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
     parser.add_argument(
         "--controllers", action="store_true", help="simulated nodes run pods, and workloads get theirs"
     )
+    parser.add_argument(
+        "--pod-delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="what a pod takes to start, and to stop (with --controllers; default: no time)",
+    )
     parser.add_argument("--data", type=Path, metavar="FILE", help="keep the objects over restarts")
     parser.add_argument(
         "--load",
@@ -150,6 +161,10 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         raise ConfigError(f"{flags.port} is not a port", path="port", hint="0 to 65535")
     if not flags.bookmark_interval > 0:
         raise ConfigError("must be above 0", path="bookmark-interval")
+    if not 0 <= flags.pod_delay <= POD_DELAY_MAX_S:
+        raise ConfigError(
+            f"{flags.pod_delay:g} is not in range", path="pod-delay", hint=f"0 to {POD_DELAY_MAX_S:g} seconds"
+        )
     if flags.as_of and flags.data is None:
         raise ConfigError("needs a data file", path="as-of", hint="as in --data FILE --as-of 120")
     return ApiServerOptions(
@@ -163,6 +178,7 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         objects=parse_objects(flags.objects),
         churn_per_s=parse_rate(flags.churn),
         controllers=flags.controllers,
+        pod_delay_s=flags.pod_delay,
         bookmark_interval_s=flags.bookmark_interval,
         seed=flags.seed,
         kubeconfig=flags.write_kubeconfig,

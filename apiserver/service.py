@@ -139,7 +139,12 @@ class Service:
             from deltawire.apiserver.simulate.controller_runner import ControllerRunner
 
             self._controllers = ControllerRunner(
-                self.core, self.scripts, seed=options.seed, now=self.core.now, root_ca=self._root_ca
+                self.core,
+                self.scripts,
+                seed=options.seed,
+                now=self.core.now,
+                root_ca=self._root_ca,
+                pod_delay_s=options.pod_delay_s,
             )
             self._controllers.start()
         _log.info("listening on %s", self.url)

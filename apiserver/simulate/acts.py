@@ -50,9 +50,9 @@ class Acts(NamedTuple):
     kubelets: Kubelets
 
 
-def made(root_ca: Callable[[], str]) -> Acts:
-    """The controllers of one server."""
-    kubelets = Kubelets()
+def made(root_ca: Callable[[], str], pod_delay_s: float = 0.0) -> Acts:
+    """The controllers of one server. ``pod_delay_s``: what pods take to start, and to stop."""
+    kubelets = Kubelets(pod_delay_s)
     table: dict[str, Act] = {
         PODS: kubelets.act,
         NODES: nodes.act,

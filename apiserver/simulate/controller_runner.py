@@ -13,6 +13,7 @@ from deltawire.apiserver.simulate.runs import Runs
 STEPS_A_TURN = 16
 # How often the clock is looked at while something is due by it: a test's clock moves as it likes.
 CLOCK_S = 0.5
+CLOCK_MIN_S = 0.01
 PODS = "pods"
 
 
@@ -27,11 +28,15 @@ class ControllerRunner:
         seed: int,
         now: Callable[[], float],
         root_ca: Callable[[], str],
+        pod_delay_s: float = 0.0,
     ) -> None:
         self._core = core
+        self._now = now
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
-        self._controllers = Controllers(core, seed=seed, now=now, wake=self._wake, root_ca=root_ca)
+        self._controllers = Controllers(
+            core, seed=seed, now=now, wake=self._wake, root_ca=root_ca, pod_delay_s=pod_delay_s
+        )
         self._runs = Runs(core, scripts)
         self._pods: EventWindow | None = None
         self._seen = 0
@@ -74,8 +79,10 @@ class ControllerRunner:
                 self._idle.set()
             # A time may come before anything changes.
             alarm = None
-            if self._controllers.next_s is not None:
-                alarm = asyncio.get_running_loop().call_later(CLOCK_S, self._changed.set)
+            next_s = self._controllers.next_s
+            if next_s is not None:
+                wait_s = min(max(next_s - self._now(), CLOCK_MIN_S), CLOCK_S)
+                alarm = asyncio.get_running_loop().call_later(wait_s, self._changed.set)
             try:
                 await self._changed.wait()
             finally:

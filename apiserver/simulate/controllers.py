@@ -27,7 +27,7 @@ NODES = "nodes"
 class Controllers:
     """For one thread. ``now`` gives Unix seconds; ``wake`` is called when there is something to do.
 
-    ``root_ca`` gives the certificate (PEM) that pods trust.
+    ``root_ca`` gives the certificate (PEM) that pods trust; ``pod_delay_s`` is what they take to start, and to stop.
     """
 
     def __init__(
@@ -38,11 +38,12 @@ class Controllers:
         now: Callable[[], float],
         wake: Callable[[], None],
         root_ca: Callable[[], str] = str,
+        pod_delay_s: float = 0.0,
     ) -> None:
         self._core = core
         self._wake = wake
         self._desk = Desk(core, seed=seed, now=now, again=self._look_again)
-        self._acts = acts.made(root_ca)
+        self._acts = acts.made(root_ca, pod_delay_s)
         self._windows: dict[str, EventWindow] = {}
         self._seen: dict[str, int] = {}
         self._due: dict[tuple[str, str], None] = {}
@@ -114,6 +115,8 @@ class Controllers:
 
     def _note_event(self, storage: str, event: Event) -> None:
         self._note(storage, event.record)
+        if event.new is None and storage == PODS:
+            self._acts.kubelets.forget(event.record.uid)
         if event.new is None and storage in (PODS, NODES):
             # Room has come free, or pods are on a node that is gone.
             for key in self._acts.kubelets.unplaced:

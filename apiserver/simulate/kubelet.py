@@ -24,9 +24,19 @@ _HOST_UNKNOWN = "127.0.0.1"
 class Kubelets:
     """One for all nodes. For one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay_s: float = 0.0) -> None:
+        """``delay_s`` is what a pod takes to start, and to stop."""
+        self._delay_s = delay_s
+        # Since when pods that take their time start or stop, by step.
+        self._since_s: dict[str, float] = {}
         self.unplaced: set[str] = set()
         self._orphaned: dict[str, float] = {}
+
+    def forget(self, uid: str) -> None:
+        """That pod is gone."""
+        self._orphaned.pop(uid, None)
+        for step in (_start_of(uid), _stop_of(uid)):
+            self._since_s.pop(step, None)
 
     def act(self, desk: Desk, pod: Tree) -> None:
         """Bring one pod a step further."""
@@ -40,14 +50,46 @@ class Kubelets:
         self._orphaned.pop(pod["metadata"]["uid"], None)
         if "deletionTimestamp" in pod["metadata"]:
             if is_stopping(pod) and (node is None or is_ready(node)):
-                desk.delete(PODS, pod, grace_s=0)
+                self._stop(desk, pod)
             return
         if pod_status.has_ended(pod) or _is_simulated(pod):
             return
         if node is None:
             self._place(desk, pod, key)
         elif is_ready(node):
-            _run(desk, pod, node)
+            self._run(desk, pod, node)
+
+    def _run(self, desk: Desk, pod: Tree, node: Tree) -> None:
+        status = pod.get("status") or {}
+        if status.get("phase") != "Pending":
+            _keep(desk, pod)
+            return
+        host = internal_address(node) or _HOST_UNKNOWN
+        if not self._has_waited(desk, pod, _start_of(pod["metadata"]["uid"])):
+            desk.set_status(PODS, pod, pod_status.creating(pod, host=host, now=desk.time))
+            return
+        address = "" if pod["spec"].get("hostNetwork") else desk.addresses.give(node)
+        made = pod_status.started(pod, number=desk.number(), host=host, address=address, now=desk.time)
+        desk.set_status(PODS, pod, made)
+
+    def _stop(self, desk: Desk, pod: Tree) -> None:
+        """As its containers end a pod is no longer ready, which whoever watches it sees before it goes."""
+        if not self._has_waited(desk, pod, _stop_of(pod["metadata"]["uid"])):
+            return
+        if (pod.get("status") or {}).get("phase") == "Running":
+            desk.set_status(PODS, pod, pod_status.stopped(pod, now=desk.time))
+        desk.delete(PODS, pod, grace_s=0)
+
+    def _has_waited(self, desk: Desk, pod: Tree, step: str) -> bool:
+        """Whether the delay of that step is over; else the pod is looked at again then."""
+        if not self._delay_s:
+            return True
+        ends_s = self._since_s.setdefault(step, desk.now()) + self._delay_s
+        if desk.now() >= ends_s:
+            del self._since_s[step]
+            return True
+        desk.look_again(ends_s, PODS, pod)
+        return False
 
     def _place(self, desk: Desk, pod: Tree, key: str) -> None:
         spec, status = pod.get("spec") or {}, pod.get("status") or {}
@@ -82,14 +124,17 @@ class Kubelets:
             desk.look_again(since_s + ORPHANED_S, PODS, pod)
 
 
-def _run(desk: Desk, pod: Tree, node: Tree) -> None:
+def _start_of(uid: str) -> str:
+    return f"{uid}/start"
+
+
+def _stop_of(uid: str) -> str:
+    return f"{uid}/stop"
+
+
+def _keep(desk: Desk, pod: Tree) -> None:
+    """What comes while a pod runs: conditions that others hold, and containers to debug it."""
     status = pod.get("status") or {}
-    if status.get("phase") == "Pending":
-        host = internal_address(node) or _HOST_UNKNOWN
-        address = "" if pod["spec"].get("hostNetwork") else desk.addresses.give(node)
-        made = pod_status.started(pod, number=desk.number(), host=host, address=address, now=desk.time)
-        desk.set_status(PODS, pod, made)
-        return
     gates = {str(gate.get("conditionType")) for gate in pod["spec"].get("readinessGates") or ()}
     if gates:
         held = {c.get("type") for c in status.get("conditions") or () if c.get("status") == "True"}

@@ -5,6 +5,9 @@ from typing import Any
 
 Tree = dict[str, Any]
 
+# The exit code of a process that was killed.
+KILLED = 137
+_NOT_READY = "ContainersNotReady"
 _CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
@@ -45,6 +48,47 @@ def started(pod: Tree, *, number: int, host: str, address: str, now: str) -> Tre
     return made
 
 
+def creating(pod: Tree, *, host: str, now: str) -> Tree:
+    """The status of ``pod`` while its node makes its containers."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    truths = dict.fromkeys(_CONDITIONS, False) | {"PodScheduled": True, "Initialized": True}
+    return {
+        **status,
+        "conditions": with_conditions(status, truths, now, why=_NOT_READY),
+        "hostIP": host,
+        "hostIPs": [{"ip": host}],
+        "startTime": status.get("startTime") or now,
+        "containerStatuses": [
+            {
+                "name": str(container.get("name", "")),
+                "state": {"waiting": {"reason": "ContainerCreating"}},
+                "lastState": {},
+                "ready": False,
+                "started": False,
+                "restartCount": 0,
+                "image": str(container.get("image", "")),
+                "imageID": "",
+            }
+            for container in spec.get("containers") or ()
+        ],
+    }
+
+
+def stopped(pod: Tree, *, now: str) -> Tree:
+    """The status of ``pod`` once its containers were killed."""
+    status = pod.get("status") or {}
+    truths = dict.fromkeys(("PodReadyToStartContainers", "Ready", "ContainersReady"), False)
+    return {
+        **status,
+        "phase": "Failed",
+        "conditions": with_conditions(status, truths, now, why="PodFailed"),
+        "containerStatuses": [
+            _ended(entry, KILLED, now, is_ready=False) if "running" in (entry.get("state") or {}) else entry
+            for entry in status.get("containerStatuses") or ()
+        ],
+    }
+
+
 def with_ephemeral(pod: Tree, *, number: int, now: str) -> Tree | None:
     """The status with all debugging containers running; None where they do already."""
     status = pod.get("status") or {}
@@ -73,8 +117,13 @@ def unscheduled(status: Tree, reason: str, message: str, now: str) -> Tree:
     return {**status, "conditions": [*others, condition]}
 
 
-def with_conditions(status: Tree, truths: Mapping[str, bool], now: str) -> list[Tree]:
-    """The conditions with those of ``truths`` set; times move only where something changes."""
+def with_conditions(
+    status: Tree, truths: Mapping[str, bool], now: str, *, why: str = "ReadinessGatesNotReady"
+) -> list[Tree]:
+    """The conditions with those of ``truths`` set; times move only where something changes.
+
+    ``why`` is the reason of readiness that is lacking.
+    """
     earlier = {str(c.get("type")): c for c in status.get("conditions") or ()}
     made = []
     for kind, holds in truths.items():
@@ -84,7 +133,7 @@ def with_conditions(status: Tree, truths: Mapping[str, bool], now: str) -> list[
         else:
             condition = {"type": kind, "status": value, "lastProbeTime": None, "lastTransitionTime": now}
             if not holds and kind in ("Ready", "ContainersReady"):
-                condition["reason"] = "ReadinessGatesNotReady"
+                condition["reason"] = why
             made.append(condition)
     return [*earlier.values(), *made]
 
@@ -117,8 +166,8 @@ def _ended(entry: Tree, exit_code: int, now: str, *, is_ready: bool) -> Tree:
     terminated = {
         "exitCode": exit_code,
         "reason": "Error" if exit_code else "Completed",
-        "startedAt": now,
+        "startedAt": ((entry.get("state") or {}).get("running") or {}).get("startedAt", now),
         "finishedAt": now,
-        "containerID": entry["containerID"],
+        "containerID": entry.get("containerID", ""),
     }
     return {**entry, "state": {"terminated": terminated}, "ready": is_ready, "started": False}

@@ -22,6 +22,10 @@ def apiserver(
         bool,
         typer.Option("--controllers", help="Simulated nodes run pods, and workloads get theirs."),
     ] = False,
+    pod_delay: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="What a pod takes to start, and to stop, with --controllers."),
+    ] = 0.0,
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the objects here over restarts.")
     ] = None,
@@ -61,6 +65,8 @@ def apiserver(
         argv += ["--write-kubeconfig", str(write_kubeconfig)]
     if controllers:
         argv.append("--controllers")
+    if pod_delay:
+        argv.append(f"--pod-delay={pod_delay}")
     if data is not None:
         argv += ["--data", str(data)]
     for path in load or []:
