@@ -57,10 +57,19 @@ class Sizes:
     handlers: tuple[int, ...]
     warm: int
     lister: int
+    many: tuple[str, ...]
 
 
-WHOLE = Sizes(("100", "500", "2000"), {"10k": 10_000, "50k": 50_000}, (1, 10, 30), (4, 16), 10_000, 10_000)
-QUICK = Sizes(("100", "500"), {"10k": 1000}, (1, 30), (16,), 1000, 1000)
+WHOLE = Sizes(
+    ("100", "500", "2000"),
+    {"10k": 10_000, "50k": 50_000},
+    (1, 10, 30),
+    (4, 16),
+    10_000,
+    10_000,
+    ("fields", "none"),
+)
+QUICK = Sizes(("100", "500"), {"10k": 1000}, (1, 30), (16,), 1000, 1000, ())
 
 
 def in_every_round(ready: list[Contender], settings: Settings, sizes: Sizes) -> Iterator[Step]:
@@ -88,6 +97,10 @@ def once(ready: list[Contender], settings: Settings, sizes: Sizes) -> Iterator[S
         yield Step(f"informers {count}", OURS, partial(own.informers, settings, count))
     for count in sizes.handlers:
         yield Step(f"handlers {count}", OURS, partial(own.handlers, settings, count))
+    for kind in ("none", "fields", "changed"):
+        yield Step(f"filters {kind}", OURS, partial(own.filters, settings, kind))
+    for kind in sizes.many:
+        yield Step(f"many {kind}", OURS, partial(own.many, settings, kind))
     yield Step("slow", OURS, partial(own.slow_beside_fast, settings))
     yield Step("warm", OURS, partial(own.restart_warm, settings, sizes.warm))
     yield Step("source", OURS, partial(own.source_alone, settings))
