@@ -42,7 +42,7 @@ run: setup
 
 # Hundreds of short processes run the same modules: they write the bytecode, also where the environment says not to
 # (an empty value means unset).
-test test-long: export PYTHONDONTWRITEBYTECODE =
+test test-long bench: export PYTHONDONTWRITEBYTECODE =
 
 test: setup-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup

@@ -97,7 +97,7 @@ def many(settings: Settings, kind: str) -> Row:
     shape = pipeline.Shape(handlers=_picky(MANY, kind), handler_file=HERE / "programs" / "ours_filtered.py")
     with source(settings.folder, MANY_OBJECTS) as feed, pipeline.started(settings.folder, feed, shape) as ours:
         began = time.monotonic()
-        ours.wait_synced()
+        ours.wait_synced(every_s=1.0)
         ready_s = time.monotonic() - began
         pids = ours.pids()
         pss_mb = [memory_kb(pid).get("Pss", 0) / 1024 for pid in pids["handler"]]

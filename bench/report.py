@@ -128,6 +128,30 @@ def others(results: Results) -> str:
             ("p50_ms", 2, " ms"),
             ("p99_ms", 2, " ms"),
         ),
+        row(
+            "8 groups, 100 events/s, all to each: worker's CPU an event, all processes",
+            "filters none",
+            ("worker_us", 0, " µs"),
+            ("cpu_us", 0, " µs"),
+        ),
+        *(
+            row(f"… one event in 50 to each, by {what}", name, ("worker_us", 0, " µs"), ("cpu_us", 0, " µs"))
+            for what, name in (("a field", "filters fields"), ("a field and what changed", "filters changed"))
+        ),
+        *(
+            row(
+                f"100 handlers, {what}: ready, PSS of each, events handled, p99",
+                name,
+                ("ready_s", 0, " s"),
+                ("pss_mb_max", 1, " MB"),
+                ("handled_share", 2, " of all"),
+                ("p99_ms", 0, " ms"),
+            )
+            for what, name in (
+                ("50 events/s, one in 50 to each", "many fields"),
+                ("10 events/s, all to each", "many none"),
+            )
+        ),
         row("restart on its state, 10,000 pods: first new event", "warm", ("seconds", 1, " s")),
         row(
             "… lists, watches, calls that came again",
