@@ -2,9 +2,8 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import NoReturn, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -13,25 +12,34 @@ from deltawire.client.auth.credentials import Credentials, credentials_of
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.rest.call import Call
 from deltawire.client.rest.connection import Connector, NewAdapter
-from deltawire.client.rest.failures import status_error, transport_error
+from deltawire.client.rest.exchange import (
+    ANSWER_BYTES_MAX,
+    ERROR_BODY_BYTES_MAX,
+    Attempts,
+    failure_of,
+    hear_warnings,
+    is_success,
+    refuse_page,
+    too_large,
+    url_of,
+)
+from deltawire.client.rest.failures import transport_error
 from deltawire.client.rest.rate_limiter import RateLimiter
-from deltawire.client.rest.request import PATCH_TYPES, Request, Scalar
+from deltawire.client.rest.request import Request, Scalar, patch_media_type
 from deltawire.client.rest.request_log import logged
 from deltawire.client.rest.resource_client import ResourceClient
 from deltawire.client.rest.result import Result
 from deltawire.client.rest.retry import NO_RETRIES, RetryPolicy
 from deltawire.client.rest.upgrade import Upgrade
-from deltawire.client.rest.warnings import WarningHandler, log_warnings, parse_warnings
+from deltawire.client.rest.warnings import WarningHandler, log_warnings
 from deltawire.client.rest.watch_stream import WatchStream
 from deltawire.common.clock import Clock, SystemClock
-from deltawire.common.errors import CapacityError, ConfigError, DeltawireError, StatusError, TransportError
+from deltawire.common.errors import ConfigError, DeltawireError, StatusError, TransportError
 from deltawire.common.meta.resources import ResourceType
 from deltawire.common.version import __version__
 
 T = TypeVar("T")
 
-ANSWER_BYTES_MAX = 512 * 1024 * 1024
-ERROR_BODY_BYTES_MAX = 64 * 1024
 _READ_BYTES = 1024 * 1024
 
 # What every exception of the HTTP libraries derives from. ValueError: http.client's word for a header or a
@@ -74,16 +82,16 @@ class RESTClient:
                 hint="as in https://10.0.0.1:6443",
             )
         self.config = config
-        self._origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._prefix = parts.path.rstrip("/")
-        self._base_path = _api_root(group_version)
+        self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._root = self.origin + parts.path.rstrip("/")
+        self.base_path = _api_root(group_version)
         self._retry = retry or RetryPolicy()
-        self._rate_limiter = rate_limiter
+        self.rate_limiter = rate_limiter
         self._on_warning = on_warning
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._stop = stop
-        self._credentials: Credentials = credentials_of(config, clock=self._clock)
-        self._connector = Connector(config, self._credentials, self._clock, adapter)
+        self._credentials: Credentials = credentials_of(config, clock=self.clock)
+        self.connector = Connector(config, self._credentials, self.clock, adapter)
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "identity" if config.disable_compression else "gzip",
@@ -93,7 +101,7 @@ class RESTClient:
     # -- the builder, with client-go's verbs
 
     def verb(self, verb: str) -> Request:
-        return Request(self, verb, base_path=self._base_path, read_timeout_s=self.config.read_timeout_s)
+        return Request(self, verb, base_path=self.base_path, read_timeout_s=self.config.read_timeout_s)
 
     def get(self) -> Request:
         return self.verb("GET")
@@ -106,9 +114,7 @@ class RESTClient:
 
     def patch(self, patch_type: str = "merge") -> Request:
         """``patch_type`` is ``json``, ``merge``, ``strategic`` or ``apply``."""
-        if patch_type not in PATCH_TYPES:
-            raise ConfigError(f"{patch_type!r} is no patch type", hint=f"one of {', '.join(PATCH_TYPES)}")
-        return self.verb("PATCH").set_header("Content-Type", PATCH_TYPES[patch_type])
+        return self.verb("PATCH").set_header("Content-Type", patch_media_type(patch_type))
 
     def delete(self) -> Request:
         return self.verb("DELETE")
@@ -147,39 +153,34 @@ class RESTClient:
     # -- sending
 
     def execute(self, call: Call) -> Result:
-        retries = 0
-        is_refreshed = False
-        policy = call.retry or self._retry
-        previous: DeltawireError | None = None
+        attempts = self.attempts(call)
         while True:
             self._throttle(call)
-            identity = self._identity(call)
+            identity = self.identity(call)
             try:
-                return self._answer(call, identity, attempts=retries + 1)
+                return self._answer(call, identity, attempts=attempts.number)
             except DeltawireError as error:
-                if not is_refreshed and self._may_refresh(error, identity):
-                    is_refreshed = True
+                if attempts.may_refresh and self.may_refresh(error, identity):
+                    attempts.refreshed()
                     continue
-                delay_s = policy.delay_s(error, method=call.method, retries=retries)
-                if delay_s is None or self._clock.sleep(delay_s, self._stop):
-                    if previous is not None and str(previous) != str(error):
-                        error.add_note(f"error from a previous attempt: {previous}")
+                delay_s = attempts.delay_s(error)
+                if delay_s is None or self.clock.sleep(delay_s, self._stop):
+                    attempts.final(error)
                     raise
-                previous = error
-            retries += 1
+                attempts.again(error)
 
     def open_stream(self, call: Call) -> WatchStream:
         """A stream on a connection of its own. Sent again only after a 401, with fresh credentials."""
         if ("watch", "true") not in call.params:
             self._throttle(call)
-        identity = self._identity(call)
+        identity = self.identity(call)
         try:
             return self._stream(call, identity)
         except DeltawireError as error:
-            if not self._may_refresh(error, identity):
+            if not self.may_refresh(error, identity):
                 raise
         self._throttle(call)
-        return self._stream(call, self._identity(call))
+        return self._stream(call, self.identity(call))
 
     def upgraded(self, call: Call, open: Callable[[Upgrade], T]) -> T:
         """What ``open`` makes of a handshake for ``call``; once more after a 401, with fresh credentials.
@@ -187,55 +188,68 @@ class RESTClient:
         For protocols other than HTTP (client/transport). ``open`` raises StatusError and TransportError.
         """
         self._throttle(call)
-        identity = self._identity(call)
+        identity = self.identity(call)
         try:
             return open(self._upgrade(call, identity))
         except DeltawireError as error:
-            if not self._may_refresh(error, identity):
+            if not self.may_refresh(error, identity):
                 raise
-        return open(self._upgrade(call, self._identity(call)))
+        return open(self._upgrade(call, self.identity(call)))
+
+    # -- what the async client needs of it (client/aio)
+
+    def attempts(self, call: Call) -> Attempts:
+        return Attempts(call, self._retry)
+
+    def identity(self, call: Call) -> Mapping[str, str]:
+        """The identity headers; those that the call has set itself are left alone. May run a plug-in."""
+        return {} if "Authorization" in call.headers else self._credentials.headers()
+
+    def may_refresh(self, error: DeltawireError, identity: Mapping[str, str]) -> bool:
+        """True if the server did not accept who we are, or we it, and that may be different now."""
+        if isinstance(error, StatusError) and error.is_unauthorized:
+            return self._credentials.invalidate(identity) or self.connector.look_again()
+        is_tls = isinstance(error, TransportError) and error.reason == "tls"
+        return is_tls and self.connector.look_again()
+
+    def url(self, call: Call) -> str:
+        return url_of(self._root, call)
+
+    def headers(self, call: Call, more: Mapping[str, str]) -> dict[str, str]:
+        """All headers but the repeated ones (`Connector.repeated_headers`)."""
+        return {**self._headers, **more, **call.headers}
+
+    def hear_warnings(self, call: Call, header: str | None) -> None:
+        hear_warnings(call, header, self._on_warning)
 
     def close(self) -> None:
         """Close the idle connections. Open streams go on."""
-        self._connector.close()
+        self.connector.close()
 
     def _upgrade(self, call: Call, identity: Mapping[str, str]) -> Upgrade:
-        if not self._connector.has_sockets:
+        if not self.connector.has_sockets:
             raise ConfigError(
                 f"{call.path} needs a socket, and this client has none", hint="use a server that listens"
             )
-        query = f"?{urlencode(call.params)}" if call.params else ""
         headers = {"User-Agent": self._headers["User-Agent"], **identity, **call.headers}
         return Upgrade(
-            "ws" + self._origin.removeprefix("http") + self._prefix + call.path + query,
-            self._origin,
+            "ws" + self.url(call).removeprefix("http"),
+            self.origin,
             call.path,
-            (*headers.items(), *self._connector.repeated_headers),
-            self._connector.context(),
+            (*headers.items(), *self.connector.repeated_headers),
+            self.connector.context(),
             self.config.tls_server_name,
-            self._connector.proxies.get("https" if self.config.is_tls else "http", ""),
+            self.connector.proxies.get("https" if self.config.is_tls else "http", ""),
             self.config.connect_timeout_s,
         )
 
     def _throttle(self, call: Call) -> None:
-        if self._rate_limiter is not None and self._rate_limiter.wait(self._stop):
+        if self.rate_limiter is not None and self.rate_limiter.wait(self._stop):
             raise TransportError(f"{call.method} {call.path}: stopped before it was sent")
 
-    def _identity(self, call: Call) -> Mapping[str, str]:
-        """The identity headers; those that the call has set itself are left alone."""
-        return {} if "Authorization" in call.headers else self._credentials.headers()
-
-    def _may_refresh(self, error: DeltawireError, identity: Mapping[str, str]) -> bool:
-        """True if the server did not accept who we are, or we it, and that may be different now."""
-        if isinstance(error, StatusError) and error.is_unauthorized:
-            return self._credentials.invalidate(identity) or self._connector.look_again()
-        is_tls = isinstance(error, TransportError) and error.reason == "tls"
-        return is_tls and self._connector.look_again()
-
     def _answer(self, call: Call, identity: Mapping[str, str], *, attempts: int) -> Result:
-        response = self._send(self._connector.pooled(), call, identity)
+        response = self._send(self.connector.pooled(), call, identity)
         try:
-            self._hear_warnings(call, response)
             self._raise_for_status(call, response)
             body = self._body(call, response, ANSWER_BYTES_MAX)
             return Result(response.status_code, response.headers, body, attempts)
@@ -243,11 +257,10 @@ class RESTClient:
             response.close()
 
     def _stream(self, call: Call, identity: Mapping[str, str]) -> WatchStream:
-        session = self._connector.session()
+        session = self.connector.session()
         try:
             # Compressed events would come in blocks, late; real servers do not compress a watch anyway.
             response = self._send(session, call, {"Accept-Encoding": "identity", **identity})
-            self._hear_warnings(call, response)
             self._raise_for_status(call, response)
         except BaseException:
             session.close()
@@ -257,20 +270,17 @@ class RESTClient:
             response.close()
             session.close()
 
-        stream = WatchStream(response.raw, self._origin, release=release)
-        self._connector.track(stream)
+        stream = WatchStream(response.raw, self.origin, release=release)
+        self.connector.track(stream)
         return stream
 
     def _send(
         self, session: requests.Session, call: Call, more_headers: Mapping[str, str]
     ) -> requests.Response:
-        query = f"?{urlencode(call.params)}" if call.params else ""
-        headers = {**self._headers, **more_headers, **call.headers}
+        headers = self.headers(call, more_headers)
         try:
-            request = requests.Request(
-                call.method, self._origin + self._prefix + call.path + query, headers=headers, data=call.body
-            ).prepare()
-            self._connector.repeat_headers(request)
+            request = requests.Request(call.method, self.url(call), headers=headers, data=call.body).prepare()
+            self.connector.repeat_headers(request)
             return logged(
                 request,
                 lambda: session.send(
@@ -279,29 +289,21 @@ class RESTClient:
                     timeout=(self.config.connect_timeout_s, call.read_timeout_s),
                     # A redirected write would arrive as a GET: the redirect is returned as the answer.
                     allow_redirects=call.method == "GET",
-                    proxies=dict(self._connector.proxies),
+                    proxies=dict(self.connector.proxies),
                 ),
-                self._clock,
+                self.clock,
             )
         except _FOREIGN as exc:
-            raise transport_error(exc, self._origin) from exc
-
-    def _hear_warnings(self, call: Call, response: requests.Response) -> None:
-        header = response.headers.get("Warning")
-        if header:
-            for warning in parse_warnings(header):
-                (call.on_warning or self._on_warning)(warning)
+            raise transport_error(exc, self.origin) from exc
 
     def _raise_for_status(self, call: Call, response: requests.Response) -> None:
-        if HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            if response.headers.get("Content-Type", "").startswith("text/html"):
-                # A login page of a proxy says 200, too.
+        self.hear_warnings(call, response.headers.get("Warning"))
+        if is_success(response.status_code):
+            try:
+                refuse_page(call, self.origin, response.headers.get("Content-Type", ""))
+            except TransportError:
                 response.close()
-                raise TransportError(
-                    f"{call.method} {call.path}: {self._origin} answers with a web page",
-                    reason="garbage",
-                    hint="is this the URL of an API server?",
-                )
+                raise
             return
         try:
             body = response.raw.read(ERROR_BODY_BYTES_MAX, decode_content=True)
@@ -309,7 +311,7 @@ class RESTClient:
             body = b""  # the code says enough
         finally:
             response.close()
-        raise status_error(call.method, call.path, response.status_code, response.headers, body)
+        raise failure_of(call, response.status_code, response.headers, body)
 
     def _body(self, call: Call, response: requests.Response, bytes_max: int) -> bytes:
         parts: list[bytes] = []
@@ -321,12 +323,9 @@ class RESTClient:
                 if size > bytes_max:
                     break
         except _FOREIGN as exc:
-            raise transport_error(exc, self._origin) from exc
+            raise transport_error(exc, self.origin) from exc
         if size > bytes_max:
-            raise CapacityError(
-                f"{call.method} {call.path}: the answer is larger than {bytes_max} bytes",
-                hint="use limit and continue",
-            )
+            raise too_large(call, bytes_max)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def __reduce__(self) -> NoReturn:

@@ -74,13 +74,13 @@ class Connector:
     ) -> None:
         self._config = config
         self._new_adapter = adapter
-        self._tls = TlsSource(config, credentials, clock)
+        self.tls = TlsSource(config, credentials, clock)
         self.repeated_headers = headers_of(config.impersonate)
         self.has_sockets = adapter is None
         self.proxies = proxies_of(config)
         self._lock = threading.Lock()
         self._streams: weakref.WeakSet[Closable] = weakref.WeakSet()
-        self._made_with = self._tls.held
+        self._made_with = self.tls.held
         self._session = self._new_session(self._made_with.context)
         if config.is_tls and config.insecure_skip_tls_verify:
             # Said once by us, with the place to look; urllib3 would say it at each request, without.
@@ -89,17 +89,17 @@ class Connector:
 
     def pooled(self) -> requests.Session:
         """The session of ordinary calls. Raises CredentialsError where a plug-in's certificate is needed."""
-        return self._renewed(self._tls.current())
+        return self._renewed(self.tls.current())
 
     def session(self) -> requests.Session:
         """A new session, for a stream. Raises as `pooled`."""
-        state = self._tls.current()
+        state = self.tls.current()
         self._renewed(state)
         return self._new_session(state.context)
 
     def context(self) -> ssl.SSLContext | None:
         """The TLS context that counts now; None without TLS. Raises as `pooled`."""
-        state = self._tls.current()
+        state = self.tls.current()
         self._renewed(state)
         return state.context
 
@@ -119,7 +119,7 @@ class Connector:
 
     def look_again(self) -> bool:
         """Read certificate and CA files now. True if something else is in them."""
-        return self._tls.look_again()
+        return self.tls.look_again()
 
     def close(self) -> None:
         """Close the idle connections of ordinary calls."""

@@ -30,17 +30,14 @@ T = TypeVar("T")
 Scalar = str | int | float | bool
 
 
-class Request:
+class RequestBuilder:
     """One API call in the making. Every method returns the request itself.
 
     The first mistake sticks, further calls do nothing, and it is raised as ConfigError when the call is
     sent. A request may be sent again: it keeps nothing of the answer.
     """
 
-    def __init__(
-        self, executor: Executor, verb: str, *, base_path: str = "", read_timeout_s: float | None = None
-    ) -> None:
-        self._executor = executor
+    def __init__(self, verb: str, *, base_path: str = "", read_timeout_s: float | None = None) -> None:
         self._verb = verb.upper()
         self._base_path = base_path.rstrip("/")
         self._abs_path: str | None = None
@@ -206,29 +203,6 @@ class Request:
             self._on_warning,
         )
 
-    def do(self) -> Result:
-        """Send it and wait for the whole answer. Raises ConfigError, StatusError, TransportError."""
-        return self._executor.execute(self.call())
-
-    def stream(self) -> WatchStream:
-        """Send it and read the answer as it comes. Raises ConfigError, StatusError, TransportError."""
-        return self._executor.open_stream(self.call())
-
-    @overload
-    def watch(self) -> Watch[Any]: ...
-
-    @overload
-    def watch(self, type: type[T]) -> Watch[T]: ...
-
-    def watch(self, type: Any = Any) -> Watch[Any]:
-        """Open a watch whose events hold objects of ``type``; dicts without one.
-
-        Raises ConfigError, StatusError, TransportError.
-        """
-        if not any(name == "watch" for name, _ in self._params):
-            self.param("watch", True)
-        return Watch(self.stream(), decoder_of(type))
-
     def _preflight(self) -> None:
         if self._abs_path is None and not self._base_path:
             self._fail("a client without group and version needs abs_path or a ResourceType")
@@ -250,3 +224,46 @@ class Request:
         if self._error is None:
             self._error = ConfigError(message, path=f"{self._verb} {self.path}")
         return self
+
+    def _as_watch(self) -> Self:
+        is_one = any(name == "watch" for name, _ in self._params)
+        return self if is_one else self.param("watch", True)
+
+
+class Request(RequestBuilder):
+    """A call that the thread waits for."""
+
+    def __init__(
+        self, executor: Executor, verb: str, *, base_path: str = "", read_timeout_s: float | None = None
+    ) -> None:
+        super().__init__(verb, base_path=base_path, read_timeout_s=read_timeout_s)
+        self._executor = executor
+
+    def do(self) -> Result:
+        """Send it and wait for the whole answer. Raises ConfigError, StatusError, TransportError."""
+        return self._executor.execute(self.call())
+
+    def stream(self) -> WatchStream:
+        """Send it and read the answer as it comes. Raises ConfigError, StatusError, TransportError."""
+        return self._executor.open_stream(self.call())
+
+    @overload
+    def watch(self) -> Watch[Any]: ...
+
+    @overload
+    def watch(self, type: type[T]) -> Watch[T]: ...
+
+    def watch(self, type: Any = Any) -> Watch[Any]:
+        """Open a watch whose events hold objects of ``type``; dicts without one.
+
+        Raises ConfigError, StatusError, TransportError.
+        """
+        return Watch(self._as_watch().stream(), decoder_of(type))
+
+
+def patch_media_type(patch_type: str) -> str:
+    """The media type of ``json``, ``merge``, ``strategic`` or ``apply``. Raises ConfigError."""
+    found = PATCH_TYPES.get(patch_type)
+    if found is None:
+        raise ConfigError(f"{patch_type!r} is no patch type", hint=f"one of {', '.join(PATCH_TYPES)}")
+    return found

@@ -26,19 +26,34 @@ def logged(
     if not log.isEnabledFor(logging.DEBUG):
         return send()
     began_s = clock.now_s()
-    outcome: object = ""
     try:
         response = send()
-        outcome = response.status_code
     except Exception as error:
-        outcome = type(error).__name__
+        log_failure(request.method, request.url, error, clock.now_s() - began_s)
         raise
-    finally:
-        took_ms = (clock.now_s() - began_s) * 1000
-        log.debug("%s %s: %s after %.0f ms", request.method, request.url, outcome, took_ms)
-    if log.isEnabledFor(HEADERS):
-        log.log(HEADERS, "sent %s; received %s", shown(request.headers), shown(response.headers))
+    log_answer(
+        request.method,
+        request.url,
+        response.status_code,
+        clock.now_s() - began_s,
+        request.headers,
+        response.headers,
+    )
     return response
+
+
+def log_answer(
+    method: object, url: object, code: int, took_s: float, sent: Mapping[str, str], received: Mapping[str, str]
+) -> None:
+    """The line of an answer, and the headers of both sides where they are wanted."""
+    log.debug("%s %s: %s after %.0f ms", method, url, code, took_s * 1000)
+    if log.isEnabledFor(HEADERS):
+        log.log(HEADERS, "sent %s; received %s", shown(sent), shown(received))
+
+
+def log_failure(method: object, url: object, error: BaseException, took_s: float) -> None:
+    """The line of a request without an answer."""
+    log.debug("%s %s: %s after %.0f ms", method, url, type(error).__name__, took_s * 1000)
 
 
 def shown(headers: Mapping[str, str]) -> str:

@@ -61,6 +61,19 @@ def _given(found: list[tuple[str, bytes]], failure: DeltawireError | None) -> It
         raise failure
 
 
+def event_of(event_type: str, data: bytes, decode: Decode[T]) -> WatchEvent[T]:
+    """One event decoded. Raises StatusError for an ERROR event, TransportError for what cannot be read."""
+    if event_type == ERROR:
+        failure = status_of(data)
+        raise failure or TransportError("the watch ended with an error without a Status", reason="garbage")
+    if event_type not in EVENT_TYPES:
+        raise TransportError(f"a watch event of the unknown type {event_type[:40]!r}", reason="garbage")
+    try:
+        return WatchEvent(event_type, decode(data))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TransportError(f"an object of the watch cannot be read: {error}", reason="garbage") from None
+
+
 class Watch(Generic[T]):
     """An open watch: iterate over it for events, `stop` it from any thread. A context manager.
 
@@ -93,24 +106,9 @@ class Watch(Generic[T]):
         try:
             while chunk := self._stream.read():
                 for event_type, data in frames.feed(chunk):
-                    yield self._event(event_type, data)
+                    yield event_of(event_type, data, self._decode)
         finally:
             self._stream.close()
-
-    def _event(self, event_type: str, data: bytes) -> WatchEvent[T]:
-        if event_type == ERROR:
-            failure = status_of(data)
-            raise failure or TransportError(
-                "the watch ended with an error without a Status", reason="garbage"
-            )
-        if event_type not in EVENT_TYPES:
-            raise TransportError(f"a watch event of the unknown type {event_type[:40]!r}", reason="garbage")
-        try:
-            return WatchEvent(event_type, self._decode(data))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise TransportError(
-                f"an object of the watch cannot be read: {error}", reason="garbage"
-            ) from None
 
     def __enter__(self) -> Self:
         return self
