@@ -7,10 +7,11 @@ from typing import Any, Self, Unpack
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.loading import load
 from deltawire.client.dynamic.unstructured import Unstructured, UnstructuredList
-from deltawire.client.object_client import ObjectClient, name_of
-from deltawire.client.options import ApplyOptions, GetOptions, WriteOptions, params_of
+from deltawire.client.object_client import ObjectClient
+from deltawire.client.options import GetOptions, WriteOptions
 from deltawire.client.rest.client import RESTClient, checked_rest
 from deltawire.client.schema import GroupVersionResource
+from deltawire.client.typed.calls import post_under
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import ResourceType
 
@@ -34,29 +35,18 @@ class DynamicResource(ObjectClient[Unstructured, UnstructuredList]):
         return DynamicResource(self._rest, target_of(self._target.resource, bool(namespace)), namespace)
 
     def get(self, name: str, *, subresource: str = "", **options: Unpack[GetOptions]) -> Unstructured:
-        request = self._request("GET", name, subresource)
-        return self._object(request.params(params_of(options, GetOptions)))
+        return self._object(self._verbs.get(name, options, subresource))
 
     def create_subresource(
         self, name: str, subresource: str, obj: Mapping[str, Any], **options: Unpack[WriteOptions]
     ) -> Unstructured:
         """POST under an object, such as ``eviction``."""
-        request = self._request("POST", name, subresource).params(params_of(options, WriteOptions))
-        return self._object(request.body(dict(obj)))
+        return self._object(post_under(self._verbs, name, subresource, dict(obj), options))
 
     def update(
         self, obj: Unstructured, *, subresource: str = "", **options: Unpack[WriteOptions]
     ) -> Unstructured:
-        request = self._request("PUT", name_of(obj), subresource)
-        return self._object(request.params(params_of(options, WriteOptions)).body(obj))
-
-    def _apply(
-        self, obj: Any, subresource: str, field_manager: str, force: bool, options: ApplyOptions
-    ) -> Unstructured:
-        # The kind of a resource is not known here, so that the object must say it.
-        if isinstance(obj, Mapping) and not (obj.get("apiVersion") and obj.get("kind")):
-            raise ConfigError("an object without apiVersion and kind cannot be applied")
-        return super()._apply(obj, subresource, field_manager, force, options)
+        return self._object(self._verbs.update(obj, options, subresource))
 
 
 class DynamicClient:

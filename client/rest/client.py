@@ -82,8 +82,8 @@ class RESTClient:
                 hint="as in https://10.0.0.1:6443",
             )
         self.config = config
-        self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._root = self.origin + parts.path.rstrip("/")
+        self._origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._prefix = parts.path.rstrip("/")
         self.base_path = _api_root(group_version)
         self._retry = retry or RetryPolicy()
         self.rate_limiter = rate_limiter
@@ -198,6 +198,11 @@ class RESTClient:
 
     # -- what the async client needs of it (client/aio)
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return self._origin
+
     def attempts(self, call: Call) -> Attempts:
         return Attempts(call, self._retry)
 
@@ -213,7 +218,7 @@ class RESTClient:
         return is_tls and self.connector.look_again()
 
     def url(self, call: Call) -> str:
-        return url_of(self._root, call)
+        return url_of(self._origin + self._prefix, call)
 
     def headers(self, call: Call, more: Mapping[str, str]) -> dict[str, str]:
         """All headers but the repeated ones (`Connector.repeated_headers`)."""
@@ -234,7 +239,7 @@ class RESTClient:
         headers = {"User-Agent": self._headers["User-Agent"], **identity, **call.headers}
         return Upgrade(
             "ws" + self.url(call).removeprefix("http"),
-            self.origin,
+            self._origin,
             call.path,
             (*headers.items(), *self.connector.repeated_headers),
             self.connector.context(),
@@ -270,7 +275,7 @@ class RESTClient:
             response.close()
             session.close()
 
-        stream = WatchStream(response.raw, self.origin, release=release)
+        stream = WatchStream(response.raw, self._origin, release=release)
         self.connector.track(stream)
         return stream
 
@@ -294,13 +299,13 @@ class RESTClient:
                 self.clock,
             )
         except _FOREIGN as exc:
-            raise transport_error(exc, self.origin) from exc
+            raise transport_error(exc, self._origin) from exc
 
     def _raise_for_status(self, call: Call, response: requests.Response) -> None:
         self.hear_warnings(call, response.headers.get("Warning"))
         if is_success(response.status_code):
             try:
-                refuse_page(call, self.origin, response.headers.get("Content-Type", ""))
+                refuse_page(call, self._origin, response.headers.get("Content-Type", ""))
             except TransportError:
                 response.close()
                 raise
@@ -323,7 +328,7 @@ class RESTClient:
                 if size > bytes_max:
                     break
         except _FOREIGN as exc:
-            raise transport_error(exc, self.origin) from exc
+            raise transport_error(exc, self._origin) from exc
         if size > bytes_max:
             raise too_large(call, bytes_max)
         return parts[0] if len(parts) == 1 else b"".join(parts)
