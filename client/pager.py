@@ -93,11 +93,11 @@ class ListPager(Generic[P]):
             # Only Expired, and only after page one: the caller handles Gone and a first page that expired.
             if first is None or error.reason != "Expired" or not self._full_list_if_expired:
                 raise
-            whole = self._list_page(**{**options, "limit": 0, "continue_": ""})
-            return PagedList(list(whole.items), _version(whole), whole, 1)
+            whole = self._list_page(**whole_list(options))
+            return PagedList(list(whole.items), version_of(whole), whole, 1)
         if first is None:
             raise TransportError("the server gave no page at all", reason="garbage")
-        return PagedList(items, _version(first), first, pages)
+        return PagedList(items, version_of(first), first, pages)
 
     def each_item(self, **options: Any) -> Iterator[Any]:
         """The items one by one, while at most ``pages_buffered_max`` further pages are fetched ahead.
@@ -131,21 +131,39 @@ class ListPager(Generic[P]):
                 ahead.get_nowait()
 
     def _pages(self, options: dict[str, Any]) -> Iterator[P]:
-        wanted = {**options, "limit": options.get("limit") or self._page_size}
+        wanted = first_page(options, self._page_size)
         for _ in range(PAGES_MAX):
             if self._stop is not None and self._stop.is_set():
                 raise TransportError("stopped before the next page of a list")
             page = self._list_page(**wanted)
             yield page
-            token = page.metadata.continue_ if page.metadata is not None else None
-            if not token:
+            following = next_page(wanted, page)
+            if following is None:
                 return
-            # Servers refuse a version beside a token, which holds it already.
-            wanted = {**wanted, "continue_": token}
-            wanted.pop("resource_version", None)
-            wanted.pop("resource_version_match", None)
+            wanted = following
         raise CapacityError(f"a list has more than {PAGES_MAX} pages")
 
 
-def _version(page: ListAnswer) -> str:
+def first_page(options: dict[str, Any], page_size: int) -> dict[str, Any]:
+    """The options of the first page."""
+    return {**options, "limit": options.get("limit") or page_size}
+
+
+def next_page(wanted: dict[str, Any], page: ListAnswer) -> dict[str, Any] | None:
+    """The options of the page behind ``page``, which was asked for with ``wanted``; None: it was the last."""
+    token = page.metadata.continue_ if page.metadata is not None else None
+    if not token:
+        return None
+    # Servers refuse a version beside a token, which holds it already.
+    versions = ("resource_version", "resource_version_match")
+    return {**{name: value for name, value in wanted.items() if name not in versions}, "continue_": token}
+
+
+def whole_list(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of everything in one answer: where a continue token has expired on the way."""
+    return {**options, "limit": 0, "continue_": ""}
+
+
+def version_of(page: ListAnswer) -> str:
+    """The version of a list, "" where it says none."""
     return (page.metadata.resourceVersion or "") if page.metadata is not None else ""

@@ -48,16 +48,21 @@ class TokenBucket:
             return True
 
     def wait(self, stop: threading.Event | None = None) -> bool:
-        delay_s = self._reserve_s()
+        delay_s = self.reserve_s()
         if delay_s <= 0:
             return False
         if self._clock.sleep(delay_s, stop):
-            with self._lock:
-                self._tokens += 1  # promised, not used
+            self.give_back()
             return True
         return False
 
-    def _reserve_s(self) -> float:
+    def give_back(self) -> None:
+        """The token of `reserve_s` is not used."""
+        with self._lock:
+            self._tokens += 1
+
+    def reserve_s(self) -> float:
+        """Take a token, and say in how many seconds it may be used. Raises CapacityError."""
         with self._lock:
             self._fill_locked()
             delay_s = (1 - self._tokens) / self.qps

@@ -1,7 +1,8 @@
 """Clientset: typed clients of all groups over one RESTClient."""
 
+from functools import cached_property
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.loading import load
@@ -12,6 +13,9 @@ from deltawire.client.rest.rate_limiter import RateLimiter
 from deltawire.client.rest.warnings import WarningHandler, log_warnings
 from deltawire.client.typed.groups import Groups
 from deltawire.client.typed.table import row_of
+
+if TYPE_CHECKING:
+    from deltawire.client.aio.clientset import AsyncClientset
 
 T = TypeVar("T")
 
@@ -40,6 +44,14 @@ class Clientset(Groups):
         """For ``config``, or for what client/config finds (explicit file, in-cluster, home). Raises ConfigError."""
         found = config or load(kubeconfig=kubeconfig, context=context)
         return cls(RESTClient(found, rate_limiter=rate_limiter, on_warning=on_warning))
+
+    @cached_property
+    def aio(self) -> "AsyncClientset":
+        """For async code, with the same identity and limits: ``await clientset.aio.core_v1().pods("ns").get("p")``."""
+        from deltawire.client.aio.clientset import AsyncClientset
+        from deltawire.client.aio.rest import AsyncRESTClient
+
+        return AsyncClientset(AsyncRESTClient(self.rest))
 
     @property
     def config(self) -> ClientConfig:

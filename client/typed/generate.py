@@ -96,12 +96,23 @@ def table_rows(resources: Iterable[Found]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def stub(resources: Iterable[Found]) -> str:
-    """The text of `groups.pyi`: what editors complete and mypy checks."""
+def stub(resources: Iterable[Found], *, is_async: bool = False) -> str:
+    """The text of `groups.pyi`, here or in client/aio: what editors complete and mypy checks."""
     by_group: dict[tuple[str, str], list[Found]] = {}
     for one in resources:
         by_group.setdefault((one.group, one.version), []).append(one)
     modules = sorted({one.module for one in resources})
+    mark, package = ("Async", "aio") if is_async else ("", "typed")
+    home = "aio.object_client" if is_async else "object_client"
+    rest = f"{'aio.rest' if is_async else 'rest.client'} import {mark}RESTClient"
+    imports = [
+        *(f"{home} import {mark}{name} as {mark}{name}" for name in ("CreateClient", "ObjectClient")),
+        rest,
+        *(
+            f"{package}.expansions import {mark}{name} as {mark}{name}"
+            for name in sorted({"ScalableClient", *_CLIENTS.values()})
+        ),
+    ]
     out = [
         "# Written by generate.py from lightkube-models: do not edit.",
         "# fmt: off",
@@ -109,25 +120,16 @@ def stub(resources: Iterable[Found]) -> str:
     ]
     out += ["from typing import Any", ""]
     out += [f"from lightkube.models import {module} as {module}" for module in modules]
+    out += ["", *(f"from deltawire.client.{line}" for line in sorted(imports, key=_as_isort))]
     out += [
         "",
-        "from deltawire.client.object_client import CreateClient as CreateClient",
-        "from deltawire.client.object_client import ObjectClient as ObjectClient",
-        "from deltawire.client.rest.client import RESTClient",
-        "from deltawire.client.typed.expansions import EventClient as EventClient",
-        "from deltawire.client.typed.expansions import NamespaceClient as NamespaceClient",
-        "from deltawire.client.typed.expansions import PodClient as PodClient",
-        "from deltawire.client.typed.expansions import ScalableClient as ScalableClient",
-        "from deltawire.client.typed.expansions import ServiceAccountClient as ServiceAccountClient",
-        "from deltawire.client.typed.expansions import ServiceClient as ServiceClient",
-        "",
-        "class GroupVersion:",
+        f"class {mark}GroupVersion:",
         "    group_version: str",
-        "    def __init__(self, rest: RESTClient, group_version: str) -> None: ...",
-        '    def resource(self, plural: str, namespace: str = "") -> ObjectClient[Any, Any]: ...',
+        f"    def __init__(self, rest: {mark}RESTClient, group_version: str) -> None: ...",
+        f'    def resource(self, plural: str, namespace: str = "") -> {mark}ObjectClient[Any, Any]: ...',
     ]
     for (group, version), members in by_group.items():
-        out += ["", f"class {class_name(group, version)}(GroupVersion):"]
+        out += ["", f"class {class_name(group, version)}({mark}GroupVersion):"]
         for one in members:
             kind = f"{one.module}.{one.kind}"
             types = {
@@ -136,13 +138,17 @@ def stub(resources: Iterable[Found]) -> str:
                 "ScalableClient": f"[{kind}, {kind}List]",
             }.get(one.client, "")
             namespace = ', namespace: str = ""' if one.namespaced else ""
-            out.append(
-                f"    def {method_name(one.kind, one.plural)}(self{namespace}) -> {one.client}{types}: ..."
-            )
-    out += ["", "class Groups:", "    def __init__(self, rest: RESTClient) -> None: ..."]
+            method = method_name(one.kind, one.plural)
+            out.append(f"    def {method}(self{namespace}) -> {mark}{one.client}{types}: ...")
+    out += ["", f"class {mark}Groups:", f"    def __init__(self, rest: {mark}RESTClient) -> None: ..."]
     for group, version in by_group:
         out.append(f"    def {accessor(group, version)}(self) -> {class_name(group, version)}: ...")
     return "\n".join(out) + "\n"
+
+
+def _as_isort(line: str) -> tuple[str, str]:
+    module, _, name = line.partition(" import ")
+    return module, name
 
 
 def _api_info(node: ast.ClassDef) -> dict[str, Any]:
@@ -169,6 +175,7 @@ def main() -> None:
     table = FOLDER / "table.py"
     table.write_text(rewritten_table(table.read_text(), resources))
     (FOLDER / "groups.pyi").write_text(stub(resources))
+    (FOLDER.parent / "aio" / "groups.pyi").write_text(stub(resources, is_async=True))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """Groups and their resources, answered from the table. `groups.pyi` beside this file says it method by method."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from deltawire.client import object_client
-from deltawire.client.rest.client import RESTClient
 from deltawire.client.typed import expansions
 from deltawire.client.typed.names import nearest
 from deltawire.client.typed.table import Row, rows
@@ -28,7 +27,10 @@ class GroupVersion:
     Raises ConfigError for one that the models do not know: `DynamicClient` needs no models.
     """
 
-    def __init__(self, rest: RESTClient, group_version: str) -> None:
+    clients: ClassVar[Mapping[str, type[Any]]] = _CLIENTS
+
+    def __init__(self, rest: Any, group_version: str) -> None:
+        """``rest`` as the clients want it."""
         members = next((found for found in rows().values() if _is_of(found, group_version)), ())
         if not members:
             raise ConfigError(f"the installed models have no group and version {group_version!r}")
@@ -42,13 +44,13 @@ class GroupVersion:
         row = self._by_plural.get(plural)
         if row is None:
             raise ConfigError(f"{self.group_version} has no resource {plural!r} in the installed models")
-        return _CLIENTS[row.client](self._rest, row, namespace if row.resource.namespaced else "")
+        return self.clients[row.client](self._rest, row, namespace if row.resource.namespaced else "")
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         row = self.__dict__.get("_rows", {}).get(name)
         if row is None:
             raise AttributeError(_unknown(name, list(self.__dict__.get("_rows", ())), self))
-        rest, client = self._rest, _CLIENTS[row.client]
+        rest, client = self._rest, self.clients[row.client]
         if row.resource.namespaced:
             return lambda namespace="": client(rest, row, namespace)
         return lambda: client(rest, row)
@@ -60,13 +62,15 @@ class GroupVersion:
 class Groups:
     """A method for each group and version that the models know: ``apps_v1()``."""
 
-    def __init__(self, rest: RESTClient) -> None:
+    group_version: ClassVar[type[GroupVersion]] = GroupVersion
+
+    def __init__(self, rest: Any) -> None:
         self.rest = rest
 
     def __getattr__(self, name: str) -> Callable[[], GroupVersion]:
         if name.startswith("_") or name not in rows():
             raise AttributeError(_unknown(name, [] if name.startswith("_") else list(rows()), self))
-        return lambda: GroupVersion(self.rest, rows()[name][0].resource.api_version)
+        return lambda: self.group_version(self.rest, rows()[name][0].resource.api_version)
 
     def __dir__(self) -> list[str]:
         return sorted([*super().__dir__(), *rows()])

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from deltawire.common.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from deltawire.client.aio.clientset import AsyncClientset as AsyncClientset
+    from deltawire.client.aio.dynamic_client import AsyncDynamicClient as AsyncDynamicClient
     from deltawire.client.config.client_config import ClientConfig as ClientConfig
     from deltawire.client.discovery.discovery_client import DiscoveryClient as DiscoveryClient
     from deltawire.client.dynamic.dynamic_client import DynamicClient as DynamicClient
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from deltawire.handlers.api import Retry as Retry
 
 __all__ = [
+    "AsyncClientset",
+    "AsyncDynamicClient",
     "ClientConfig",
     "Clientset",
     "Context",
@@ -60,6 +64,8 @@ _FACTORIES = (
 )
 _HANDLERS = ("Context", "Dead", "Event", "Gap", "Handler", "Requeue", "Retry")
 _HOMES = {
+    "AsyncClientset": "deltawire.client.aio.clientset",
+    "AsyncDynamicClient": "deltawire.client.aio.dynamic_client",
     "ClientConfig": "deltawire.client.config.client_config",
     "Clientset": "deltawire.client.typed.clientset",
     "FakeClientset": "deltawire.fake",

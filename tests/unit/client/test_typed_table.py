@@ -17,6 +17,7 @@ def test_table_and_stub_are_what_the_installed_models_say() -> None:
     table = (generate.FOLDER / "table.py").read_text()
     assert generate.rewritten_table(table, found) == table, "python -m deltawire.client.typed.generate"
     assert generate.stub(found) == (generate.FOLDER / "groups.pyi").read_text()
+    assert generate.stub(found, is_async=True) == (generate.FOLDER.parent / "aio" / "groups.pyi").read_text()
 
 
 def test_every_row_has_its_classes() -> None:
@@ -117,6 +118,7 @@ RIGHT = """
 from typing import assert_type
 from lightkube.models.apps_v1 import Deployment, DeploymentList
 from lightkube.models.core_v1 import Pod
+from deltawire.client.aio.clientset import AsyncClientset
 from deltawire.client.typed.clientset import Clientset
 
 def use(clientset: Clientset) -> None:
@@ -127,6 +129,14 @@ def use(clientset: Clientset) -> None:
         assert_type(event.object, Pod)
     assert_type(clientset.of(Deployment).get("web"), Deployment)
     deployments.get_scale("web")
+
+async def use_async(clientset: AsyncClientset) -> None:
+    deployments = clientset.apps_v1().deployments("default")
+    assert_type(await deployments.get("web"), Deployment)
+    async with clientset.core_v1().pods().watch(label_selector="a=b") as watch:
+        async for event in watch:
+            assert_type(event.object, Pod)
+    assert_type(await clientset.of(Deployment).get("web"), Deployment)
 """
 WRONG = """
 from deltawire.client.typed.clientset import Clientset
