@@ -19,6 +19,7 @@ from deltawire.common.errors import PluginError
 from deltawire.common.meta import resources
 from deltawire.common.meta.clauses import EVERYTHING, Clause, union
 from deltawire.handlers import mistakes
+from deltawire.handlers.async_context import AsyncContext as AsyncContext
 from deltawire.handlers.context import Context as Context
 from deltawire.handlers.events import Dead as Dead
 from deltawire.handlers.events import Event as Event

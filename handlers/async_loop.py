@@ -22,6 +22,8 @@ BLOCKED_S = 0.25
 PLACES_MAX = 100
 _LIBRARIES = (*{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}, "<")
 _OURS = "deltawire."
+# A client that is made when it is first asked for loads libraries: no mistake of the author, and once a process.
+_MAKES_CLIENTS = ("deltawire.handlers.reach", "deltawire.client.aio")
 
 
 class AsyncRunner(Protocol):
@@ -80,7 +82,12 @@ class AsyncLoop:
             self._busy.set()
             if self._loop is None or self._thread is None:
                 return
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            import asyncio  # loaded with the loop
+
+            loop = self._loop
+            # Connections that functions left open are async generators' to close (client/aio/connection).
+            ended = asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop)
+            ended.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
             self._thread.join(timeout_s)
             if not self._thread.is_alive():
                 self._loop.close()
@@ -103,7 +110,8 @@ class AsyncLoop:
                 return
 
     def _report(self, ident: int) -> None:
-        place = place_in_plugin(sys._current_frames().get(ident))
+        frame = sys._current_frames().get(ident)
+        place = "" if _makes_client(frame) else place_in_plugin(frame)
         if place and place not in self._reported:
             self._reported.add(place)
             log.warning(
@@ -112,6 +120,18 @@ class AsyncLoop:
                 place,
                 self._blocked_s,
             )
+
+
+def _makes_client(frame: FrameType | None) -> bool:
+    """The innermost frame that is no library's is one of `_MAKES_CLIENTS`."""
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name.startswith(_OURS):
+            return name.startswith(_MAKES_CLIENTS)
+        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+            return False
+        frame = frame.f_back
+    return False
 
 
 def place_in_plugin(frame: FrameType | None) -> str:

@@ -14,9 +14,11 @@ from deltawire.common.clock import Clock
 from deltawire.common.meta import resources
 from deltawire.common.meta.keys import display_key, split_key
 from deltawire.handlers.api import Handler, Subscription
+from deltawire.handlers.async_context import AsyncContext, AsyncProcessContext
 from deltawire.handlers.async_loop import AsyncLoop, AsyncRunner
 from deltawire.handlers.choosing import Chooser
-from deltawire.handlers.context import Context, ProcessContext, Surroundings, decoded
+from deltawire.handlers.common_context import CommonContext, ObjectContext, Surroundings, decoded
+from deltawire.handlers.context import Context, ProcessContext
 from deltawire.handlers.dispatch import DONE, Call, Outcome, Reconcile, Route, Verdict
 from deltawire.handlers.events import (
     GAP_NOTICE,
@@ -111,10 +113,9 @@ class Program:
     def hooks(self, cluster: str, replica: int) -> Hooks:
         """The functions that no event calls, with contexts of ``cluster``."""
 
-        def context() -> ProcessContext:
-            return ProcessContext(
-                cluster, self._surroundings, self._log, handler=self._name, clock=self._clock
-            )
+        def context(is_async: bool) -> CommonContext:
+            kind = AsyncProcessContext if is_async else ProcessContext
+            return kind(cluster, self._surroundings, self._log, handler=self._name, clock=self._clock)
 
         return Hooks(self._hooks, context, self._async, replica=replica, clock=self._clock)
 
@@ -185,7 +186,7 @@ class Program:
                 event = event_of(delivery, int(self._clock.wall_s() * 1e6))
             if event is not None and signature.takes_ctx:
                 read = partial(_tree_of, delivery, subscription.resource)
-                context = self._context(event, delivery.informer, event.key, read)
+                context = self._context(event, delivery.informer, event.key, read, signature.is_async)
             returned = self._invoke(subscription, arguments, event, context)
             if returned is not None:
                 outcome = self._worse(outcome, outcome_of(returned, subscription.function))
@@ -196,19 +197,25 @@ class Program:
         event = event_of(call.newest, int(self._clock.wall_s() * 1e6))
         if isinstance(subscription, Mapper):
             mapper = subscription
-            context = self._context(event, mapper.target, display_key(call.key), None)
+            context = self._context(event, mapper.target, display_key(call.key), None, False)
             more = tuple((mapper.number, mapper.target, key) for key in mapper.keys(call, context))
             return Outcome(Verdict.DONE, more=more) if more else DONE
         if not self._chooser.says_when_of(subscription.function, call):
             return DONE
-        context = self._context(event, call.target, display_key(call.key), None)
+        is_async = subscription.signature.is_async
+        context = self._context(event, call.target, display_key(call.key), None, is_async)
         returned = self._invoke(subscription, [display_key(call.key)], event, context)
         return outcome_of(returned, subscription.function)
 
     def _context(
-        self, event: Event, target: str, key: str, read: Callable[[], dict[str, Any] | None] | None
-    ) -> Context:
-        return Context(
+        self,
+        event: Event,
+        target: str,
+        key: str,
+        read: Callable[[], dict[str, Any] | None] | None,
+        is_async: bool,
+    ) -> ObjectContext:
+        return (AsyncContext if is_async else Context)(
             event,
             target,
             key,
@@ -220,7 +227,7 @@ class Program:
         )
 
     def _invoke(
-        self, subscription: Subscription, arguments: list[Any], event: Event | None, context: Context | None
+        self, subscription: Subscription, arguments: list[Any], event: Event | None, context: ObjectContext | None
     ) -> Any:
         signature = subscription.signature
         for extra in signature.extras:

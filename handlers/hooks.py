@@ -26,6 +26,7 @@ class Hook:
     takes_ctx: bool
     every_s: float
     each_replica: bool
+    is_async: bool = False
 
     @property
     def place(self) -> str:
@@ -57,7 +58,9 @@ def hook_of(function: Any, verb: str, *, every_s: float, each_replica: bool) -> 
             f"{place_of(function)}: the {verb} function is {name}{inspect.signature(function)}; "
             f"expected {name}() or {name}(ctx)"
         )
-    return Hook(verb, function, bool(required), every_s, each_replica)
+    return Hook(
+        verb, function, bool(required), every_s, each_replica, inspect.iscoroutinefunction(function)
+    )
 
 
 class Hooks:
@@ -66,13 +69,13 @@ class Hooks:
     def __init__(
         self,
         hooks: Sequence[Hook],
-        context: Callable[[], Any],
+        context: Callable[[bool], Any],
         asyncs: AsyncRunner,
         *,
         replica: int,
         clock: Clock,
     ) -> None:
-        """``context`` makes what a function gets as ``ctx``."""
+        """``context`` makes what a function gets as ``ctx``: for async ones, or for others."""
         self._hooks = [hook for hook in hooks if hook.each_replica or replica == 0]
         self._context = context
         self._asyncs = asyncs
@@ -129,10 +132,10 @@ class Hooks:
         try:
             self._call(hook)
         except Exception:
-            context = self._context()
+            context = self._context(hook.is_async)
             context.log.exception("%s: %s failed", hook.place, hook.verb)
 
     def _call(self, hook: Hook) -> None:
-        returned = hook.function(self._context()) if hook.takes_ctx else hook.function()
+        returned = hook.function(self._context(hook.is_async)) if hook.takes_ctx else hook.function()
         if isinstance(returned, Awaitable):
             self._asyncs.run(returned)

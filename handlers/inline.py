@@ -50,6 +50,7 @@ class MainLoop:
 
     def close(self, timeout_s: float) -> None:
         if self._loop is not None:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
             self._loop = None
 

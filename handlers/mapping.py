@@ -14,7 +14,7 @@ from deltawire.handlers.dispatch import Call
 
 if TYPE_CHECKING:
     from deltawire.handlers.api import Subscription
-    from deltawire.handlers.context import Context
+    from deltawire.handlers.common_context import ObjectContext
 
 _decode = msgspec.json.Decoder().decode
 
@@ -27,7 +27,7 @@ class Mapper:
     number: int
     target: str
 
-    def keys(self, call: Call, context: "Context") -> list[str]:
+    def keys(self, call: Call, context: "ObjectContext") -> list[str]:
         """The keys that the changes of ``call`` concern, each once. ``context`` is one of the target's informer."""
         how = self.subscription.maps
         found: dict[str, None] = {}

@@ -21,6 +21,7 @@ from deltawire.common.meta.resources import ResourceType
 from deltawire.handlers.models import RESOURCE
 
 if TYPE_CHECKING:
+    from deltawire.client.aio.dynamic_client import AsyncDynamicClient, AsyncDynamicResource
     from deltawire.client.dynamic.dynamic_client import DynamicClient, DynamicResource
     from deltawire.client.restmapper.deferred import DeferredRESTMapper
     from deltawire.client.tools.events.recorder import EventBroadcaster, EventRecorder
@@ -74,6 +75,24 @@ class Reach:
         if rest is None:
             raise StateError("the client given has no .rest", hint="give Harness(client=…) a FakeClientset")
         return DynamicClient(rest)
+
+    @cached_property
+    def aio(self) -> Any:
+        """An `AsyncClientset` beside the sync one; what else a test gave, as it is."""
+        return getattr(self.client, "aio", self.client)
+
+    @cached_property
+    def aio_dynamic(self) -> "AsyncDynamicClient":
+        from deltawire.client.aio.dynamic_client import AsyncDynamicClient
+        from deltawire.client.aio.rest import AsyncRESTClient
+
+        rest = getattr(self.aio, "rest", None)
+        return AsyncDynamicClient(rest if isinstance(rest, AsyncRESTClient) else AsyncRESTClient(self.dynamic.rest))
+
+    def aio_at(self, place: Place) -> "AsyncDynamicResource":
+        """As `at`, awaited."""
+        resource = self.aio_dynamic.resource(place.resource)
+        return resource.namespace(place.namespace) if place.namespace else resource
 
     @property
     def recorder(self) -> "EventRecorder":

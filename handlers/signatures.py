@@ -21,7 +21,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_CTX_TYPES = ("Context", "deltawire.Context")
+_CTX_TYPES = ("Context", "AsyncContext")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,17 @@ def check(function: Any, verb: str, *, old: bool = True) -> Signature:
             f"{_named(function, verb)}; expected {_expected(function, must, allowed)}",
             hint="on_update(…, old=False) calls it with the new object alone" if takes_new_alone else "",
         )
+    is_async = inspect.iscoroutinefunction(function)
+    wrong = "Context" if is_async else "AsyncContext"
+    if any(_type_name(p.annotation) == wrong for p in parameters):
+        raise PluginError(
+            f"{_named(function, verb)}; {'an async' if is_async else 'a'} function gets "
+            f"{'an AsyncContext, whose writes are awaited' if is_async else 'a Context'}",
+            hint=f"annotate it {'AsyncContext' if is_async else 'Context'}, or leave the annotation out",
+        )
     if takes_any and len(positional) <= wanted and not extras and not named:
         extras = [allowed[0]]
-    return _signature(extras, named, inspect.iscoroutinefunction(function))
+    return _signature(extras, named, is_async)
 
 
 def _extras(
@@ -122,7 +130,13 @@ def _extras(
 
 
 def _is_ctx(annotation: Any) -> bool:
-    return annotation in _CTX_TYPES or getattr(annotation, "__name__", "") == "Context"
+    return _type_name(annotation) in _CTX_TYPES
+
+
+def _type_name(annotation: Any) -> str:
+    """The last part of a class' name, as itself or as text."""
+    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    return str(name).rpartition(".")[2]
 
 
 def _named(function: Callable[..., Any], verb: str) -> str:

@@ -3,7 +3,7 @@
 Not here: which object is meant (``context``), the requests themselves (client/).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -23,21 +23,30 @@ def patch(reach: Reach, place: Place, changes: Any, *, patch_type: str, subresou
 
 def apply(reach: Reach, obj: Any, *, field_manager: str, force: bool) -> Tree:
     """Server-side apply; the object as it is stored then."""
+    place, tree = applied(reach, obj)
+    return reach.at(place).apply(tree, field_manager=field_manager, force=force)
+
+
+def applied(reach: Reach, obj: Any) -> tuple[Place, Tree]:
+    """Where ``obj`` is to be applied, and what. May ask the API server for the resource of a kind."""
     tree = as_tree(obj)
     tree["apiVersion"], tree["kind"] = kind_of(obj, tree)
-    place = reach.place_of(tree)
-    return reach.at(place).apply(tree, field_manager=field_manager, force=force)
+    return reach.place_of(tree), tree
 
 
 def apply_status(reach: Reach, place: Place, status: Mapping[str, Any], *, field_manager: str) -> Tree:
     """Server-side apply of the status alone: ``field_manager`` owns these fields, and gives up others that it had."""
-    tree = {
+    return reach.at(place).apply_status(status_tree(place, status), field_manager=field_manager, force=True)
+
+
+def status_tree(place: Place, status: Mapping[str, Any]) -> Tree:
+    """An object with nothing but its identity and its status."""
+    return {
         "apiVersion": place.resource.api_version,
         "kind": place.resource.kind,
         "metadata": place.metadata,
         "status": dict(status),
     }
-    return reach.at(place).apply_status(tree, field_manager=field_manager, force=True)
 
 
 def owned(child: Any, owner: Mapping[str, Any], api_version: str, kind: str) -> Tree:
@@ -76,28 +85,16 @@ def owned(child: Any, owner: Mapping[str, Any], api_version: str, kind: str) -> 
     return tree
 
 
-class Finalizer:
-    """A finalizer of one object: while the object has it, the API server keeps the object when it is deleted.
+class FinalizerState:
+    """A finalizer of one object, as far as is known here."""
 
-        with ctx.finalizer("example.com/dns") as leaving:
-            if leaving:
-                dns.remove(host)          # raises: the finalizer stays, the call is tried again
-
-    As a context manager it is added where it is missing, and removed after a block that ended well where the object
-    is being deleted: ``leaving`` is true then. Conflicts with other writers are tried again.
-    """
-
-    def __init__(
-        self, reach: Reach, place: Place, name: str, obj: Mapping[str, Any] | None, clock: Clock
-    ) -> None:
+    def __init__(self, name: str, obj: Mapping[str, Any] | None) -> None:
+        """Raises ConfigError for what is no name of a finalizer."""
         if "/" not in name:
             raise ConfigError(
                 f"{name!r} is not the name of a finalizer", hint="it has a domain, as in example.com/cleanup"
             )
         self.name = name
-        self._reach = reach
-        self._place = place
-        self._clock = clock
         metadata = (obj or {}).get("metadata") or {}
         self._is_leaving = obj is None or bool(metadata.get("deletionTimestamp"))
         self._is_set = name in (metadata.get("finalizers") or [])
@@ -112,9 +109,42 @@ class Finalizer:
         """The object is being deleted and waits for this finalizer."""
         return self._is_leaving and self._is_set
 
+    @property
+    def _may_add(self) -> bool:
+        return not self._is_set and not self._is_leaving
+
+    def _change(self, metadata: Mapping[str, Any], *, wanted: bool) -> Tree | None:
+        """The patch that puts it on the object, or takes it off; None where nothing is to be done."""
+        finalizers = list(metadata.get("finalizers") or [])
+        if (self.name in finalizers) is wanted or (wanted and metadata.get("deletionTimestamp")):
+            return None
+        left = [*finalizers, self.name] if wanted else [f for f in finalizers if f != self.name]
+        # With the version that was read: a list in a merge patch replaces what another has added meanwhile.
+        return {"metadata": {"finalizers": left, "resourceVersion": metadata["resourceVersion"]}}
+
+
+class Finalizer(FinalizerState):
+    """A finalizer of one object: while the object has it, the API server keeps the object when it is deleted.
+
+        with ctx.finalizer("example.com/dns") as leaving:
+            if leaving:
+                dns.remove(host)          # raises: the finalizer stays, the call is tried again
+
+    As a context manager it is added where it is missing, and removed after a block that ended well where the object
+    is being deleted: ``leaving`` is true then. Conflicts with other writers are tried again.
+    """
+
+    def __init__(
+        self, reach: Reach, place: Place, name: str, obj: Mapping[str, Any] | None, clock: Clock
+    ) -> None:
+        super().__init__(name, obj)
+        self._reach = reach
+        self._place = place
+        self._clock = clock
+
     def add(self) -> None:
         """Put it on the object; nothing where the object has it, is being deleted, or is gone."""
-        if not self._is_set and not self._is_leaving:
+        if self._may_add:
             self._is_set = self._write(wanted=True)
 
     def remove(self) -> None:
@@ -139,17 +169,71 @@ class Finalizer:
 
         def once() -> bool:
             metadata = client.get(self._place.name)["metadata"]
-            finalizers = list(metadata.get("finalizers") or [])
-            if (self.name in finalizers) is wanted or (wanted and metadata.get("deletionTimestamp")):
-                return self.name in finalizers
-            left = [*finalizers, self.name] if wanted else [f for f in finalizers if f != self.name]
-            # With the version that was read: a list in a merge patch replaces what another has added meanwhile.
-            version = metadata["resourceVersion"]
-            client.patch(self._place.name, {"metadata": {"finalizers": left, "resourceVersion": version}})
+            change = self._change(metadata, wanted=wanted)
+            if change is None:
+                return self.name in (metadata.get("finalizers") or [])
+            client.patch(self._place.name, change)
             return wanted
 
         try:
             return retry_on_conflict(once, clock=self._clock)
+        except DeltawireError as error:
+            if is_not_found(error):
+                return False
+            raise
+
+
+class AsyncFinalizer(FinalizerState):
+    """As `Finalizer`, awaited: ``async with ctx.finalizer("example.com/dns") as leaving``."""
+
+    def __init__(
+        self, reach: Reach, find: Callable[[], Place], name: str, obj: Mapping[str, Any] | None
+    ) -> None:
+        """``find`` may ask the API server for the object's resource."""
+        super().__init__(name, obj)
+        self._reach = reach
+        self._find = find
+
+    async def add(self) -> None:
+        """Put it on the object; nothing where the object has it, is being deleted, or is gone."""
+        if self._may_add:
+            self._is_set = await self._write(wanted=True)
+
+    async def remove(self) -> None:
+        """Take it off the object; nothing where the object does not have it, or is gone."""
+        if self._is_set:
+            await self._write(wanted=False)
+            self._is_set = False
+
+    async def __aenter__(self) -> bool:
+        await self.add()
+        return self.is_leaving
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self.is_leaving:
+            await self.remove()
+
+    async def _write(self, *, wanted: bool) -> bool:
+        """True if the object has it afterwards."""
+        import asyncio  # most handlers are not async, and need not pay for it
+
+        from deltawire.client.aio.retry import retry_on_conflict as retry_conflicts
+
+        place = await asyncio.to_thread(self._find)
+        client = self._reach.aio_at(place)
+
+        async def once() -> bool:
+            metadata = (await client.get(place.name))["metadata"]
+            change = self._change(metadata, wanted=wanted)
+            if change is None:
+                return self.name in (metadata.get("finalizers") or [])
+            await client.patch(place.name, change)
+            return wanted
+
+        try:
+            return await retry_conflicts(once)
         except DeltawireError as error:
             if is_not_found(error):
                 return False

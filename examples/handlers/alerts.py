@@ -1,6 +1,5 @@
 """A pod that crashes again and again, or ran out of memory, is posted to a webhook: once, and once when it is well."""
 
-import asyncio
 import os
 from datetime import UTC, datetime
 
@@ -30,10 +29,10 @@ async def watch(key, ctx):
     ready = {c["type"]: c for c in status.get("conditions", ())}.get("Ready", {})
     if reason and not incident:
         await post(f"{key}: {reason}", f"{meta['uid']}/{meta['resourceVersion']}")
-        await asyncio.to_thread(ctx.patch, {"metadata": {"annotations": {MARK: meta["resourceVersion"]}}})
+        await ctx.patch({"metadata": {"annotations": {MARK: meta["resourceVersion"]}}})
     elif incident and not reason and ready.get("status") == "True":
         well_s = (datetime.now(UTC) - datetime.fromisoformat(ready["lastTransitionTime"])).total_seconds()
         if well_s < 300:
             return Requeue(300 - well_s)
         await post(f"{key}: resolved", f"{meta['uid']}/{incident}/resolved")
-        await asyncio.to_thread(ctx.patch, {"metadata": {"annotations": {MARK: None}}})
+        await ctx.patch({"metadata": {"annotations": {MARK: None}}})

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from deltawire.factory import MetadataSharedInformerFactory as MetadataSharedInformerFactory
     from deltawire.factory import SharedInformerFactory as SharedInformerFactory
     from deltawire.fake import FakeClientset as FakeClientset
+    from deltawire.handlers.api import AsyncContext as AsyncContext
     from deltawire.handlers.api import Context as Context
     from deltawire.handlers.api import Dead as Dead
     from deltawire.handlers.api import Event as Event
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncClientset",
+    "AsyncContext",
     "AsyncDynamicClient",
     "ClientConfig",
     "Clientset",
@@ -62,7 +64,7 @@ _FACTORIES = (
     "MetadataSharedInformerFactory",
     "SharedInformerFactory",
 )
-_HANDLERS = ("Context", "Dead", "Event", "Gap", "Handler", "Requeue", "Retry")
+_HANDLERS = ("AsyncContext", "Context", "Dead", "Event", "Gap", "Handler", "Requeue", "Retry")
 _HOMES = {
     "AsyncClientset": "deltawire.client.aio.clientset",
     "AsyncDynamicClient": "deltawire.client.aio.dynamic_client",
