@@ -125,7 +125,7 @@ class AsyncLoop:
 def _makes_client(frame: FrameType | None) -> bool:
     """The innermost frame that is no library's is one of `_MAKES_CLIENTS`."""
     while frame is not None:
-        name = frame.f_globals.get("__name__", "")
+        name = str(frame.f_globals.get("__name__", ""))
         if name.startswith(_OURS):
             return name.startswith(_MAKES_CLIENTS)
         if not frame.f_code.co_filename.startswith(_LIBRARIES):
