@@ -8,7 +8,7 @@ from deltawire.apiserver.core.failures import cause, invalid
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.schemas.defaults import fill_in
 from deltawire.apiserver.schemas.prune import ROOT_FIELDS, prune
-from deltawire.apiserver.schemas.validate import Problem, problems_at, problems_of
+from deltawire.apiserver.schemas.validate import UNKNOWN, Problem, problems_at, problems_of
 
 # Gets the paths of the fields that a schema does not know; may raise StatusError to refuse them.
 OnUnknown = Callable[[list[str]], None]
@@ -37,7 +37,7 @@ def complete_custom(
 ) -> None:
     """Make ``obj`` what its schema asks for, in place. Raises StatusError 422 naming every bad field.
 
-    ``old`` is what was there before, for rules about changes.
+    ``old`` is what was there before: what stays as it is is not held against it, and rules about changes need it.
     """
     if not resource.schema:
         return
@@ -48,7 +48,9 @@ def complete_custom(
     if unknown and on_unknown is not None:
         on_unknown(unknown)
     fill_in(resource.schema, obj)
-    causes = [cause(p.field or "<nil>", p.message, p.reason) for p in _problems(resource, obj, subresource)]
+    causes = [
+        cause(p.field or "<nil>", p.message, p.reason) for p in _problems(resource, obj, subresource, old)
+    ]
     is_blocked = any(found["reason"] in _BLOCKING for found in causes)
     if resource.scale is not None and not subresource:
         causes += _scale_causes(resource, obj)
@@ -60,16 +62,18 @@ def complete_custom(
         raise invalid(resource, obj["metadata"].get("name", ""), *causes)
 
 
-def _problems(resource: Resource, obj: dict[str, Any], subresource: str) -> list[Problem]:
+def _problems(
+    resource: Resource, obj: dict[str, Any], subresource: str, old: dict[str, Any] | None
+) -> list[Problem]:
     """A write through ``status`` is held to that part of the schema only: messages leave its name out."""
     if subresource != "status":
-        return problems_of(resource.schema, obj)
+        return problems_of(resource.schema, obj, UNKNOWN if old is None else old)
     schema = (resource.schema.get("properties") or {}).get("status")
     if not isinstance(schema, dict) or "status" not in obj:
         return []
     return [
         p._replace(field=f"status.{p.field}" if p.field else "status")
-        for p in problems_at(schema, obj["status"])
+        for p in problems_at(schema, obj["status"], (old or {}).get("status", UNKNOWN))
     ]
 
 

@@ -1,7 +1,7 @@
 """Checking values against a schema, with the API's words for what is wrong."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -25,24 +25,46 @@ class Problem(NamedTuple):
     reason: str = INVALID
 
 
-def problems_of(schema: Schema, obj: dict[str, Any]) -> list[Problem]:
-    """What is wrong with an object, at most `PROBLEMS_MAX`. Its metadata are not the schema's to check."""
+class _Unknown:
+    """What was there before, where that is not known: null may have been there."""
+
+
+UNKNOWN = _Unknown()
+
+
+def problems_of(schema: Schema, obj: dict[str, Any], old: Any = UNKNOWN) -> list[Problem]:
+    """What is wrong with an object, at most `PROBLEMS_MAX`. Its metadata are not the schema's to check.
+
+    What is as it was in ``old`` is not held against it.
+    """
     inner = {
         **schema,
         "properties": {k: v for k, v in (schema.get("properties") or {}).items() if k not in ROOT_FIELDS},
         "required": [name for name in schema.get("required") or () if name not in ROOT_FIELDS],
     }
-    found = _check(inner, {name: value for name, value in obj.items() if name not in ROOT_FIELDS}, "")
+    value = {name: value for name, value in obj.items() if name not in ROOT_FIELDS}
+    # The object itself has changed: its metadata have.
+    found = _check(inner, value, "", _Changed(old) if isinstance(old, dict) else UNKNOWN)
     return [problem for problem, _ in zip(found, range(PROBLEMS_MAX), strict=False)]
 
 
-def problems_at(schema: Schema, value: Any) -> list[Problem]:
+def problems_at(schema: Schema, value: Any, old: Any = UNKNOWN) -> list[Problem]:
     """What is wrong with one part of an object, by its own schema; at most `PROBLEMS_MAX`."""
-    return [problem for problem, _ in zip(_check(schema, value, ""), range(PROBLEMS_MAX), strict=False)]
+    found = _check(schema, value, "", old)
+    return [problem for problem, _ in zip(found, range(PROBLEMS_MAX), strict=False)]
 
 
-def _check(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
-    if value is None and schema.get("nullable"):
+class _Changed(dict[str, Any]):
+    """An earlier map that does not equal the new one, whatever it holds."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+
+def _check(schema: Schema, value: Any, path: str, old: Any = UNKNOWN) -> Iterator[Problem]:
+    if (value is None and schema.get("nullable")) or _is_same(value, old):
         return
     if not _has_type(schema, value):
         kind, wanted = _kind(value), _wanted(schema)
@@ -51,9 +73,9 @@ def _check(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
         return
     yield from _check_value(schema, value, path)
     if isinstance(value, dict):
-        yield from _check_map(schema, value, path)
+        yield from _check_map(schema, value, path, old)
     elif isinstance(value, list):
-        yield from _check_list(schema, value, path)
+        yield from _check_list(schema, value, path, old)
     yield from _check_combined(schema, value, path)
 
 
@@ -87,7 +109,7 @@ def _check_text(schema: Schema, value: str, path: str) -> Iterator[Problem]:
         yield _bad(path, value, f"should be at least {schema['minLength']} chars long")
     longest = schema.get("maxLength")
     if longest is not None and len(value) > longest:
-        yield Problem(path, f"Too long: may not be more than {longest} bytes", "FieldValueTooLong")
+        yield Problem(path, f"Too long: may not be more than {longest} byte{'' if longest == 1 else 's'}", "FieldValueTooLong")
     pattern = schema.get("pattern")
     if pattern is not None:
         compiled = _compiled(pattern)
@@ -99,7 +121,7 @@ def _check_text(schema: Schema, value: str, path: str) -> Iterator[Problem]:
         yield Problem(path, told, "FieldValueTypeInvalid")
 
 
-def _check_map(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Problem]:
+def _check_map(schema: Schema, value: dict[str, Any], path: str, old: Any) -> Iterator[Problem]:
     properties = schema.get("properties") or {}
     for name in schema.get("required") or ():
         if name not in value:
@@ -108,27 +130,28 @@ def _check_map(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Pro
         yield _bad(path, len(value), f"should have at least {schema['minProperties']} properties")
     most = schema.get("maxProperties")
     if most is not None and len(value) > most:
-        told = f"Too many: {len(value)}: must have at most {most} items"
-        yield Problem(path, told, "FieldValueTooMany")
+        yield _too_many(path, len(value), most)
     further = schema.get("additionalProperties")
+    earlier = old if isinstance(old, dict) else {}
     for name, child in value.items():
         inner = properties.get(name, further)
         if isinstance(inner, dict):
-            yield from _check(inner, child, _below(path, name))
+            yield from _check(inner, child, _below(path, name), earlier.get(name, UNKNOWN))
 
 
-def _check_list(schema: Schema, value: list[Any], path: str) -> Iterator[Problem]:
+def _check_list(schema: Schema, value: list[Any], path: str, old: Any) -> Iterator[Problem]:
     if len(value) < schema.get("minItems", 0):
         yield _bad(path, len(value), f"should have at least {schema['minItems']} items")
     most = schema.get("maxItems")
     if most is not None and len(value) > most:
-        told = f"Too many: {len(value)}: must have at most {most} items"
-        yield Problem(path, told, "FieldValueTooMany")
+        yield _too_many(path, len(value), most)
     yield from _check_unique(schema, value, path)
     items = schema.get("items")
     if isinstance(items, dict):
+        earlier = _by_keys(schema, old)
         for position, item in enumerate(value):
-            yield from _check(items, item, f"{path}[{position}]")
+            before = earlier.get(_keys_of(schema, item), UNKNOWN) if earlier else UNKNOWN
+            yield from _check(items, item, f"{path}[{position}]", before)
 
 
 def _check_unique(schema: Schema, value: list[Any], path: str) -> Iterator[Problem]:
@@ -146,16 +169,55 @@ def _check_unique(schema: Schema, value: list[Any], path: str) -> Iterator[Probl
 
 
 def _check_combined(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
-    for part in schema.get("allOf") or ():
-        yield from _check(part, value, path)
-    some = schema.get("anyOf")
+    some, one = schema.get("anyOf") or (), schema.get("oneOf") or ()
     if some and not any(_fits(part, value) for part in some):
-        yield _bad(path, value, "must validate at least one schema (anyOf)")
-    one = schema.get("oneOf")
-    if one and sum(_fits(part, value) for part in one) != 1:
-        yield _bad(path, value, "must validate one and only one schema (oneOf)")
+        yield _of_all(path, "must validate at least one schema (anyOf)")
+        yield from _best(some, value, path)
+    fitting = sum(_fits(part, value) for part in one)
+    if one and fitting != 1:
+        told = f"Found {fitting} valid alternatives" if fitting else "Found none valid"
+        yield _of_all(path, f"must validate one and only one schema (oneOf). {told}")
+        yield from _best(one, value, path) if not fitting else ()
+    parts = schema.get("allOf") or ()
+    wrong = [found for part in parts if (found := list(_check(part, value, path)))]
+    for found in wrong:
+        yield from found
+    if wrong:
+        none = ". None validated" if len(wrong) == len(parts) else ""
+        yield _of_all(path, f"must validate all the schemas (allOf){none}")
     if isinstance(schema.get("not"), dict) and _fits(schema["not"], value):
-        yield _bad(path, value, "must not validate the schema (not)")
+        yield _of_all(path, "must not validate the schema (not)")
+
+
+def _of_all(path: str, rule: str) -> Problem:
+    return Problem("", f'Invalid value: "": "{path}" {rule}')
+
+
+def _best(parts: Iterable[Schema], value: Any, path: str) -> list[Problem]:
+    """What is wrong by the alternative that the value comes closest to."""
+    return min((list(_check(part, value, path)) for part in parts), key=len)
+
+
+def _is_same(value: Any, old: Any) -> bool:
+    """Whether a value is what it was; true is not one here."""
+    return old is not UNKNOWN and bool(old == value) and _told(value) == _told(old)
+
+
+def _by_keys(schema: Schema, items: Any) -> dict[str, Any]:
+    """Earlier items of a list that knows them by their keys."""
+    if schema.get("x-kubernetes-list-type") != "map" or not isinstance(items, list):
+        return {}
+    return {_keys_of(schema, item): item for item in items}
+
+
+def _keys_of(schema: Schema, item: Any) -> str:
+    keys = schema.get("x-kubernetes-list-map-keys") or ()
+    return _told({key: item.get(key) if isinstance(item, dict) else None for key in keys})
+
+
+def _too_many(path: str, count: int, most: int) -> Problem:
+    told = f"Too many: {count}: must have at most {most} item{'' if most == 1 else 's'}"
+    return Problem(path, told, "FieldValueTooMany")
 
 
 def _fits(schema: Schema, value: Any) -> bool:

@@ -92,3 +92,18 @@ core.create(DEFINITIONS, definition({"rule": "self.size > 1"}))
 assert "cel_expr_python" in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
+
+
+def test_a_schema_that_became_stricter_does_not_hold_back_what_stays_as_it_is(core: ApiCore) -> None:
+    name = "widgets.example.com"
+    core.create(DEFINITIONS, definition(size=SIZE, other=SIZE))
+    stored = core.create(name, widget(1), "default").decode()
+    changed = core.get(DEFINITIONS, name).decode()
+    changed["spec"] = {**changed["spec"], **definition(size={**SIZE, "minimum": 5}, other=SIZE)["spec"]}
+    changed["spec"]["names"] |= {"singular": "widget", "listKind": "WidgetList"}
+    core.update(DEFINITIONS, changed, name)
+    stored["spec"]["other"] = 7
+    kept = core.update(name, stored, "w", "default").decode()
+    assert kept["spec"] == {"size": 1, "other": 7}
+    with pytest.raises(StatusError, match="should be greater than or equal to 5"):
+        core.update(name, {**kept, "spec": {"size": 2}}, "w", "default")

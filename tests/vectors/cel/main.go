@@ -82,6 +82,10 @@ func main() {
 		costs(os.Args[2])
 		return
 	}
+	if os.Args[1] == "-updates" {
+		updates(os.Args[2])
+		return
+	}
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
 	file, err := os.Open(os.Args[1])
