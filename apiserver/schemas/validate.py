@@ -109,7 +109,8 @@ def _check_text(schema: Schema, value: str, path: str) -> Iterator[Problem]:
         yield _bad(path, value, f"should be at least {schema['minLength']} chars long")
     longest = schema.get("maxLength")
     if longest is not None and len(value) > longest:
-        yield Problem(path, f"Too long: may not be more than {longest} byte{'' if longest == 1 else 's'}", "FieldValueTooLong")
+        told = f"Too long: may not be more than {longest} byte{'' if longest == 1 else 's'}"
+        yield Problem(path, told, "FieldValueTooLong")
     pattern = schema.get("pattern")
     if pattern is not None:
         compiled = _compiled(pattern)
