@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from deltawire.apiserver.access.authorizer import AllowAll
-from deltawire.apiserver.access.bootstrap import make_first_roles
-from deltawire.apiserver.access.escalation import Escalation
 from deltawire.apiserver.access.gate import Gate
-from deltawire.apiserver.access.rbac import Rbac
-from deltawire.apiserver.access.stored import StoredPolicy
 from deltawire.apiserver.auth.authenticator import Authenticator, Strangers
 from deltawire.apiserver.auth.certificates import Authority, ClientCertificate
 from deltawire.apiserver.auth.kubeconfig import Credentials, kubeconfig, write_kubeconfig
@@ -38,8 +34,6 @@ from deltawire.apiserver.http.methods import Runner
 from deltawire.apiserver.http.request_log import RequestLog
 from deltawire.apiserver.http.resources import ResourceHandlers
 from deltawire.apiserver.http.streams import OpenStreams
-from deltawire.apiserver.inprocess.connection import MemoryTransport
-from deltawire.apiserver.loading import load, read_files
 from deltawire.apiserver.options import ApiServerOptions
 from deltawire.apiserver.simulate.cluster import PODS_DEFAULT, SimulatedCluster
 from deltawire.apiserver.simulate.runner import ChurnRunner
@@ -47,6 +41,7 @@ from deltawire.common.errors import ConfigError, StatusError
 from deltawire.common.meta.resources import find
 
 if TYPE_CHECKING:
+    from deltawire.apiserver.inprocess.connection import MemoryTransport
     from deltawire.apiserver.simulate.controller_runner import ControllerRunner
 
 _log = logging.getLogger(__name__)
@@ -99,7 +94,7 @@ class Service:
         self._journal: FileJournal | None = None
         self._shortage: ShortageTeller | None = None
 
-    def accept(self, transport: MemoryTransport) -> None:
+    def accept(self, transport: "MemoryTransport") -> None:
         """Serve a client of this process; one that comes after `stop` is turned away."""
         if self._runner is None or self._runner.server is None:
             transport.close()
@@ -117,8 +112,12 @@ class Service:
         self.core.bootstrap()
         self._cluster.populate()
         if options.rbac:
+            from deltawire.apiserver.access.bootstrap import make_first_roles
+
             make_first_roles(self.core)
         if options.load:
+            from deltawire.apiserver.loading import load, read_files
+
             made = load(self.core, read_files(options.load))
             _log.info("loaded %d objects", made)
         if options.uses_tls:
@@ -288,6 +287,10 @@ def _gate(options: ApiServerOptions, core: ApiCore) -> Gate:
 
     tokens = Tokens(options.tokens, now=core.now, account_exists=account_exists)
     if options.rbac:
+        from deltawire.apiserver.access.escalation import Escalation
+        from deltawire.apiserver.access.rbac import Rbac
+        from deltawire.apiserver.access.stored import StoredPolicy
+
         rbac = Rbac(StoredPolicy(core.store))
         return Gate(Authenticator(tokens, Strangers.ANONYMOUS), rbac, Escalation(rbac))
     strangers = Strangers.REFUSED if options.tokens else Strangers.ADMINISTER

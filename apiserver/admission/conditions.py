@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deltawire.apiserver.admission.attempt import Attempt, described
-from deltawire.apiserver.cel.library import CompileError, run
-from deltawire.apiserver.cel.meter import CONDITIONS_COST_MAX, Budget, BudgetExceeded, EvaluationError
 from deltawire.apiserver.core.resource import Resource
 
 
@@ -26,6 +24,9 @@ def all_hold(conditions: Iterable[Mapping[str, Any]], values: Mapping[str, Any])
 
     Raises ConditionFailed where none is unfulfilled and one fails, or where they cost too much together.
     """
+    from deltawire.apiserver.cel.library import CompileError, run
+    from deltawire.apiserver.cel.meter import CONDITIONS_COST_MAX, Budget, BudgetExceeded, EvaluationError
+
     failed, budget = "", Budget(CONDITIONS_COST_MAX)
     for condition in conditions:
         try:

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from deltawire.apiserver.admission.attempt import Attempt
 from deltawire.apiserver.admission.conditions import values_of
-from deltawire.apiserver.admission.evaluations import Unfulfilled, evaluated
 from deltawire.apiserver.admission.matching import Matcher
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
@@ -16,6 +15,9 @@ from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.core.scale import selector_text
 from deltawire.common.errors import StatusError
 from deltawire.common.meta.selectors import parse_label_selector
+
+if TYPE_CHECKING:
+    from deltawire.apiserver.admission.evaluations import Unfulfilled
 
 Tree = dict[str, Any]
 
@@ -85,6 +87,9 @@ class Policies:
             if is_strict:
                 yield Denial(*names, f"failed to configure binding: {error}")
             return
+        # Loaded with the first policy, as its language is.
+        from deltawire.apiserver.admission.evaluations import evaluated
+
         for param in params:
             values = values_of(attempt, shown) | {
                 "params": param,
@@ -145,7 +150,7 @@ def _audited(attempt: Attempt, key: str, value: str) -> None:
     _log.info("audit: %s %s %s: %s=%s", attempt.operation, attempt.resource.storage, where, key, value)
 
 
-def _failure(failed: Unfulfilled, names: tuple[str, str], actions: Any) -> str:
+def _failure(failed: "Unfulfilled", names: tuple[str, str], actions: Any) -> str:
     told = {
         "message": failed.message,
         "policy": names[0],

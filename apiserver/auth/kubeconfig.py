@@ -7,14 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deltawire.apiserver.auth.certificates import ClientCertificate
-from deltawire.common.meta.yaml_words import quoting
 
 NAME = "deltawire"
-# kubectl and PyYAML read the same: a token or a name may look like a number.
-_Dumper = quoting(yaml.SafeDumper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +58,16 @@ def kubeconfig(url: str, *credentials: Credentials, ca_pem: bytes = b"") -> dict
 
 def write_kubeconfig(path: Path, config: dict[str, Any]) -> None:
     """Write it whole or not at all, for its owner only (it may hold a token or a key)."""
+    import yaml
+
+    from deltawire.common.meta.yaml_words import quoting
+
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            yaml.dump(config, file, Dumper=_Dumper, sort_keys=False)
+            # kubectl and PyYAML read the same: a token or a name may look like a number.
+            yaml.dump(config, file, Dumper=quoting(yaml.SafeDumper), sort_keys=False)
         Path(draft).replace(path)
     except OSError:
         Path(draft).unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from deltawire.apiserver.containers import builtins
 from deltawire.apiserver.containers.ports import Answer
 from deltawire.apiserver.containers.programs import Script
 from deltawire.common.errors import StatusError
@@ -75,6 +74,8 @@ class Scripts:
             script = found.command(argv)
             if script is not None:
                 return script
+        from deltawire.apiserver.containers import builtins
+
         return builtins.find(argv)
 
     def find_attach(self, where: Where) -> Script | None:

@@ -1,16 +1,16 @@
 """Definitions of custom resources: what one must say, what the server adds, what is served because of it."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deltawire.apiserver.cel.definitions import causes_of_rules
-from deltawire.apiserver.cel.rules import Rules, has_rules
 from deltawire.apiserver.core.conversions import Converter
 from deltawire.apiserver.core.failures import cause, invalid
 from deltawire.apiserver.core.resource import PrinterColumn, Resource, ScalePaths
-from deltawire.apiserver.rules import definition_parts, definitions
 from deltawire.common.errors import StatusError
 from deltawire.common.meta.resources import ResourceType
+
+if TYPE_CHECKING:
+    from deltawire.apiserver.cel.rules import Rules
 
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
@@ -143,7 +143,7 @@ def resources_of(definition: dict[str, Any]) -> list[Resource]:
                     for column in version.get("additionalPrinterColumns") or ()
                 ),
                 schema=schema,
-                rules=Rules(schema) if has_rules(schema) else None,
+                rules=_rules(schema),
             )
         )
     return resources
@@ -181,7 +181,16 @@ def _scale_paths(version: dict[str, Any]) -> ScalePaths | None:
     )
 
 
+def _rules(schema: Any) -> "Rules | None":
+    from deltawire.apiserver.cel.rules import Rules, has_rules
+
+    return Rules(schema) if has_rules(schema) else None
+
+
 def _check(resource: Resource, obj: dict[str, Any]) -> None:
+    # Loaded with the first definition: a server starts sooner without.
+    from deltawire.apiserver.rules import definition_parts, definitions
+
     name = obj["metadata"]["name"]
     spec = obj.get("spec")
     if not isinstance(spec, dict):
@@ -211,6 +220,9 @@ def _check(resource: Resource, obj: dict[str, Any]) -> None:
         *definitions.conversion(obj),
     ]
     if not causes:
+        from deltawire.apiserver.cel.definitions import causes_of_rules
+        from deltawire.apiserver.cel.rules import has_rules
+
         for path, schema in definitions.schemas_of(obj):
             causes += causes_of_rules(schema, path) if has_rules(schema) else ()
     if causes:

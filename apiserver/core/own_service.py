@@ -7,7 +7,7 @@ from deltawire.apiserver.managed.managers import Manager
 
 NAME, NAMESPACE = "kubernetes", "default"
 ADDRESS, PORT = "10.0.0.1", 443
-_MANAGER = Manager("kube-apiserver", api_version="v1")
+_MANAGER = Manager("kube-apiserver", api_version="v1", is_trusted=True)
 
 
 def make_own_service(core: ApiCore, host: str, port: int) -> None:

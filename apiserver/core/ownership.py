@@ -51,7 +51,7 @@ class Ownership:
 
     @property
     def is_of_client(self) -> bool:
-        return self._manager is not None
+        return self._manager is not None and not self._manager.is_trusted
 
     def write(self, old: Tree | None, new: Tree) -> None:
         """Set managedFields of ``new``, in place. ``old`` is None for a new object."""

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deltawire.apiserver.cel.rules import Rules
 from deltawire.common.meta.resources import ResourceType
+
+if TYPE_CHECKING:
+    from deltawire.apiserver.cel.rules import Rules
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -139,7 +141,7 @@ class Resource:
     conversion: Conversion | None = None
     columns: tuple[PrinterColumn, ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    rules: Rules | None = field(default=None, repr=False, compare=False)
+    rules: "Rules | None" = field(default=None, repr=False, compare=False)
     # What field selectors call the stored fields, where the served version has other names.
     field_names: Mapping[str, str] = field(default_factory=dict, compare=False)
     creates_on_update: bool = False

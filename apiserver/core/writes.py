@@ -26,7 +26,6 @@ from deltawire.apiserver.core.record import Record, encode_record
 from deltawire.apiserver.core.resource import Resource
 from deltawire.apiserver.kinds.types import module_of, struct, zero_of
 from deltawire.apiserver.managed.managers import Manager
-from deltawire.apiserver.rules.pods import quality_change
 from deltawire.apiserver.schemas.typed import typed
 from deltawire.common.errors import StatusError
 
@@ -278,6 +277,8 @@ class Writer:
     def _check(self, resource: Resource, old: Tree | None, obj: Tree, write: Write) -> None:
         """Clients are held to all rules, the server's own writes to the first ones only."""
         if write.subresource == "resize" and old is not None:
+            from deltawire.apiserver.rules.pods import quality_change
+
             causes = list(
                 quality_change(*(quality_of_service(tree.get("spec") or {}) for tree in (old, obj)))
             )

@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 import msgspec
-import yaml
 from aiohttp import web
 
 from deltawire.apiserver.core.failures import bad_request
@@ -105,6 +104,8 @@ def unsupported(accepted: str) -> StatusError:
 
 
 def decode_yaml(raw: bytes) -> Any:
+    import yaml  # a server whose clients write JSON starts sooner without
+
     try:
         # Of several documents the first one counts.
         tree = next(iter(yaml.safe_load_all(raw)), None)

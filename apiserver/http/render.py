@@ -4,37 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import yaml
 
 from deltawire.apiserver.core.lists import Page
 from deltawire.apiserver.core.record import item_body, served_body
 from deltawire.apiserver.core.resource import Resource
-from deltawire.apiserver.http import tables
 from deltawire.apiserver.http.negotiate import META_GROUP, Form
 from deltawire.apiserver.protobuf.encode import encode_object
-from deltawire.common.meta.yaml_words import quoting
 
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
 _LIST_END = b"]}\n"
-_Quoting = quoting(yaml.SafeDumper)
-
-
-class _Dumper(_Quoting):  # type: ignore[valid-type,misc]
-    """As Go's library writes: texts that would read as something else in double quotes, several lines as a block."""
-
-    def represent_text(self, text: str) -> yaml.ScalarNode:
-        style = None
-        if "\n" in text:
-            style = "|"
-        elif self.resolve(yaml.ScalarNode, text, (True, False)) != _TEXT:
-            style = '"'
-        node: yaml.ScalarNode = self.represent_scalar(_TEXT, text, style=style)
-        return node
-
-
-_TEXT = "tag:yaml.org,2002:str"
-_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def render_object(
@@ -46,20 +25,20 @@ def render_object(
         case Form.OBJECT:
             return body
         case Form.YAML:
-            return to_yaml(_decode(body))
+            return _yaml(_decode(body))
         case Form.PROTOBUF:
             return encode_object(_decode(body))
         case Form.METADATA:
-            return _encode(tables.metadata_only(_decode(body)))
+            return _encode(_tables().metadata_only(_decode(body)))
         case Form.TABLE | Form.TABLE_BETA | Form.YAML_TABLE:
             obj = _decode(body)
             metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-            table = tables.table(
+            table = _tables().table(
                 resource, [obj], metadata, now_s=now_s, include=include, version=_version(form)
             )
             if not headers:
                 table["columnDefinitions"] = []
-            return to_yaml(table) if form is Form.YAML_TABLE else _encode(table)
+            return _yaml(table) if form is Form.YAML_TABLE else _encode(table)
 
 
 def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, include: str = "") -> bytes:
@@ -68,7 +47,7 @@ def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, inc
         case Form.OBJECT:
             return b"".join(list_pieces(resource, page))
         case Form.YAML:
-            return to_yaml(_decode(b"".join(list_pieces(resource, page))))
+            return _yaml(_decode(b"".join(list_pieces(resource, page))))
         case Form.PROTOBUF:
             return encode_object(_decode(b"".join(list_pieces(resource, page))))
         case Form.METADATA:
@@ -77,10 +56,10 @@ def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, inc
             return head + items + _LIST_END
         case Form.TABLE | Form.TABLE_BETA | Form.YAML_TABLE:
             objects = [_decode(served_body(resource, record.body)) for record in page.records]
-            table = tables.table(
+            table = _tables().table(
                 resource, objects, _metadata(page), now_s=now_s, include=include, version=_version(form)
             )
-            return to_yaml(table) if form is Form.YAML_TABLE else _encode(table)
+            return _yaml(table) if form is Form.YAML_TABLE else _encode(table)
 
 
 def list_pieces(resource: Resource, page: Page, piece_bytes: int = 1 << 62) -> Iterator[bytes]:
@@ -101,9 +80,10 @@ def list_pieces(resource: Resource, page: Page, piece_bytes: int = 1 << 62) -> I
     yield b"".join(parts)
 
 
-def to_yaml(tree: Any) -> bytes:
-    text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=True, default_flow_style=False)
-    return text.encode()
+def _yaml(tree: Any) -> bytes:
+    from deltawire.apiserver.http.yaml_texts import to_yaml
+
+    return to_yaml(tree)
 
 
 def _version(form: Form) -> str:
@@ -128,5 +108,12 @@ def _head(kind: str, api_version: str, metadata: dict[str, Any]) -> bytes:
     return head[:-1] + b',"items":['
 
 
+def _tables() -> Any:
+    """Loaded with the first table: the columns of all kinds take their time."""
+    from deltawire.apiserver.http import tables
+
+    return tables
+
+
 def _metadata_item(resource: Resource, body: bytes) -> bytes:
-    return _encode(tables.metadata_only(_decode(served_body(resource, body))))
+    return _encode(_tables().metadata_only(_decode(served_body(resource, body))))

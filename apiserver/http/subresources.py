@@ -4,7 +4,8 @@ exec, attach, port-forward, proxy."""
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -17,13 +18,14 @@ from deltawire.apiserver.core.logs import LogOptions
 from deltawire.apiserver.core.metadata import timestamp
 from deltawire.apiserver.http import bodies, queries
 from deltawire.apiserver.http.asked import Asked
-from deltawire.apiserver.http.execs import ExecHandlers
-from deltawire.apiserver.http.forwards import ForwardHandlers
 from deltawire.apiserver.http.log_following import LogFollower
 from deltawire.apiserver.http.patches import is_apply, read_configuration, read_scale_change
-from deltawire.apiserver.http.proxies import ProxyHandlers
 from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.common.errors import StatusError
+
+if TYPE_CHECKING:
+    from deltawire.apiserver.http.execs import ExecHandlers
+    from deltawire.apiserver.http.forwards import ForwardHandlers
 
 # What a token request may ask for; without a wish it gets an hour (limits of the API server).
 TOKEN_LIFETIME_DEFAULT_S = 3600
@@ -43,8 +45,7 @@ class SubresourceHandlers:
         self._core = core
         self._tokens = tokens
         self._streams = streams
-        execs = ExecHandlers(core, scripts, streams)
-        forwards = ForwardHandlers(core, scripts, streams)
+        self._scripts = scripts
         self._handlers: dict[tuple[str, str], Handler] = {
             ("scale", "get"): self._get_scale,
             ("scale", "update"): self._update_scale,
@@ -55,14 +56,42 @@ class SubresourceHandlers:
             ("token", "create"): self._token,
         }
         for verb in ("get", "create"):
-            self._handlers["exec", verb] = execs.exec
-            self._handlers["attach", verb] = execs.attach
-            self._handlers["portforward", verb] = forwards.port_forward
+            self._handlers["exec", verb] = self._exec
+            self._handlers["attach", verb] = self._attach
+            self._handlers["portforward", verb] = self._port_forward
         for verb in ("get", "create", "update", "patch", "delete"):
-            self._handlers["proxy", verb] = ProxyHandlers(core, scripts).proxy
+            self._handlers["proxy", verb] = self._proxy
 
     def find(self, subresource: str, verb: str) -> Handler | None:
         return self._handlers.get((subresource, verb))
+
+    # What runs in containers is loaded when it is first asked for: a server starts sooner without.
+
+    async def _exec(self, asked: Asked) -> web.StreamResponse:
+        return await self._execs.exec(asked)
+
+    async def _attach(self, asked: Asked) -> web.StreamResponse:
+        return await self._execs.attach(asked)
+
+    @cached_property
+    def _execs(self) -> "ExecHandlers":
+        from deltawire.apiserver.http.execs import ExecHandlers
+
+        return ExecHandlers(self._core, self._scripts, self._streams)
+
+    @cached_property
+    def _forwards(self) -> "ForwardHandlers":
+        from deltawire.apiserver.http.forwards import ForwardHandlers
+
+        return ForwardHandlers(self._core, self._scripts, self._streams)
+
+    async def _port_forward(self, asked: Asked) -> web.StreamResponse:
+        return await self._forwards.port_forward(asked)
+
+    async def _proxy(self, asked: Asked) -> web.StreamResponse:
+        from deltawire.apiserver.http.proxies import ProxyHandlers
+
+        return await ProxyHandlers(self._core, self._scripts).proxy(asked)
 
     async def _get_scale(self, asked: Asked) -> web.Response:
         path = asked.path

@@ -4,7 +4,7 @@ An update makes its manager the only owner of changed fields. An apply makes its
 others that hold the same value.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deltawire.apiserver.managed.fields import Difference, Path, Tree, from_fields_v1, to_fields_v1
@@ -37,12 +37,16 @@ _UNOWNED_METADATA = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """A writer: ``operation`` is Apply or Update, ``subresource`` the part it went through."""
+    """A writer: ``operation`` is Apply or Update, ``subresource`` the part it went through.
+
+    What the server itself writes in its own name is trusted: it is not held to the rules for clients.
+    """
 
     name: str
     operation: str = UPDATE
     api_version: str = ""
     subresource: str = ""
+    is_trusted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

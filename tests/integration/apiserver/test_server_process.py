@@ -180,6 +180,27 @@ def _uid(url: str) -> Any:
     return requests.get(f"{url}/api/v1/namespaces/kube-system", timeout=30).json()["metadata"]["uid"]
 
 
+def test_a_server_that_starts_loads_nothing_that_it_does_not_need_yet() -> None:
+    program = """
+import asyncio
+import sys
+from deltawire.apiserver.options import ApiServerOptions
+from deltawire.apiserver.service import Service
+
+async def start():
+    service = Service(ApiServerOptions())
+    await service.start()
+    late = ("apiserver.cel", "apiserver.rules.table", "apiserver.containers.shell", "apiserver.http.columns")
+    loaded = [name for name in (*(f"deltawire.{part}" for part in late), "yaml") if name in sys.modules]
+    await service.stop()
+    assert not loaded, loaded
+
+asyncio.run(start())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_server_starts_within_a_moment() -> None:
     began = time.monotonic()
     with ApiServer():
