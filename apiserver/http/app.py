@@ -18,6 +18,7 @@ from deltawire.apiserver.http.bodies import BODY_BYTES_MAX
 from deltawire.apiserver.http.metrics import Metrics
 from deltawire.apiserver.http.negotiate import PROTOBUF_TYPE, Form, aggregated_version, negotiate
 from deltawire.apiserver.http.paths import ResourcePath, parse_path
+from deltawire.apiserver.http.render import to_yaml
 from deltawire.apiserver.http.resources import ResourceHandlers
 from deltawire.apiserver.http.streams import OpenStreams
 from deltawire.apiserver.openapi.documents import Documents
@@ -236,8 +237,6 @@ def _status(error: StatusError, request: web.Request) -> web.Response:
         case Form.PROTOBUF:
             body, content_type = encode_object(status), PROTOBUF_TYPE
         case Form.YAML:
-            from deltawire.apiserver.http.yaml_texts import to_yaml
-
             body, content_type = to_yaml(status), "application/yaml"
         case _:
             body, content_type = json_texts.written(msgspec.json.encode(status), request), json_texts.JSON

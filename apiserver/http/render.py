@@ -25,7 +25,7 @@ def render_object(
         case Form.OBJECT:
             return body
         case Form.YAML:
-            return _yaml(_decode(body))
+            return to_yaml(_decode(body))
         case Form.PROTOBUF:
             return encode_object(_decode(body))
         case Form.METADATA:
@@ -38,7 +38,7 @@ def render_object(
             )
             if not headers:
                 table["columnDefinitions"] = []
-            return _yaml(table) if form is Form.YAML_TABLE else _encode(table)
+            return to_yaml(table) if form is Form.YAML_TABLE else _encode(table)
 
 
 def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, include: str = "") -> bytes:
@@ -47,7 +47,7 @@ def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, inc
         case Form.OBJECT:
             return b"".join(list_pieces(resource, page))
         case Form.YAML:
-            return _yaml(_decode(b"".join(list_pieces(resource, page))))
+            return to_yaml(_decode(b"".join(list_pieces(resource, page))))
         case Form.PROTOBUF:
             return encode_object(_decode(b"".join(list_pieces(resource, page))))
         case Form.METADATA:
@@ -59,7 +59,7 @@ def render_list(resource: Resource, page: Page, form: Form, *, now_s: float, inc
             table = _tables().table(
                 resource, objects, _metadata(page), now_s=now_s, include=include, version=_version(form)
             )
-            return _yaml(table) if form is Form.YAML_TABLE else _encode(table)
+            return to_yaml(table) if form is Form.YAML_TABLE else _encode(table)
 
 
 def list_pieces(resource: Resource, page: Page, piece_bytes: int = 1 << 62) -> Iterator[bytes]:
@@ -80,10 +80,11 @@ def list_pieces(resource: Resource, page: Page, piece_bytes: int = 1 << 62) -> I
     yield b"".join(parts)
 
 
-def _yaml(tree: Any) -> bytes:
-    from deltawire.apiserver.http.yaml_texts import to_yaml
+def to_yaml(tree: Any) -> bytes:
+    """Loaded with the first answer in YAML."""
+    from deltawire.apiserver.http import yaml_texts
 
-    return to_yaml(tree)
+    return yaml_texts.to_yaml(tree)
 
 
 def _version(form: Form) -> str:

@@ -57,7 +57,7 @@ def problems_at(schema: Schema, value: Any, old: Any = UNKNOWN) -> list[Problem]
 class _Changed(dict[str, Any]):
     """An earlier map that does not equal the new one, whatever it holds."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __eq__(self, other: object) -> bool:
         return False
