@@ -12,9 +12,10 @@ from tests.support.pipeline import Pipeline, ServerProcess, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("changes"), pytest.mark.timeout(180)]
 
-# Each call is a line in a file; the second word is of which version of the code.
+# Each call is a line in a file; the first word is of which version of the code. It waits while a file says so.
 PLUGIN = """
 import os
+import time
 from pathlib import Path
 
 from deltawire import Handler
@@ -24,8 +25,16 @@ handler = Handler("{name}")
 
 @handler.on_add("{resource}")
 def added(obj, event):
+    while Path("{calls}.hold").exists():
+        time.sleep(0.02)
     with Path("{calls}").open("a") as file:
         file.write(f"{version} {{event.key}} {{event.attempt}}\\n")
+
+
+@handler.on_delete("{resource}")
+def deleted(obj, event):
+    with Path("{calls}").open("a") as file:
+        file.write(f"{version} -{{event.key}} {{event.attempt}}\\n")
 """
 
 
@@ -67,6 +76,14 @@ class Scene:
 
         wait_until(f"{names} of {group}", found, seconds=60, every_s=0.1)
 
+    def group(self, name: str) -> dict[str, Any]:
+        group: dict[str, Any] = self.pipeline.status().get("groups", {}).get(name, {})
+        return group
+
+    def states(self, group: str) -> dict[str, str]:
+        processes = self.pipeline.status().get("processes", {})
+        return {name: p["state"] for name, p in processes.items() if name.startswith(f"{group}-")}
+
     def command(self, *arguments: str) -> str:
         done = self.pipeline.run_words(*arguments)
         assert done.returncode == 0, done.stderr
@@ -104,6 +121,45 @@ def test_a_restart_takes_the_new_code_and_no_event_is_lost_or_handled_twice(scen
     wait_until("all of them", lambda: len(scene.calls("first")) >= 3 + 1 + 10 + 1)
     handled = [line.split()[1] for line in scene.calls("first")]
     assert len(handled) == len(set(handled)) == 3 + 1 + 10 + 1
+
+
+def test_a_restart_while_calls_wait_loses_none_of_what_the_old_replica_had_not_begun(scene: Scene) -> None:
+    hold = scene.folder / "first.calls.hold"
+    hold.touch()
+    scene.write("first", "pods", 2)
+    names = [f"waits-{i}" for i in range(12)]
+    for name in names:
+        scene.pod(name)
+    wait_until("all are at the replica", lambda: scene.group("first").get("in_flight") == 12, seconds=60)
+    scene.command("handlers", "restart", "first")
+    both = {"first-0": "stopping", "first-1": "ready"}
+    wait_until("the old one is to leave", lambda: scene.states("first") == both, seconds=60)
+    hold.unlink()
+    scene.until_replicas("first", "first-1")
+    wait_until("nothing is pending", lambda: scene.group("first").get("pending") == 0, seconds=60)
+    handled = sorted(line.split()[1] for line in scene.calls("first") if "/waits-" in line)
+    assert handled == sorted(f"default/{name}" for name in names)
+
+
+@pytest.mark.long
+def test_what_happens_while_a_handler_is_not_in_the_config_reaches_it_when_apply_brings_it_back(
+    scene: Scene,
+) -> None:
+    scene.pod("old")
+    scene.until_called("first", "1 default/old 1")
+    handlers = yaml.safe_load(scene.pipeline.config.read_text())["handlers"]
+    scene.change(informers=[{"resource": "pods"}], handlers=[])
+    assert "first: removed" in scene.command("apply")
+    scene.until_replicas("first")
+    scene.server.call("DELETE", "/api/v1/namespaces/default/pods/old")
+    scene.pod("new")
+    scene.change(handlers=handlers)
+    assert "first: added" in scene.command("apply")
+    scene.until_called("first", "1 default/new 1")
+    wait_until("nothing is pending", lambda: scene.group("first").get("pending") == 0, seconds=60)
+    handled = [line.split()[1] for line in scene.calls("first")]
+    assert "-default/old" in handled
+    assert len(handled) == len(set(handled)), "nothing comes twice"
 
 
 @pytest.mark.long
