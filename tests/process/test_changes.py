@@ -141,7 +141,6 @@ def test_a_restart_while_calls_wait_loses_none_of_what_the_old_replica_had_not_b
     assert handled == sorted(f"default/{name}" for name in names)
 
 
-@pytest.mark.long
 def test_what_happens_while_a_handler_is_not_in_the_config_reaches_it_when_apply_brings_it_back(
     scene: Scene,
 ) -> None:
