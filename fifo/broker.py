@@ -25,8 +25,10 @@ from deltawire.fifo.shards import Informer, Shard
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_BARRIERS = (reflectors.Begin, reflectors.End)
 
 FromPeer = reflectors.FromReflector | workers.FromWorker
+_FROM_WORKER = (workers.Ack, workers.ShardState, workers.Failed)
 _ROLES = {Side.REFLECTORS: "reflector", Side.WORKERS: "informer"}
 
 
@@ -67,8 +69,7 @@ class Broker:
         self.is_draining = False
         self._clusters = Clusters()
         self._strikes: dict[bytes, int] = {}
-        self._outgoing = Outgoing(boot)
-
+        self._outgoing = Outgoing()
 
     # Peers come, go and speak.
 
@@ -100,7 +101,7 @@ class Broker:
             self.counters.late += 1
             return []
         try:
-            if isinstance(message, workers.ShardState | workers.Failed | workers.Ack):
+            if isinstance(message, _FROM_WORKER):
                 return self._from_worker(identity, message)
             return self._from_reflector(identity, message)
         except ProtocolError as error:
@@ -133,9 +134,10 @@ class Broker:
         """What is due: marks and proofs."""
         return [] if self.is_draining else self._outgoing.tick(now_s)
 
-    def wake_at_s(self, now_s: float) -> float | None:
-        """When the shell is to turn without an event, monotonic; None = never."""
-        return None if self.is_draining else self._outgoing.wake_at_s(now_s)
+    @property
+    def due_s(self) -> float:
+        """When `tick` has something to do, monotonic; inf = never."""
+        return self._outgoing.due_s
 
     @property
     def leased(self) -> int:
@@ -194,7 +196,7 @@ class Broker:
             return []
         self._outgoing.mark(informer)
         self._outgoing.enqueue(informer)
-        return self._steer(informer) if isinstance(message, reflectors.Begin | reflectors.End) else []
+        return self._steer(informer) if isinstance(message, _BARRIERS) else []
 
     def _proved(self, identity: bytes, message: reflectors.StreamProofs) -> list[Action]:
         """Each proof goes behind what was taken of its stream so far."""

@@ -1,53 +1,17 @@
 """The seam between the broker and the queue it runs on.
 
 The broker decides who may read what and when; an engine keeps the deltas of one shard in order until they
-are acknowledged. Today there is one, `deltawire.fifo.in_order`, in this process' memory. Nothing above this
-module knows which engine runs.
+are acknowledged. What it gives out are the messages to the shard's worker (docs/wire.md §6). Today there is one,
+`deltawire.fifo.in_order`, in this process' memory. Nothing above this module knows which engine runs.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import msgspec
-
-from deltawire.common.wire.messages.shard import Key
+from deltawire.common.wire.messages.shard import Batch, ListBegin, ListEnd, Pop
 from deltawire.common.wire.messages.stream import DeltaType
 
-
-class Pop(msgspec.Struct, frozen=True):
-    """A prefix of the order, grouped by key; ``marks``: each stream is complete up to there, after it.
-
-    Without rows ``first`` and ``last`` are 0: such a pop is not leased and not acknowledged.
-    """
-
-    first: int
-    last: int
-    groups: list[Key]
-    marks: Mapping[str, str]
-    bytes: int
-
-
-class Begin(msgspec.Struct, frozen=True):
-    """A list of ``stream`` begins; what follows belongs to it until its end."""
-
-    number: int
-    stream: str
-    generation: int
-
-
-class End(msgspec.Struct, frozen=True):
-    """The list is complete: what it did not name is gone, and the stream is complete up to ``version``."""
-
-    number: int
-    stream: str
-    generation: int
-    count: int
-    version: str
-
-
-Barrier = Begin | End
-Batch = Pop | Begin | End
+Barrier = ListBegin | ListEnd
 
 
 @dataclass(slots=True)
@@ -166,4 +130,4 @@ class ShardQueue(Protocol):
 class Engine(Protocol):
     """Makes the queue of a shard."""
 
-    def queue(self, informer: str, shard: int, *, latest_only: bool) -> ShardQueue: ...
+    def queue(self, informer: str, shard: int, *, boot: str, latest_only: bool) -> ShardQueue: ...

@@ -11,24 +11,16 @@ from collections import deque
 import msgspec
 
 from deltawire.common.errors import ProtocolError
-from deltawire.common.wire.messages import shard as wire
-from deltawire.common.wire.messages.shard import Row
+from deltawire.common.wire.messages.shard import Batch, Key, ListBegin, ListEnd, Pop, Row
 from deltawire.common.wire.messages.stream import DeltaType
-from deltawire.fifo.engine import (
-    Barrier,
-    Batch,
-    Begin,
-    End,
-    Freed,
-    Pop,
-    QueueCounters,
-    ShardQueue,
-)
+from deltawire.fifo.engine import Barrier, Freed, QueueCounters, ShardQueue
 from deltawire.fifo.limits import HIGH_WATER_DELTAS
 
 ObjectKey = tuple[str, str]
 # A delta is a plain tuple: at 25,000 a second an object of its own for each would cost more than the rest.
-Entry = tuple[Row, ObjectKey] | Begin | End
+Entry = tuple[Row, ObjectKey] | ListBegin | ListEnd
+# A named tuple's own constructor is a function in Python, and costs three times as much.
+_new = tuple.__new__
 
 
 class _Lease(msgspec.Struct):
@@ -41,13 +33,23 @@ class _Lease(msgspec.Struct):
 class InOrderQueue:
     """Deltas in arrival order, the leases in front of them, the marks between them.
 
+    ``informer``, ``shard``, ``boot``: for the messages that it gives out.
     ``high_water``: above this depth consecutive updates of one uid are merged inside a batch; always where
     ``latest_only`` says that no handler wants them all. Repeated deletes of a uid are always merged, a
     deletion and what follows it never. Merging happens inside a batch only and keeps
     the later row, so neither the batch's numbers nor the stream's version lose anything.
     """
 
-    def __init__(self, *, high_water: int = HIGH_WATER_DELTAS, latest_only: bool = False) -> None:
+    def __init__(
+        self,
+        informer: str = "",
+        shard: int = 0,
+        boot: str = "",
+        *,
+        high_water: int = HIGH_WATER_DELTAS,
+        latest_only: bool = False,
+    ) -> None:
+        self._address = (informer, shard, boot)
         self.counters = QueueCounters()
         self.waiting_bytes = 0
         self.leased = 0
@@ -91,24 +93,25 @@ class InOrderQueue:
         object_: bytes,
     ) -> None:
         self._last = number = self._last + 1
-        self._entries.append((Row(number, type_, stream, uid, version, at, object_), (namespace, name)))
+        row = _new(Row, (number, type_, stream, uid, version, at, object_))
+        self._entries.append((row, (namespace, name)))
         self.waiting_bytes += len(object_)
         self.counters.published += 1
 
     def begin(self, stream: str, generation: int) -> None:
         tail = self._entries[-1] if self._entries else None
-        if isinstance(tail, Begin) and tail.stream == stream and tail.number > self.sent:
+        if isinstance(tail, ListBegin) and tail.stream == stream and tail.number > self.sent:
             # The list before was cut before its first item: no message has carried this number yet.
-            self._entries[-1] = Begin(tail.number, stream, generation)
+            self._entries[-1] = ListBegin(*self._address, tail.number, stream, generation)
             return
         self._last += 1
         self.barriers += 1
-        self._entries.append(Begin(self._last, stream, generation))
+        self._entries.append(ListBegin(*self._address, self._last, stream, generation))
 
     def end(self, stream: str, generation: int, count: int, version: str) -> None:
         self._last += 1
         self.barriers += 1
-        self._entries.append(End(self._last, stream, generation, count, version))
+        self._entries.append(ListEnd(*self._address, self._last, stream, generation, count, version))
 
     def mark(self, stream: str, version: str) -> None:
         if self._marks and self._marks[-1][0] == self._last:
@@ -121,13 +124,15 @@ class InOrderQueue:
             return None
         head = self._entries[0]
         if isinstance(head, tuple):
+            if len(self._entries) == 1:
+                return self._pop_only(head)
             return self._pop_deltas(deltas_max, bytes_max)
         return self._pop_barrier(head)
 
     def pop_marks(self) -> Pop | None:
         if not self.has_only_marks:
             return None
-        return Pop(0, 0, [], self._take_marks(self._last), 0)
+        return Pop(*self._address, 0, 0, [], list(self._take_marks(self._last).items()))
 
     def ack(self, number: int) -> Freed:
         if number > self.sent:
@@ -140,7 +145,7 @@ class InOrderQueue:
             self._free(lease.entries, freed)
         if self._leases:
             self._trim(self._leases[0], number, freed)
-        else:
+        elif self._entries:
             self._forget(number, freed)
         self.acked = max(self.acked, number)
         return freed
@@ -189,11 +194,21 @@ class InOrderQueue:
                 rows[-1] = row
             else:
                 rows.append(row)
-        first, last = _number(taken[0]), _number(taken[-1])
-        marks = self._take_marks(last)
+        keys = [Key(*key, rows) for key, rows in groups.items()]
+        return self._lease_deltas(_number(taken[0]), _number(taken[-1]), taken, keys, size)
+
+    def _pop_only(self, entry: tuple[Row, ObjectKey]) -> Pop:
+        """The delta that is all that waits."""
+        self._entries.clear()
+        row, (namespace, name) = entry
+        keys = [_new(Key, (namespace, name, [row]))]
+        return self._lease_deltas(row.number, row.number, [entry], keys, len(row.object))
+
+    def _lease_deltas(self, first: int, last: int, taken: list[Entry], keys: list[Key], size: int) -> Pop:
+        marks = self._take_marks(last) if self._marks else {}
         self._lease(last, taken, marks, size)
         self.counters.popped += len(taken)
-        return Pop(first, last, [wire.Key(*key, rows) for key, rows in groups.items()], marks, size)
+        return Pop(*self._address, first, last, keys, list(marks.items()))
 
     def _pop_barrier(self, barrier: Barrier) -> Barrier:
         self._entries.popleft()
@@ -225,7 +240,8 @@ class InOrderQueue:
         self.leased += len(entries)
         self.leased_bytes += size
         self.waiting_bytes -= size
-        self.sent = max(self.sent, last)
+        if last > self.sent:
+            self.sent = last
 
     def _take_marks(self, number: int) -> dict[str, str]:
         """The marks that hold once everything up to ``number`` is applied, the newest of each stream."""
@@ -274,5 +290,5 @@ def _number(entry: Entry) -> int:
 class InMemoryEngine:
     """Queues in this process' memory: rebuilt from hellos when it dies."""
 
-    def queue(self, informer: str, shard: int, *, latest_only: bool) -> ShardQueue:
-        return InOrderQueue(latest_only=latest_only)
+    def queue(self, informer: str, shard: int, *, boot: str, latest_only: bool) -> ShardQueue:
+        return InOrderQueue(informer, shard, boot, latest_only=latest_only)

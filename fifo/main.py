@@ -43,6 +43,7 @@ _DECODE: dict[Side, Decoder[FromPeer]] = {
 }
 # What is not acknowledged by then comes again from the API server, so a longer wait saves little.
 DRAIN_S_MAX = 5.0
+_NEVER_S = float("inf")
 
 
 class Fifo:
@@ -79,8 +80,8 @@ class Fifo:
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
         self._control = Control(self._context, plan, identity, self._heartbeat, clock=self._clock)
         self._loop = Loop(self._clock, self._heartbeat)
-        # Marks and proofs that wait for their time; the end of the turn sends them.
-        self._marks = self._loop.timer(lambda: None)
+        # Marks and proofs that wait for their time.
+        self._ticks = self._loop.timer(self._tick)
 
     def run(self, stop: threading.Event) -> int:
         """Pass deltas on until ``stop`` is set or the supervisor asks; then wait for the acks under way."""
@@ -117,16 +118,23 @@ class Fifo:
         return EXIT_OK
 
     def _take(self, side: Side, event: ListenerEvent) -> None:
-        self._perform(self._decide(side, event))
+        actions = self._decide(side, event)
+        if actions:
+            self._perform(actions)
 
     def _pump(self) -> None:
         """The end of a turn: what is ready goes out."""
-        self._perform(self.broker.pump())
-        now_s = self._clock.now_s()
-        self._perform(self.broker.tick(now_s))
-        wake_at_s = self.broker.wake_at_s(now_s)
-        if wake_at_s is not None:
-            self._marks.set(wake_at_s)
+        broker = self.broker
+        if broker.has_work:
+            self._perform(broker.pump())
+            if broker.has_work:
+                self._loop.soon()
+        due_s = broker.due_s
+        if due_s != _NEVER_S:
+            self._ticks.hurry(due_s)
+
+    def _tick(self) -> None:
+        self._perform(self.broker.tick(self._clock.now_s()))
 
     def _decide(self, side: Side, event: ListenerEvent) -> list[Action]:
         peer = event.peer

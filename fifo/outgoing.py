@@ -3,22 +3,22 @@
 from collections import deque
 
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
-from deltawire.fifo.actions import Action
-from deltawire.fifo.engine import Pop
+from deltawire.fifo.actions import Action, Send, Side
 from deltawire.fifo.limits import MARK_EVERY_S, PROVE_EVERY_S, SLICE_BYTES
-from deltawire.fifo.sends import send_batch, send_proofs
+from deltawire.fifo.sends import send_proofs
 from deltawire.fifo.shards import Informer
 
 
 class Outgoing:
     """Informers that have something to send. Nothing else is looked at."""
 
-    def __init__(self, boot: str) -> None:
-        self._boot = boot
+    def __init__(self) -> None:
         self._turns: deque[Informer] = deque()
         self._marks_wait: dict[str, Informer] = {}
         self._proofs_wait: dict[str, Informer] = {}
         self._marks_at_s = self._proofs_at_s = float("-inf")
+        # When `tick` has something to do, monotonic; inf: never.
+        self.due_s = float("inf")
 
     @property
     def has_work(self) -> bool:
@@ -34,10 +34,13 @@ class Outgoing:
     def mark(self, informer: Informer) -> None:
         """A stream of it is further than its shards know."""
         self._marks_wait[informer.name] = informer
+        if self._marks_at_s < self.due_s:
+            self.due_s = self._marks_at_s
 
     def prove(self, informer: Informer) -> None:
         """It has a proof to pass on."""
         self._proofs_wait[informer.name] = informer
+        self.due_s = min(self.due_s, self._proofs_at_s)
 
     def pump(self) -> list[Action]:
         """One turn of each informer that has batches: a slice of bytes, then the next informer."""
@@ -46,13 +49,15 @@ class Outgoing:
             informer = self._turns.popleft()
             size = 0
             for shard in informer.next_turn():
+                queue = shard.queue
                 while size < SLICE_BYTES and shard.is_ready:
-                    batch = shard.queue.pop(BATCH_DELTAS_MAX, BATCH_BYTES_MAX)
-                    if batch is not None:
-                        size += batch.bytes if isinstance(batch, Pop) else 0
-                        actions.append(send_batch(informer.name, shard, self._boot, batch))
+                    before = queue.leased_bytes
+                    batch = queue.pop(BATCH_DELTAS_MAX, BATCH_BYTES_MAX)
+                    if batch is not None and shard.owner is not None:
+                        size += queue.leased_bytes - before
+                        actions.append(Send(Side.WORKERS, shard.owner, batch))
                         # A begin or an end leaves the marks behind it where they are.
-                        if shard.queue.has_only_marks:
+                        if queue.has_only_marks:
                             self.mark(informer)
             informer.is_queued = informer.forget_idle()
             if informer.is_queued:
@@ -62,6 +67,8 @@ class Outgoing:
     def tick(self, now_s: float) -> list[Action]:
         """What is due: proofs each PROVE_EVERY_S, marks each MARK_EVERY_S."""
         actions: list[Action] = []
+        if now_s < self.due_s:
+            return actions
         if self._proofs_wait and now_s >= self._proofs_at_s:
             self._proofs_at_s = now_s + PROVE_EVERY_S
             waiting, self._proofs_wait = self._proofs_wait, {}
@@ -75,15 +82,10 @@ class Outgoing:
             for informer in waiting.values():
                 informer.put_marks()
                 for shard in informer.shards:
-                    if shard.is_open and (marks := shard.queue.pop_marks()):
-                        actions.append(send_batch(informer.name, shard, self._boot, marks))
+                    if shard.owner is not None and shard.is_open and (marks := shard.queue.pop_marks()):
+                        actions.append(Send(Side.WORKERS, shard.owner, marks))
+        self.due_s = min(
+            self._marks_at_s if self._marks_wait else float("inf"),
+            self._proofs_at_s if self._proofs_wait else float("inf"),
+        )
         return actions
-
-    def wake_at_s(self, now_s: float) -> float | None:
-        """When there is something to do without an event, monotonic; None = never."""
-        if self._turns:
-            return now_s
-        due = [self._marks_at_s] if self._marks_wait else []
-        if self._proofs_wait:
-            due.append(self._proofs_at_s)
-        return min(due, default=None)

@@ -1,29 +1,11 @@
-"""Batches and proofs as messages to a worker (docs/wire.md §6)."""
+"""Proofs as messages to workers (docs/wire.md §6)."""
 
 from collections.abc import Iterable
 
 from deltawire.common.wire.messages import shard as wire
-from deltawire.common.wire.messages.fields import Message
 from deltawire.common.wire.messages.proofs import ShardProof
 from deltawire.fifo.actions import Send, Side
-from deltawire.fifo.engine import Batch, Begin, Pop
-from deltawire.fifo.shards import Informer, Shard
-
-
-def send_batch(informer: str, shard: Shard, boot: str, batch: Batch) -> Send:
-    """One batch to the shard's owner."""
-    message: Message
-    if isinstance(batch, Pop):
-        keys, marks = batch.groups, list(batch.marks.items())
-        message = wire.Pop(informer, shard.number, boot, batch.first, batch.last, keys, marks)
-    elif isinstance(batch, Begin):
-        message = wire.ListBegin(informer, shard.number, boot, batch.number, batch.stream, batch.generation)
-    else:
-        message = wire.ListEnd(
-            *(informer, shard.number, boot, batch.number),
-            *(batch.stream, batch.generation, batch.count, batch.version),
-        )
-    return Send(Side.WORKERS, shard.owner or b"", message)
+from deltawire.fifo.shards import Informer
 
 
 def send_proofs(informers: Iterable[Informer]) -> list[Send]:

@@ -11,7 +11,7 @@ from deltawire.common.meta.versions import highest, is_at_or_below, lowest
 from deltawire.common.wire.messages import shard as from_worker
 from deltawire.common.wire.messages import stream as from_reflector
 from deltawire.common.wire.messages.proofs import Proof
-from deltawire.fifo.engine import Begin, Engine, Freed, ShardQueue
+from deltawire.fifo.engine import Engine, Freed, ShardQueue
 from deltawire.fifo.limits import BARRIERS_MAX
 from deltawire.fifo.proofs import ProofTrail
 from deltawire.fifo.streams import Stream
@@ -47,7 +47,7 @@ class Shard:
     @property
     def is_ready(self) -> bool:
         """True if a batch can be sent now."""
-        return self.is_open and self.queue.depth > 0 and self.has_room
+        return self.queue.depth > 0 and self.is_open and self.has_room
 
     def taken_by(self, owner: bytes | None) -> None:
         """The shard's owner changed, or is gone (None): leases go back to the head, nothing else is lost."""
@@ -59,7 +59,7 @@ class Shard:
 
     def settle(self, freed: Freed) -> None:
         for barrier in freed.barriers:
-            self.holds[barrier.stream] = not isinstance(barrier, Begin) and bool(barrier.version)
+            self.holds[barrier.stream] = not isinstance(barrier, from_worker.ListBegin) and bool(barrier.version)
 
 
 class Informer:
@@ -72,7 +72,8 @@ class Informer:
         self.cluster = name.partition("/")[0]
         self.streams = {stream: Stream(name, stream) for stream in streams}
         self.shards = [
-            Shard(number, engine.queue(name, number, latest_only=latest_only)) for number in range(shards)
+            Shard(number, engine.queue(name, number, boot=boot, latest_only=latest_only))
+            for number in range(shards)
         ]
         # Waits for its turn to send (`Broker.pump`).
         self.is_queued = False
@@ -223,8 +224,10 @@ class Informer:
 
     def forget_idle(self) -> bool:
         """After a turn: False if no batch can be sent to any shard now."""
-        self._touched = {number: shard for number, shard in self._touched.items() if shard.is_ready}
-        return bool(self._touched)
+        touched = self._touched
+        for number in [number for number, shard in touched.items() if not shard.is_ready]:
+            del touched[number]
+        return bool(touched)
 
     def can_start(self, stream: Stream) -> bool:
         """A stream that this broker has started before can go on at once; a first start needs all shards."""

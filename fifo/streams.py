@@ -178,5 +178,6 @@ class Stream:
 
     def _accept(self, version: str) -> None:
         if version and not is_below(version, self.accepted or ""):
+            # They mostly rise together.
+            self.floor = version if self.floor == self.accepted else highest(self.floor, version)
             self.accepted = version
-            self.floor = highest(self.floor, version)

@@ -57,7 +57,7 @@ def test_a_deletion_and_a_new_life_of_a_name_are_never_coalesced(rig):
 
 
 def test_a_worker_is_sent_no_more_than_its_window():
-    queue = InMemoryEngine().queue("dev/pods", 0, latest_only=False)
+    queue = InMemoryEngine().queue("dev/pods", 0, boot="b1", latest_only=False)
     shard = Shard(0, queue, owner=b"w", report=object())
     for n in range(SHARD_DELTAS_MAX + 100):
         queue.add("*", "A", "a", f"k{n}", "u", "1", 0, b"{}")

@@ -60,16 +60,16 @@ class Server:
 
 
 class Queue(InOrderQueue):
-    def __init__(self, latest_only: bool) -> None:
-        super().__init__(high_water=5, latest_only=latest_only)
+    def __init__(self, informer: str, shard: int, boot: str, latest_only: bool) -> None:
+        super().__init__(informer, shard, boot, high_water=5, latest_only=latest_only)
 
 
 class ModelEngine:
-    def __init__(self, make: Callable[[bool], InOrderQueue]) -> None:
+    def __init__(self, make: Callable[[str, int, str, bool], InOrderQueue]) -> None:
         self._make = make
 
-    def queue(self, informer: str, shard: int, *, latest_only: bool) -> ShardQueue:
-        return self._make(latest_only)
+    def queue(self, informer: str, shard: int, *, boot: str, latest_only: bool) -> ShardQueue:
+        return self._make(informer, shard, boot, latest_only)
 
 
 class Peer:
@@ -358,7 +358,7 @@ class World:
         self,
         seed: int,
         *,
-        queue: Callable[[bool], InOrderQueue] = Queue,
+        queue: Callable[[str, int, str, bool], InOrderQueue] = Queue,
         worker: type[Worker] = Worker,
         losses: bool = True,
     ) -> None:

@@ -347,7 +347,7 @@ def test_a_mark_behind_an_end_is_not_forgotten() -> None:
     desk.broker.tick(0.0)
     while desk.broker.has_work:
         desk.pump()
-    assert desk.broker.wake_at_s(0.0) == MARK_EVERY_S
+    assert desk.broker.due_s == MARK_EVERY_S
     [mark] = desk.broker.tick(MARK_EVERY_S)
     assert mark.message.marks == [("*", "30")]
 

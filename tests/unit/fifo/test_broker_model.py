@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from deltawire.common.wire.messages import stream as stream_messages
+from deltawire.common.wire.messages.shard import Batch
 from deltawire.fifo import outgoing, shards, streams
-from deltawire.fifo.engine import Batch
 from tests.support.fifo_model import BrokenPromise, Queue, Store, Worker, World
 from tests.support.fifo_model_informer import RealWorker
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deltawire.common.errors import ProtocolError
-from deltawire.fifo.engine import Begin, End, Pop
+from deltawire.common.wire.messages.shard import ListBegin, ListEnd, Pop
 from deltawire.fifo.in_order import InOrderQueue
 
 MANY = 1_000_000
@@ -24,7 +24,15 @@ def short(batch: Any) -> Any:
     """A pop as {key: ["type@version", …]}; a begin or an end as its class's name."""
     if not isinstance(batch, Pop):
         return type(batch).__name__ if batch else None
-    return {name: [f"{row[1]}@{row[4]}" for row in rows] for _, name, rows in batch.groups}
+    return {name: [f"{row[1]}@{row[4]}" for row in rows] for _, name, rows in batch.keys}
+
+
+def begin(number: int, stream: str, generation: int) -> ListBegin:
+    return ListBegin("", 0, "", number, stream, generation)
+
+
+def end(number: int, stream: str, generation: int, items: int, version: str) -> ListEnd:
+    return ListEnd("", 0, "", number, stream, generation, items, version)
 
 
 def pop(queue: InOrderQueue, deltas: int = MANY, size: int = MANY) -> Any:
@@ -84,15 +92,15 @@ def test_a_begin_and_an_end_are_alone_and_close_a_batch() -> None:
     put(queue, "R:k@20")
     queue.end("*", 7, 1, "20")
     put(queue, "U:k@21")
-    assert drained(queue) == [{"k": ["D@15"]}, "Begin", {"k": ["R@20"]}, "End", {"k": ["U@21"]}]
+    assert drained(queue) == [{"k": ["D@15"]}, "ListBegin", {"k": ["R@20"]}, "ListEnd", {"k": ["U@21"]}]
 
 
 def test_a_begin_and_an_end_carry_what_was_said() -> None:
     queue = InOrderQueue()
     queue.begin("a", 7)
     queue.end("a", 7, 3, "20")
-    assert queue.pop(MANY, MANY) == Begin(1, "a", 7)
-    assert queue.pop(MANY, MANY) == End(2, "a", 7, 3, "20")
+    assert queue.pop(MANY, MANY) == begin(1, "a", 7)
+    assert queue.pop(MANY, MANY) == end(2, "a", 7, 3, "20")
 
 
 # Merging.
@@ -122,7 +130,7 @@ def test_only_repeated_deletes_and_crowded_updates_of_one_uid_are_merged(
     assert short(batch) == {"k": left}
     assert isinstance(batch, Pop)
     assert (batch.first, batch.last) == (1, len(deltas)), "the numbers cover what was merged"
-    assert batch.groups[0][2][-1][0] == len(deltas), "the later row is kept, with its number and version"
+    assert batch.keys[0][2][-1][0] == len(deltas), "the later row is kept, with its number and version"
     counters = queue.counters
     assert counters.dedup_deletes + counters.dedup_updates == len(deltas) - len(left)
 
@@ -168,7 +176,7 @@ def test_marks_at_the_tail_are_merged_per_stream() -> None:
     for stream, version in [("a", "1"), ("b", "2"), ("a", "3")]:
         queue.mark(stream, version)
     batch = queue.pop_marks()
-    assert batch == Pop(0, 0, [], {"a": "3", "b": "2"}, 0)
+    assert batch == Pop("", 0, "", 0, 0, [], [("a", "3"), ("b", "2")])
     assert queue.pop_marks() is None
 
 
@@ -189,10 +197,10 @@ def test_a_begin_takes_its_streams_mark_away_and_leaves_the_others() -> None:
     queue.mark("a", "1")
     queue.mark("b", "2")
     queue.begin("a", 1)
-    assert pop(queue) == "Begin"
+    assert pop(queue) == "ListBegin"
     batch = queue.pop_marks()
     assert batch is not None
-    assert batch.marks == {"b": "2"}
+    assert batch.marks == [("b", "2")]
 
 
 def test_released_deltas_take_their_marks_back() -> None:
@@ -221,7 +229,7 @@ def test_released_leases_return_to_the_head_in_order() -> None:
     assert (queue.leased, queue.leased_bytes, queue.depth) == (4, 6, 1)
     assert queue.release() == 4
     assert (queue.leased, queue.leased_bytes, queue.depth, queue.waiting_bytes) == (0, 0, 5, 10)
-    assert drained(queue, 2) == [{"a": ["A@1"], "b": ["A@2"]}, {"c": ["A@3"]}, "Begin", {"d": ["A@4"]}]
+    assert drained(queue, 2) == [{"a": ["A@1"], "b": ["A@2"]}, {"c": ["A@3"]}, "ListBegin", {"d": ["A@4"]}]
     assert queue.counters.redelivered == 3
 
 
@@ -281,8 +289,8 @@ def test_an_ack_names_the_begins_and_ends_that_it_covers() -> None:
     queue.end("*", 1, 1, "1")
     assert queue.barriers == 2
     drained(queue)
-    assert queue.ack(2).barriers == [Begin(1, "*", 1)]
-    assert queue.ack(3).barriers == [End(3, "*", 1, 1, "1")]
+    assert queue.ack(2).barriers == [begin(1, "*", 1)]
+    assert queue.ack(3).barriers == [end(3, "*", 1, 1, "1")]
     assert queue.barriers == 0
 
 
@@ -294,7 +302,7 @@ def test_a_list_that_is_begun_again_before_its_first_item_costs_one_place() -> N
     for generation in range(1, 6):
         queue.begin("*", generation)
     assert (queue.depth, queue.barriers) == (1, 1)
-    assert queue.pop(MANY, MANY) == Begin(1, "*", 5)
+    assert queue.pop(MANY, MANY) == begin(1, "*", 5)
 
 
 def test_a_begin_that_somebody_has_seen_is_not_replaced() -> None:
@@ -303,8 +311,8 @@ def test_a_begin_that_somebody_has_seen_is_not_replaced() -> None:
     queue.pop(MANY, MANY)
     queue.release()
     queue.begin("*", 2)
-    assert queue.pop(MANY, MANY) == Begin(1, "*", 1)
-    assert queue.pop(MANY, MANY) == Begin(2, "*", 2)
+    assert queue.pop(MANY, MANY) == begin(1, "*", 1)
+    assert queue.pop(MANY, MANY) == begin(2, "*", 2)
 
 
 def test_the_oldest_delta_counts_also_when_it_is_leased() -> None:
@@ -327,4 +335,4 @@ def test_objects_are_not_copied_on_their_way_through() -> None:
     queue.add("*", "A", "ns", "k", "u", "1", 1, object_)
     batch = queue.pop(MANY, MANY)
     assert isinstance(batch, Pop)
-    assert batch.groups[0][2][0][6] is object_
+    assert batch.keys[0][2][0][6] is object_
