@@ -212,11 +212,14 @@ class Loop:
 
     def _wait_ms(self, wait_s_max: float) -> int:
         heap = self._heap
-        while heap and heap[0][0] != heap[0][2].at_s:
+        while heap:
+            at_s, _, timer = heap[0]
+            if at_s == timer.at_s:
+                break
             heapq.heappop(heap)  # it was set anew, or cancelled
-        if not heap:
+        else:
             return int(1000 * wait_s_max)
-        left_s = heap[0][0] - self._clock.now_s()
+        left_s = at_s - self._clock.now_s()
         if left_s > wait_s_max:
             left_s = wait_s_max
         # Rounded up: a turn just before the time would find nothing to do.

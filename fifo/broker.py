@@ -25,6 +25,7 @@ from deltawire.fifo.shards import Informer, Shard
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_OF_NO_STREAM = (reflectors.Cluster, reflectors.StreamProofs)
 _BARRIERS = (reflectors.Begin, reflectors.End)
 
 FromPeer = reflectors.FromReflector | workers.FromWorker
@@ -95,7 +96,7 @@ class Broker:
         return self._drop(side, identity)
 
     def message(self, side: Side, identity: bytes, message: FromPeer) -> list[Action]:
-        """A message of a peer's present session."""
+        """A message of a peer's present session. Raises no ProtocolError: a peer that breaks the rules is reset."""
         members = self.reflectors if side is Side.REFLECTORS else self.workers
         if identity not in members:
             self.counters.late += 1
@@ -175,9 +176,9 @@ class Broker:
         return actions
 
     def _from_reflector(self, identity: bytes, message: reflectors.FromReflector) -> list[Action]:
-        if isinstance(message, reflectors.Cluster):
-            return self._cluster_said(identity, message)
-        if isinstance(message, reflectors.StreamProofs):
+        if isinstance(message, _OF_NO_STREAM):
+            if isinstance(message, reflectors.Cluster):
+                return self._cluster_said(identity, message)
             return self._proved(identity, message)
         informer = self._stream_of(message.informer, message.stream)
         if self.is_draining or informer.streams[message.stream].owner != identity:

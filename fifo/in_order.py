@@ -194,21 +194,23 @@ class InOrderQueue:
                 rows[-1] = row
             else:
                 rows.append(row)
+        first, last = _number(taken[0]), _number(taken[-1])
+        marks = self._take_marks(last)
+        self._lease(last, taken, marks, size)
+        self.counters.popped += len(taken)
         keys = [Key(*key, rows) for key, rows in groups.items()]
-        return self._lease_deltas(_number(taken[0]), _number(taken[-1]), taken, keys, size)
+        return Pop(*self._address, first, last, keys, list(marks.items()))
 
     def _pop_only(self, entry: tuple[Row, ObjectKey]) -> Pop:
         """The delta that is all that waits."""
         self._entries.clear()
         row, (namespace, name) = entry
+        number = row.number
+        marks = self._take_marks(number) if self._marks else {}
+        self._lease(number, [entry], marks, len(row.object))
+        self.counters.popped += 1
         keys = [_new(Key, (namespace, name, [row]))]
-        return self._lease_deltas(row.number, row.number, [entry], keys, len(row.object))
-
-    def _lease_deltas(self, first: int, last: int, taken: list[Entry], keys: list[Key], size: int) -> Pop:
-        marks = self._take_marks(last) if self._marks else {}
-        self._lease(last, taken, marks, size)
-        self.counters.popped += len(taken)
-        return Pop(*self._address, first, last, keys, list(marks.items()))
+        return Pop(*self._address, number, number, keys, list(marks.items()))
 
     def _pop_barrier(self, barrier: Barrier) -> Barrier:
         self._entries.popleft()

@@ -118,7 +118,19 @@ class Fifo:
         return EXIT_OK
 
     def _take(self, side: Side, event: ListenerEvent) -> None:
-        actions = self._decide(side, event)
+        peer = event.peer
+        if isinstance(event, Arrived):
+            try:
+                actions = self.broker.message(side, peer.identity, _DECODE[side](event.message))
+            except ProtocolError as error:
+                actions = self.broker.broke_rules(side, peer.identity, str(error))
+        elif isinstance(event, Hello):
+            self._peers[side, peer.identity] = peer
+            actions = self.broker.hello(side, peer.identity, peer.role, peer.name, peer.body)
+        else:
+            log.info("%s is gone: %s", peer.name, event.reason)
+            self._forget(event, side)
+            actions = self.broker.gone(side, peer.identity)
         if actions:
             self._perform(actions)
 
@@ -135,21 +147,6 @@ class Fifo:
 
     def _tick(self) -> None:
         self._perform(self.broker.tick(self._clock.now_s()))
-
-    def _decide(self, side: Side, event: ListenerEvent) -> list[Action]:
-        peer = event.peer
-        if isinstance(event, Arrived):
-            try:
-                message = _DECODE[side](event.message)
-            except ProtocolError as error:
-                return self.broker.broke_rules(side, peer.identity, str(error))
-            return self.broker.message(side, peer.identity, message)
-        if isinstance(event, Hello):
-            self._peers[side, peer.identity] = peer
-            return self.broker.hello(side, peer.identity, peer.role, peer.name, peer.body)
-        log.info("%s is gone: %s", peer.name, event.reason)
-        self._forget(event, side)
-        return self.broker.gone(side, peer.identity)
 
     def _forget(self, event: Gone, side: Side) -> None:
         # Unless it has said hello again since: then it is another peer.

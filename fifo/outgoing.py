@@ -50,7 +50,9 @@ class Outgoing:
             size = 0
             for shard in informer.next_turn():
                 queue = shard.queue
-                while size < SLICE_BYTES and shard.is_ready:
+                while shard.is_ready:
+                    if size >= SLICE_BYTES:
+                        break
                     before = queue.leased_bytes
                     batch = queue.pop(BATCH_DELTAS_MAX, BATCH_BYTES_MAX)
                     if batch is not None and shard.owner is not None:
@@ -59,7 +61,9 @@ class Outgoing:
                         # A begin or an end leaves the marks behind it where they are.
                         if queue.has_only_marks:
                             self.mark(informer)
-            informer.is_queued = informer.forget_idle()
+                else:
+                    informer.forget(shard)
+            informer.is_queued = informer.has_touched
             if informer.is_queued:
                 self._turns.append(informer)
         return actions

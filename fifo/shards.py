@@ -222,12 +222,14 @@ class Informer:
         start = self._turns % len(numbers)
         return [self._touched[number] for number in numbers[start:] + numbers[:start]]
 
-    def forget_idle(self) -> bool:
-        """After a turn: False if no batch can be sent to any shard now."""
-        touched = self._touched
-        for number in [number for number, shard in touched.items() if not shard.is_ready]:
-            del touched[number]
-        return bool(touched)
+    def forget(self, shard: Shard) -> None:
+        """No batch can be sent to it now."""
+        del self._touched[shard.number]
+
+    @property
+    def has_touched(self) -> bool:
+        """True if a batch may be sent to a shard now."""
+        return bool(self._touched)
 
     def can_start(self, stream: Stream) -> bool:
         """A stream that this broker has started before can go on at once; a first start needs all shards."""

@@ -111,9 +111,11 @@ class Link:
         if self._session.open is None:
             return False
         data = encode(message)
-        if not self._gathered.has_room_for(data):
+        gathered = self._gathered
+        is_first = gathered.is_empty
+        if not gathered.add(data):
             self.flush()
-        is_first = self._gathered.add(data)
+            gathered.add(data)
         if self._when_first is None:
             self.flush()
         elif is_first:

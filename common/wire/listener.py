@@ -187,9 +187,9 @@ class Listener:
         if peer is None or peer.counter is None:
             return False
         data = encode(message)
-        if not peer.gathered.has_room_for(data):
+        if not peer.gathered.add(data):
             self._flush(peer)
-        peer.gathered.add(data)
+            peer.gathered.add(data)
         if self._when_first is None:
             return self._flush(peer)
         if not self._waiting:

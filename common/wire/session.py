@@ -70,15 +70,18 @@ class Gathered:
         self._messages: list[bytes] = []
         self._bytes = 0
 
-    def has_room_for(self, message: bytes) -> bool:
-        """False if what waits must leave before: only one that travels alone may be larger than a batch."""
-        return not self._messages or self._bytes + len(message) <= BATCH_BYTES_MAX
-
     def add(self, message: bytes) -> bool:
-        """True if it is the first that waits."""
+        """False if what waits must leave before: only one that travels alone may be larger than a batch."""
+        size = self._bytes + len(message)
+        if size > BATCH_BYTES_MAX and self._messages:
+            return False
         self._messages.append(message)
-        self._bytes += len(message)
-        return len(self._messages) == 1
+        self._bytes = size
+        return True
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._messages
 
     def frame(self, counter: Counter) -> bytes | None:
         """All that waits as the session's next frame, which the caller counts once it is sent; None if nothing does."""
@@ -216,10 +219,10 @@ class ServerSessions:
     def next_of(self, identity: bytes, frame: Frame, now_s: float) -> Peer | None:
         """The peer whose next counted frame this is; None: `on_message` decides."""
         peer = self.peers.get(identity)
-        if peer is None or peer.counter is None or not peer.counter.accepts(frame):
-            return None
-        peer.heard_at_s = now_s
-        return peer
+        if peer is not None and peer.counter is not None and peer.counter.accepts(frame):
+            peer.heard_at_s = now_s
+            return peer
+        return None
 
     def on_message(self, identity: bytes, message: Message, now_s: float) -> ServerVerdict:
         """What to do with a message that is not the next counted one of its session.
