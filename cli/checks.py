@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from deltawire.cli.caches import is_running
 from deltawire.cli.clients import client_config, new_client
-from deltawire.cli.preflight import command_problem
+from deltawire.cli.preflight import command_problem, key_problems
 from deltawire.cli.runtime_folder import owner_only
 from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
 from deltawire.common.errors import DeltawireError
@@ -39,6 +39,7 @@ def run(plan: Plan) -> Iterator[Result]:
     """State folder, open files, commands, clusters, informers; one after the other, as asking takes time."""
     yield _state(plan)
     yield _open_files(plan)
+    yield from _keys(plan)
     if not plan.config.handlers:
         yield Result("handlers", NO_HANDLERS)
     for handler in plan.config.handlers:
@@ -62,6 +63,12 @@ def _state(plan: Plan) -> Result:
     except DeltawireError as error:
         return Result(what, str(error), False)
     return Result(what, "in use by a running `deltawire up`" if is_running(plan.store_dir) else "ours, free")
+
+
+def _keys(plan: Plan) -> Iterator[Result]:
+    if plan.keys_dir is not None:
+        found = list(key_problems(plan))
+        yield Result("keys", "; ".join(found) or f"all are in {plan.keys_dir}", not found)
 
 
 def _open_files(plan: Plan) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from deltawire.cli.commands import dead_letters, faults, handlers, new
+from deltawire.cli.commands import dead_letters, faults, handlers, keys, new
 from deltawire.cli.commands.apiserver import apiserver
 from deltawire.cli.commands.apply import apply
 from deltawire.cli.commands.chaos import chaos
@@ -113,6 +113,18 @@ _GROUPS: list[tuple[str, str, typer.Typer, dict[str, Callable[..., int]]]] = [
             "retry": dead_letters.retry,
             "drop": dead_letters.drop,
             "export": dead_letters.export,
+        },
+    ),
+    (
+        "Look",
+        "keys",
+        keys.app,
+        {
+            "new": keys.new,
+            "list": keys.list_,
+            "allow": keys.allow,
+            "revoke": keys.revoke,
+            "rotate": keys.rotate,
         },
     ),
     ("Try", "new", new.app, {"handler": new.handler, "controller": new.controller}),

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deltawire.cli.clients import client_config
+from deltawire.cli.keys import owners_of, problems
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import HandlerProcess
 from deltawire.common.errors import ConfigError
+from deltawire.common.wire.keys import KeyFolder
 
 # Of a script's first line, as the kernel reads it.
 _FIRST_LINE_BYTES = 256
@@ -19,6 +21,8 @@ _FIRST_LINE_BYTES = 256
 
 def require(plan: Plan, *, but: str | None = None) -> None:
     """Raises ConfigError for the first thing that is missing. ``but``: a cluster that makes its kubeconfig itself."""
+    if plan.keys_dir is not None and (missing := next(key_problems(plan), "")):
+        raise ConfigError(missing, path="network.keys")
     for i, handler in enumerate(plan.config.handlers):
         if handler.command and (problem := command_problem(handler)):
             raise ConfigError(
@@ -27,6 +31,13 @@ def require(plan: Plan, *, but: str | None = None) -> None:
     for cluster in used_clusters(plan):
         if cluster != but:
             client_config(plan, cluster)
+
+
+def key_problems(plan: Plan) -> Iterator[str]:
+    """What keeps the processes that `deltawire up` starts from being let in over TCP."""
+    elsewhere = {f"handler/{handler.name}" for handler in plan.config.handlers if handler.replicas == 0}
+    owners = [owner for owner in owners_of(plan) if owner != "cli" and owner not in elsewhere]
+    yield from problems(KeyFolder(Path(plan.keys_dir or "")), owners)
 
 
 def used_clusters(plan: Plan) -> Iterator[str]:

@@ -13,6 +13,7 @@ from deltawire.common.wire.codec import take
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, Opened
 from deltawire.common.wire.messages.control import Answer, Ask
+from deltawire.common.wire.network import open_context
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 10.0
@@ -29,7 +30,7 @@ class Supervision:
 
     def __init__(self, plan: Plan, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "cli")
         self._asked = 0
         self._link = Link(
             self._context,

@@ -28,6 +28,7 @@ from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener, ListenerEvent
 from deltawire.common.wire.messages.shard import FromWorker
 from deltawire.common.wire.messages.stream import FromReflector
+from deltawire.common.wire.network import open_context
 from deltawire.common.wire.session import Peer
 from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
 from deltawire.fifo.broker import Broker, FromPeer
@@ -61,7 +62,7 @@ class Fifo:
             latest_only=latest_only(plan),
         )
         plan.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "fifo")
         silent_s = SILENT_INTERVALS_MAX * plan.heartbeat_s
         self._listeners: dict[Side, Listener] = {}
         self._peers: dict[tuple[Side, bytes], Peer] = {}

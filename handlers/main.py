@@ -26,6 +26,7 @@ from deltawire.common.meta.clauses import Clause
 from deltawire.common.process import EXIT_OK, RoleArguments, parse_arguments, run_role
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
+from deltawire.common.wire.network import open_context
 from deltawire.handlers.api import Handler
 from deltawire.handlers.caches import Caches
 from deltawire.handlers.calls import HANDLER_LOG, Program
@@ -98,7 +99,7 @@ class HandlerRole:
             self._hooks.start()
         # The workers count the failures, and decide: an attempt may be one more than those.
         dispatch = Dispatch(routes, attempts_max=0)
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, f"handler/{self._group.name}")
         identity = new_identity("handler", self._arguments.name_of("handler"), plan.run)
         heartbeat = Heartbeat(context, plan.heartbeat_s)
         control = Control(context, plan, identity, heartbeat, clock=clock)

@@ -238,6 +238,11 @@ class HandlersLink:
     def _query(self, peer: Peer, query: wire.Query) -> None:
         informer = self._informers.get(query.informer)
         shard = informer.shards.get(query.shard) if informer is not None else None
+        here = self._here.get(peer.identity)
+        if here is None or query.informer not in here[1].informers:
+            text = f"{query.informer} is not among the informers of the hello"
+            self._listener.send(peer.identity, wire.Problem(query.id, text))
+            return
         if informer is None or shard is None:
             text = f"this worker has no {query.informer} shard {query.shard}"
             self._listener.send(peer.identity, wire.Problem(query.id, text))

@@ -24,6 +24,7 @@ from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import is_known_dead, new_identity
 from deltawire.common.wire.link import Link, LinkEvent
 from deltawire.common.wire.listener import Listener, ListenerEvent
+from deltawire.common.wire.network import open_context
 from deltawire.informer.asks import Asks
 from deltawire.informer.broker_link import BrokerLink, hello_of
 from deltawire.informer.claims import Claims
@@ -83,7 +84,7 @@ class Worker:
         }
         self._claims = Claims(self.informers)
         plan.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, f"worker-{index}")
         try:
             self._listener = Listener(
                 self._context,

@@ -33,6 +33,7 @@ from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
 from deltawire.common.wire.messages.stream import Cluster, Credit, Start, StreamProofs, ToReflector
+from deltawire.common.wire.network import open_context
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.clusters import IDENTITY_PATIENCE_S, Clusters
 from deltawire.reflector.descriptors import needed, raise_limit
@@ -74,7 +75,7 @@ class Reflector:
         self._beats = of_process()
         self._connect = connect or connect_cluster
         self._waker = Waker()
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, f"reflector-{index}")
         identity = new_identity(ROLE, name, plan.run)
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
         self._loop = SharedLoop(self._clock, self._heartbeat)

@@ -25,6 +25,7 @@ from deltawire.common.errors import ConfigError
 from deltawire.common.health import HealthFile
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_OK
+from deltawire.common.wire.network import open_context
 
 TURN_MS = 100
 # A snapshot waits so long for a turn of the loop to end; after that the request fails.
@@ -53,7 +54,7 @@ class Hub:
         self._health = HealthFile(Path(health), clock=clock) if health else None
         self._turns = 0
         self._beats = of_process()
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "control")
         self._control = ControlSocket(
             self._context,
             plan.endpoint("control"),

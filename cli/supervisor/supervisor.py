@@ -41,6 +41,7 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_FAILED, EXIT_OK
+from deltawire.common.wire.network import open_context
 
 TURN_MS = 100
 # What comes within so long after something came is dealt with together: each process reports and beats by itself.
@@ -109,7 +110,7 @@ class Supervisor:
         self._looked_at_s = float("-inf")
         self._usage = Usage()
         self._last: Snapshot | None = None
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "control")
         self._context = context
         self._control = ControlSocket(
             context,

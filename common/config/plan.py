@@ -174,7 +174,14 @@ class Plan:
 
     def endpoint(self, socket: str) -> str:
         """The address of ``fifo-in``, ``fifo-out``, ``worker-<i>`` or ``control``."""
-        return f"ipc://{self.runtime_dir / socket}"
+        address = self.config.network.endpoints.get(socket)
+        return f"tcp://{address}" if address else f"ipc://{self.runtime_dir / socket}"
+
+    @property
+    def keys_dir(self) -> str | None:
+        """The folder of keys, where the config names one."""
+        named = self.config.network.keys
+        return str(expanded(named, where="network.keys").resolve()) if named else None
 
     def streams_of_reflector(self, index: int) -> list[tuple[str, str]]:
         """(informer, stream) pairs that reflector ``index`` owns.

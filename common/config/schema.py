@@ -54,6 +54,19 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     revision: Annotated[int, Meta(ge=0)] = 0
 
 
+class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sockets on TCP instead of in ``runtime.dir``, for roles and handlers on other hosts.
+
+    ``endpoints``: ``fifo-in``, ``fifo-out``, ``worker-<i>`` or ``control`` → HOST:PORT, as others reach it.
+    ``listen``: the address to bind, where that is another one (0.0.0.0). ``keys``: the folder of keys; needed unless
+    all is loopback.
+    """
+
+    endpoints: dict[str, str] = {}
+    listen: str = ""
+    keys: str | None = None
+
+
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where /metrics, /livez and /readyz answer: ``127.0.0.1:9095``, ``unix:PATH`` or ``off``."""
 
@@ -139,6 +152,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     clusters: dict[Name, Cluster] = {}
     store: Store = Store()
     runtime: Runtime = Runtime()
+    network: Network = Network()
     metrics: Metrics = Metrics()
     informers: list[Informer] = []
     handlers: list[HandlerProcess] = []

@@ -5,13 +5,13 @@ import secrets
 from pathlib import Path
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Replace the file so that readers see the old content or the new, also after a crash. Raises OSError.
 
-    Several processes may write the same file at one time; the last one wins.
+    Several processes may write the same file at one time; the last one wins. ``mode``: of the file, less the umask.
     """
     fresh = beside(path)
-    with fresh.open("wb") as file:
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -5,14 +5,18 @@ So the beat carries the counter of the main loop's turns. The parent process get
 also while no connection stands.
 """
 
+import logging
 import threading
 
 import zmq
 
 from deltawire.common.beats import of_process
+from deltawire.common.errors import ConfigError
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import encode, pack, plain
 from deltawire.common.wire.link import Link
+
+log = logging.getLogger(__name__)
 
 
 class Heartbeat:
@@ -53,16 +57,23 @@ class Heartbeat:
             self._thread.join()
 
     def _run(self) -> None:
-        beats: dict[Link, zmq.Socket[bytes]] = {}
+        # By link and identity: a link that connects anew on TCP has another one, and maybe another key.
+        beats: dict[tuple[Link, bytes], zmq.Socket[bytes]] = {}
         try:
             while True:
-                links = self._links
-                for link in [gone for gone in beats if gone not in links]:
-                    beats.pop(link).close(linger=0)
-                for link in links:
-                    if link not in beats:
-                        beats[link] = sockets.connect(self._context, link.endpoint, link.beat_identity)
-                    self._beat(beats[link], link.session)
+                wanted = [(link, link.beat_identity) for link in self._links]
+                for gone in [known for known in beats if known not in wanted]:
+                    beats.pop(gone).close(linger=0)
+                for known in wanted:
+                    link, identity = known
+                    if known not in beats:
+                        try:
+                            beats[known] = sockets.connect(self._context, link.endpoint, identity)
+                        except ConfigError as error:
+                            # Without beats the session ends, and the link's own attempts say why.
+                            log.debug("no beats to %s: %s", link.endpoint, error)
+                            continue
+                    self._beat(beats[known], link.session)
                 if self._stop.wait(self._interval_s):
                     return
         finally:

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,10 @@ class Identity:
     started: int
     host: str
     run: str = ""
+
+    def again(self) -> "Identity":
+        """The same process under a new nonce: its former connection may still be held for alive elsewhere."""
+        return replace(self, nonce=secrets.token_hex(4))
 
     @property
     def bytes(self) -> bytes:

@@ -8,13 +8,18 @@ import msgspec
 import zmq
 
 from deltawire.common.clock import Clock
-from deltawire.common.errors import CapacityError, ProtocolError
+from deltawire.common.errors import CapacityError, ConfigError, ProtocolError
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import encode, pack, plain, unpack
 from deltawire.common.wire.identity import Identity
+from deltawire.common.wire.network import TCP, Network, network_of
 from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, Gathered, message_of
 
 log = logging.getLogger(__name__)
+# How often the files of keys are looked at.
+KEYS_EVERY_S = 1.0
+# Hellos without an answer, on TCP: then the connection is made anew.
+HELLOS_MAX = 3
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -63,6 +68,11 @@ class Link:
     ) -> None:
         self.endpoint = endpoint
         self.identity = identity
+        self._context = context
+        self._network = network_of(context) if endpoint.startswith(TCP) else None
+        self._keys = self._network.keys_for(endpoint) if self._network is not None else ()
+        self._unanswered = 0
+        self._attempts = 0
         self.socket = sockets.connect(context, endpoint, identity.bytes)
         self.malformed = 0
         self._hello = hello
@@ -88,7 +98,9 @@ class Link:
     def due_s(self) -> float:
         """When `tick` has something to do at the earliest, monotonic."""
         if self.is_open:
-            return self._heard_at_s + self._silent_s
+            silent_at_s = self._heard_at_s + self._silent_s
+            # A changed key is seen soon.
+            return silent_at_s if self._network is None else min(silent_at_s, self._clock.now_s() + KEYS_EVERY_S)
         return self._session.hello_due_s()
 
     @property
@@ -148,6 +160,8 @@ class Link:
         """Says hello where it is due, and notices a silent peer. Call at least a few times a second."""
         now_s = self._clock.now_s()
         events: list[LinkEvent] = []
+        if self._network is not None:
+            self._look_at_keys(self._network)
         if self.is_open and now_s - self._heard_at_s > self._silent_s:
             self._session = ClientSession()
             self._gathered.drop()
@@ -157,6 +171,7 @@ class Link:
             me = self.identity
             body = {**self._hello(), "run": me.run} if me.run else self._hello()
             hello = plain("hello", me.role, me.name, me.nonce, me.pid, me.started, me.host, body)
+            self._unanswered += 1
             self._transmit(pack(0, 0, encode(hello)))
             self._session.said_hello(now_s)
         return events
@@ -164,6 +179,23 @@ class Link:
     def close(self) -> None:
         self.flush()
         self.socket.close(linger=0)
+
+    def _look_at_keys(self, network: Network) -> None:
+        """Connect anew where a key has changed, or where hellos are not answered: the other end may have another key
+        by now, or hold a former connection for alive."""
+        keys = network.keys_for(self.endpoint)
+        if keys != self._keys:
+            self._keys, self._unanswered, self._attempts = keys, 0, 0
+        elif self._unanswered >= HELLOS_MAX:
+            self._unanswered, self._attempts = 0, self._attempts + 1
+        else:
+            return
+        identity = self.identity.again()
+        try:
+            sockets.connect_again(self._context, self.socket, self.endpoint, identity.bytes, self._attempts)
+            self.identity = identity
+        except ConfigError as error:
+            log.warning("%s: connected as before: %s", self.endpoint, error)
 
     def _take(self, data: bytes, events: list[LinkEvent]) -> None:
         try:
@@ -184,6 +216,7 @@ class Link:
         if verdict in ("opened", "lost", "refused"):
             self._gathered.drop()
         if verdict == "opened":
+            self._unanswered = 0
             events.append(Opened(message.body[0] if message.body and isinstance(message.body[0], dict) else {}))
         elif verdict == "lost":
             events.append(Lost(f"session ended by {message.kind or 'a gap between messages'}"))

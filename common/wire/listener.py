@@ -14,6 +14,7 @@ from deltawire.common.errors import CapacityError, ProtocolError
 from deltawire.common.limits import LINES_EVERY_S, LINES_MAX, RESETS_EVERY_S, RESETS_MAX
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import Frame, encode, pack, plain, unpack
+from deltawire.common.wire.guard import Guard
 from deltawire.common.wire.identity import is_known_dead
 from deltawire.common.wire.session import (
     BEAT_SUFFIX,
@@ -30,6 +31,8 @@ _NOBLOCK = int(zmq.NOBLOCK)
 _BEAT, _RESET = encode(plain("beat")), encode(plain("reset"))
 # How often peers on this host are looked up in the process table.
 _LOOK_EVERY_S = 0.5
+# How often the files of keys are looked at.
+KEYS_EVERY_S = 1.0
 # After a connection has ended all peers are tried for so long.
 _PROBE_S = 0.3
 # Of a name that a stranger gave itself, in the log.
@@ -89,7 +92,13 @@ class Listener:
         """``run``: peers of another run are refused; where one side has none, nothing is compared."""
         self._run = run
         self.endpoint = endpoint
-        self.socket, self._lock = sockets.bind(context, endpoint)
+        self._context = context
+        self.socket, self._lock, self._guard = sockets.bind(context, endpoint, clock)
+        # Of the connection that the frame in hand came on.
+        self._key = ""
+        self._receive = sockets.receive_from if self._guard is None else self._receive_with_key
+        self._looked_at_keys_s = clock.now_s()
+        self._is_unbound = False
         # Answers to a flood, and log lines about it, are bounded: a peer without an answer says hello anyway.
         self._resets = Allowance(RESETS_MAX, RESETS_EVERY_S)
         self._lines = Allowance(LINES_MAX, LINES_EVERY_S)
@@ -126,10 +135,13 @@ class Listener:
         events = self._take_gone() if self._gone else []
         for number in range(frames_max):
             # Mostly there is one message and no more: asking first costs less than the exception for none.
-            found = None if number and not sockets.has_message(self.socket) else sockets.receive_from(self.socket)
+            found = None if number and not sockets.has_message(self.socket) else self._receive(self.socket)
             if found is None:
                 break
             identity, data = found
+            if self._guard is not None and not self._guard.may_speak(self._key, identity):
+                self._reject_stranger(identity, self._key)
+                continue
             try:
                 frame = unpack(data)
             except ProtocolError as error:
@@ -156,6 +168,8 @@ class Listener:
     def welcome(self, peer: Peer, body: dict[str, Any] | None = None) -> bool:
         """Opens the session that a Hello asked for; False if the peer has vanished since."""
         session = self._sessions.welcome(peer, self._clock.now_s())
+        if self._guard is not None:
+            self._guard.opens(peer.key, peer.identity)
         return self._answer(peer.identity, pack(session, 0, encode(plain("welcome", body or {}))))
 
     def refuse(self, peer: Peer, reason: str) -> None:
@@ -222,6 +236,10 @@ class Listener:
                 self._answer(peer.identity, pack(peer.counter.session if peer.counter else 0, 0, _BEAT))
         for peer in self._sessions.silent(now_s):
             self._end(peer.identity, f"silent for {now_s - peer.heard_at_s:.1f} s")
+        if self._guard is not None and now_s - self._looked_at_keys_s >= KEYS_EVERY_S:
+            self._look_at_keys(self._guard)
+            # Until the former connections are closed the address is taken.
+            self._looked_at_keys_s = float("-inf") if self._is_unbound else now_s
         if now_s - self._looked_at_s >= _LOOK_EVERY_S:
             self._looked_at_s = now_s
             for peer in self.peers:
@@ -243,6 +261,25 @@ class Listener:
             ends.recv_multipart(zmq.NOBLOCK)
             self._probe_until_s = now_s + _PROBE_S
         return now_s < self._probe_until_s
+
+    def _look_at_keys(self, guard: Guard) -> None:
+        """End the sessions of keys that are allowed no longer, and all connections: the others come back."""
+        change = guard.look()
+        if change is not None:
+            for identity in change.revoked:
+                self._end(identity, "its key is not allowed any more")
+            if not self._is_unbound:
+                sockets.unbind(self._context, self.socket, self.endpoint)
+            self._is_unbound = True
+        if self._is_unbound:
+            self._is_unbound = not sockets.bind_again(self._context, self.socket, self.endpoint)
+
+    def _receive_with_key(self, socket: "zmq.Socket[bytes]") -> tuple[bytes, bytes] | None:
+        found = sockets.receive_with_key(socket)
+        if found is None:
+            return None
+        identity, data, self._key = found
+        return identity, data
 
     def _take(self, identity: bytes, frame: Frame) -> list[ListenerEvent]:
         """A frame that is not the next of its session."""
@@ -266,7 +303,15 @@ class Listener:
         if peer is None:
             self._reject(identity, "a hello that breaks the rules")
             return None
+        peer.key = self._key
+        if self._guard is not None and (reason := self._guard.objection(peer.key, peer)):
+            self.refuse(peer, reason)
+            return None
         self._end(identity, "said hello again", Ending.AGAIN)
+        if self._guard is not None:
+            # A process whose connection was made anew has another identity.
+            for former in [other for other in self.peers if other.is_same_process_as(peer)]:
+                self._end(former.identity, "said hello again", Ending.AGAIN)
         if self._run and peer.run and peer.run != self._run:
             self.refuse(peer, "it belongs to another run of this pipeline")
             return None
@@ -284,6 +329,11 @@ class Listener:
         if peer is not None:
             self.reset(peer, f"sent a malformed message: {reason}")
 
+    def _reject_stranger(self, identity: bytes, key: str) -> None:
+        """A message of a peer by a connection with another key than the peer's: it counts for nothing."""
+        self.malformed += 1
+        self._warn("%s: what %r sent with key %s is ignored", self.endpoint, identity[:_SHOWN_CHARS], key)
+
     def _warn(self, text: str, *arguments: object) -> None:
         """Log a line; after many, one line that says so."""
         if self._lines.take(self._clock.now_s()):
@@ -300,6 +350,8 @@ class Listener:
     def _end(self, identity: bytes, reason: str, how: Ending = Ending.LOST) -> None:
         peer = self._sessions.end(identity)
         if peer is not None:
+            if self._guard is not None:
+                self._guard.ends(identity)
             self._gone.append(Gone(peer, reason, how))
             self.on_gone()
 

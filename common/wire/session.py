@@ -174,7 +174,10 @@ class ClientSession:
 
 @dataclass(slots=True)
 class Peer:
-    """The other end, as its hello describes it. ``identity`` is unique to one start of one process."""
+    """The other end, as its hello describes it. ``identity`` is unique to one start of one process.
+
+    ``key``: of its connection, "" where there are no keys.
+    """
 
     identity: bytes
     role: str
@@ -185,10 +188,16 @@ class Peer:
     host: str
     body: dict[str, Any]
     run: str = ""
+    key: str = field(default="", repr=False)
     heard_at_s: float = 0.0
     turns: int = 0
     counter: Counter | None = field(default=None, repr=False)
     gathered: Gathered = field(default_factory=Gathered, repr=False)
+
+    def is_same_process_as(self, other: "Peer") -> bool:
+        """By what both say of themselves, and the key that they have in common."""
+        mine, others = ((p.role, p.name, p.pid, p.started, p.host, p.key) for p in (self, other))
+        return mine == others
 
 
 def parse_hello(identity: bytes, message: Message) -> Peer | None:

@@ -1,15 +1,21 @@
 """ZeroMQ sockets with the options of docs/wire.md §1. The only place that sets them."""
 
 import fcntl
+import logging
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import zmq
 from zmq import zmq_poll
 
+from deltawire.common.clock import Clock
 from deltawire.common.errors import ConfigError
 from deltawire.common.limits import FRAME_BYTES_MAX, SOCKET_MESSAGES_MAX
+from deltawire.common.wire.guard import Guard
+from deltawire.common.wire.network import TCP, network_of
+
+log = logging.getLogger(__name__)
 
 # A unix socket's path ends at 107 bytes; libzmq reports a longer one badly.
 _IPC_PATH_BYTES_MAX = 107
@@ -63,6 +69,16 @@ def receive_from(socket: zmq.Socket[bytes]) -> tuple[bytes, bytes] | None:
     return identity, frame.bytes
 
 
+def receive_with_key(socket: zmq.Socket[bytes]) -> tuple[bytes, bytes, str] | None:
+    """As `receive_from`, and the key of the connection that it came on."""
+    try:
+        identity, *parts = socket.recv_multipart(_NOBLOCK, copy=False)
+    except zmq.Again:
+        return None
+    key = parts[-1].get("User-Id")
+    return identity.bytes, b"".join(part.bytes for part in parts), str(key)
+
+
 def send_to(socket: zmq.Socket[bytes], identity: bytes, data: bytes) -> None:
     """Send to a peer of a ROUTER. Raises zmq.Again where it is full, ZMQError where the peer is not there."""
     socket.send(identity, _SNDMORE)
@@ -77,14 +93,37 @@ def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, identity: by
     # A killed peer is usually back within a second; do not wait longer and longer for it.
     socket.setsockopt(zmq.RECONNECT_IVL, 20)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+    network = network_of(context)
+    if network is not None and endpoint.startswith(TCP):
+        network.prepare_connect(socket, endpoint)
     socket.connect(endpoint)
     return socket
 
 
-def bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.Socket[bytes], IO[str] | None]:
-    """A ROUTER bound to ``endpoint`` and the lock file that guards it (None for TCP).
+def connect_again(
+    context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], endpoint: str, identity: bytes, attempt: int
+) -> None:
+    """Make a DEALER's connection anew, with the keys of now; what was on its way is lost. Raises ConfigError."""
+    network = network_of(context)
+    if network is not None:
+        network.prepare_connect(socket, endpoint, attempt)
+    socket.disconnect(endpoint)
+    socket.setsockopt(zmq.IDENTITY, identity)
+    socket.connect(endpoint)
 
-    Raises ConfigError if another process holds the endpoint.
+
+class Bound(NamedTuple):
+    """A ROUTER that is bound; the lock file of a unix socket; the guard of one on TCP with keys."""
+
+    socket: zmq.Socket[bytes]
+    lock: IO[str] | None
+    guard: Guard | None
+
+
+def bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, clock: Clock) -> Bound:
+    """A ROUTER bound to ``endpoint``.
+
+    Raises ConfigError if another process holds the endpoint, or a key is missing.
     """
     lock = _lock(endpoint) if endpoint.startswith("ipc://") else None
     socket = context.socket(zmq.ROUTER)
@@ -93,8 +132,17 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.So
     # A process that stood still (stopped, suspended) may find its peers connected a second time before it learns
     # that their first connections have ended. Without this it would get nothing from them any more.
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    network = network_of(context)
+    guard = None
     try:
-        socket.bind(endpoint)
+        if network is not None and endpoint.startswith(TCP):
+            guard = network.prepare_bind(context, socket, endpoint, clock)
+            socket.bind(network.address_to_bind(endpoint))
+        else:
+            socket.bind(endpoint)
+    except ConfigError:
+        socket.close()
+        raise
     except zmq.ZMQError as error:
         socket.close()
         if lock:
@@ -102,7 +150,28 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> tuple[zmq.So
         raise ConfigError(
             f"cannot listen on {endpoint}: {error.strerror}", hint="choose another runtime.dir or port"
         ) from None
-    return socket, lock
+    return Bound(socket, lock, guard)
+
+
+def unbind(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """End all connections of a ROUTER on TCP."""
+    network = network_of(context)
+    if network is not None:
+        socket.unbind(network.address_to_bind(endpoint))
+
+
+def bind_again(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], endpoint: str) -> bool:
+    """Bind it with the key of now; False where that cannot be yet, since what was there is still being closed."""
+    network = network_of(context)
+    if network is None:
+        return True
+    try:
+        network.take_key(socket)
+        socket.bind(network.address_to_bind(endpoint))
+    except (ConfigError, zmq.ZMQError) as error:
+        log.debug("%s cannot be bound yet: %s", endpoint, error)
+        return False
+    return True
 
 
 def _lock(endpoint: str) -> IO[str]:

@@ -16,9 +16,10 @@ STANDSTILL_S = 7.0
 READER = """
 import sys
 import zmq
+from deltawire.common.clock import SystemClock
 from deltawire.common.wire import sockets
 
-socket, lock = sockets.bind(zmq.Context(), sys.argv[1])
+socket, *rest = sockets.bind(zmq.Context(), sys.argv[1], SystemClock())
 print("bound", flush=True)
 sys.stdin.readline()
 count = 0

@@ -1,0 +1,138 @@
+"""Who may speak on a bound socket: the rules of docs/wire.md §1 for peers with a key. Pure but for `KeyFolder`.
+
+A connection is admitted by its key alone, before anything that it sends is read. Each message carries the key of its
+connection: it must be the one that the session was opened with.
+
+Not here: the handshake (``gate``), sessions (``session``).
+"""
+
+import logging
+from typing import Any, NamedTuple
+
+from deltawire.common.errors import ConfigError
+from deltawire.common.wire.keys import Allowed, KeyFolder, owner_of_socket
+from deltawire.common.wire.session import BEAT_SUFFIX, Allowance, Peer
+
+log = logging.getLogger(__name__)
+# Who connected and who was refused, one line each: for those who collect it apart from the rest.
+audit = logging.getLogger("deltawire.audit")
+
+# Lines about connections that were refused; those beyond are counted.
+REFUSALS_MAX = 20
+REFUSALS_EVERY_S = 10.0
+_SHOWN_CHARS = 80
+_ROLES = {"fifo": "fifo", "reflector": "reflector", "worker": "informer", "handler": "handler", "cli": "cli"}
+
+
+class Change(NamedTuple):
+    """``revoked``: identities whose key is not allowed any more. ``is_own_new``: the socket's own key has changed."""
+
+    revoked: list[bytes]
+    is_own_new: bool
+
+
+class Guard:
+    """The guard of one socket: ``fifo-in``, ``fifo-out``, ``worker-<i>`` or ``control``."""
+
+    def __init__(self, socket: str, folder: KeyFolder) -> None:
+        """Raises ConfigError where the socket's own key or the list cannot be read."""
+        self.socket = socket
+        # Connections that were refused.
+        self.refused = 0
+        self._folder = folder
+        self._lines = Allowance(REFUSALS_MAX, REFUSALS_EVERY_S)
+        self._owner = owner_of_socket(socket)
+        self._stamp = folder.stamp(self._owner)
+        self._own, self._keys = self._read()
+        # With which key a session was opened, by the peer's identity.
+        self._keys_of: dict[bytes, str] = {}
+
+    def admit(self, key: str, address: str, now_s: float) -> bool:
+        """Whether a connection with this key may be made. Called from the gate's thread."""
+        entry = self._keys.get(key)
+        if entry is not None and _may_connect(entry.owner, self.socket):
+            audit.info("%s: %s connects from %s with %s", self.socket, entry.owner, address, key)
+            return True
+        self.refused += 1
+        if self._lines.take(now_s):
+            why = "not allowed" if entry is None else f"of {entry.owner}, who has nothing to do here"
+            audit.warning("%s: refused %s: its key %s is %s", self.socket, address, key, why)
+        return False
+
+    def objection(self, key: str, peer: Peer) -> str:
+        """Why a hello cannot be accepted from a connection with this key; "" if it can."""
+        entry = self._keys.get(key)
+        if entry is None:
+            return "its key is not allowed any more"
+        kind, _, name = entry.owner.partition("/")
+        role = kind.partition("-")[0]
+        if peer.role != _ROLES.get(role):
+            return f"its key is of {entry.owner}, and it calls itself {peer.role[:_SHOWN_CHARS]!r}"
+        if role == "handler":
+            return self._handlers_objection(entry, name, peer)
+        if role != "cli" and peer.name != entry.owner:
+            return f"its key is of {entry.owner}, and it calls itself {peer.name[:_SHOWN_CHARS]!r}"
+        return ""
+
+    def opens(self, key: str, identity: bytes) -> None:
+        """A session begins: from now on only connections with this key speak for ``identity``."""
+        self._keys_of[identity] = key
+
+    def ends(self, identity: bytes) -> None:
+        self._keys_of.pop(identity, None)
+
+    def may_speak(self, key: str, identity: bytes) -> bool:
+        """Whether a message from a connection with this key counts as one of the peer with ``identity``."""
+        opened_with = self._keys_of.get(identity.removesuffix(BEAT_SUFFIX))
+        return key in self._keys and (opened_with is None or opened_with == key)
+
+    def look(self) -> Change | None:
+        """What a change of the files means for the socket; None where it means nothing.
+
+        Where they cannot be read the former keys go on, and a line says so.
+        """
+        stamp = self._folder.stamp(self._owner)
+        if stamp == self._stamp:
+            return None
+        self._stamp = stamp
+        try:
+            own, keys = self._read()
+        except ConfigError as error:
+            log.error("%s: the keys are as before: %s", self.socket, error)
+            return None
+        is_own_new, self._own, self._keys = own != self._own, own, keys
+        revoked = [identity for identity, key in self._keys_of.items() if key not in keys]
+        return Change(revoked, is_own_new) if revoked or is_own_new else None
+
+    def _read(self) -> tuple[str, dict[str, Allowed]]:
+        own = self._folder.secret(self._owner).public
+        return own, {entry.key: entry for entry in self._folder.allowed()}
+
+    def _handlers_objection(self, entry: Allowed, name: str, peer: Peer) -> str:
+        shown = peer.name[:_SHOWN_CHARS]
+        if self._handler_of(peer.name) != name:
+            return f"its key is of {entry.owner}, and it calls itself {shown!r}"
+        if self.socket == "control":
+            return ""
+        group = str(peer.body.get("group"))
+        if group != name:
+            return f"its key is of {entry.owner}, and it speaks for handler {group[:_SHOWN_CHARS]!r}"
+        wanted: Any = peer.body.get("informers")
+        if entry.informers is None or not isinstance(wanted, list):
+            return ""
+        strange = sorted(str(informer) for informer in wanted if informer not in entry.informers)
+        return f"its key may not read {strange[0][:_SHOWN_CHARS]!r}" if strange else ""
+
+    def _handler_of(self, replica: str) -> str:
+        """Whose replica this name is: of the handlers with a key, the one with the longest fitting name."""
+        names = (e.owner.removeprefix("handler/") for e in self._keys.values() if e.owner.startswith("handler/"))
+        return max((name for name in names if replica.startswith(f"{name}-")), key=len, default="")
+
+
+def _may_connect(owner: str, socket: str) -> bool:
+    role = owner.partition("/")[0].partition("-")[0]
+    if socket == "control":
+        return role != "control"
+    if socket.startswith("worker-"):
+        return role == "handler"
+    return role == ("reflector" if socket == "fifo-in" else "worker")
