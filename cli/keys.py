@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError
-from deltawire.common.wire.keys import Allowed, KeyFolder, Secret, new_secret, parse_owner
+from deltawire.common.wire.keys import Allowed, KeyFolder, Secret, new_secret, parse_entry, parse_owner
 
 
 def owners_of(plan: Plan) -> Iterator[str]:
@@ -34,11 +34,9 @@ def make(folder: KeyFolder, owners: Iterable[str], informers: Iterable[str] = ()
 
 def allow(folder: KeyFolder, owner: str, key: str, informers: Iterable[str] = ()) -> Allowed:
     """Allow a key that was made elsewhere, or other informers to one that is allowed."""
-    entry = _entry(parse_owner(owner), key, informers)
-    others = [known for known in folder.allowed() if known.key != key]
-    folder.allow([*others, entry])
-    # Read back: what cannot be read is not a key.
-    return next(known for known in folder.allowed() if known.key == key)
+    entry = parse_entry(_entry(owner, key, informers).line.split())
+    folder.allow([*(known for known in folder.allowed() if known.key != key), entry])
+    return entry
 
 
 def revoke(folder: KeyFolder, what: str) -> list[Allowed]:
@@ -78,14 +76,21 @@ def rows(folder: KeyFolder) -> list[list[str]]:
 def problems(folder: KeyFolder, owners: Iterable[str]) -> Iterator[str]:
     """What keeps a process of one of these owners on this host from being let in."""
     entries = folder.allowed()
-    for owner in owners:
+    wanted = list(owners)
+    missing = [owner for owner in wanted if not folder.secret_path(owner).exists()]
+    if missing:
+        yield f"{folder.folder} has no key of {', '.join(missing)} (`deltawire keys new` makes what is missing)"
+    for owner in wanted:
+        if owner in missing:
+            continue
         try:
             pair = folder.secret(owner)
         except ConfigError as error:
             yield str(error)
             continue
         if not any(entry.key == pair.public and entry.owner == owner for entry in entries):
-            yield f"the key of {owner} is not in {folder.folder}/allowed (`deltawire keys allow {owner} {pair.public}`)"
+            command = f"deltawire keys allow {owner} '{pair.public}'"
+            yield f"the key of {owner} is not in {folder.folder}/allowed (`{command}`)"
 
 
 def _is_here(folder: KeyFolder, entry: Allowed) -> bool:

@@ -238,9 +238,8 @@ class HandlersLink:
     def _query(self, peer: Peer, query: wire.Query) -> None:
         informer = self._informers.get(query.informer)
         shard = informer.shards.get(query.shard) if informer is not None else None
-        here = self._here.get(peer.identity)
-        if here is None or query.informer not in here[1].informers:
-            text = f"{query.informer} is not among the informers of the hello"
+        if not self._listener.may_read(peer, query.informer):
+            text = f"the key of {peer.name[:80]} may not read {query.informer}"
             self._listener.send(peer.identity, wire.Problem(query.id, text))
             return
         if informer is None or shard is None:

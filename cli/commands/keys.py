@@ -25,7 +25,9 @@ OwnerArgument = Annotated[
 ]
 InformersOption = Annotated[
     str,
-    typer.Option("--informers", metavar="NAME,...", help="Which a handler may read (main/pods). Default: all."),
+    typer.Option(
+        "--informers", metavar="NAME,...", help="Which a handler may read (main/pods). Default: all."
+    ),
 ]
 
 
@@ -35,7 +37,9 @@ def _root() -> None:
 
 
 def new(
-    owner: Annotated[str | None, typer.Argument(metavar="OWNER", help="Default: all that the config needs.")] = None,
+    owner: Annotated[
+        str | None, typer.Argument(metavar="OWNER", help="Default: all that the config needs.")
+    ] = None,
     informers: InformersOption = "",
     config: options.ConfigOption = None,
     keys: FolderOption = None,
@@ -49,7 +53,9 @@ def new(
     owners = [owner] if owner else list(core.owners_of(Plan(effective(required(config)))))
     made = core.make(folder, owners, _names(informers))
     for entry in made:
-        sys.stdout.write(f"{folder.secret_path(entry.owner)}: a key of {entry.owner}, allowed as {entry.key}\n")
+        sys.stdout.write(
+            f"{folder.secret_path(entry.owner)}: a key of {entry.owner}, allowed as {entry.key}\n"
+        )
     if not made:
         sys.stdout.write(f"{folder.folder}: all are there (`deltawire keys rotate OWNER` makes a new one)\n")
     return 0

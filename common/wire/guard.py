@@ -86,6 +86,10 @@ class Guard:
         opened_with = self._keys_of.get(identity.removesuffix(BEAT_SUFFIX))
         return key in self._keys and (opened_with is None or opened_with == key)
 
+    def may_read(self, key: str, informer: str) -> bool:
+        entry = self._keys.get(key)
+        return entry is not None and (entry.informers is None or informer in entry.informers)
+
     def look(self) -> Change | None:
         """What a change of the files means for the socket; None where it means nothing.
 
@@ -125,7 +129,9 @@ class Guard:
 
     def _handler_of(self, replica: str) -> str:
         """Whose replica this name is: of the handlers with a key, the one with the longest fitting name."""
-        names = (e.owner.removeprefix("handler/") for e in self._keys.values() if e.owner.startswith("handler/"))
+        names = (
+            e.owner.removeprefix("handler/") for e in self._keys.values() if e.owner.startswith("handler/")
+        )
         return max((name for name in names if replica.startswith(f"{name}-")), key=len, default="")
 
 

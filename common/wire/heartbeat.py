@@ -15,6 +15,7 @@ from deltawire.common.errors import ConfigError
 from deltawire.common.wire import sockets
 from deltawire.common.wire.codec import encode, pack, plain
 from deltawire.common.wire.link import Link
+from deltawire.common.wire.network import TCP
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +74,21 @@ class Heartbeat:
                             # Without beats the session ends, and the link's own attempts say why.
                             log.debug("no beats to %s: %s", link.endpoint, error)
                             continue
-                    self._beat(beats[known], link.session)
+                    if not self._beat(beats[known], link.session) and link.endpoint.startswith(TCP):
+                        # Its key was refused, and libzmq gave the connection up: the next beat makes another.
+                        beats.pop(known).close(linger=0)
                 if self._stop.wait(self._interval_s):
                     return
         finally:
             for socket in beats.values():
                 socket.close(linger=0)
 
-    def _beat(self, socket: "zmq.Socket[bytes]", session: int) -> None:
+    def _beat(self, socket: "zmq.Socket[bytes]", session: int) -> bool:
+        """False if it could not be sent."""
         if session:
             try:
                 socket.send(pack(session, 0, encode(plain("beat", self.turns))), zmq.NOBLOCK)
             except zmq.Again:
                 # The peer has been away for so long that beats fill the socket; later ones will reach it.
-                pass
+                return False
+        return True

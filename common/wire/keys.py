@@ -74,7 +74,7 @@ def parse_allowed(text: str, where: str) -> list[Allowed]:
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            allowed = _parse_line(line.split())
+            allowed = parse_entry(line.split())
             if allowed.key in found:
                 raise ConfigError(f"the key of {found[allowed.key].owner} again: a key has one owner")
         except ConfigError as error:
@@ -166,7 +166,8 @@ class KeyFolder:
         return tuple(stamps)
 
 
-def _parse_line(words: list[str]) -> Allowed:
+def parse_entry(words: list[str]) -> Allowed:
+    """The entry that the words of a line are. Raises ConfigError."""
     if len(words) not in (2, 3):
         raise ConfigError("a line is OWNER PUBLIC-KEY [informers=NAME,...]")
     owner, key, *rest = words

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 # How often the files of keys are looked at.
 KEYS_EVERY_S = 1.0
 # Hellos without an answer, on TCP: then the connection is made anew.
-HELLOS_MAX = 3
+HELLOS_MAX = 2
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -73,6 +73,7 @@ class Link:
         self._keys = self._network.keys_for(endpoint) if self._network is not None else ()
         self._unanswered = 0
         self._attempts = 0
+        self._is_refused = False
         self.socket = sockets.connect(context, endpoint, identity.bytes)
         self.malformed = 0
         self._hello = hello
@@ -160,12 +161,11 @@ class Link:
         """Says hello where it is due, and notices a silent peer. Call at least a few times a second."""
         now_s = self._clock.now_s()
         events: list[LinkEvent] = []
-        if self._network is not None:
-            self._look_at_keys(self._network)
-        if self.is_open and now_s - self._heard_at_s > self._silent_s:
-            self._session = ClientSession()
-            self._gathered.drop()
-            events.append(Lost(f"nothing heard for {now_s - self._heard_at_s:.1f} s"))
+        is_new = self._network is not None and self._is_connected_again(self._network, now_s)
+        if self.is_open and (is_new or self._is_refused):
+            events.append(self._lost("its key has changed" if is_new else "its key was refused"))
+        elif self.is_open and now_s - self._heard_at_s > self._silent_s:
+            events.append(self._lost(f"nothing heard for {now_s - self._heard_at_s:.1f} s"))
         # After a Lost the role drops what it holds first; its next tick says hello.
         elif self._session.hello_due(now_s):
             me = self.identity
@@ -180,22 +180,31 @@ class Link:
         self.flush()
         self.socket.close(linger=0)
 
-    def _look_at_keys(self, network: Network) -> None:
-        """Connect anew where a key has changed, or where hellos are not answered: the other end may have another key
+    def _lost(self, reason: str) -> Lost:
+        self._session = ClientSession()
+        self._gathered.drop()
+        return Lost(reason)
+
+    def _is_connected_again(self, network: Network, now_s: float) -> bool:
+        """Connect anew where a key has changed, and where hellos are not answered: the other end may have another key
         by now, or hold a former connection for alive."""
         keys = network.keys_for(self.endpoint)
+        is_due = self._session.hello_due(now_s)
         if keys != self._keys:
             self._keys, self._unanswered, self._attempts = keys, 0, 0
-        elif self._unanswered >= HELLOS_MAX:
+        elif is_due and (self._is_refused or self._unanswered >= HELLOS_MAX):
             self._unanswered, self._attempts = 0, self._attempts + 1
         else:
-            return
+            return False
         identity = self.identity.again()
         try:
             sockets.connect_again(self._context, self.socket, self.endpoint, identity.bytes, self._attempts)
             self.identity = identity
+            self._is_refused = False
         except ConfigError as error:
             log.warning("%s: connected as before: %s", self.endpoint, error)
+            return False
+        return True
 
     def _take(self, data: bytes, events: list[LinkEvent]) -> None:
         try:
@@ -229,6 +238,10 @@ class Link:
         try:
             self.socket.send(data, zmq.NOBLOCK)
         except zmq.Again:
+            if self._network is not None and self._network.is_keyed:
+                # Its key was refused: libzmq gave the connection up, and there is nothing to send to.
+                self._is_refused = True
+                return
             raise CapacityError(
                 f"the socket to {self.endpoint} is full: more was sent than credit allows"
             ) from None

@@ -188,6 +188,10 @@ class Listener:
         """Ends the session of a peer that has said goodbye. A Gone follows."""
         self._end(peer.identity, reason, Ending.LEFT)
 
+    def may_read(self, peer: Peer, informer: str) -> bool:
+        """Whether the peer's key lets it read the informer; True where there are no keys."""
+        return self._guard is None or self._guard.may_read(peer.key, informer)
+
     def gather(self, when_first: Callable[[], object]) -> None:
         """From now on messages wait for `flush`; ``when_first`` is called when the first one does."""
         self._when_first = when_first

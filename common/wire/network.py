@@ -42,7 +42,11 @@ class Network:
         return self._folder is not None
 
     def prepare_bind(
-        self, context: "zmq.Context[zmq.Socket[bytes]]", socket: "zmq.Socket[bytes]", endpoint: str, clock: Clock
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        socket: "zmq.Socket[bytes]",
+        endpoint: str,
+        clock: Clock,
     ) -> Guard | None:
         """Set the options of a socket to be bound; its guard, None where it is plain. Raises ConfigError."""
         _keep_alive(socket)

@@ -1,5 +1,6 @@
 """ZeroMQ sockets with the options of docs/wire.md §1. The only place that sets them."""
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -107,7 +108,9 @@ def connect_again(
     network = network_of(context)
     if network is not None:
         network.prepare_connect(socket, endpoint, attempt)
-    socket.disconnect(endpoint)
+    with contextlib.suppress(zmq.ZMQError):
+        # libzmq gives a connection up whose key was refused.
+        socket.disconnect(endpoint)
     socket.setsockopt(zmq.IDENTITY, identity)
     socket.connect(endpoint)
 

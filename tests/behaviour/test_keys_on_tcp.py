@@ -28,9 +28,7 @@ class Wire:
         self.address = f"tcp://127.0.0.1:{free_port()}"
         self.server = "fifo" if socket.startswith("fifo") else socket
         self.contexts = [self.context(self.server)]
-        self.listener = listeners.Listener(
-            self.contexts[0], self.address, clock=SystemClock(), silent_s=5.0
-        )
+        self.listener = listeners.Listener(self.contexts[0], self.address, clock=SystemClock(), silent_s=5.0)
         self.links = []
         self.sockets = []
         self.heard = []
@@ -141,13 +139,17 @@ def test_without_an_allowed_key_no_byte_comes_and_nothing_that_is_sent_is_read(m
     stranger = wire.raw(b"alerts-0.12345678", pair=None if who == "plain" else new_secret())
     hello = plain("hello", "handler", "alerts-0", "12345678", 1, 1, "", {"group": "alerts", "informers": []})
     stranger.send(pack(0, 0, encode(hello)))
-    owner = {"fifo-in": "reflector-0", "fifo-out": "worker-0", "worker-0": "handler/audit", "control": "cli"}[socket]
+    owner = {"fifo-in": "reflector-0", "fifo-out": "worker-0", "worker-0": "handler/audit", "control": "cli"}[
+        socket
+    ]
     # One that is let in is welcomed meanwhile, so the stranger had its time.
     wire.link(owner)
     wire.until(has(links.Opened))
     wire.turn_for(0.3)
     assert stranger.poll(0) == 0
-    assert [e.peer.name for e in wire.heard if isinstance(e, listeners.Hello)] == [wire.links[0].identity.name]
+    assert [e.peer.name for e in wire.heard if isinstance(e, listeners.Hello)] == [
+        wire.links[0].identity.name
+    ]
     assert wire.listener.malformed == 0
 
 

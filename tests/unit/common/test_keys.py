@@ -1,0 +1,148 @@
+"""Files of keys: what is read, and every refusal says where and what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from deltawire.common.errors import ConfigError
+from deltawire.common.wire.gate import answer
+from deltawire.common.wire.guard import Guard
+from deltawire.common.wire.keys import (
+    Allowed,
+    KeyFolder,
+    new_secret,
+    owner_of_socket,
+    parse_allowed,
+    parse_owner,
+)
+from tests.support.keyed import make_keys
+
+KEY = new_secret().public
+OTHER = new_secret().public
+
+
+def test_a_list_is_read_as_it_was_written(tmp_path: Path) -> None:
+    entries = [
+        Allowed("fifo", KEY),
+        Allowed("handler/alerts", OTHER, frozenset({"main/pods", "main/nodes"})),
+    ]
+    folder = KeyFolder(tmp_path / "keys")
+    assert folder.allowed() == []
+    folder.allow(entries)
+    assert folder.allowed() == entries
+
+
+def test_a_secret_is_kept_for_its_user_alone(tmp_path: Path) -> None:
+    folder, pair = KeyFolder(tmp_path / "keys"), new_secret()
+    folder.keep_secret("handler/alerts", pair)
+    assert folder.secret("handler/alerts") == pair
+    path = folder.secret_path("handler/alerts")
+    assert (path.name, path.stat().st_mode & 0o777) == ("handler.alerts.secret", 0o600)
+    assert folder.folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("fifo", "line 2: a line is OWNER PUBLIC-KEY"),
+        (f"fifo {KEY} a b", "line 2: a line is OWNER PUBLIC-KEY"),
+        (f"king {KEY}", "line 2: 'king' cannot own a key .an owner is fifo"),
+        (f"handler/ {KEY}", "'handler/' cannot own a key"),
+        (f"worker-x {KEY}", "'worker-x' cannot own a key"),
+        ("fifo abc", "line 2: the key of fifo is not one: a public key has 40 characters"),
+        (f"fifo {KEY[:-1]}~", "the key of fifo is not one"),
+        (f"fifo {KEY} informers=main/pods", "only handlers have informers"),
+        (f"handler/a {KEY} readers=x", "'readers=x' is not known here"),
+        (f"control {KEY}\nfifo {KEY}", "line 3: the key of control again: a key has one owner"),
+    ],
+)
+def test_a_line_that_breaks_the_rules_is_named(line: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parse_allowed(f"# a comment\n{line}\n", "keys/allowed")
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "says"),
+    [
+        (None, 0o600, "has no key here .`deltawire keys new fifo` makes one"),
+        ("", 0o600, "is no pair of keys .`deltawire keys rotate fifo`"),
+        (f"{KEY}\n{OTHER}\n", 0o600, "is no pair of keys"),
+        ("a b c", 0o600, "is no pair of keys"),
+        ("\n".join(new_secret()), 0o644, "can be read by everybody .chmod 600"),
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_one_clear_error(
+    tmp_path: Path, content: str | None, mode: int, says: str
+) -> None:
+    folder = KeyFolder(tmp_path)
+    if content is not None:
+        folder.secret_path("fifo").write_text(content)
+        folder.secret_path("fifo").chmod(mode)
+    with pytest.raises(ConfigError, match=says):
+        folder.secret("fifo")
+
+
+def test_errors_never_show_a_secret(tmp_path: Path) -> None:
+    folder, pair = KeyFolder(tmp_path), new_secret()
+    folder.secret_path("fifo").write_text(f"{OTHER}\n{pair.secret}\n")
+    folder.secret_path("fifo").chmod(0o600)
+    with pytest.raises(ConfigError) as error:
+        folder.secret("fifo")
+    assert pair.secret not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "owner", ["fifo", "control", "reflector-0", "worker-63", "handler/a-b", "cli", "cli/me"]
+)
+def test_these_own_keys(owner: str) -> None:
+    assert parse_owner(owner) == owner
+
+
+def test_a_socket_belongs_to_the_role_that_binds_it() -> None:
+    assert [owner_of_socket(s) for s in ("fifo-in", "fifo-out", "worker-1", "control")] == [
+        "fifo", "fifo", "worker-1", "control",
+    ]  # fmt: skip
+
+
+def test_a_list_that_turns_bad_leaves_the_keys_as_they_were(tmp_path: Path) -> None:
+    folder = make_keys(tmp_path, ["worker-0", "handler/alerts"])
+    guard = Guard("worker-0", folder)
+    key = folder.secret("handler/alerts").public
+    (tmp_path / "allowed").write_text("what?\n")
+    assert guard.look() is None
+    assert guard.admit(key, "10.0.0.1", 0.0)
+
+
+def test_lines_about_refusals_are_bounded_and_all_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = Guard("worker-0", make_keys(tmp_path, ["worker-0"]))
+    for _ in range(500):
+        assert not guard.admit(OTHER, "10.0.0.1", 1.0)
+    assert guard.refused == 500
+    assert len(caplog.records) == 20
+    assert "worker-0: refused 10.0.0.1: its key" in caplog.text
+
+
+QUESTION = [b"1.0", b"7", b"worker-0", b"10.0.0.1", b"", b"CURVE", b"k" * 32]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"1.0"],
+        QUESTION[:-1],
+        [b"9.9", *QUESTION[1:]],
+        [*QUESTION[:2], b"elsewhere", *QUESTION[3:]],
+        [*QUESTION[:5], b"NULL", QUESTION[6]],
+        [*QUESTION[:5], b"PLAIN", QUESTION[6]],
+        QUESTION,
+    ],
+)
+def test_a_question_that_cannot_be_answered_with_yes_is_answered_with_no(
+    tmp_path: Path, parts: list[bytes]
+) -> None:
+    guard = Guard("worker-0", make_keys(tmp_path, ["worker-0"]))
+    reply = answer(parts, {"worker-0": guard}, 0.0)
+    assert reply[2] == b"400"
+    assert reply[4] == b""
