@@ -34,7 +34,7 @@ def config(**network: Any) -> Any:
             "127.0.0.1:1 is the address of fifo-in already",
         ),
         ({"listen": "core"}, "network.listen: 'core' is not an IP address"),
-        ({"listen": "0.0.0.0"}, "network.listen: other hosts could connect, and there are no keys"),
+        ({"listen": "0.0.0.0"}, "network.listen: other hosts could connect, and there are no keys"),  # noqa: S104  # a config that is refused
     ],
 )
 def test_what_cannot_be_is_refused(network: dict[str, Any], says: str) -> None:
