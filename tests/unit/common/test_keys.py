@@ -10,6 +10,7 @@ from deltawire.common.wire.guard import Guard
 from deltawire.common.wire.keys import (
     Allowed,
     KeyFolder,
+    Secret,
     new_secret,
     owner_of_socket,
     parse_allowed,
@@ -17,8 +18,9 @@ from deltawire.common.wire.keys import (
 )
 from tests.support.keyed import make_keys
 
-KEY = new_secret().public
-OTHER = new_secret().public
+# Fixed: names of tests are the same in each process.
+PAIR = Secret("^U+J-wy=Q!OUfdkIcH5?<X8+ct&eskTd-6S0?r>8", "I:zov7mb$/CrG+7<zU=Rx/9Cp-c1GjQmMCS:6Oe>")
+KEY, OTHER = PAIR.public, "/sih9&4@ErauyyfNG6RYW:@5-yw8:E3#.oc=:3ZU"
 
 
 def test_a_list_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ def test_a_line_that_breaks_the_rules_is_named(line: str, says: str) -> None:
         ("", 0o600, "is no pair of keys .`deltawire keys rotate fifo`"),
         (f"{KEY}\n{OTHER}\n", 0o600, "is no pair of keys"),
         ("a b c", 0o600, "is no pair of keys"),
-        ("\n".join(new_secret()), 0o644, "can be read by everybody .chmod 600"),
+        ("\n".join(PAIR), 0o644, "can be read by everybody .chmod 600"),
     ],
 )
 def test_a_secret_that_cannot_be_used_is_one_clear_error(
