@@ -27,8 +27,6 @@ pytestmark = [
 ]
 SERVER = ("--objects", "pods=200", "--churn", "60/s")
 SOCKETS = ("fifo-in", "fifo-out", "worker-0", "worker-1", "control")
-# The heartbeat is 1 s: a dead path is noticed after three, then two hellos of 2 s are not answered, and a third is.
-RECOVERED_WITHIN_S = 3 + 2 * 2 + 2
 OWNERS = (
     "control",
     "fifo",
@@ -111,7 +109,7 @@ def test_a_path_between_two_roles_fails_and_comes_back_and_nothing_is_lost(tmp_p
             )
             pipeline.wait_synced(60)
             worst_s = max(worst_s, time.monotonic() - began_s)
-        print(f"{how}: the slowest recovery took {worst_s:.1f} s (stated: {RECOVERED_WITHIN_S} s)")
+        print(f"{how}: the slowest recovery took {worst_s:.1f} s")
         assert len(server.reflectors_lists()) == lists
         settle_and_judge(server, pipeline)
         assert pipeline.down() == 0
