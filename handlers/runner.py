@@ -209,11 +209,10 @@ class Runner:
         """Take what has ended, and acknowledge it when it must be."""
         if not self._executor.results.waiting:
             return
-        wall_us = int(self._clock.wall_s() * 1e6)
         acks: list[Ack] = []
         is_urgent = False
         for call, outcome in self._executor.results.take():
-            self._statistics.call_ended(call, outcome, wall_us)
+            self._statistics.call_ended(call, outcome, call.ended_us or int(self._clock.wall_s() * 1e6))
             is_urgent = is_urgent or call.is_urgent
             acks += self._dispatch.ended(call, outcome)
         self._acknowledge(acks, is_urgent=is_urgent)

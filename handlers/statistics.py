@@ -35,7 +35,7 @@ class Statistics:
         self.received[informer] = self.received.get(informer, 0) + count
 
     def call_ended(self, call: Call, outcome: Outcome, wall_us: int) -> None:
-        wall_us = call.ended_us or wall_us
+        """``wall_us``: when, in µs since the epoch."""
         self.ended[outcome.verdict] += 1
         if outcome.error:
             self._last_error = {

@@ -103,17 +103,18 @@ class _Sending:
 
     def scan(self) -> None:
         """The changes above the cursor, as far as there is room."""
-        group, changes, track = self._group, self._changes, self._group.track
+        group, changes, track, sent = self._group, self._changes, self._group.track, self._group.sent
         while track.cursor < changes.seq and self._may_scan() and group.members.have_room:
             found = changes.scan(track.cursor, SCAN_ROWS, every=group.record.is_every)
             if group.scope is not None and not self._prepare_changes(found):
                 return
-            for number, pending in enumerate(found):
-                is_noted = group.sent.allows(pending.seq, found[-1].seq)
-                may_go_on = is_noted and (number == 0 or self._may_scan())
-                if not may_go_on or not self._meet(pending):
+            may_go_on = True
+            for pending in found:
+                is_noted = pending.seq <= sent.committed or sent.allows(pending.seq, found[-1].seq)
+                if not (is_noted and may_go_on and self._meet(pending)):
                     track.advance()
                     return
+                may_go_on = pending is found[-1] or self._may_scan()
             if len(found) < SCAN_ROWS:
                 track.reach(changes.seq)
             track.advance()
