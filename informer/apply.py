@@ -344,8 +344,12 @@ class Apply:
         stream = self._progress.streams.get(name)
         if stream is None or not version:
             return
+        if stream.resume and stream.resume == stream.floor and is_below(stream.resume, version):
+            # Mostly they are one: then they stay one.
+            stream = self._progress.change(name)
+            stream.resume = stream.floor = version
+            return
         resume = highest(stream.resume, version) if stream.resume else ""
-        # Mostly they are one: then they stay one.
         floor = resume if resume and stream.floor == stream.resume else highest(stream.floor, version)
         if resume != stream.resume or floor != stream.floor:
             stream = self._progress.change(name)

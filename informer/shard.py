@@ -74,7 +74,6 @@ class Shard:
         self._gone_to = self._history_to = 0
         # Of the transaction under way.
         self._kept_from = 0, 0
-        self._has_filters = False
         # A list of each stream has ended, and the groups know it.
         self._knows_list = False
         # From the API server's socket to the commit, of the newest change.
@@ -88,6 +87,8 @@ class Shard:
         # Lives of objects that the transaction under way begins, or (None) ends: for the ledger.
         self._lives: dict[int, Life | None] = {}
         self._book.load(indexer)
+        # Some group has a filter, or had one.
+        self._has_filters = self._book.has_filters
         self._adopt_config()
 
     @property
@@ -132,7 +133,6 @@ class Shard:
         draft = self.progress.draft()
         before = draft.seq
         self._lives = {}
-        self._has_filters = self._book.has_filters
         with self.indexer.batch() as batch:
             applying = Apply(draft, self.counters, batch, partial(self._make, batch))
             for one in work:
@@ -195,6 +195,7 @@ class Shard:
                 group.record.listed(self.seq)
         group.configure(options.delivery, options.attempts_max, options.resync_s, self.seq)
         group.filter_by(replica.identity, options.clauses, self.seq, is_new=is_new)
+        self._has_filters = self._book.has_filters
         with self.indexer.view() as view:
             outcomes.join(group, replica, held, view, now)
         if group.scope is not None and group.scope.is_mixed:
@@ -399,7 +400,6 @@ class Shard:
         """Make the streams those of the config: what is covered no more leaves, what is new must be listed."""
         draft = self.progress.draft()
         self._lives = {}
-        self._has_filters = self._book.has_filters
         with self.indexer.batch() as batch:
             applying = Apply(draft, self.counters, batch, partial(self._make, batch))
             retired = adopt(

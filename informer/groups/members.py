@@ -29,7 +29,10 @@ class Members:
 
     @property
     def have_room(self) -> bool:
-        return self.pick() is not None
+        for replica in self.here.values():  # noqa: SIM110  # asked for each event, and a generator costs more
+            if replica.has_room:
+                return True
+        return False
 
     def is_other(self, replica: Replica) -> bool:
         """True if one of its identity is here that is not it: its session ended unseen."""
