@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deltawire.cli.supervisor.status_types import Snapshot
+from deltawire.cli.supervisor.status_types import GroupStatus, Snapshot
 from deltawire.cli.view.text import count, known, milliseconds, plural
 
 
@@ -30,6 +30,8 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
                 "acknowledged": g.acknowledged,
                 "pending": g.pending,
                 "dead": g.dead,
+                "retry": g.retry,
+                "off": g.off,
                 "as_of": g.as_of,
             }
             for name, g in snapshot.groups.items()
@@ -63,5 +65,21 @@ def as_lines(snapshot: Snapshot, failures: list[str], *, is_checked: bool) -> li
     if failures:
         lines += [f"FAILED: {failure}" for failure in failures]
     elif is_checked:
-        lines.append("every cache equals the API server, every handler has acknowledged everything")
+        waits = [line for name, g in snapshot.groups.items() for line in _waits(name, g)]
+        said = "every other handler" if len(waits) < len(snapshot.groups) else "no handler"
+        lines += waits
+        lines.append(
+            f"every cache equals the API server, {said if waits else 'every handler'} has acknowledged everything"
+        )
     return lines
+
+
+def _waits(name: str, group: GroupStatus) -> list[str]:
+    """What waits for a group though nothing is wrong: it is off, or the time of a retry has not come."""
+    found = []
+    if group.off and group.pending != 0:
+        number = "it is not known how many" if group.pending is None else str(group.pending)
+        found.append(f"{number} events wait, since it is off: 0 replicas (`deltawire handlers scale {name} 1`)")
+    if group.retry:
+        found.append(f"{plural(group.retry, 'event')} will be tried again (`deltawire status` has the last error)")
+    return [f"  {name}: {'; '.join(found)}"] if found else []

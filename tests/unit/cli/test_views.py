@@ -130,9 +130,28 @@ def test_the_summary_has_the_promised_keys() -> None:
         "acknowledged": 399,
         "pending": 1,
         "dead": 0,
+        "retry": 0,
+        "off": False,
         "as_of": AS_OF_US,
     }
     assert found["processes"]["reflector-0"] == {"pid": 7, "restarts": 1, "rss_mb": 31.0, "cpu_s": 0.5}
+
+
+def test_the_summarys_last_lines_say_what_waits_and_why() -> None:
+    def lines(**groups: GroupStatus) -> list[str]:
+        snapshot = msgspec.structs.replace(SNAPSHOT, groups=groups)
+        return summary.as_lines(snapshot, [], is_checked=True)
+
+    quiet = GroupStatus(pending=0)
+    assert lines(a=quiet)[-1].endswith("every handler has acknowledged everything")
+    assert lines(a=quiet, b=GroupStatus(off=True, pending=0))[-1].endswith("every handler has acknowledged everything")
+    found = lines(a=quiet, b=GroupStatus(off=True, pending=5))
+    assert "b: 5 events wait, since it is off: 0 replicas (`deltawire handlers scale b 1`)" in found[-2]
+    assert found[-1].endswith("every other handler has acknowledged everything")
+    found = lines(b=GroupStatus(off=True, pending=None))
+    assert "not known how many events wait, since it is off" in found[-2]
+    assert found[-1].endswith("no handler has acknowledged everything")
+    assert "a: 1 event will be tried again" in lines(a=GroupStatus(pending=0, retry=1))[-2]
 
 
 def test_the_summary_says_what_failed() -> None:
