@@ -10,6 +10,7 @@
 Not here: loading the file (``loader``), calling its functions (``calls``).
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ class Handler:
     writes         what the functions write, for `deltawire rbac`: resources, with a subresource and verbs or without
                    (``"services"``, ``"patch websites.example.com/status"``); nothing is checked by it
     backoff_s      (first, longest): the delay after a failure, doubled with each attempt
+    rate_per_s     so many calls begin in a second, in one process; None = no limit
+    burst          so many at once after a pause; by default what a second brings, at least one
 
     A resource is named as for kubectl, or by the class of its objects.
 
@@ -102,6 +105,8 @@ class Handler:
         reads: Iterable[Named] = (),
         writes: Iterable[Named] = (),
         backoff_s: tuple[float, float] | None = None,
+        rate_per_s: float | None = None,
+        burst: int | None = None,
     ) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginError(f"Handler({name!r}): a name is lower case letters, digits and '-', at most 63")
@@ -121,6 +126,10 @@ class Handler:
                 raise PluginError(f"{self}: {option}={value} is negative")
         if backoff_s is not None and not (len(backoff_s) == 2 and 0 < backoff_s[0] <= backoff_s[1]):
             raise PluginError(f"{self}: backoff_s={backoff_s!r} is not (first, longest), both above 0")
+        if rate_per_s is not None and not 0 < rate_per_s < math.inf:
+            raise PluginError(f"{self}: rate_per_s={rate_per_s!r} is not above 0")
+        if burst is not None and (burst < 1 or rate_per_s is None):
+            raise PluginError(f"{self}: burst={burst!r} is a number of calls from 1 on, beside rate_per_s")
         self.delivery = delivery
         self.workers = workers
         self.resync_s = resync_s
@@ -130,6 +139,8 @@ class Handler:
         self.reads = tuple(self._resource(r, "reads") for r in reads)
         self.writes = tuple(map(self._write, writes))
         self.backoff_s = backoff_s
+        self.rate_per_s = rate_per_s
+        self.burst = burst
         self.hooks: list[Hook] = []
         self.subscriptions: list[Subscription] = []
 

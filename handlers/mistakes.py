@@ -21,6 +21,10 @@ ARGUMENTS = {
     "max_concurrent_reconciles": "workers",
     "threads": "workers",
     "mode": "delivery",
+    "rate": "rate_per_s",
+    "qps": "rate_per_s",
+    "rate_limit": "rate_per_s",
+    "rate_limiter": "rate_per_s",
     "index": "indexes",
 }
 DECORATORS = {
@@ -42,6 +46,7 @@ DECORATORS = {
 }
 _KNOWN_ARGUMENTS = (
     "delivery", "workers", "resync_s", "deadline_s", "attempts_max", "indexes", "reads", "writes", "backoff_s",
+    "rate_per_s", "burst",
 )  # fmt: skip
 _KNOWN_DECORATORS = (
     "on_add", "on_update", "on_delete", "on_gap", "reconcile", "timer", "on_startup", "on_cleanup",

@@ -98,6 +98,8 @@ class Runner:
             follow_link(self._loop, clock, link.link, partial(self._take, link))
             heartbeat.watch(link.link)
         self._overdue = self._loop.timer(self._look_for_overdue)
+        self._paced = self._loop.timer(self._work)
+        self._pace = settings.pace(clock.now_s())
         control.join(self._loop, self.status)
 
     def run(self, stop: threading.Event) -> int:
@@ -143,7 +145,15 @@ class Runner:
             self._ask()
 
     def _hand_out(self) -> None:
-        calls = self._dispatch.take(self._executor.capacity - self._dispatch.calls_out)
+        free = self._executor.capacity - self._dispatch.calls_out
+        if self._pace is not None:
+            free = min(free, self._pace.room(self._clock.now_s()))
+        calls = self._dispatch.take(free)
+        if self._pace is not None:
+            self._pace.took(len(calls))
+            if self._dispatch.has_ready:
+                # Also where a thread is what is missing: a look too many does no harm.
+                self._paced.set(self._pace.due_s)
         if calls:
             now_s = self._clock.now_s()
             self._late.handed_out(now_s)

@@ -9,6 +9,7 @@ from typing import Any
 from deltawire.common.config.schema import HandlerProcess
 from deltawire.common.meta.units import parse_bytes, parse_duration_s
 from deltawire.handlers.api import Handler
+from deltawire.handlers.pace import Pace
 
 WORKERS = 4
 # 16 failures take five and a half minutes at 5 ms · 2^n; then a person should look.
@@ -30,6 +31,13 @@ class Settings:
     window_bytes: int
     # Updates bring the object as it was before.
     wants_old: bool = True
+    # Calls that may begin in a second in one process, and at once; None = no limit, and what a second brings.
+    rate_per_s: float | None = None
+    burst: int | None = None
+
+    def pace(self, now_s: float) -> Pace | None:
+        """What keeps calls to their rate; None where there is none."""
+        return None if self.rate_per_s is None else Pace(self.rate_per_s, self.burst, now_s)
 
 
 def settle(options: HandlerProcess, handler: Handler | None) -> Settings:
@@ -48,6 +56,8 @@ def settle(options: HandlerProcess, handler: Handler | None) -> Settings:
         window=options.window,
         window_bytes=parse_bytes(options.window_bytes),
         wants_old=handler is None or handler.needs_old,
+        rate_per_s=_first(options.rate_per_s, of_plugin("rate_per_s"), 0.0) or None,
+        burst=_first(options.burst, of_plugin("burst"), 0) or None,
     )
 
 

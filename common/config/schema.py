@@ -141,6 +141,8 @@ class HandlerProcess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     window_bytes: Size = "16MiB"
     deadline: Duration | None = None
     attempts_max: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    rate_per_s: Annotated[float, Meta(gt=0)] | None = None
+    burst: Annotated[int, Meta(ge=1)] | None = None
     writes: list[str] = []
     env: dict[str, str] = {}
 

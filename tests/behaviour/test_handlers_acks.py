@@ -64,14 +64,14 @@ class Desk:
 
 
 class Rig:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.clock = FakeClock()
         plan = Plan(parse({"version": 1, "runtime": {"dir": str(folder), "workers": 1}}))
         self.worker = Worker(self.context, plan)
         self.desk = Desk()
         dispatch = Dispatch({PODS: Route(frozenset("AG"), (Reconcile(0, PODS, own_key),))}, attempts_max=0)
-        settings = Settings("group", "every", 1, 0.0, 0.0, 3, 256, 1 << 24)
+        settings = Settings("group", "every", 1, 0.0, 0.0, 3, 256, 1 << 24, **options)
         queries = Queries(self.desk.results.wake, clock=self.clock)
         identity, endpoint = new_identity("handler", "group-0"), plan.endpoint("worker-0")
         self.link = WorkerLink(
@@ -134,9 +134,15 @@ class Rig:
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
+def options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Of the group's settings, where a test gives some."""
+    return getattr(request, "param", {})
+
+
+@pytest.fixture
+def rig(options: dict[str, Any]) -> Iterator[Rig]:
     folder = Path(tempfile.mkdtemp(prefix="dw-"))
-    rig = Rig(folder)
+    rig = Rig(folder, **options)
     # Events without a reconcile, but where a test asks for both.
     rig.runner._dispatch._routes[PODS] = Route(frozenset("AG"))
     try:
@@ -259,3 +265,15 @@ def test_what_waits_for_the_same_key_runs_at_once(rig: Rig) -> None:
     rig.desk.end()
     rig.until(lambda: rig.desk.calls, "the reconcile, with the clock standing still")
     assert rig.desk.calls[0].reconcile == 0
+
+
+@pytest.mark.parametrize("options", [{"rate_per_s": 2.0, "burst": 1}], indirect=True)
+def test_calls_begin_at_the_handlers_rate_and_what_waits_is_not_lost(rig: Rig) -> None:
+    rig.worker.send("events", PODS, 0, [row(f"ns/p{seq}", seq) for seq in (1, 2, 3)])
+    for begun in (1, 2, 3):
+        rig.until(lambda: rig.desk.calls, f"call {begun}")
+        rig.quiet()
+        assert len(rig.desk.calls) == 1, "the clock stands still"
+        rig.desk.end()
+        rig.clock.advance(0.5)
+    rig.until(lambda: sorted(rig.seqs) == [1, 2, 3], "the acks")
