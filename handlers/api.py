@@ -238,14 +238,20 @@ class Handler:
 
         return decorate
 
-    def timer(self, every_s: float, *, each_replica: bool = False) -> Callable[[F], F]:
+    def timer(
+        self, every_s: float, *, each_replica: bool = False, deadline_s: float | None = None
+    ) -> Callable[[F], F]:
         """Calls ``f(ctx)`` each ``every_s`` seconds in replica 0, or in each; the first time after the start.
 
         Calls of all timers of a process follow each other. One that raises is logged, and called again at its time.
+        One that takes longer than ``deadline_s`` (None = the handler's, 0 = no deadline) is reported with its line, and
+        ends the process, as a call does.
         """
         if not every_s > 0:
             raise PluginError(f"{self}: timer(every_s={every_s!r}): it must be above 0")
-        return self._hook("timer", every_s=every_s, each_replica=each_replica)
+        if deadline_s is not None and deadline_s < 0:
+            raise PluginError(f"{self}: timer(deadline_s={deadline_s!r}) is negative")
+        return self._hook("timer", every_s=every_s, each_replica=each_replica, deadline_s=deadline_s)
 
     def on_startup(self) -> Callable[[F], F]:
         """Calls ``f(ctx)`` in each replica before the first event; if it raises, the process ends and starts again."""
@@ -255,9 +261,14 @@ class Handler:
         """Calls ``f(ctx)`` in each replica when it leaves, after its last call. A kill leaves no time for it."""
         return self._hook("on_cleanup")
 
-    def _hook(self, verb: str, *, every_s: float = 0.0, each_replica: bool = True) -> Callable[[F], F]:
+    def _hook(
+        self, verb: str, *, every_s: float = 0.0, each_replica: bool = True, deadline_s: float | None = None
+    ) -> Callable[[F], F]:
         def decorate(function: F) -> F:
-            self.hooks.append(hook_of(function, verb, every_s=every_s, each_replica=each_replica))
+            hook = hook_of(
+                function, verb, every_s=every_s, each_replica=each_replica, deadline_s=deadline_s
+            )
+            self.hooks.append(hook)
             return function
 
         return decorate

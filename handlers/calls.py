@@ -110,14 +110,16 @@ class Program:
             said = self._failures.tell(display_key(call.key), call.newest.attempt, error)
             return Outcome(Verdict.RETRY, self._backoff_s(call), said)
 
-    def hooks(self, cluster: str, replica: int) -> Hooks:
-        """The functions that no event calls, with contexts of ``cluster``."""
+    def hooks(self, cluster: str, replica: int, deadline_s: float = 0.0) -> Hooks:
+        """The functions that no event calls, with contexts of ``cluster``; ``deadline_s`` of timers' calls."""
 
         def context(is_async: bool) -> CommonContext:
             kind = AsyncProcessContext if is_async else ProcessContext
             return kind(cluster, self._surroundings, self._log, handler=self._name, clock=self._clock)
 
-        return Hooks(self._hooks, context, self._async, replica=replica, clock=self._clock)
+        return Hooks(
+            self._hooks, context, self._async, replica=replica, clock=self._clock, deadline_s=deadline_s
+        )
 
     def close(self, timeout_s: float = 1.0) -> None:
         self._async.close(timeout_s)

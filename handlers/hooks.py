@@ -4,6 +4,7 @@ Not here: what they are given (``context``), the events' functions (``calls``).
 """
 
 import inspect
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,15 +12,21 @@ from typing import Any
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import PluginError
-from deltawire.handlers.async_loop import AsyncRunner
+from deltawire.handlers.async_loop import AsyncRunner, place_in_plugin
 from deltawire.handlers.signatures import place_of
 
 STARTUP, CLEANUP, TIMER = "on_startup", "on_cleanup", "timer"
 
+# Bounds of how often a timer's call is looked at: a quarter of its deadline.
+LOOK_S_MIN, LOOK_S_MAX = 0.25, 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One function. ``every_s`` of a timer only; ``each_replica`` false: in replica 0 alone."""
+    """One function. ``every_s`` and ``deadline_s`` of a timer only; ``each_replica`` false: in replica 0 alone.
+
+    ``deadline_s``: how long a call may take; 0 = for ever, None = as the handler's calls.
+    """
 
     verb: str
     function: Callable[..., Any]
@@ -27,6 +34,7 @@ class Hook:
     every_s: float
     each_replica: bool
     is_async: bool = False
+    deadline_s: float | None = None
 
     @property
     def place(self) -> str:
@@ -40,7 +48,9 @@ class HookFailed(PluginError):
     exit_code = 1
 
 
-def hook_of(function: Any, verb: str, *, every_s: float, each_replica: bool) -> Hook:
+def hook_of(
+    function: Any, verb: str, *, every_s: float, each_replica: bool, deadline_s: float | None = None
+) -> Hook:
     """Raises PluginError for what cannot be called as ``f()`` or ``f(ctx)``."""
     name = getattr(function, "__name__", repr(function))
     if not callable(function):
@@ -58,9 +68,8 @@ def hook_of(function: Any, verb: str, *, every_s: float, each_replica: bool) -> 
             f"{place_of(function)}: the {verb} function is {name}{inspect.signature(function)}; "
             f"expected {name}() or {name}(ctx)"
         )
-    return Hook(
-        verb, function, bool(required), every_s, each_replica, inspect.iscoroutinefunction(function)
-    )
+    is_async = inspect.iscoroutinefunction(function)
+    return Hook(verb, function, bool(required), every_s, each_replica, is_async, deadline_s)
 
 
 class Hooks:
@@ -74,14 +83,21 @@ class Hooks:
         *,
         replica: int,
         clock: Clock,
+        deadline_s: float = 0.0,
     ) -> None:
-        """``context`` makes what a function gets as ``ctx``: for async ones, or for others."""
+        """``context`` makes what a function gets as ``ctx``: for async ones, or for others.
+
+        ``deadline_s``: how long a timer's call may take that says nothing of its own; 0 = for ever.
+        """
         self._hooks = [hook for hook in hooks if hook.each_replica or replica == 0]
         self._context = context
         self._asyncs = asyncs
         self._clock = clock
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._deadline_s = deadline_s
+        # The timer's call under way, and since when.
+        self._running: tuple[Hook, float] | None = None
 
     def start(self) -> None:
         """Call the functions of ``on_startup``, then begin with the timers. Raises HookFailed."""
@@ -113,6 +129,32 @@ class Hooks:
         for hook in self._of(TIMER):
             self._try(hook)
 
+    @property
+    def look_s(self) -> float | None:
+        """How often `overdue` is to be asked, in seconds; None: never, as no timer has a deadline."""
+        deadlines = [d for d in map(self._deadline_of, self._of(TIMER)) if d]
+        return min(LOOK_S_MAX, max(LOOK_S_MIN, min(deadlines) / 4)) if deadlines else None
+
+    def overdue(self) -> str:
+        """The timer's call that takes longer than its deadline, with the line that it is in; "" if none does."""
+        running, thread = self._running, self._thread
+        if running is None or thread is None:
+            return ""
+        hook, began_s = running
+        deadline_s = self._deadline_of(hook)
+        if not deadline_s or self._clock.now_s() - began_s < deadline_s:
+            return ""
+        frame = sys._current_frames().get(thread.ident or 0)
+        name = getattr(hook.function, "__name__", "it")
+        return (
+            f"the timer {hook.place} takes longer than {deadline_s:g} s: it is at "
+            f"{(not hook.is_async and place_in_plugin(frame)) or f'{hook.place} in {name}'} "
+            f"(give what it waits for a time-out, or the timer a longer deadline_s)"
+        )
+
+    def _deadline_of(self, hook: Hook) -> float:
+        return self._deadline_s if hook.deadline_s is None else hook.deadline_s
+
     def _of(self, verb: str) -> list[Hook]:
         return [hook for hook in self._hooks if hook.verb == verb]
 
@@ -124,7 +166,9 @@ class Hooks:
             at_s, hook = due[0]
             if self._clock.sleep(max(0.0, at_s - self._clock.now_s()), self._stop):
                 return
+            self._running = (hook, self._clock.now_s())
             self._try(hook)
+            self._running = None
             # From its end: a slow one does not pile up.
             due[0] = (self._clock.now_s() + hook.every_s, hook)
 

@@ -129,6 +129,7 @@ class HandlerRole:
             clock=clock,
             drain_deadline_s=plan.drain_deadline_s,
             idle_s=idle_s_of(plan),
+            hooks=self._hooks,
         )
         try:
             return self._turn(runner, executor, stop)
@@ -179,7 +180,7 @@ class HandlerRole:
             self._hooks = program.hooks(self._plan.first_cluster, self._arguments.index)
             return program.routes, Inline(program, results)
         program = Program(self._handler, informers, surroundings, clock=clock)
-        self._hooks = program.hooks(self._plan.first_cluster, self._arguments.index)
+        self._hooks = program.hooks(self._plan.first_cluster, self._arguments.index, settings.deadline_s)
         return program.routes, Pool(program, settings.workers, results, clock=clock)
 
 

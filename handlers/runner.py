@@ -25,6 +25,7 @@ from deltawire.handlers.events import delivery_of_gap
 from deltawire.handlers.executor import Executor
 from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.gaps import GapFilter, text_of
+from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.late_acks import HotKeys, LateAcks
 from deltawire.handlers.queries import Queries
 from deltawire.handlers.settings import Settings
@@ -70,7 +71,9 @@ class Runner:
         clock: Clock,
         drain_deadline_s: float,
         idle_s: float = IDLE_S,
+        hooks: Hooks | None = None,
     ) -> None:
+        """``hooks``: whose timers are not to take too long."""
         self._settings = settings
         self._replica = replica
         self._dispatch = dispatch
@@ -98,6 +101,9 @@ class Runner:
             follow_link(self._loop, clock, link.link, partial(self._take, link))
             heartbeat.watch(link.link)
         self._overdue = self._loop.timer(self._look_for_overdue)
+        self._hooks = hooks
+        self._timers_looked_at = self._loop.timer(self._look_at_timers)
+        self._look_at_timers()
         self._paced = self._loop.timer(self._work)
         self._pace = settings.pace(clock.now_s())
         control.join(self._loop, self.status)
@@ -282,6 +288,16 @@ class Runner:
                 f"{len(overdue)} calls took longer than {self._settings.deadline_s:g} s: {calls} "
                 "(give what they wait for a time-out, or the handler a longer deadline_s)"
             )
+
+    def _look_at_timers(self) -> None:
+        """A timer's call that takes longer than its deadline ends the process, as another call does."""
+        if self._hooks is None or self._hooks.look_s is None or self._is_draining:
+            return
+        self._timers_looked_at.set(self._clock.now_s() + self._hooks.look_s)
+        late = self._hooks.overdue()
+        if late and not self._failure:
+            self._statistics.hung += 1
+            self._failure = late
 
     def _drain(self, deadline_s: float) -> bool:
         """Finish the calls that have begun and acknowledge them; the rest goes back. False if it was late."""

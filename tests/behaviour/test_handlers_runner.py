@@ -340,6 +340,23 @@ def test_a_call_over_its_deadline_ends_the_process(scene: Scene) -> None:
     assert "plugin.py" in str(replica.error)
 
 
+def test_a_timer_over_its_deadline_ends_the_process(scene: Scene) -> None:
+    sweeping = GATED + '''
+@handler.timer(every_s=60, deadline_s=0.1)
+def sweep():
+    record("sweep")
+    while not gate.exists():
+        time.sleep(0.005)
+'''
+    worker, replica = scene.start(sweeping)
+    worker.until_connected()
+    worker.until(lambda: replica.error is not None, "the end of the process")
+    (scene.folder / "gate").touch()
+    replica.join()
+    assert isinstance(replica.error, HandlerFailed)
+    assert "the timer" in str(replica.error) and "plugin.py" in str(replica.error)
+
+
 def test_failures_say_when_to_come_back_and_why(scene: Scene) -> None:
     worker, _ = scene.start(
         RECORDING
