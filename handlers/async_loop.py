@@ -76,6 +76,19 @@ class AsyncLoop:
                 if not self._calls:
                     self._busy.clear()
 
+    @property
+    def tasks(self) -> int:
+        """The tasks in the loop."""
+        loop = self._loop
+        if loop is None:
+            return 0
+        import asyncio  # loaded with the loop
+
+        try:
+            return len(asyncio.all_tasks(loop))
+        except RuntimeError:
+            return 0  # they change faster than they can be counted
+
     def close(self, timeout_s: float) -> None:
         with self._lock:
             self._closing.set()

@@ -32,6 +32,7 @@ from deltawire.handlers.events import (
 )
 from deltawire.handlers.failures import Failures
 from deltawire.handlers.hooks import Hooks
+from deltawire.handlers.leaks import Leaks, Meter, cheap_figures_of, figures_of
 from deltawire.handlers.mapping import Mapper
 from deltawire.handlers.models import DecodeFailed, decode_as
 from deltawire.handlers.owners import OwnerKeys, own_key
@@ -72,6 +73,9 @@ class Program:
         self._failures = Failures(self._log, clock)
         self._async = asyncs or AsyncLoop()
         self._leaving = leaving
+        tasks = partial(getattr, self._async, "tasks", 0)
+        self._meter = Meter(partial(cheap_figures_of, tasks))
+        self.leaks = Leaks(partial(figures_of, tasks), self._meter)
         self._hooks = handler.hooks
         self._backoff = handler.backoff_s
         self._on: dict[tuple[str, str], list[Subscription]] = {}
@@ -118,8 +122,9 @@ class Program:
             return kind(cluster, self._surroundings, self._log, handler=self._name, clock=self._clock)
 
         return Hooks(
-            self._hooks, context, self._async, replica=replica, clock=self._clock, deadline_s=deadline_s
-        )
+            self._hooks, context, self._async, replica=replica, clock=self._clock, deadline_s=deadline_s,
+            meter=self._meter,
+        )  # fmt: skip
 
     def close(self, timeout_s: float = 1.0) -> None:
         self._async.close(timeout_s)
@@ -229,6 +234,14 @@ class Program:
         )
 
     def _invoke(
+        self, subscription: Subscription, arguments: list[Any], event: Event | None, context: ObjectContext | None
+    ) -> Any:
+        if self._meter.is_on:
+            with self._meter.around(subscription.function):
+                return self._made(subscription, arguments, event, context)
+        return self._made(subscription, arguments, event, context)
+
+    def _made(
         self, subscription: Subscription, arguments: list[Any], event: Event | None, context: ObjectContext | None
     ) -> Any:
         signature = subscription.signature

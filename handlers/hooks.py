@@ -13,6 +13,7 @@ from typing import Any
 from deltawire.common.clock import Clock
 from deltawire.common.errors import PluginError
 from deltawire.handlers.async_loop import AsyncRunner, place_in_plugin
+from deltawire.handlers.leaks import Meter
 from deltawire.handlers.signatures import place_of
 
 STARTUP, CLEANUP, TIMER = "on_startup", "on_cleanup", "timer"
@@ -84,6 +85,7 @@ class Hooks:
         replica: int,
         clock: Clock,
         deadline_s: float = 0.0,
+        meter: Meter | None = None,
     ) -> None:
         """``context`` makes what a function gets as ``ctx``: for async ones, or for others.
 
@@ -96,6 +98,7 @@ class Hooks:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._deadline_s = deadline_s
+        self._meter = meter
         # The timer's call under way, and since when.
         self._running: tuple[Hook, float] | None = None
 
@@ -180,6 +183,13 @@ class Hooks:
             context.log.exception("%s: %s failed", hook.place, hook.verb)
 
     def _call(self, hook: Hook) -> None:
+        if self._meter is not None and self._meter.is_on:
+            with self._meter.around(hook.function):
+                self._make(hook)
+        else:
+            self._make(hook)
+
+    def _make(self, hook: Hook) -> None:
         returned = hook.function(self._context(hook.is_async)) if hook.takes_ctx else hook.function()
         if isinstance(returned, Awaitable):
             self._asyncs.run(returned)

@@ -34,6 +34,7 @@ from deltawire.handlers.dispatch import Dispatch, Route
 from deltawire.handlers.executor import Executor, Results
 from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.jsonlines import ChildProcess
+from deltawire.handlers.leaks import Leaks
 from deltawire.handlers.loader import describe, load, pick
 from deltawire.handlers.pool import Pool
 from deltawire.handlers.queries import Queries
@@ -66,6 +67,7 @@ class HandlerRole:
         self._is_inline = is_inline
         self._surroundings: Surroundings | None = None
         self._hooks: Hooks | None = None
+        self._leaks: Leaks | None = None
         run = self._group.options.run
         if run is None and not self._group.options.command:
             raise ConfigError(
@@ -130,6 +132,7 @@ class HandlerRole:
             drain_deadline_s=plan.drain_deadline_s,
             idle_s=idle_s_of(plan),
             hooks=self._hooks,
+            leaks=self._leaks,
         )
         try:
             return self._turn(runner, executor, stop)
@@ -180,6 +183,7 @@ class HandlerRole:
             self._hooks = program.hooks(self._plan.first_cluster, self._arguments.index)
             return program.routes, Inline(program, results)
         program = Program(self._handler, informers, surroundings, clock=clock)
+        self._leaks = program.leaks
         self._hooks = program.hooks(self._plan.first_cluster, self._arguments.index, settings.deadline_s)
         return program.routes, Pool(program, settings.workers, results, clock=clock)
 

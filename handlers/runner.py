@@ -27,6 +27,7 @@ from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.gaps import GapFilter, text_of
 from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.late_acks import HotKeys, LateAcks
+from deltawire.handlers.leaks import LOOK_EVERY_S, Leaks
 from deltawire.handlers.queries import Queries
 from deltawire.handlers.settings import Settings
 from deltawire.handlers.statistics import Statistics
@@ -72,8 +73,9 @@ class Runner:
         drain_deadline_s: float,
         idle_s: float = IDLE_S,
         hooks: Hooks | None = None,
+        leaks: Leaks | None = None,
     ) -> None:
-        """``hooks``: whose timers are not to take too long."""
+        """``hooks``: whose timers are not to take too long. ``leaks``: what notices that something only grows."""
         self._settings = settings
         self._replica = replica
         self._dispatch = dispatch
@@ -104,6 +106,10 @@ class Runner:
         self._hooks = hooks
         self._timers_looked_at = self._loop.timer(self._look_at_timers)
         self._look_at_timers()
+        self._leaks = leaks
+        self._leaks_looked_at = self._loop.timer(self._look_at_leaks)
+        if leaks is not None:
+            self._leaks_looked_at.set(clock.now_s() + LOOK_EVERY_S)
         self._paced = self._loop.timer(self._work)
         self._pace = settings.pace(clock.now_s())
         control.join(self._loop, self.status)
@@ -298,6 +304,11 @@ class Runner:
         if late and not self._failure:
             self._statistics.hung += 1
             self._failure = late
+
+    def _look_at_leaks(self) -> None:
+        if self._leaks is not None:
+            self._leaks_looked_at.set(self._clock.now_s() + LOOK_EVERY_S)
+            self._leaks.look()
 
     def _drain(self, deadline_s: float) -> bool:
         """Finish the calls that have begun and acknowledge them; the rest goes back. False if it was late."""

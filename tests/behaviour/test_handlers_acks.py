@@ -17,10 +17,12 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
+from deltawire.handlers import runner as runner_module
 from deltawire.handlers.dispatch import DONE, Call, Dispatch, Reconcile, Route
 from deltawire.handlers.executor import Results
 from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.late_acks import ACKS_MAX, LATE_S
+from deltawire.handlers.leaks import Leaks
 from deltawire.handlers.owners import own_key
 from deltawire.handlers.queries import Queries
 from deltawire.handlers.runner import Runner
@@ -67,6 +69,7 @@ class Rig:
     def __init__(self, folder: Path, **options: Any) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.clock = FakeClock()
+        self.looks: list[float] = []
         plan = Plan(parse({"version": 1, "runtime": {"dir": str(folder), "workers": 1}}))
         self.worker = Worker(self.context, plan)
         self.desk = Desk()
@@ -98,6 +101,7 @@ class Rig:
             freshness=FreshnessBook([0], silent_s=60, clock=self.clock),
             clock=self.clock,
             drain_deadline_s=5.0,
+            leaks=cast(Leaks, SimpleNamespace(look=lambda: self.looks.append(self.clock.now_s()))),
         )  # fmt: skip
         self.messages: list[Any] = []
         take = self.worker.take
@@ -277,3 +281,17 @@ def test_calls_begin_at_the_handlers_rate_and_what_waits_is_not_lost(rig: Rig) -
         rig.desk.end()
         rig.clock.advance(0.5)
     rig.until(lambda: sorted(rig.seqs) == [1, 2, 3], "the acks")
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sooner than a session on a clock that jumps is lost."""
+    monkeypatch.setattr(runner_module, "LOOK_EVERY_S", 0.5)
+
+
+def test_leaks_are_looked_for_again_and_again(often: None, rig: Rig) -> None:
+    for looks in (1, 2, 3):
+        rig.quiet()
+        assert len(rig.looks) == looks - 1, "the clock stands still"
+        rig.clock.advance(0.5)
+        rig.until(lambda: len(rig.looks) == looks, "a look")  # noqa: B023
