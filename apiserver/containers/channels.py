@@ -1,7 +1,8 @@
-"""The channel protocols v4 and v5 of exec, attach and port-forward, seen from the server. Pure.
+"""The channel protocols of exec, attach and port-forward (v5, v4, and the first), seen from the server. Pure.
 
 Each message is one byte that names a channel, then data. The last word of exec and attach is a Status on the
-error channel. v5 differs in one thing: the client can end its input.
+error channel; in the first protocol it is a text, and nothing where all went well. v5 differs from v4 in one thing: the
+client can end its input.
 """
 
 import re
@@ -11,7 +12,7 @@ import msgspec
 
 from deltawire.common.errors import StatusError
 
-V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
+V5, V4, V1 = "v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io"
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 # Bytes of output in one message; a larger piece is sent in several.
 DATA_BYTES_MAX = 32 << 10
@@ -67,6 +68,12 @@ def exit_status(exit_code: int) -> bytes:
             "details": {"causes": [{"reason": "ExitCode", "message": str(exit_code)}]},
         }
     )
+
+
+def first_form(status: bytes) -> bytes:
+    """The last word as the first protocol has it; b"" for none."""
+    content = msgspec.json.decode(status[1:])
+    return b"" if content["status"] == "Success" else status[:1] + str(content["message"]).encode()
 
 
 def failure_status(error: StatusError) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from deltawire.apiserver.containers import channels, programs
-from deltawire.apiserver.containers.channels import V4, V5
+from deltawire.apiserver.containers.channels import V1, V4, V5
 from deltawire.apiserver.containers.environment import environment_of
 from deltawire.apiserver.containers.pipes import HungUp
 from deltawire.apiserver.containers.programs import BadProgram, Process, Script
@@ -69,7 +69,7 @@ class ExecHandlers:
         path = asked.path
         pod, container = upgrades.reachable(self._core, path.name, path.namespace, options.container)
         upgrades.check_host(self._core, asked.request, pod)
-        protocol = upgrades.choose_protocol(asked.request, (V5, V4), _HINT)
+        protocol = upgrades.choose_protocol(asked.request, (V5, V4, V1), _HINT)
         if not (options.stdin or options.stdout or options.stderr):
             raise failures.bad_request("you must specify at least 1 of stdin, stdout, stderr")
         return pod, container, protocol
@@ -95,6 +95,7 @@ class ExecHandlers:
         is_attached: bool = False,
     ) -> web.StreamResponse:
         socket = await upgrades.open_socket(asked.request, protocol)
+        finish = _finish_first if protocol in ("", V1) else _finish
 
         async def send(channel: int, data: bytes) -> None:
             if options.stdout if channel == channels.STDOUT else options.stderr or options.tty:
@@ -102,7 +103,7 @@ class ExecHandlers:
                     await socket.send_bytes(message)
 
         if script is None:
-            await _finish(socket, channels.failure_status(_no_program(options.command)))
+            await finish(socket, channels.failure_status(_no_program(options.command)))
             return socket
         where = Where(pod.namespace, pod.name, container)
         process = Process(
@@ -124,16 +125,16 @@ class ExecHandlers:
         if ending is Ending.OVER and is_attached:
             # What the container printed last is still shown, and an attached client has seen a good end.
             await upgrades.let_end(work, process.stdin.close)
-            await _finish(socket, channels.exit_status(0))
+            await finish(socket, channels.exit_status(0))
         elif ending in (Ending.OVER, Ending.STOPPING):
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
             if ending is Ending.OVER:
-                await _finish(socket, channels.exit_status(KILLED))
+                await finish(socket, channels.exit_status(KILLED))
             else:
                 await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
         elif ending is Ending.DONE:
-            await _finish(socket, _outcome(work, is_attached=is_attached))
+            await finish(socket, _outcome(work, is_attached=is_attached))
         return socket
 
 
@@ -164,9 +165,15 @@ async def _read(
             await process.stdin.close()
 
 
+async def _finish_first(socket: web.WebSocketResponse, status: bytes) -> None:
+    """As `_finish`, in the first protocol, which clients speak that name none."""
+    await _finish(socket, channels.first_form(status))
+
+
 async def _finish(socket: web.WebSocketResponse, status: bytes) -> None:
     try:
-        await socket.send_bytes(status)
+        if status:
+            await socket.send_bytes(status)
         await socket.close()
     except ConnectionError:
         pass  # the client has left

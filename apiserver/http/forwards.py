@@ -39,6 +39,7 @@ class ForwardHandlers:
     async def port_forward(self, asked: Asked) -> web.StreamResponse:
         path, request = asked.path, asked.request
         pod, _ = upgrades.reachable(self._core, path.name, path.namespace, None)
+        # Without a name it is v4.
         protocol = upgrades.choose_protocol(request, (tunnels.PROTOCOL, V4), _HINT)
         if protocol == tunnels.PROTOCOL:
             return await self._tunnel(request, pod)

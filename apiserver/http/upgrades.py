@@ -74,7 +74,10 @@ def check_host(core: ApiCore, request: web.Request, pod: Record) -> None:
 
 
 def choose_protocol(request: web.Request, spoken: Sequence[str], hint: str) -> str:
-    """The first protocol offered that is ``spoken``. Raises StatusError 400 for whatever is no such upgrade."""
+    """The first protocol offered that is ``spoken``, "" for a client that names none.
+
+    Raises StatusError 400 for whatever is no such upgrade.
+    """
     upgrade = request.headers.get("Upgrade", "").lower()
     if not upgrade:
         raise failures.bad_request("Upgrade request required")
@@ -85,6 +88,8 @@ def choose_protocol(request: web.Request, spoken: Sequence[str], hint: str) -> s
         for header in request.headers.getall("Sec-WebSocket-Protocol", [])
         for name in header.split(",")
     ]
+    if not any(offered):
+        return ""
     found = next((name for name in offered if name in spoken), None)
     if found is None:
         named = ", ".join(name for name in offered if name)[:200] or "none"
@@ -95,7 +100,10 @@ def choose_protocol(request: web.Request, spoken: Sequence[str], hint: str) -> s
 
 async def open_socket(request: web.Request, protocol: str) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(
-        protocols=(protocol,), timeout=CLOSE_TIMEOUT_S, max_msg_size=MESSAGE_BYTES_MAX, compress=False
+        protocols=(protocol,) if protocol else (),
+        timeout=CLOSE_TIMEOUT_S,
+        max_msg_size=MESSAGE_BYTES_MAX,
+        compress=False,
     )
     await socket.prepare(request)
     return socket

@@ -497,3 +497,29 @@ def _take(local: Any, size: int) -> bytes:
     while len(data) < size and (piece := local.recv(size - len(data))):
         data += piece
     return data
+
+
+def open_unnamed(server: ApiServer, what: str) -> ClientConnection:
+    """As clients do that name no protocol."""
+    url = f"{server.url.replace('http', 'ws', 1)}{PODS}/p/{what}"
+    return connect(url, open_timeout=WAIT_S, compression=None, proxy=None)
+
+
+def test_a_port_is_forwarded_for_a_client_that_names_no_protocol(pod: ApiServer) -> None:
+    pod.script_port("p", 80, echo)
+    with open_unnamed(pod, "portforward?ports=80") as opened:
+        assert opened.subprotocol is None
+        assert [opened.recv(WAIT_S) for _ in range(2)] == [b"\x00P\x00", b"\x01P\x00"]
+        opened.send(b"\x00hello")
+        assert opened.recv(WAIT_S) == b"\x00hello"
+
+
+@pytest.mark.parametrize(("code", "last"), [(0, []), (3, [b"\x03command terminated"])])
+def test_a_command_in_the_first_protocol_ends_with_a_text_or_with_nothing(
+    pod: ApiServer, code: int, last: list[bytes]
+) -> None:
+    pod.script_command("p", ["run"], Reply("out", exit_code=code))
+    with open_unnamed(pod, "exec?command=run&stdout=1") as opened:
+        said = [message for message in opened if isinstance(message, bytes)]
+    assert said[0] == b"\x01out"
+    assert [message[:19] for message in said[1:]] == last
