@@ -34,3 +34,6 @@ CONTROLLER_RUNTIME: dict[str, Suite] = {
 
 # Our own programs (tests/suites/client_go).
 CLIENT_GO = Suite("k8s.io/client-go", "v0.35.0", 70, {})
+
+KR8S = Suite("kr8s", "0.20.15", 240, {})
+KOPF = Suite("kopf", "1.45.2", 14, {})
