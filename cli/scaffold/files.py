@@ -1,12 +1,16 @@
 """Which files are written for a name, and what is in them. Pure."""
 
+import keyword
 import re
+import sys
 from string import Template
 
 from deltawire.cli.scaffold import texts
 from deltawire.common.errors import ConfigError
 
 GROUP = "example.com"
+# What a test beside the handler imports.
+_NOT_OURS = frozenset({"deltawire", "pytest"})
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
 
 
@@ -44,6 +48,11 @@ def _words(name: str) -> dict[str, str]:
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is no name of a handler", hint="lower case letters, digits, '-': web-site")
     module = name.replace("-", "_")
+    if module in sys.stdlib_module_names or module in _NOT_OURS or keyword.iskeyword(module):
+        # Its test would import the other one.
+        raise ConfigError(
+            f"{name!r} is a name that Python has for something else", hint=f"for instance {name}-handler"
+        )
     kind = "".join(part.capitalize() for part in name.split("-"))
     stem = kind.lower()
     if stem.endswith("y") and stem[-2:-1] not in "aeiou":

@@ -48,7 +48,7 @@ _README = '''# $name
 $about
 
 ```console
-$$ python -m pytest
+$$ python -m pytest       # pip install pytest
 $$ deltawire run $module.py --embedded$try_it --reload
 ```
 

@@ -38,6 +38,12 @@ def test_names_are_made_of_the_one_that_is_given() -> None:
         files.handler("Not A Name")
 
 
+@pytest.mark.parametrize("name", ["site", "class", "json", "pytest", "deltawire"])
+def test_a_name_that_the_test_would_import_from_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="a name that Python has for something else"):
+        files.controller(name, crd=True)
+
+
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
     with pytest.raises(ConfigError, match=r"README\.md is there already"):
