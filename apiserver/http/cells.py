@@ -170,6 +170,10 @@ def endpoint_addresses(endpoints: Tree, now_s: float) -> str:
     return _first(found, 3)
 
 
+def cidrs(service_range: Tree, now_s: float) -> str:
+    return ",".join(look(service_range, "spec.cidrs") or ())
+
+
 def slice_ports(piece: Tree, now_s: float) -> str:
     return _first([str(_or(port.get("port"), _UNSET)) for port in items(piece, "ports")], 3, _UNSET)
 

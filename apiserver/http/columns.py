@@ -253,6 +253,7 @@ _BY_RESOURCE: dict[str, list[Column]] = {
         Column("PreemptionPolicy", at("preemptionPolicy", "")),
     ],
     "leases.coordination.k8s.io": [Column("Holder", at("spec.holderIdentity", "")), _AGE],
+    "servicecidrs.networking.k8s.io": [Column("CIDRs", cells.cidrs), _AGE],
     "endpointslices.discovery.k8s.io": [
         Column("AddressType", at("addressType", "")),
         Column("Ports", cells.slice_ports),

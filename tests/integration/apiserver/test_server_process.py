@@ -180,6 +180,21 @@ def _uid(url: str) -> Any:
     return requests.get(f"{url}/api/v1/namespaces/kube-system", timeout=30).json()["metadata"]["uid"]
 
 
+def test_the_range_of_service_addresses_is_there(api_server: ApiServer) -> None:
+    url = f"{api_server.url}/apis/networking.k8s.io/v1/servicecidrs/kubernetes"
+    found = requests.get(url, timeout=30).json()
+    (condition,) = found["status"]["conditions"]
+    assert (found["spec"], condition["type"], condition["status"]) == (
+        {"cidrs": ["10.0.0.0/16"]},
+        "Ready",
+        "True",
+    )
+    table = requests.get(
+        url, headers={"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}, timeout=30
+    ).json()
+    assert table["rows"][0]["cells"][:2] == ["kubernetes", "10.0.0.0/16"]
+
+
 def test_a_server_that_starts_loads_nothing_that_it_does_not_need_yet() -> None:
     program = """
 import asyncio
