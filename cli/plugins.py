@@ -21,6 +21,8 @@ class Described(msgspec.Struct, frozen=True):
     name: str
     on: list[Subscription] = []
     writes: list[str] = []
+    # Resource → ``file.py:12`` of the function that names it.
+    places: dict[str, str] = {}
 
 
 class _Answer(msgspec.Struct):
@@ -68,6 +70,24 @@ def complete(config: Config) -> Config:
             )
         handlers.append(handler)
     return msgspec.structs.replace(config, handlers=handlers)
+
+
+def places_of(config: Config, resource: str) -> list[str]:
+    """Where a resource is named: ``site.py:12`` of plug-ins, ``handler audit`` and ``informers`` of the config.
+
+    Loads the plug-ins, for errors only. Raises PluginError.
+    """
+    found: list[str] = []
+    described = describe([target_of(h) for h in config.handlers if h.run])
+    for handler in config.handlers:
+        names = {on if isinstance(on, str) else on.resource for on in handler.on}
+        if handler.run:
+            found += [d.places[resource] for d in described[target_of(handler)] if resource in d.places]
+        elif resource in names:
+            found.append(f"handler {handler.name}")
+    if not found and any(informer.resource == resource for informer in config.informers):
+        found.append("informers")
+    return list(dict.fromkeys(found))
 
 
 def target_of(handler: HandlerProcess) -> Target:

@@ -4,12 +4,14 @@ Built-in resources are known. A custom one answers to a short name, its kind, it
 or without; which of these mean the same only the API server can say. What it said is kept in the state folder.
 """
 
+import difflib
 import logging
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from deltawire.cli.clients import new_client
+from deltawire.cli.plugins import places_of
 from deltawire.cli.stores import cached_resources
 from deltawire.common.config.load import check
 from deltawire.common.config.plan import Plan
@@ -49,12 +51,13 @@ def with_resources(
     but: str = "",
     discover: Discover = discover,
     note: Callable[[str], object] = log.warning,
+    places: Callable[[Config, str], list[str]] = places_of,
 ) -> Config:
     """The config with the custom resources that it names, and this process knowing them.
 
     A cluster is asked only for names that are not known yet, the cluster ``but`` never. Where it does not answer, names
-    stay as they are written; so does a name under which objects are stored already. Raises ConfigError where two
-    informers turn out to be one.
+    stay as they are written; so does a name under which objects are stored already. What a cluster does not serve is
+    noted with its ``places``: its definition may come later. Raises ConfigError where two informers turn out to be one.
     """
     plan = Plan(config)
     types = list(dict.fromkeys([*config.resources, *known(plan)]))
@@ -72,11 +75,29 @@ def with_resources(
             found = find(word, served)
             if found is not None:
                 types += [one for one in served if one.name == found.name]
+            else:
+                note(_unserved(word, cluster, served, places(config, word)))
     types = list(dict.fromkeys(types))
     learn(types)
     config = msgspec.structs.replace(config, resources=types)
     check(config)
     return config
+
+
+def _unserved(word: str, cluster: str, served: Iterable[ResourceType], places: list[str]) -> str:
+    """The line for a name that a cluster does not know: where it stands, what is wrong with it, what to do."""
+    where = f"{', '.join(places)}: " if places else ""
+    names = sorted({one.name for one in served})
+    _, _, group = word.partition(".")
+    groups = {one.group for one in served}
+    what = (
+        f"cluster {cluster} knows no group {group!r}, of {word!r}"
+        if group and group not in groups
+        else f"cluster {cluster} serves no {word!r}"
+    )
+    close = difflib.get_close_matches(word, names, 1, cutoff=0.75)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{where}{what}{meant} (mend the name, or apply its CustomResourceDefinition: it is watched from then on)"
 
 
 def remember(plan: Plan) -> None:

@@ -22,6 +22,7 @@ import ctypes
 import logging
 import os
 import queue
+import shlex
 import signal
 import subprocess
 import sys
@@ -153,6 +154,8 @@ class ChildProcess:
         self.results = results
         self.malformed = 0
         self._name = name
+        self._command = shlex.join(command)[:_SHOWN_CHARS]
+        self._line_number = 0
         self._log = logging.getLogger(f"handler.{name}")
         self._clock = clock
         self._lines: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
@@ -258,6 +261,7 @@ class ChildProcess:
     def _read(self, stdout: IO[bytes]) -> None:
         with stdout:
             while line := stdout.readline(ANSWER_BYTES_MAX + 1):
+                self._line_number += 1
                 if len(line) > ANSWER_BYTES_MAX:
                     self._bad(line, f"longer than {ANSWER_BYTES_MAX} bytes")
                     while line and not line.endswith(b"\n"):
@@ -268,7 +272,7 @@ class ChildProcess:
         if not self._leaving:
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             self._failure = (
-                f"handler {self._name!r}: its process {how}; it is to run until its stdin is closed, "
+                f"handler {self._name!r}: its process {how}; {self._command} is to run until its stdin is closed, "
                 "and what it wrote to stderr stands in the log"
             )
             self.results.wake()
@@ -294,7 +298,9 @@ class ChildProcess:
     def _bad(self, line: bytes, why: str) -> None:
         self.malformed += 1
         shown = line[:_SHOWN_CHARS].decode(errors="replace").strip()
-        self._log.error("a line on stdout is not an answer (%s): %s", why, shown)
+        self._log.error(
+            "%s: line %d of its stdout is not an answer (%s): %s", self._command, self._line_number, why, shown
+        )
 
     def _relay(self, stderr: IO[bytes]) -> None:
         with stderr:

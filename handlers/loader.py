@@ -19,6 +19,7 @@ from deltawire.common.errors import PluginError
 from deltawire.handlers import mistakes
 from deltawire.handlers.api import Handler
 from deltawire.handlers.installed import module_of
+from deltawire.handlers.signatures import place_of
 
 # The plug-in's module bears a name that no import statement can write, so it hides no other module.
 MODULE = "deltawire plugin"
@@ -57,9 +58,10 @@ def describe(handlers: list[Handler]) -> dict[str, Any]:
     """What the handlers watch, as plain data: how the supervisor learns it.
 
     ``{"handlers": [{"name", "delivery", "workers", "resync_s", "deadline_s", "attempts_max", "writes",
-    "on": […]}]}``.
+    "on": […], "places": {…}}]}``.
     ``on`` has one entry for each resource: ``resource``, ``owner`` (null without one), ``verbs`` (``add``,
     ``update``, ``delete``, ``gap``, ``reconcile``; none where only the cache is read) and ``indexes``.
+    ``places``: resource → ``file.py:12`` of the first function that names it.
     """
     return {"handlers": [_describe(handler) for handler in handlers]}
 
@@ -71,7 +73,10 @@ def _describe(handler: Handler) -> dict[str, Any]:
         indexes = handler.indexes.get(resource, {})
         return on.setdefault(resource, {"resource": resource, "owner": None, "verbs": [], "indexes": indexes})
 
+    places: dict[str, str] = {}
     for subscription in handler.subscriptions:
+        for name in filter(None, (subscription.resource, subscription.owner)):
+            places.setdefault(name, place_of(subscription.function))
         found = entry(subscription.resource)
         verb = subscription.verb.removeprefix("on_")
         if verb not in found["verbs"]:
@@ -90,6 +95,7 @@ def _describe(handler: Handler) -> dict[str, Any]:
         "attempts_max": handler.attempts_max,
         "writes": list(handler.writes),
         "on": list(on.values()),
+        "places": places,
     }
 
 

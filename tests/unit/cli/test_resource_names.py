@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deltawire.cli import resource_names
-from deltawire.cli.config_source import plan_of
+from deltawire.cli.config_source import effective, plan_of
 from deltawire.common.config.load import check, dump, parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
@@ -133,3 +133,37 @@ def test_a_config_that_says_what_resources_are_called_needs_no_discovery() -> No
     found = parse(raw)
     check(found)
     assert list(Plan(found).informers) == ["default/widgets.ex.io"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("widgets.ex.com", "knows no group 'ex.com', of 'widgets.ex.com'; did you mean 'widgets.ex.io'?"),
+        ("widgts.ex.io", "serves no 'widgts.ex.io'; did you mean 'widgets.ex.io'?"),
+    ],
+)
+def test_a_resource_that_is_not_served_is_named_with_file_and_line(tmp_path: Path, name: str, said: str) -> None:
+    plugin = tmp_path / "site.py"
+    head = "from deltawire import Handler\nhandler = Handler('site')\n\n"
+    plugin.write_text(f"{head}@handler.on_add({name!r})\ndef f(obj): ...\n")
+    found = effective(config(tmp_path, handlers=[{"name": "site", "run": str(plugin)}]))
+    notes: list[str] = []
+    resource_names.with_resources(found, discover=Served(WIDGETS), note=notes.append)
+    [note] = notes
+    assert note.startswith(f"{plugin}:4: cluster default {said}")
+    assert "apply its CustomResourceDefinition" in note
+
+
+def test_a_resource_of_an_executable_that_is_not_served_is_named_with_its_handler(tmp_path: Path) -> None:
+    found = config(tmp_path, handlers=[{"name": "audit", "command": ["x"], "on": ["gone.ex.io"]}])
+    notes: list[str] = []
+    resource_names.with_resources(found, discover=Served(WIDGETS), note=notes.append)
+    [note] = notes
+    assert note.startswith("handler audit: cluster default serves no 'gone.ex.io'")
+
+
+def test_nothing_is_said_of_what_is_served_or_cannot_be_asked(tmp_path: Path) -> None:
+    found = config(tmp_path, handlers=[{"name": "a", "command": ["x"], "on": ["widgets.ex.io"]}])
+    notes: list[str] = []
+    resource_names.with_resources(found, discover=Served(WIDGETS), note=notes.append)
+    assert notes == []

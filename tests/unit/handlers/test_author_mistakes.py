@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -184,6 +185,7 @@ def test_a_line_of_a_command_that_is_no_answer_says_what_one_is(caplog, printed,
         finally:
             child.close(5.0)
             results.close()
+    assert re.search(r"python\S* -c .*: line 1 of its stdout is not an answer", caplog.text)
     for words in said:
         assert words in caplog.text
 
@@ -198,7 +200,8 @@ def test_a_command_that_ends_says_how_and_what_is_expected():
     finally:
         child.close(5.0)
         results.close()
-    assert "ended with exit code 3" in child.failure and "until its stdin is closed" in child.failure
+    assert f"ended with exit code 3; {sys.executable}" in child.failure
+    assert "until its stdin is closed" in child.failure
 
 
 def _delivery():

@@ -47,7 +47,8 @@ def write(tmp_path):
 
 
 def test_a_file_is_described(write):
-    assert describe(load(write(GOOD))) == {
+    path = write(GOOD)
+    assert describe(load(path)) == {
         "handlers": [
             {
                 "name": "good",
@@ -68,6 +69,11 @@ def test_a_file_is_described(write):
                     {"resource": "replicasets.apps", "owner": None, "verbs": ["reconcile"], "indexes": {}},
                     {"resource": "nodes", "owner": None, "verbs": [], "indexes": {}},
                 ],
+                "places": {
+                    "deployments.apps": f"{path}:6",
+                    "pods": f"{path}:6",
+                    "replicasets.apps": f"{path}:13",
+                },
             }
         ]
     }
