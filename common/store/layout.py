@@ -51,7 +51,7 @@ READERS_MAX = 1024
 DBS_MAX = 128
 
 TEXT_BYTES_MAX = 480
-# Each key is used some times soon after another.
+# Keys of objects that are remembered: each is used some times soon after another.
 _KEYS_KNOWN = 256
 _TEXT_KEPT_BYTES = 400
 _TEXT = b"\x01"
@@ -87,13 +87,16 @@ class Row(msgspec.Struct, gc=False):
     indexed: bytes = b""
 
 
-@lru_cache(_KEYS_KNOWN)
 def text_key(text: str) -> bytes:
     """``text`` as a key of the database: never empty, at most 434 bytes, in the order of the texts."""
     raw = text.encode()
     if len(raw) <= TEXT_BYTES_MAX:
         return _TEXT + raw
     return _TEXT + raw[:_TEXT_KEPT_BYTES] + _CUT + sha256(raw).digest()
+
+
+# As `text_key`, for the keys of objects.
+object_key = lru_cache(_KEYS_KNOWN)(text_key)
 
 
 def prefix_key(prefix: str) -> bytes:

@@ -9,6 +9,7 @@ from deltawire.common.beats import Beats
 from deltawire.common.store import layout, meta
 from deltawire.common.store.layout import (
     Row,
+    object_key,
     pack_past,
     pack_row,
     seq_key,
@@ -76,11 +77,11 @@ class Batch:
         self._end(self, error)
 
     def held(self, key: str) -> Row | None:
-        data = self.txn.get(text_key(key), db=self._objects)
+        data = self.txn.get(object_key(key), db=self._objects)
         return None if data is None else unpack_row(data, key)
 
     def is_marked(self, key: str, generation: int) -> bool:
-        return bool(self.txn.get(text_key(key), db=self._dbs[layout.SEEN]) == seq_key(generation))
+        return bool(self.txn.get(object_key(key), db=self._dbs[layout.SEEN]) == seq_key(generation))
 
     def unmarked(self, prefix: str, generation: int) -> list[str]:
         keys = []
@@ -230,7 +231,7 @@ class Batch:
         """Store ``row`` in the place of ``old``; ``keep_history``: some group must see that version."""
         self._count()
         key, txn, changes = row.key, self.txn, self._changes
-        raw = text_key(key)
+        raw = object_key(key)
         row.indexed = self._functions.packed(key, row.object)
         if not self.is_large:
             self.fresh[key] = row

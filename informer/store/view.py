@@ -7,7 +7,7 @@ import msgspec
 
 from deltawire.common.clock import Clock
 from deltawire.common.store import layout, pages
-from deltawire.common.store.layout import Row, seq_key, seq_of, text_key, unpack_past, unpack_row
+from deltawire.common.store.layout import Row, object_key, seq_key, seq_of, unpack_past, unpack_row
 
 
 class Pending(msgspec.Struct, gc=False):
@@ -58,7 +58,7 @@ class View:
         row = self._fresh.get(key)
         if row is not None:
             return row
-        data = self._txn.get(text_key(key), db=self._dbs[layout.OBJECTS])
+        data = self._txn.get(object_key(key), db=self._dbs[layout.OBJECTS])
         return None if data is None else unpack_row(data, key)
 
     def gone(self, seq: int) -> Row | None:
