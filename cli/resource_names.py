@@ -6,7 +6,9 @@ or without; which of these mean the same only the API server can say. What it sa
 
 import difflib
 import logging
+import threading
 from collections.abc import Callable, Iterable
+from typing import Self
 
 import msgspec
 
@@ -22,6 +24,11 @@ from deltawire.common.meta.resources import ResourceType, find, learn
 log = logging.getLogger(__name__)
 
 FILE = "resources.json"
+
+# Of `LateLook`.
+ASK_EVERY_S, ASK_S_MAX = 0.5, 60.0
+# How long the end waits for a question under way; its answer is not used.
+GRACE_S = 2.0
 
 # What a cluster serves: every resource in each of its versions. Raises DeltawireError.
 Discover = Callable[[Plan, str], Iterable[ResourceType]]
@@ -98,6 +105,62 @@ def _unserved(word: str, cluster: str, served: Iterable[ResourceType], places: l
     close = difflib.get_close_matches(word, names, 1, cutoff=0.75)
     meant = f"; did you mean {close[0]!r}?" if close else ""
     return f"{where}{what}{meant} (mend the name, or apply its CustomResourceDefinition: it is watched from then on)"
+
+
+class LateLook:
+    """Says what a cluster that only just starts does not serve, as soon as it can be asked. A context manager.
+
+    Its thread asks each `ASK_EVERY_S`, for at most `ASK_S_MAX`, and only where some name is not known.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        cluster: str,
+        note: Callable[[str], object],
+        *,
+        discover: Discover = discover,
+        places: Callable[[Config, str], list[str]] = places_of,
+    ) -> None:
+        self._plan = plan
+        self._cluster = cluster
+        self._note = note
+        self._discover = discover
+        self._places = places
+        self._stop = threading.Event()
+        self._words = _unknown(plan).get(cluster, set())
+        self._thread = threading.Thread(target=self._look, name="names", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._words:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._words:
+            self._thread.join(GRACE_S)
+
+    def _look(self) -> None:
+        for _ in range(int(ASK_S_MAX / ASK_EVERY_S)):
+            try:
+                served = tuple(self._discover(self._plan, self._cluster))
+            except DeltawireError:
+                if self._stop.wait(ASK_EVERY_S):
+                    return
+                continue
+            for word in sorted(self._words):
+                if find(word, served) is None:
+                    self._tell(word, served)
+            return
+
+    def _tell(self, word: str, served: tuple[ResourceType, ...]) -> None:
+        try:
+            places = self._places(self._plan.config, word)
+        except DeltawireError:
+            places = []  # the file has changed since: the name alone says enough
+        if not self._stop.is_set():
+            self._note(_unserved(word, self._cluster, served, places))
 
 
 def remember(plan: Plan) -> None:

@@ -100,6 +100,8 @@ def run(session: Session) -> int:
             launch=launch,
             serve=_metrics(plan, stack),
         )
+        if embedded_name:
+            stack.enter_context(resource_names.LateLook(plan, embedded_name, view.note))
         if session.reload is not None:
             from deltawire.cli.reload import Reloader
 

@@ -1,5 +1,6 @@
 """One custom resource under two names is one informer (P6)."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,30 @@ def test_nothing_is_said_of_what_is_served_or_cannot_be_asked(tmp_path: Path) ->
     notes: list[str] = []
     resource_names.with_resources(found, discover=Served(WIDGETS), note=notes.append)
     assert notes == []
+
+
+def test_a_cluster_that_only_just_starts_is_asked_until_it_answers(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(resource_names, "ASK_EVERY_S", 0.01)
+    found = config(tmp_path, handlers=[{"name": "a", "command": ["x"], "on": ["gone.ex.io", "widgets.ex.io"]}])
+    notes: list[str] = []
+    told, asked = threading.Event(), 0
+
+    def starting(plan: Plan, cluster: str) -> tuple[ResourceType, ...]:
+        nonlocal asked
+        asked += 1
+        return (WIDGETS,) if asked > 3 else away(plan, cluster)
+
+    def note(text: str) -> None:
+        notes.append(text)
+        told.set()
+
+    with resource_names.LateLook(Plan(found), "default", note, discover=starting):
+        assert told.wait(30)
+    assert [note.partition(" (")[0] for note in notes] == ["handler a: cluster default serves no 'gone.ex.io'"]
+
+
+def test_a_late_look_ends_with_the_run_though_nobody_answers(tmp_path: Path) -> None:
+    found = config(tmp_path, handlers=[{"name": "a", "command": ["x"], "on": ["gone.ex.io"]}])
+    with resource_names.LateLook(Plan(found), "default", print, discover=away) as look:
+        pass
+    assert not look._thread.is_alive()
