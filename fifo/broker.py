@@ -85,8 +85,8 @@ class Broker:
             return [Refuse(side, identity, reason)]
         try:
             if side is Side.REFLECTORS:
-                return self._reflector_joins(identity, name, _hello(body, "streams", list[tuple[str, str]]))
-            return self._worker_joins(identity, name, _hello(body, "shards", list[tuple[str, int]]))
+                return self._reflector_joins(identity, name, _hello(body, reflectors.ReflectorHello).streams)
+            return self._worker_joins(identity, name, _hello(body, workers.WorkerHello).shards)
         except ProtocolError as error:
             self.counters.refused += 1
             return [Refuse(side, identity, str(error))]
@@ -373,9 +373,9 @@ class Broker:
         return found, found.shards[shard]
 
 
-def _hello(body: dict[str, Any], name: str, shape: type[T]) -> T:
-    """The pairs that a hello names. Raises ProtocolError."""
+def _hello(body: dict[str, Any], shape: type[T]) -> T:
+    """A role's part of its hello. Raises ProtocolError."""
     try:
-        return msgspec.convert(body.get(name), shape)
+        return msgspec.convert(body, shape)
     except msgspec.ValidationError as error:
         raise ProtocolError(f"malformed hello: {error}") from None

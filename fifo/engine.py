@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from deltawire.common.wire.messages.shard import Batch, ListBegin, ListEnd, Pop
-from deltawire.common.wire.messages.stream import DeltaType
+from deltawire.common.wire.messages.stream import Delta
 
 Barrier = ListBegin | ListEnd
 
@@ -83,17 +83,9 @@ class ShardQueue(Protocol):
         """True if nothing but marks waits: `pop_marks` has something to give."""
         ...
 
-    def add(
-        self,
-        stream: str,
-        type_: DeltaType,
-        namespace: str,
-        name: str,
-        uid: str,
-        version: str,
-        at: int,
-        object_: bytes,
-    ) -> None: ...
+    def add(self, stream: str, at: int, delta: Delta) -> None:
+        """``at``: when it was read from the API server, µs since the epoch."""
+        ...
 
     def begin(self, stream: str, generation: int) -> None: ...
 

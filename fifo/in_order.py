@@ -12,7 +12,7 @@ import msgspec
 
 from deltawire.common.errors import ProtocolError
 from deltawire.common.wire.messages.shard import Batch, Key, ListBegin, ListEnd, Pop, Row
-from deltawire.common.wire.messages.stream import DeltaType
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.fifo.engine import Barrier, Freed, QueueCounters, ShardQueue
 from deltawire.fifo.limits import HIGH_WATER_DELTAS
 
@@ -81,17 +81,8 @@ class InOrderQueue:
     def has_only_marks(self) -> bool:
         return not self._entries and bool(self._marks)
 
-    def add(
-        self,
-        stream: str,
-        type_: DeltaType,
-        namespace: str,
-        name: str,
-        uid: str,
-        version: str,
-        at: int,
-        object_: bytes,
-    ) -> None:
+    def add(self, stream: str, at: int, delta: Delta) -> None:
+        type_, namespace, name, uid, version, object_ = delta
         self._last = number = self._last + 1
         row = _new(Row, (number, type_, stream, uid, version, at, object_))
         self._entries.append((row, (namespace, name)))

@@ -100,10 +100,10 @@ class Informer:
         if not stream.deltas(message):
             return False
         name, at, count = stream.name, message.at, len(self.shards)
-        for type_, namespace, object_name, uid, version, object_ in message.rows:
-            shard = self.shards[shard_of(key_of(namespace, object_name), count)]
-            shard.queue.add(name, type_, namespace, object_name, uid, version, at, object_)
-            self._touched[shard.number] = shard
+        for delta in message.rows:
+            number = shard_of(key_of(delta.namespace, delta.name), count)
+            shard = self._touched[number] = self.shards[number]
+            shard.queue.add(name, at, delta)
         if message.version:
             self._unmarked.add(name)
         return True

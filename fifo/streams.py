@@ -10,6 +10,8 @@ from deltawire.common.wire.messages.stream import Begin, Deltas, End
 from deltawire.fifo.limits import CREDIT_STEP_BYTES, CREDIT_STEP_DELTAS
 
 State = Literal["waiting", "started", "stopped"]
+# Twice the credit: what was under way when a start opened it anew may come on top.
+_HELD_DELTAS_MAX, _HELD_BYTES_MAX = 2 * STREAM_DELTAS_MAX, 2 * STREAM_BYTES_MAX
 
 
 @dataclass(slots=True)
@@ -120,8 +122,7 @@ class Stream:
     def deltas(self, message: Deltas) -> bool:
         if self.state != "started" or self.awaits_list:
             return False
-        # Twice the credit: what was under way when a start opened it anew may come on top.
-        if self.held_deltas >= 2 * STREAM_DELTAS_MAX or self.held_bytes >= 2 * STREAM_BYTES_MAX:
+        if self.held_deltas >= _HELD_DELTAS_MAX or self.held_bytes >= _HELD_BYTES_MAX:
             raise ProtocolError("deltas beyond the credit")
         items = 0
         size = 0

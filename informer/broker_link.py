@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
 from deltawire.common.limits import SHARD_BYTES_MAX, SHARD_DELTAS_MAX
@@ -34,7 +36,8 @@ _DECODE: Decoder[wire.ToWorker] = Decoder(wire.ToWorker)
 
 def hello_of(informers: Mapping[str, SharedInformer]) -> dict[str, Any]:
     """A worker's part of its hello: the shards that it owns, those of failed informers included."""
-    return {"shards": [[i.name, number] for i in informers.values() for number in i.numbers]}
+    owned = [(i.name, number) for i in informers.values() for number in i.numbers]
+    return dict(msgspec.to_builtins(wire.WorkerHello(owned)))
 
 
 class BrokerLink:

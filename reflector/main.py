@@ -32,7 +32,14 @@ from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Lost, Opened, Refused
-from deltawire.common.wire.messages.stream import Cluster, Credit, Start, StreamProofs, ToReflector
+from deltawire.common.wire.messages.stream import (
+    Cluster,
+    Credit,
+    ReflectorHello,
+    Start,
+    StreamProofs,
+    ToReflector,
+)
 from deltawire.common.wire.network import open_context
 from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.clusters import IDENTITY_PATIENCE_S, Clusters
@@ -265,7 +272,7 @@ class Reflector:
                     self._ready.add((other.informer, other.stream))
 
     def _hello(self) -> dict[str, Any]:
-        return {"streams": [list(name) for name in self._streams]}
+        return dict(msgspec.to_builtins(ReflectorHello(list(self._streams))))
 
     # -- parts
 

@@ -45,7 +45,7 @@ from deltawire.common.wire.network import open_context
 
 TURN_MS = 100
 # What comes within so long after something came is dealt with together: each process reports and beats by itself.
-GATHER_S = 0.03
+GATHER_S = 0.05
 # How often it is looked at what the processes said of their main loops.
 HANGS_EVERY_S = 0.25
 # A snapshot waits so long for a turn of the loop to end; after that the request fails.

@@ -218,17 +218,17 @@ class Listener:
     def flush(self) -> None:
         """Sends what was gathered, one frame a peer."""
         waiting, self._waiting = self._waiting, {}
+        peers = self._sessions.peers
         for identity, peer in waiting.items():
-            if self._sessions.peers.get(identity) is peer:
+            if peers.get(identity) is peer:
                 self._flush(peer)
 
     def _flush(self, peer: Peer) -> bool:
-        if peer.counter is None:
+        counter = peer.counter
+        data = peer.gathered.frame(counter) if counter is not None else None
+        if counter is None or data is None or not self._transmit(peer.identity, data):
             return False
-        data = peer.gathered.frame(peer.counter)
-        if data is None or not self._transmit(peer.identity, data):
-            return False
-        peer.counter.sent += 1
+        counter.sent += 1
         return True
 
     def tick(self) -> None:

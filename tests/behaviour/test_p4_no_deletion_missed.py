@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.fifo.in_order import InMemoryEngine
 from tests.support.shard_rig import ShardRig, brief
 
@@ -61,9 +62,9 @@ def test_a_name_deleted_and_created_again_while_everything_was_down_is_both(rig)
 def test_a_deletion_behind_a_popped_add_is_not_dropped():
     """Neither queued nor stored: a broker that asked what is known would take the deletion for nothing."""
     queue = InMemoryEngine().queue("dev/pods", 0, boot="b1", latest_only=False)
-    queue.add("*", "A", "a", "k", "u1", "10", 0, b"{}")
+    queue.add("*", 0, Delta("A", "a", "k", "u1", "10", b"{}"))
     assert queue.pop(64, 1 << 20) is not None
-    queue.add("*", "D", "a", "k", "u1", "11", 0, b"{}")
+    queue.add("*", 0, Delta("D", "a", "k", "u1", "11", b"{}"))
     pop = queue.pop(64, 1 << 20)
     assert [row[1] for _, _, rows in pop.keys for row in rows] == ["D"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from deltawire.common.limits import SHARD_DELTAS_MAX, STREAM_DELTAS_MAX
 from deltawire.common.store import layout
-from deltawire.common.wire.messages.stream import Deltas
+from deltawire.common.wire.messages.stream import Delta, Deltas
 from deltawire.fifo.in_order import InMemoryEngine
 from deltawire.fifo.shards import Shard
 from deltawire.fifo.streams import Stream
@@ -60,7 +60,7 @@ def test_a_worker_is_sent_no_more_than_its_window():
     queue = InMemoryEngine().queue("dev/pods", 0, boot="b1", latest_only=False)
     shard = Shard(0, queue, owner=b"w", report=object())
     for n in range(SHARD_DELTAS_MAX + 100):
-        queue.add("*", "A", "a", f"k{n}", "u", "1", 0, b"{}")
+        queue.add("*", 0, Delta("A", "a", f"k{n}", "u", "1", b"{}"))
     while shard.is_ready:
         queue.pop(64, 1 << 20)
         assert queue.leased < SHARD_DELTAS_MAX + 64

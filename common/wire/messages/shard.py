@@ -2,6 +2,8 @@
 
 from typing import Annotated, NamedTuple
 
+import msgspec
+
 from deltawire.common.wire.messages.fields import ITEMS, Count, Message, Object, Text, Us
 from deltawire.common.wire.messages.proofs import ShardProof
 from deltawire.common.wire.messages.stream import DeltaType
@@ -25,6 +27,12 @@ class Key(NamedTuple):
     namespace: Text
     name: Text
     rows: Annotated[list[Row], ITEMS]
+
+
+class WorkerHello(msgspec.Struct, frozen=True):
+    """What a worker says of itself: the shards that it owns, as informer and number."""
+
+    shards: Annotated[list[tuple[Text, Count]], ITEMS]
 
 
 class Open(Message, tag="open"):

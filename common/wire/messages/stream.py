@@ -2,6 +2,8 @@
 
 from typing import Annotated, Literal, NamedTuple
 
+import msgspec
+
 from deltawire.common.wire.messages.fields import ITEMS, Count, Message, Object, Text, Us
 from deltawire.common.wire.messages.proofs import StreamProof
 
@@ -18,6 +20,12 @@ class Delta(NamedTuple):
     uid: Text
     version: Text
     object: Object
+
+
+class ReflectorHello(msgspec.Struct, frozen=True):
+    """What a reflector says of itself: the streams that it owns, as informer and stream."""
+
+    streams: Annotated[list[tuple[Text, Text]], ITEMS]
 
 
 class Cluster(Message, tag="cluster"):

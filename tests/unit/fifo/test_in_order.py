@@ -6,6 +6,7 @@ import pytest
 
 from deltawire.common.errors import ProtocolError
 from deltawire.common.wire.messages.shard import ListBegin, ListEnd, Pop
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.fifo.in_order import InOrderQueue
 
 MANY = 1_000_000
@@ -17,7 +18,7 @@ def put(queue: InOrderQueue, *deltas: str, stream: str = "*") -> None:
         type_, _, rest = delta.partition(":")
         name, _, rest = rest.partition("@")
         version, _, uid = rest.partition("/")
-        queue.add(stream, type_, "ns", name, uid or name, version, 1, b"x" * int(version))
+        queue.add(stream, 1, Delta(type_, "ns", name, uid or name, version, b"x" * int(version)))
 
 
 def short(batch: Any) -> Any:
@@ -319,8 +320,8 @@ def test_the_oldest_delta_counts_also_when_it_is_leased() -> None:
     queue = InOrderQueue()
     assert queue.oldest_at() is None
     queue.begin("*", 1)
-    queue.add("*", "A", "ns", "k", "u", "1", 111, b"")
-    queue.add("*", "A", "ns", "l", "u", "2", 222, b"")
+    queue.add("*", 111, Delta("A", "ns", "k", "u", "1", b""))
+    queue.add("*", 222, Delta("A", "ns", "l", "u", "2", b""))
     assert queue.oldest_at() == 111
     queue.pop(MANY, MANY)
     queue.pop(1, MANY)
@@ -332,7 +333,7 @@ def test_the_oldest_delta_counts_also_when_it_is_leased() -> None:
 def test_objects_are_not_copied_on_their_way_through() -> None:
     queue = InOrderQueue()
     object_ = b"{}" * 1000
-    queue.add("*", "A", "ns", "k", "u", "1", 1, object_)
+    queue.add("*", 1, Delta("A", "ns", "k", "u", "1", object_))
     batch = queue.pop(MANY, MANY)
     assert isinstance(batch, Pop)
     assert batch.keys[0][2][0][6] is object_

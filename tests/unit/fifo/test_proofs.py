@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltawire.common.wire.messages.proofs import Proof
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.fifo.actions import Send, Side
 from deltawire.fifo.broker import Broker
 from deltawire.fifo.in_order import InMemoryEngine, InOrderQueue
@@ -23,7 +24,7 @@ def proof(number: int) -> Proof:
 
 
 def put(queue: InOrderQueue, name: str) -> None:
-    queue.add("*", "A", "default", name, "u", "5", 1, b"{}")
+    queue.add("*", 1, Delta("A", "default", name, "u", "5", b"{}"))
 
 
 @given(st.lists(st.sampled_from(["delta", "begin", "prove", "pop", "release"]), max_size=40))

@@ -17,8 +17,8 @@ from deltawire.common.errors import ProtocolError
 from deltawire.common.wire.codec import Decoder, encode, pack, parts, plain, unpack
 from deltawire.common.wire.messages.control import OfRole, ToRole
 from deltawire.common.wire.messages.group import FromHandler, HandlerHello, ToHandler
-from deltawire.common.wire.messages.shard import FromWorker, ToWorker
-from deltawire.common.wire.messages.stream import FromReflector, ToReflector
+from deltawire.common.wire.messages.shard import FromWorker, ToWorker, WorkerHello
+from deltawire.common.wire.messages.stream import FromReflector, ReflectorHello, ToReflector
 from deltawire.common.wire.session import message_of, parse_hello
 
 ROOT = Path(__file__).parents[3]
@@ -112,6 +112,8 @@ def _is_taken(message: list[Any], kinds: Any) -> bool:
 
 def test_hellos_and_a_roles_status_have_the_shapes_that_are_taken():
     hello = {socket: BY_NAME[socket, "hello"][3][0][7] for socket in ("fifo-in", "fifo-out", "worker")}
-    assert all(len(pair) == 2 for pair in hello["fifo-in"]["streams"] + hello["fifo-out"]["shards"])
+    for socket, kind in (("fifo-in", ReflectorHello), ("fifo-out", WorkerHello)):
+        packed = msgspec.msgpack.encode(hello[socket])
+        assert msgspec.msgpack.encode(msgspec.convert(hello[socket], kind)) == packed
     assert msgspec.convert(hello["worker"], HandlerHello).group == "printer"
     assert fault_of(BY_NAME["control", "status"][3][0][1]) is None
