@@ -21,6 +21,8 @@ ORPHANS_S = 30.0
 LOOK_S = 0.05
 # Unexpected ends of processes at which the run is broken off.
 ENDS_MAX = 5
+# What a restart changes that can be changed while it runs, too: every second time it is.
+LIVE_CHANGES = frozenset({"indexes", "add-group", "remove-group", "rename-group", "replicas"})
 
 
 class Driver:
@@ -167,6 +169,9 @@ class Driver:
             Kind.RESTART, text=f"restart with another config: {action.target}", change=action.target
         )
         self._victims.wait_for("fifo")  # the supervisor's signals are in its own hands by then
+        if action.target in LIVE_CHANGES and action.pick % 2 == 0 and self._applied(shape):
+            self._log.end(entry)
+            return
         code = self._pipeline.drain(self._later.do)
         # 4: a process that lies still cannot drain, and is killed.
         if code not in (0, 4):
@@ -174,6 +179,17 @@ class Driver:
         self.use(shape)
         self._up()
         self._log.end(entry)
+
+    def _applied(self, shape: Shape) -> bool:
+        """While it runs. False where that did not succeed: something else may have been killed or stopped just then."""
+        before = self._pipeline.shape
+        self.use(shape)
+        if self._pipeline.apply(self._later.do):
+            self.done["apply"] = self.done.get("apply", 0) + 1
+            return True
+        # What the log says of it is said again.
+        self.use(before)
+        return False
 
     def use(self, shape: Shape) -> None:
         """Write the config of a shape, for the next start; the judges learn of its groups and its scope."""

@@ -20,6 +20,8 @@ from deltawire.common.config.schema import Config
 
 # The longest drain (`runtime.drain_deadline`) and some.
 DRAIN_S = 40.0
+# A command that waits for a supervisor which lies still is given up.
+APPLY_S = 20.0
 
 
 class Pipeline:
@@ -93,6 +95,20 @@ class Pipeline:
             return set()
         finally:
             connection.close()
+
+    def apply(self, meanwhile: Callable[[], None]) -> bool:
+        """``deltawire apply`` of what was written; whether it succeeded. ``meanwhile`` is called all the time."""
+        process = processes.start(
+            [sys.executable, "-m", "deltawire.cli", "apply", "-c", str(self.config)], self._folder / "apply.log"
+        )
+        deadline = self._clock.now_s() + APPLY_S
+        while (code := process.poll()) is None and self._clock.now_s() < deadline:
+            meanwhile()
+            self._clock.sleep(0.02)
+        if code is None:
+            process.kill()
+            process.wait()
+        return code == 0
 
     def drain(self, meanwhile: Callable[[], None]) -> int:
         """Ask it to leave; the exit code, -9 where it had to be killed. ``meanwhile`` is called all the time."""
