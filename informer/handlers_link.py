@@ -16,9 +16,10 @@ from deltawire.common.wire.messages.proofs import InformerProof
 from deltawire.common.wire.session import Peer
 from deltawire.informer.groups import outcomes
 from deltawire.informer.groups.group import Group
+from deltawire.informer.groups.options import GroupOptions
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import EVERY, LATEST, KnownReplica
-from deltawire.informer.shard import GroupOptions, Shard
+from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.store.trouble import OwnerLost
 from deltawire.informer.turns import BusyShards

@@ -10,10 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-import msgspec
-
 from deltawire.common.clock import Clock
-from deltawire.common.meta.clauses import Clause
 from deltawire.common.store import layout
 from deltawire.common.wire.messages import shard as wire
 from deltawire.common.wire.messages.group import EventRow
@@ -21,9 +18,9 @@ from deltawire.informer.adopt import adopt
 from deltawire.informer.apply import Apply, Progress
 from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Settle
 from deltawire.informer.groups import delivery, merging, outcomes
-from deltawire.informer.groups import state as group_state
 from deltawire.informer.groups.book import GroupBook
 from deltawire.informer.groups.group import Group
+from deltawire.informer.groups.options import GroupOptions
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.store.batch import Batch
@@ -33,15 +30,6 @@ from deltawire.informer.store.lost import minimal_object
 from deltawire.informer.store.pins import ReaderWatch
 
 log = logging.getLogger(__name__)
-
-
-class GroupOptions(msgspec.Struct, frozen=True):
-    """What a group's hello asks for."""
-
-    delivery: str = group_state.LATEST
-    resync_s: float = 0.0
-    attempts_max: int = 0
-    clauses: tuple[Clause, ...] = ()
 
 
 class Shard:
@@ -220,17 +208,9 @@ class Shard:
 
     def forget_absent(self, forget_after_s: float) -> None:
         """Groups that stayed away too long hold nothing back any more."""
-        now = self._clock.wall_s()
-        for group in self.groups.values():
-            if group.members.here:
-                group.record.see(now)
-            elif group.record.forget_if_away(now, forget_after_s):
-                log.warning(
-                    "%s shard %d: group %s was away too long; it will get all objects again",
-                    self.informer,
-                    self.number,
-                    group.name,
-                )
+        for name in self._book.forget_absent(forget_after_s):
+            what = "was away too long; it will get all objects again"
+            log.warning("%s shard %d: group %s %s", self.informer, self.number, name, what)
 
     def deliver(
         self, groups: Iterable[Group] | None = None

@@ -53,6 +53,16 @@ class GroupBook:
         state = GroupState(birth=birth, delivery=delivery, last_seen=self._clock.wall_s(), sent_to=0)
         return self._add(name, state, 0)
 
+    def forget_absent(self, forget_after_s: float) -> list[str]:
+        """Groups that stayed away too long hold nothing back any more; the names of those of which it is so now."""
+        now, found = self._clock.wall_s(), []
+        for group in self.groups.values():
+            if group.members.here:
+                group.record.see(now)
+            elif group.record.forget_if_away(now, forget_after_s):
+                found.append(group.name)
+        return found
+
     def _add(self, name: str, state: GroupState, newest: int) -> Group:
         now = self._clock.wall_s()
         group = Group(name, state, now=now, lease_s=self._lease_s, is_dead=self._is_dead, newest=newest)

@@ -15,9 +15,10 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
 from deltawire.common.wire.messages.group import EventRow as Event
 from deltawire.informer.groups import outcomes
+from deltawire.informer.groups.options import GroupOptions
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
-from deltawire.informer.shard import GroupOptions, Shard
+from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.store.ledger import Ledger
 from tests.support.messages import work

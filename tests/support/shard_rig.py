@@ -10,9 +10,10 @@ from deltawire.common.clock import FakeClock
 from deltawire.common.store.layout import Row
 from deltawire.common.wire.messages.group import EventRow as Event
 from deltawire.informer.groups import outcomes
+from deltawire.informer.groups.options import GroupOptions
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
-from deltawire.informer.shard import GroupOptions, Shard
+from deltawire.informer.shard import Shard
 from deltawire.informer.store.indexer import Indexer
 from tests.support.messages import work
 

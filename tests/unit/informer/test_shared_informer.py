@@ -14,9 +14,9 @@ from deltawire.common.store.folder import find_shards
 from deltawire.informer.asks import Asks
 from deltawire.informer.claims import Claims
 from deltawire.informer.groups import outcomes
+from deltawire.informer.groups.options import GroupOptions
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
-from deltawire.informer.shard import GroupOptions
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.status import status_of
 from deltawire.informer.store import generation
