@@ -15,7 +15,7 @@ import pytest
 import requests
 import yaml
 
-from deltawire.apiserver.main import run
+from deltawire.apiserver.main import run, without_certificates
 from deltawire.apiserver.options import ApiServerOptions
 from deltawire.apiserver.server import ApiServer
 from deltawire.apiserver.service import Service
@@ -213,6 +213,15 @@ async def start():
 asyncio.run(start())
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_a_process_has_its_certificates_again_once_it_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "mine.pem")
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    with without_certificates():
+        assert os.environ["SSL_CERT_FILE"] == os.environ["SSL_CERT_DIR"] == os.devnull
+    assert os.environ["SSL_CERT_FILE"] == "mine.pem"
+    assert "SSL_CERT_DIR" not in os.environ
 
 
 def test_a_server_starts_within_a_moment() -> None:
