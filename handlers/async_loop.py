@@ -136,12 +136,12 @@ class AsyncLoop:
 
 
 def _makes_client(frame: FrameType | None) -> bool:
-    """The innermost frame that is no library's is one of `_MAKES_CLIENTS`."""
+    """Of what the plug-in's innermost frame called, something is of `_MAKES_CLIENTS`."""
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
-        if name.startswith(_OURS):
-            return name.startswith(_MAKES_CLIENTS)
-        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+        if name.startswith(_MAKES_CLIENTS):
+            return True
+        if not name.startswith(_OURS) and not frame.f_code.co_filename.startswith(_LIBRARIES):
             return False
         frame = frame.f_back
     return False

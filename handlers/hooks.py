@@ -18,6 +18,8 @@ from deltawire.handlers.signatures import place_of
 
 STARTUP, CLEANUP, TIMER = "on_startup", "on_cleanup", "timer"
 
+# How long the event loop of async cleanups may take to end.
+ASYNCS_GRACE_S = 1.0
 # Bounds of how often a timer's call is looked at: a quarter of its deadline.
 LOOK_S_MIN, LOOK_S_MAX = 0.25, 30.0
 
@@ -124,8 +126,12 @@ class Hooks:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(grace_s)
-        for hook in self._of(CLEANUP):
+        hooks = self._of(CLEANUP)
+        for hook in hooks:
             self._try(hook)
+        if any(hook.is_async for hook in hooks):
+            # Calls have ended before, and their loop with them: these have begun another.
+            self._asyncs.close(ASYNCS_GRACE_S)
 
     def tick(self) -> None:
         """Call each timer's function once, now; what one raises is logged."""

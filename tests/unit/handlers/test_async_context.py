@@ -1,5 +1,9 @@
 """What an async function reads, writes and says by its context, against an API server in this process."""
 
+import logging
+import threading
+from functools import partial
+
 import pytest
 
 from deltawire import AsyncClientset, AsyncContext, Context, FakeClientset, Handler
@@ -10,6 +14,7 @@ from deltawire.client.schema import GroupVersionResource
 from deltawire.common.clock import SystemClock
 from deltawire.common.errors import ConfigError, PluginError, TransportError
 from deltawire.handlers.async_loop import AsyncLoop
+from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.reach import Reach
 from deltawire.handlers.testing import Harness
 from tests.support.websites import CRD, WEBSITES
@@ -183,6 +188,37 @@ def test_connections_of_async_functions_are_closed_with_their_loop(api_server):
     assert asyncs.run(f()).metadata.name == "default"
     asyncs.close(5.0)  # what is left open would be a warning, which is an error here
     rest.close()
+
+
+def test_connections_of_async_cleanups_are_closed_too(api_server):
+    asyncs = AsyncLoop()
+    rest = RESTClient(ClientConfig(api_server.url))
+    reach = Reach(lambda: rest, handler="h", clock=SystemClock())
+    handler, seen = Handler("h"), []
+
+    async def bye():
+        seen.append((await reach.aio.core_v1().namespaces().get("default")).metadata.name)
+
+    handler.on_cleanup()(bye)
+    hooks = Hooks(handler.hooks, lambda is_async: None, asyncs, replica=0, clock=SystemClock())
+    asyncs.close(5.0)  # as at the end of a process: calls have ended, with their loop
+    hooks.stop(0.0)
+    assert seen == ["default"] and asyncs._loop is None
+    rest.close()
+
+
+def test_a_client_that_is_made_in_an_async_function_is_no_blocking_line_of_its_author(caplog):
+    """Libraries are loaded then, once a process."""
+    asyncs, never = AsyncLoop(blocked_s=0.01), threading.Event()
+    reach = Reach(partial(never.wait, 0.3), handler="h", clock=SystemClock())
+
+    async def f():
+        return reach.client
+
+    with caplog.at_level(logging.WARNING):
+        asyncs.run(f())
+    asyncs.close(5.0)
+    assert "blocks the event loop" not in caplog.text
 
 
 def test_a_mistake_in_an_awaited_write_is_the_failure_of_the_call(clientset):
