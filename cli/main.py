@@ -16,6 +16,7 @@ from deltawire.cli.commands.check import check
 from deltawire.cli.commands.get import get
 from deltawire.cli.commands.hub import hub
 from deltawire.cli.commands.kill import kill
+from deltawire.cli.commands.manifest import manifest
 from deltawire.cli.commands.models import models
 from deltawire.cli.commands.rbac import rbac
 from deltawire.cli.commands.record import record, replay
@@ -72,6 +73,7 @@ _PANELS: dict[str, list[tuple[str, Callable[..., int]]]] = {
         ("status", status),
         ("check", check),
         ("rbac", rbac),
+        ("manifest", manifest),
         ("models", models),
     ],
     "Try": [("record", record), ("replay", replay), ("kill", kill), ("relist", relist), ("chaos", chaos)],

@@ -165,7 +165,7 @@ def _metrics(plan: Plan, stack: ExitStack) -> Callable[[SnapshotSource], None] |
         return None
     from deltawire.cli.supervisor.metrics import MetricsServer
 
-    return stack.enter_context(MetricsServer(listen)).serve
+    return stack.enter_context(MetricsServer(listen, is_public=plan.config.metrics.public)).serve
 
 
 def _finish(session: Session, outcome: Outcome) -> None:

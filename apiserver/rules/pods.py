@@ -68,18 +68,21 @@ def pod(obj: Tree) -> Causes:
                 yield invalid(f"{where}.image", image, "must not have leading or trailing whitespace")
 
 
-def template(path: str, *policies: str) -> Rule:
-    """The template at ``path`` makes pods that restart as is possible here."""
+def template(path: str, *policies: str, is_spec_checked: bool = True) -> Rule:
+    """The template at ``path`` makes pods that restart as is possible here.
+
+    ``is_spec_checked``: not that of a StatefulSet, whose claims are volumes, too: its pods are checked when made.
+    """
 
     def rule(obj: Tree) -> Causes:
         for name in ("labels", "annotations"):
             marks = look(obj, f"{path}.metadata.{name}") or {}
             yield from labels(f"{path}.labels", marks) if name == "labels" else _keys(path, marks)
-        yield from pod_spec(obj, f"{path}.spec")
-        if look(obj, f"{path}.spec.ephemeralContainers"):
-            yield forbidden(
-                f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"
-            )
+        if is_spec_checked:
+            yield from pod_spec(obj, f"{path}.spec")
+            if look(obj, f"{path}.spec.ephemeralContainers"):
+                told = "ephemeral containers not allowed in pod template"
+                yield forbidden(f"{path}.spec.ephemeralContainers", told)
         policy = look(obj, f"{path}.spec.restartPolicy")
         if policies and policy in _RESTART_POLICIES and policy not in policies:
             yield unsupported(f"{path}.spec.restartPolicy", policy, policies)

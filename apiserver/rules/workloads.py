@@ -92,7 +92,7 @@ def lasting(kind: str, path: str = "spec.template") -> tuple[Rule, ...]:
             told = f"activeDeadlineSeconds in {kind} is not Supported"
             yield forbidden(f"{path}.spec.activeDeadlineSeconds", told)
 
-    return (template(path, "Always"), no_deadline)
+    return (template(path, "Always", is_spec_checked=kind != "StatefulSet"), no_deadline)
 
 
 def share(field: str, value: Any) -> Causes:

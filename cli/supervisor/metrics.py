@@ -329,6 +329,6 @@ def _address(listen: str, *, is_public: bool) -> tuple[str, int]:
         raise ConfigError(
             f"{listen!r} is not a loopback address with a port",
             path="metrics.listen",
-            hint="as in 127.0.0.1:9095, or unix:PATH",
+            hint="as in 127.0.0.1:9095, or unix:PATH; metrics.public: true allows others",
         )
     return host, int(port)

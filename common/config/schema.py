@@ -68,9 +68,13 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where /metrics, /livez and /readyz answer: ``127.0.0.1:9095``, ``unix:PATH`` or ``off``."""
+    """Where /metrics, /livez and /readyz answer: ``127.0.0.1:9095``, ``unix:PATH`` or ``off``.
+
+    ``public``: other hosts may reach them.
+    """
 
     listen: str = "off"
+    public: bool = False
 
 
 class Informer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

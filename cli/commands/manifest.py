@@ -1,0 +1,74 @@
+"""``deltawire manifest``: the objects that run a config on Kubernetes."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deltawire.cli.commands import options
+
+
+def manifest(
+    config: options.ConfigOption = None,
+    image: Annotated[
+        str, typer.Option("--image", metavar="IMAGE", help="Of all containers: built from the Dockerfile.")
+    ] = "deltawire:latest",
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Of the deployment.")] = "deltawire",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NS", help="Where it runs.")
+    ] = "deltawire",
+    keys: Annotated[
+        Path,
+        typer.Option("--keys", metavar="DIR", help="The folder of keys; those that are missing are made."),
+    ] = Path("keys"),
+    without_secrets: Annotated[
+        bool, typer.Option("--without-secrets", help="Leave the Secrets out: they are made in another way.")
+    ] = False,
+    size: Annotated[
+        str,
+        typer.Option(
+            "--size",
+            metavar="OBJECTS,BYTES,RATE",
+            help="What to size for: objects, bytes of one, changes a second.",
+        ),
+    ] = "10000,4400,100",
+    storage_class: Annotated[
+        str, typer.Option("--storage-class", metavar="CLASS", help="Default: the cluster's.")
+    ] = "",
+    monitor: Annotated[
+        bool, typer.Option("--monitor", help="With a PodMonitor and alerts for the Prometheus operator.")
+    ] = False,
+) -> int:
+    """Print what runs the config on its first cluster, as YAML for ``kubectl apply -f -``.
+
+    The core is a StatefulSet with a volume, each handler a Deployment, with the smallest rights, keys for the
+    connections between them, and a handler's file in a ConfigMap. Nothing is asked of a cluster. Exit code 2 if the
+    config is wrong.
+    """
+    from deltawire.cli.config_source import effective, required
+    from deltawire.cli.manifest.files import code_of, secrets_of
+    from deltawire.cli.manifest.objects import objects
+    from deltawire.cli.manifest.shape import Shape
+    from deltawire.cli.manifest.sizes import parse_size
+    from deltawire.cli.manifest.text import document
+    from deltawire.common.config.plan import Plan
+
+    plan = Plan(effective(required(config)))
+    allowed, secrets = secrets_of(plan, keys)
+    shape = Shape(
+        name,
+        namespace,
+        image,
+        parse_size(size),
+        storage_class,
+        monitor,
+        allowed,
+        None if without_secrets else secrets,
+        code_of(plan),
+    )
+    for obj in list(objects(plan, shape)):
+        sys.stdout.write(document(obj))
+    if not without_secrets:
+        sys.stderr.write(f"the keys of {keys} are in it: whoever reads it may connect\n")
+    return 0

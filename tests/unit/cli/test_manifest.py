@@ -1,0 +1,190 @@
+"""The objects of a deployment: what each pod may, what it sees, and configs that the roles can read."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from deltawire.cli.manifest.files import code_of, secrets_of
+from deltawire.cli.manifest.objects import objects
+from deltawire.cli.manifest.shape import Shape
+from deltawire.cli.manifest.sizes import Size, parse_size
+from deltawire.cli.manifest.text import document
+from deltawire.common.config.load import parse
+from deltawire.common.config.plan import Plan
+from deltawire.common.errors import ConfigError
+
+CONFIG: dict[str, Any] = {
+    "version": 1,
+    "runtime": {"workers": 3, "drain_deadline": "10s"},
+    "informers": [{"resource": "pods", "indexes": {"by-node": ".spec.nodeName"}}],
+    "handlers": [
+        {
+            "name": "alerts",
+            "command": ["alerts", "--fast"],
+            "on": ["pods"],
+            "env": {"LEVEL": "1"},
+            "replicas": 2,
+        },
+        {"name": "sync", "command": ["sync"], "on": ["configmaps"], "writes": ["patch configmaps"]},
+    ],
+}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> list[dict[str, Any]]:
+    plan = Plan(parse(CONFIG))
+    allowed, secrets = secrets_of(plan, tmp_path / "keys")
+    shape = Shape("dw", "ops", "registry/deltawire:1", Size(), monitor=True, allowed=allowed, secrets=secrets)
+    return list(objects(plan, shape))
+
+
+def find(made: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    [found] = [obj for obj in made if (obj["kind"], obj["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def pods(made: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [obj["spec"]["template"] for obj in made if obj["kind"] in ("StatefulSet", "Deployment")]
+
+
+def config_in(made: list[dict[str, Any]], name: str) -> Any:
+    return yaml.safe_load(find(made, "ConfigMap", name)["data"]["deltawire.yaml"])
+
+
+def test_no_container_is_root_or_may_become_it_or_writes_to_its_image(made: list[dict[str, Any]]) -> None:
+    assert len(pods(made)) == 3
+    for pod in pods(made):
+        assert pod["spec"]["securityContext"]["runAsNonRoot"]
+        assert pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["spec"]["containers"]:
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"]
+            assert not security["allowPrivilegeEscalation"]
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["limits"]["memory"]
+
+
+def test_a_pod_sees_its_own_secret_and_no_other(made: list[dict[str, Any]]) -> None:
+    for name in ("alerts", "sync"):
+        assert list(find(made, "Secret", f"dw-{name}-key")["stringData"]) == [f"handler.{name}.secret"]
+    core = set(find(made, "Secret", "dw-keys")["stringData"])
+    owners = ["control", "fifo", "reflector-0", "worker-0", "worker-1", "worker-2", "cli"]
+    assert core == {f"{owner}.secret" for owner in owners}
+
+
+def test_each_handler_has_an_account_with_what_it_writes_and_no_more(made: list[dict[str, Any]]) -> None:
+    accounts = [pod["spec"]["serviceAccountName"] for pod in pods(made)]
+    assert accounts == ["dw", "dw-alerts", "dw-sync"]
+    rules = {obj["metadata"]["name"]: obj["rules"] for obj in made if obj["kind"] == "ClusterRole"}
+    assert rules["dw-sync"] == [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}]
+    assert "dw-alerts" not in rules
+    assert {verb for rule in rules["dw"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+
+
+def test_the_core_reads_a_config_in_which_handlers_run_elsewhere(made: list[dict[str, Any]]) -> None:
+    config = config_in(made, "dw-config")
+    plan = Plan(
+        parse(
+            {
+                **config,
+                "handlers": [
+                    {("on" if k is True else k): v for k, v in h.items()} for h in config["handlers"]
+                ],
+            }
+        )
+    )
+    assert [(h.options.replicas, h.options.command) for h in plan.handlers.values()] == [(0, []), (0, [])]
+    assert plan.endpoint("worker-2") == "tcp://127.0.0.1:7412"
+    assert plan.endpoint("fifo-in").startswith("ipc:///run/deltawire/")
+    assert plan.informers["default/pods"].options.indexes
+
+
+def test_a_handler_reads_a_config_that_leads_to_the_core(made: list[dict[str, Any]]) -> None:
+    plan = Plan(parse(config_in(made, "dw-alerts-config")))
+    assert plan.endpoint("control") == "tcp://dw.ops.svc:7400"
+    assert plan.endpoint("worker-2") == "tcp://dw.ops.svc:7412"
+    assert plan.config.runtime.control
+    assert list(plan.handlers) == ["alerts"]
+    assert plan.handlers["alerts"].options.env == {"LEVEL": "1"}
+    assert find(made, "Deployment", "dw-alerts")["spec"]["replicas"] == 2
+
+
+def test_the_core_is_found_before_it_is_ready_and_judged_by_its_own_loop(made: list[dict[str, Any]]) -> None:
+    assert find(made, "Service", "dw")["spec"]["publishNotReadyAddresses"]
+    [core] = find(made, "StatefulSet", "dw")["spec"]["template"]["spec"]["containers"]
+    assert core["livenessProbe"]["httpGet"]["path"] == "/livez"
+    assert core["readinessProbe"]["httpGet"]["path"] == "/readyz/core"
+
+
+def test_nothing_is_killed_before_it_has_drained(made: list[dict[str, Any]]) -> None:
+    assert {pod["spec"]["terminationGracePeriodSeconds"] for pod in pods(made)} == {10 + 25}
+
+
+def test_only_handlers_of_this_deployment_reach_control_and_workers(made: list[dict[str, Any]]) -> None:
+    [handlers, everybody] = find(made, "NetworkPolicy", "dw")["spec"]["ingress"]
+    assert [port["port"] for port in handlers["ports"]] == ["control", "worker-0", "worker-1", "worker-2"]
+    assert handlers["from"] == [
+        {
+            "podSelector": {
+                "matchLabels": {"app.kubernetes.io/name": "deltawire", "app.kubernetes.io/instance": "dw"}
+            }
+        }
+    ]
+    assert [port["port"] for port in everybody["ports"]] == ["metrics"]
+    assert find(made, "NetworkPolicy", "dw-alerts")["spec"]["ingress"] == []
+
+
+def test_nothing_keeps_a_node_from_being_drained(made: list[dict[str, Any]]) -> None:
+    assert not [obj for obj in made if obj["kind"] == "PodDisruptionBudget"]
+
+
+def test_alerts_name_metrics_that_there_are(made: list[dict[str, Any]]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "status.md").read_text()
+    rules = find(made, "PrometheusRule", "dw")["spec"]["groups"][0]["rules"]
+    for rule in rules:
+        name = next(
+            word for word in rule["expr"].replace("(", " ").replace("[", " ").split() if "deltawire_" in word
+        )
+        family = name.removesuffix("_total").split("_")[1]
+        assert f"`{name}`" in page or f"`_{name.split('_', 2)[2]}`" in page, (name, family)
+
+
+def test_a_file_of_code_is_mounted_and_named_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "code.py").write_text("from deltawire import Handler\n\nhandler = Handler(name='h')\n")
+    monkeypatch.chdir(tmp_path)
+    handlers = [
+        {"name": "h", "run": "code.py:handler", "on": ["pods"]},
+        {"name": "built-in", "run": "log", "on": ["pods"]},
+    ]
+    plan = Plan(parse({"version": 1, "handlers": handlers}))
+    code = code_of(plan)
+    assert list(code) == ["h"]
+    made = list(objects(plan, Shape("dw", "ops", "i", Size(), code=code)))
+    assert find(made, "ConfigMap", "dw-h-code")["data"]["code.py"].startswith("from deltawire")
+    assert config_in(made, "dw-h-config")["handlers"][0]["run"] == "/usr/share/deltawire/code/code.py:handler"
+    assert config_in(made, "dw-built-in-config")["handlers"][0]["run"] == "log"
+    assert not [obj for obj in made if obj["kind"] == "Secret"]
+
+
+@pytest.mark.parametrize("text", ["", "1", "1,2", "a,b,c", "0,1,1", "1,1,-1", "1,2,3,4", "1e9,1,1"])
+def test_a_size_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--size.*50000,4400,100"):
+        parse_size(text)
+
+
+def test_more_objects_and_changes_ask_for_more() -> None:
+    small, large = Size(1_000, 1_000, 1), Size(100_000, 10_000, 500)
+    assert large.core(2, 1)["requests"]["cpu"] == "850m"
+    assert small.core(2, 1)["limits"]["memory"] == "352Mi"
+    assert large.core(2, 1)["limits"]["memory"] == "1856Mi"
+    assert (small.disk, large.disk) == ("1Gi", "4Gi")
+
+
+def test_yaml_reads_back_what_was_written(made: list[dict[str, Any]]) -> None:
+    text = "".join(document(obj) for obj in made)
+    assert list(yaml.safe_load_all(text)) == msgspec.to_builtins(made)
