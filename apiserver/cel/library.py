@@ -91,7 +91,7 @@ def compiled(expression: str) -> tuple[Any, int]:
     """For `run`, with what all of it costs that runs once; types are looked at while it runs. Raises CompileError."""
     try:
         made = metered(_parsed(expression), _parsed)
-        return _running().deserialize(made.serialized), made.cost
+        return running().deserialize(made.serialized), made.cost
     except RuntimeError as error:
         raise CompileError(_CODE.sub("", str(error))) from None
 
@@ -121,7 +121,7 @@ def run(expression: str, values: Mapping[str, Any], budget: Budget | None = None
 
 
 def _parsed(expression: str) -> bytes:
-    return bytes(_running().compile(expression, disable_check=True).serialize())
+    return bytes(running().compile(expression, disable_check=True).serialize())
 
 
 @cache
@@ -147,7 +147,8 @@ def _config() -> Any:
 
 
 @cache
-def _running() -> Any:
+def running() -> Any:
+    """The library's environment in which expressions run."""
     library = _library()
     return library.NewEnv(
         config=_config(),

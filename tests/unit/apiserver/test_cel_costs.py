@@ -9,8 +9,8 @@ import pytest
 from deltawire.apiserver.cel.bounds import bound_of
 from deltawire.apiserver.cel.definitions import causes_of_rules
 from deltawire.apiserver.cel.estimate import cost_of
-from deltawire.apiserver.cel.library import Checker, run
-from deltawire.apiserver.cel.meter import OBJECT_COST_MAX, Budget, EvaluationError
+from deltawire.apiserver.cel.library import Checker, compiled, run, running
+from deltawire.apiserver.cel.meter import OBJECT_COST_MAX, Budget, EvaluationError, begin
 from deltawire.apiserver.cel.rules import Rules
 from deltawire.apiserver.cel.shapes import shape_of
 from deltawire.apiserver.cel.values import value_of
@@ -159,3 +159,32 @@ def test_a_named_format_tells_what_is_wrong_with_a_text(name: str) -> None:
         assert run(f"{form}.validate(self).hasValue()", {"self": good}) is False
         assert run(f"{form}.validate(self).value().size() > 0", {"self": bad}) is True
     assert run("format.named('nothing').hasValue()", {}) is False
+
+
+THINGS: Tree = {
+    "l": ["a", "b", "cc"],
+    "n": [1, 2, 3],
+    "m": {"a": "x", "b": "y"},
+    "o": [{"k": "a", "v": 1}, {"k": "b", "v": 2, "w": "z"}],
+    "t": "hello",
+    "f": 1.5,
+    "nul": None,
+    "d": ["1h", "2h"],
+    "b": b"xy",
+    "mixed": ["a", 1, None, True, 2.5, ["q"], {"z": 1}],
+}
+
+
+@pytest.mark.parametrize("expression", (VECTORS / "expressions.txt").read_text().splitlines())
+def test_charges_change_nothing_of_what_an_expression_gives(expression: str) -> None:
+    plain = running().compile(expression, disable_check=True)
+    charged, _ = compiled(expression)
+    given = []
+    for program in (plain, charged):
+        begin(0)
+        try:
+            result = program.eval(data={"self": THINGS})
+            given.append((str(result.type().name()), repr(result.plain_value())))
+        except (RuntimeError, TypeError) as error:
+            given.append(("error", str(error)))
+    assert given[0] == given[1]
