@@ -181,7 +181,7 @@ class Shard:
             group = self._book.add(name, options.delivery, self.seq)
             if self.is_listed:
                 group.record.listed(self.seq)
-        group.configure(options.delivery, options.attempts_max, options.resync_s, self.seq)
+        group.configure(options, self.seq)
         group.filter_by(replica.identity, options.clauses, self.seq, is_new=is_new)
         self._has_filters = self._book.has_filters
         with self.indexer.view() as view:
@@ -217,16 +217,8 @@ class Shard:
     ) -> Iterable[tuple[str, dict[bytes, list[EventRow]]]]:
         """What each of these groups (None: each of all) is to be sent now. Only committed changes are found."""
         now, seq = self._clock.wall_s(), self.progress.seq
-        busy = []
-        for group in self.groups.values() if groups is None else groups:
-            if not group.members.here:
-                continue
-            if group.track.cursor < seq:
-                busy.append(group)
-                continue
-            has_work, wake_at = group.outlook(seq)
-            if has_work or wake_at <= now:
-                busy.append(group)
+        looked_at = self.groups.values() if groups is None else groups
+        busy = [group for group in looked_at if group.may_send(seq, now)]
         return self._collect(busy, now) if busy else ()
 
     def _collect(self, busy: list[Group], now: float) -> Iterator[tuple[str, dict[bytes, list[EventRow]]]]:

@@ -16,6 +16,7 @@ from deltawire.informer.groups.events import Counters, Flight, Write
 from deltawire.informer.groups.gap_notices import Gap, GapNotices
 from deltawire.informer.groups.members import Members
 from deltawire.informer.groups.memory import LifeNotes, OldVersions
+from deltawire.informer.groups.options import GroupOptions
 from deltawire.informer.groups.parking import ParkingLot
 from deltawire.informer.groups.record import GroupRecord
 from deltawire.informer.groups.replica import Replica
@@ -116,11 +117,11 @@ class Group:
 
     # ---- who is here
 
-    def configure(self, delivery: str, attempts_max: int, resync_s: float, seq: int) -> None:
-        """What a replica's hello asks for; ``seq``: the newest change."""
-        self.record.follow(delivery, seq)
-        self.attempts_max = attempts_max
-        self.resync.set_period(resync_s)
+    def configure(self, options: GroupOptions, seq: int) -> None:
+        """A replica's hello asks for this; `filter_by` follows. ``seq``: the newest change."""
+        self.record.follow(options.delivery, seq)
+        self.attempts_max = options.attempts_max
+        self.resync.set_period(options.resync_s)
 
     def filter_by(self, identity: bytes, clauses: Sequence[Clause], seq: int, *, is_new: bool) -> None:
         """A replica that comes asks for this, nothing for everything. ``is_new``: the group has seen nothing yet."""
@@ -257,6 +258,15 @@ class Group:
             and self.scope is None
             and self.resync.after is None
         )
+
+    def may_send(self, seq: int, now: float) -> bool:
+        """True if a `collect` may find something to send now."""
+        if not self.members.here:
+            return False
+        if self.track.cursor < seq:
+            return True
+        has_work, wake_at = self.outlook(seq)
+        return has_work or wake_at <= now
 
     def outlook(self, seq: int) -> tuple[bool, float]:
         """Whether a `collect` may find something to send, and when it may without any event: wall s, infinity if never.
