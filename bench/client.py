@@ -8,6 +8,7 @@ out: ``pip install -r bench/requirements.txt`` into an environment for it brings
 
 import argparse
 import asyncio
+import atexit
 import gc
 import http.server
 import importlib.util
@@ -19,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ POD = Path(__file__).resolve().parents[1] / "tests" / "vectors" / "pod-4k.json"
 WARM_UP_ROUNDS = 1
 # Some contenders need half a second for a get: their turn ends before all of them are made.
 TURN_S_MAX = 5.0
+# Of the gets that are made at once, by async clients and by threads.
+AT_ONCE = 32
 Contender = tuple[str, str, Callable[[], int]]
 
 
@@ -89,12 +93,24 @@ def ours(url: str) -> list[Contender]:
     class Raw(msgspec.Struct):
         items: list[msgspec.Raw]
 
+    loop, threads = asyncio.new_event_loop(), ThreadPoolExecutor(AT_ONCE)
+    atexit.register(lambda: loop.run_until_complete(clientset.aio.close()))
+    pods_async = clientset.aio.core_v1().pods("default")
+
+    def gather() -> int:
+        async def all_of_them() -> int:
+            return len(await asyncio.gather(*(pods_async.get("pod-0") for _ in range(AT_ONCE))))
+
+        return loop.run_until_complete(all_of_them())
+
     return [
         ("deltawire", "list typed", lambda: len(everywhere.list().items)),
         ("deltawire", "list raw (dicts)", lambda: len(raw.list().items)),
         ("deltawire", "list raw (bytes)", lambda: len(request.do().into(Raw).items)),
         ("deltawire", "get typed", lambda: bool(pods.get("pod-0").metadata)),
         ("deltawire", "get raw (dicts)", lambda: bool(named.get("pod-0"))),
+        ("deltawire", f"{AT_ONCE} gets at once (async)", gather),
+        ("deltawire", f"{AT_ONCE} gets at once (threads)", lambda: len([*threads.map(pods.get, ["pod-0"] * AT_ONCE)])),
     ]
 
 

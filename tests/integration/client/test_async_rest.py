@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
@@ -14,12 +15,14 @@ import pytest
 import trustme
 
 from deltawire.client.aio.rest import AsyncRESTClient
+from deltawire.client.aio.streams import HttpStream
 from deltawire.client.auth.credentials import TOKEN_FILE_REREAD_S
 from deltawire.client.auth.tls_source import CA_LOOK_S, CERT_LOOK_S
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.identity import ExecPlugin, Impersonation
 from deltawire.client.rest import exchange
 from deltawire.client.rest.client import RESTClient
+from deltawire.client.rest.connection import USER_TIMEOUT_MS, socket_options
 from deltawire.client.rest.rate_limiter import TokenBucket
 from deltawire.client.rest.retry import RETRIES_MAX
 from deltawire.common.clock import FakeClock
@@ -406,6 +409,23 @@ def test_a_client_serves_one_loop_after_the_other_and_leaves_nothing_open(server
     client = made(server.url)
     for _ in range(2):
         assert asyncio.run(get(client)) == {"a": 1}  # unclosed sessions would be warnings, which are errors here
+
+
+def test_a_peer_that_is_gone_is_found_by_tcp_as_by_the_sync_client(server: Any) -> None:
+    server.answers(lambda exchange: (exchange.begin_stream(), exchange.send_chunk(ADDED), exchange.wait_for_peer()))
+
+    async def use(rest: AsyncRESTClient) -> None:
+        async with await rest.get().abs_path("/x").stream() as stream:
+            assert isinstance(stream, HttpStream) and stream._response.connection is not None
+            transport = stream._response.connection.transport
+            assert transport is not None
+            sock = transport.get_extra_info("socket")
+            for level, option, value in socket_options():
+                assert bool(sock.getsockopt(level, option)) is bool(value)
+                if option == getattr(socket, "TCP_USER_TIMEOUT", None):
+                    assert sock.getsockopt(level, option) == USER_TIMEOUT_MS
+
+    run(use, made(server.url))
 
 
 def test_proxies_are_those_of_the_sync_client(servers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
