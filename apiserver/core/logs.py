@@ -57,10 +57,13 @@ class PodLogs:
         self._add((pod.uid, container_of(pod, container)), text, now_s, alive)
 
     def open(self, pod: Record, options: LogOptions) -> "LogReader":
-        """The text a client asks for. Raises StatusError 400 for a container that is not there."""
+        """The text a client asks for. Raises StatusError 400 for a container that is not there, or is being made."""
         container = container_of(pod, options.container)
         if options.previous:
             told = f'previous terminated container "{container}" in pod "{pod.name}" not found'
+            raise failures.bad_request(told)
+        if pod.fields.get("status.phase") == "Pending" and (why := _waits(pod, container)):
+            told = f'container "{container}" in pod "{pod.name}" is waiting to start: {why}'
             raise failures.bad_request(told)
         return LogReader(self, (pod.uid, container), options)
 
@@ -132,6 +135,14 @@ class LogReader:
         if self._left is not None:
             self._left -= len(data)
         return data
+
+
+def _waits(pod: Record, container: str) -> str:
+    """What that container waits for; "" where nothing says that it does."""
+    for entry in (pod.decode().get("status") or {}).get("containerStatuses") or ():
+        if entry.get("name") == container:
+            return str(((entry.get("state") or {}).get("waiting") or {}).get("reason", ""))
+    return ""
 
 
 def _stamp(line: LogLine) -> str:

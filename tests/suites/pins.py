@@ -37,3 +37,21 @@ CLIENT_GO = Suite("k8s.io/client-go", "v0.35.0", 70, {})
 
 KR8S = Suite("kr8s", "0.20.15", 240, {})
 KOPF = Suite("kopf", "1.45.2", 14, {})
+
+_GONE = "it defines its kinds by apiextensions.k8s.io/v1beta1, which Kubernetes has not had since 1.22"
+OFFICIAL_DYNAMIC = Suite(
+    "kubernetes",
+    "37.0.2",
+    14,
+    {
+        "TestDynamicClient::test_async_namespaced_custom_resources": _GONE,
+        "TestDynamicClient::test_cluster_custom_resources": _GONE,
+        "TestDynamicClient::test_namespaced_custom_resources": _GONE,
+        "TestDiscoverer::test_cache_decoder_resource_and_subresource": (
+            "it compares two objects of a class without equality: no server makes them the same"
+        ),
+    },
+)
+# Our own programs (tests/suites/programs).
+OFFICIAL_PROGRAMS = Suite("kubernetes", "37.0.2", 32, {})
+LIGHTKUBE_PROGRAMS = Suite("lightkube", "1.0.1", 24, {})

@@ -11,7 +11,7 @@ from deltawire.apiserver.core.selection import Selection
 from deltawire.apiserver.options import parse_flags
 from deltawire.apiserver.simulate import machines
 from deltawire.apiserver.simulate.controllers import Controllers
-from deltawire.common.errors import ConfigError
+from deltawire.common.errors import ConfigError, StatusError
 
 STEPS_MAX = 500
 DELAY_S = 3.0
@@ -64,6 +64,14 @@ def test_a_pod_is_pending_until_its_delay_is_over() -> None:
     settle(DELAY_S)
     assert status(core)["phase"] == "Running"
     assert is_ready(status(core))
+
+
+def test_a_container_that_is_being_made_has_no_log() -> None:
+    core, _, settle = cluster(DELAY_S)
+    with pytest.raises(StatusError, match='"c" in pod "p" is waiting to start: ContainerCreating'):
+        core.read_log("p", "default")
+    settle(DELAY_S)
+    assert core.read_log("p", "default") == b""
 
 
 def test_a_deleted_pod_stays_until_its_delay_is_over() -> None:
