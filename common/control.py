@@ -64,6 +64,7 @@ class Control:
         self._reported_at_s = float("-inf")
         self._status: Callable[[], dict[str, Any]] = dict
         self._due: Timer | None = None
+        self._loop: Loop | None = None
         self._wants_drain = False
         self._link: Link | None = None
         if plan.config.runtime.control:
@@ -86,7 +87,7 @@ class Control:
             loop.every(HEALTH_EVERY_S, self._show_health)
         if self._link is not None:
             follow_link(loop, self._clock, self._link, self._take)
-            self._due = loop.timer(self._report_if_open)
+            self._due, self._loop = loop.timer(self._report_if_open), loop
 
     @property
     def wants_drain(self) -> bool:
@@ -126,8 +127,8 @@ class Control:
             if status != self._reported or now_s - self._reported_at_s >= self._same_every_s:
                 self.report(status)
                 self._reported, self._reported_at_s = status, now_s
-        if self._due is not None:
-            self._due.set(now_s + self._every_s)
+        if self._due is not None and self._loop is not None:
+            self._due.set(self._loop.next_beat_s(self._every_s))
 
     def report(self, status: dict[str, Any]) -> None:
         """Send the status now; a role does so once more at its very end."""

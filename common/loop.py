@@ -23,6 +23,8 @@ IDLE_S = 0.25
 # The longest sleep of a loop whose role asks for no more, and which signals wake: in the main thread.
 RARE_S = 1.0
 _POLLIN = int(zmq.POLLIN)
+# An instant that is so near counts as past: the sum of intervals is not exact.
+_ROUNDING_S = 1e-6
 
 Action = Callable[[], object]
 
@@ -114,6 +116,7 @@ class Loop:
         self._is_soon = False
         self._ends: list[Action] = []
         self._idle_s = idle_s
+        self._began_s = clock.now_s()
         self.every(idle_s, turns.show)
 
     def reads(self, source: "zmq.Socket[bytes] | int", action: Action) -> None:
@@ -137,15 +140,20 @@ class Loop:
         return Timer(self, action)
 
     def every(self, interval_s: float, action: Action) -> Timer:
-        """Call ``action`` in the next turn, and then each ``interval_s``."""
+        """Call ``action`` in the next turn, and then each ``interval_s`` (`next_beat_s`)."""
 
         def again() -> None:
-            timer.set(self._clock.now_s() + interval_s)
+            timer.set(self.next_beat_s(interval_s))
             action()
 
         timer = Timer(self, again)
         timer.set(self._clock.now_s())
         return timer
+
+    def next_beat_s(self, interval_s: float) -> float:
+        """The next instant of a period, monotonic. All periods of a loop began together: one turn serves several."""
+        passed_s = self._clock.now_s() - self._began_s
+        return self._began_s + ((passed_s + _ROUNDING_S) // interval_s + 1) * interval_s
 
     def soon(self) -> None:
         """The next turn begins without waiting."""

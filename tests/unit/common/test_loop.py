@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from deltawire.common.clock import SystemClock
+from deltawire.common.clock import FakeClock, SystemClock
 from deltawire.common.loop import IDLE_S, Loop, Waker
 
 
@@ -137,6 +137,24 @@ def test_what_repeats_begins_at_once_and_survives_its_own_error(loop):
             while True:
                 loop.turn(wait_s_max=60)
     assert len(called) == 2
+
+
+def test_what_repeats_in_one_loop_shares_its_turns(turns):
+    clock = FakeClock()
+    loop = Loop(clock, turns, idle_s=1.0)
+    called = {0.5: [], 1.0: [], 2.0: []}
+    for interval_s, at in called.items():
+        clock.advance(0.3)
+        loop.every(interval_s, lambda at=at: at.append(round(clock.now_s(), 3)))
+    for _ in range(100):
+        loop.turn(wait_s_max=0)
+        clock.advance(0.1)
+    after = {interval_s: set(at[1:]) for interval_s, at in called.items()}
+    assert after[2.0] < after[1.0] < after[0.5]
+    assert len(after[2.0]) == 5
+    for interval_s, at in called.items():
+        assert len(at[1:]) == len(set(at[1:])), "twice in one beat"
+        assert all(abs(b - a - interval_s) < 0.11 for a, b in zip(at[1:], at[2:], strict=False))
 
 
 def test_soon_is_the_next_turn_only(loop):
