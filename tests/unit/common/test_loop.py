@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_what_repeats_in_one_loop_shares_its_turns(turns):
     assert len(after[2.0]) == 5
     for interval_s, at in called.items():
         assert len(at[1:]) == len(set(at[1:])), "twice in one beat"
-        assert all(abs(b - a - interval_s) < 0.11 for a, b in zip(at[1:], at[2:], strict=False))
+        assert all(abs(b - a - interval_s) < 0.11 for a, b in pairwise(at[1:]))
 
 
 def test_soon_is_the_next_turn_only(loop):
