@@ -13,7 +13,7 @@ from deltawire.common.wire.codec import take
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, Opened
 from deltawire.common.wire.messages.control import Answer, Ask
-from deltawire.common.wire.network import open_context
+from deltawire.common.wire.network import TCP, open_context
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 10.0
@@ -40,18 +40,11 @@ class Supervision:
             clock=self._clock,
             silent_s=ANSWER_TIMEOUT_S,
         )
-        # The state folder is not locked: there is no supervisor to wait for.
-        is_held = is_running(plan.store_dir)
-        if not is_held or not self._wait(Opened, CONNECT_TIMEOUT_S):
+        # The state folder is not locked: there is no supervisor to wait for, unless it is on another host.
+        is_held, is_far = is_running(plan.store_dir), plan.endpoint("control").startswith(TCP)
+        if not (is_held or is_far) or not self._wait(Opened, CONNECT_TIMEOUT_S):
             self.close()
-            error = NotRunning(
-                f"no `deltawire up` runs on the state folder {plan.store_dir}"
-                if not is_held
-                else f"who runs on the state folder {plan.store_dir} does not answer",
-                hint="start it, or name the config with -c" if not is_held else "see its log",
-            )
-            error.is_free = not is_held
-            raise error
+            raise _not_running(plan, is_held=is_held, is_far=is_far)
 
     def ask(self, verb: str, arguments: dict[str, Any] | None = None) -> Any:
         """The answer's body. Raises DeltawireError with the supervisor's own words when it refuses."""
@@ -91,6 +84,22 @@ class Supervision:
             if left_s <= 0:
                 return None
             self._link.socket.poll(int(min(left_s, 0.1) * 1000))
+
+
+def _not_running(plan: Plan, *, is_held: bool, is_far: bool) -> NotRunning:
+    if is_held:
+        error = NotRunning(f"who runs on the state folder {plan.store_dir} does not answer", hint="see its log")
+    elif is_far:
+        address = plan.endpoint("control").removeprefix(TCP)
+        hint = "start it, or see what its log says of the key" if plan.keys_dir else "start it"
+        error = NotRunning(f"nobody answers at {address} (network.endpoints.control)", hint=hint)
+    else:
+        error = NotRunning(
+            f"no `deltawire up` runs on the state folder {plan.store_dir}",
+            hint="start it, or name the config with -c",
+        )
+    error.is_free = not is_held
+    return error
 
 
 def from_workers(answer: Any) -> dict[str, Any]:

@@ -166,6 +166,15 @@ def test_a_handler_on_another_host_needs_the_list_of_keys_its_own_secret_and_no_
             assert call["found"]
             assert call["count"] >= 150
             assert not (away / "state").exists() or not list((away / "state").rglob("*.mdb"))
+            command = [str(DELTAWIRE), "status", "-c", str(away / "deltawire.yaml")]
+            refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            assert refused.returncode == 2, "a command needs a key of its own"
+            assert "deltawire keys new cli" in refused.stderr
+            (away / "keys" / "cli.secret").write_bytes((folder.folder / "cli.secret").read_bytes())
+            (away / "keys" / "cli.secret").chmod(0o600)
+            shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            assert shown.returncode == 0, shown.stdout + shown.stderr
+            assert "reflector-0" in shown.stdout
             pipeline.kill_9("worker-0")
             pipeline.wait_synced()
             seen = len(out.read_text().splitlines())
