@@ -23,6 +23,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _IN_TEXT = re.compile(r"\b(resource version|resourceVersion)[^0-9\"]{0,12}\d+")
 _IN_YAML = re.compile(r"^ *resourceVersion: \"\d+\"$", re.M)
 _AGE = re.compile(r"(\d+[smhd])+")
+_AGE_IN_YAML = re.compile(r"^( *- )(?:\d+[smhd])+$", re.M)
 _NUMBER = re.compile(r"\d{3,}")
 _SERVICE_ADDRESS = re.compile(r"10\.0\.[0-9]+\.[0-9]+")
 _CERTIFICATE = re.compile(
@@ -219,7 +220,7 @@ def _plain(value: Any, key: str = "") -> Any:
         if key == "Age" or (key == "cells" and _AGE.fullmatch(value)):
             return "<age>"  # of a busy machine it is another one
         text = _MOMENT.sub("<time>", _UID.sub("<uid>", value))
-        text = _IN_YAML.sub("resourceVersion: <version>", text)
+        text = _AGE_IN_YAML.sub(r"\1<age>", _IN_YAML.sub("resourceVersion: <version>", text))
         return _NUMBER.sub("<n>", _IN_TEXT.sub(r"\1 <version>", text)) if key == "message" else text
     if isinstance(value, list):
         return [_plain(item, key) for item in value]
