@@ -43,6 +43,15 @@ def test_a_pipeline_that_is_hit_at_random_loses_and_invents_nothing(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
+def test_a_pipeline_that_is_changed_while_it_runs_and_hit_at_random_loses_and_invents_nothing(tmp_path):
+    """Handlers come, go and are scaled, informers get indexes: by `deltawire apply`, among kills of all roles."""
+    verdict = chaos(tmp_path, 1034, "--for", "20s")
+    # One whose pipeline is killed at that moment is made by a new start.
+    assert 0 < verdict["actions"]["apply"] <= verdict["actions"]["restart"]
+
+
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_fixed_seed_for_a_minute_loses_and_invents_nothing(tmp_path):
     """Everything of the short one, and the API server's history lost behind the reflectors' backs."""
