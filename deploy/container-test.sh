@@ -5,7 +5,7 @@
 #
 # Uses the engine that answers; where none does, and you are root on Debian, it installs one and runs it in a
 # folder of its own until the test ends. Where no registry can be reached, the base image is made from Debian's
-# packages. Needs what `make setup-dev` installs.
+# packages. Needs what `make setup-dev` installs. CONTAINER_TESTS names one of the test files.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -59,4 +59,4 @@ fi
 docker build -q --network "${BUILD_NETWORK:-host}" --build-arg "BASE_IMAGE=$BASE_IMAGE" -t deltawire .
 docker image inspect --format 'image: {{.Size}} bytes' deltawire
 
-.venv/bin/python -m pytest tests/container/test_compose.py -p no:cacheprovider -v -x "$@"
+.venv/bin/python -m pytest "${CONTAINER_TESTS:-tests/container}" -p no:cacheprovider -v -x "$@"

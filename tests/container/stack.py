@@ -58,6 +58,11 @@ def compose_commands() -> list[list[str]]:
 class Stack:
     """One project of containers. ``folder`` holds its config and what the recording handlers write."""
 
+    files = FILES
+    project = PROJECT
+    # In which `deltawire status` is asked.
+    asked = "hub"
+
     def __init__(self, command: list[str], folder: Path) -> None:
         self._command = command
         self.folder = folder
@@ -80,9 +85,9 @@ class Stack:
         return done.stdout
 
     def try_compose(self, *arguments: str, timeout_s: float = 180) -> "subprocess.CompletedProcess[str]":
-        files = [part for name in FILES for part in ("-f", str(ROOT / name))]
+        files = [part for name in self.files for part in ("-f", str(ROOT / name))]
         return subprocess.run(
-            [*self._command, "-p", PROJECT, "--project-directory", str(ROOT), *files, *arguments],
+            [*self._command, "-p", self.project, "--project-directory", str(ROOT), *files, *arguments],
             env=self._env, capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
@@ -90,7 +95,7 @@ class Stack:
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """What `docker inspect` says, by service (of a scaled one: one of them)."""
-        ids = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={PROJECT}").split()
+        ids = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").split()
         if not ids:
             return {}
         found = json.loads(docker("inspect", *ids))
@@ -117,7 +122,7 @@ class Stack:
             raise AssertionError(f"{error}; now {self.unhealthy()}") from None
 
     def leftovers(self) -> list[str]:
-        label = f"label=com.docker.compose.project={PROJECT}"
+        label = f"label=com.docker.compose.project={self.project}"
         return [
             *docker("ps", "-aq", "--filter", label).split(),
             *docker("volume", "ls", "-q", "--filter", label).split(),
@@ -128,7 +133,7 @@ class Stack:
 
     def status(self) -> dict[str, Any]:
         """``status --json``; {} without an answer."""
-        done = self.try_compose("exec", "-T", "hub", "deltawire", "status", "--json", timeout_s=30)
+        done = self.try_compose("exec", "-T", self.asked, "deltawire", "status", "--json", timeout_s=30)
         if done.returncode != 0 or not done.stdout.strip():
             return {}
         status: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -181,6 +186,21 @@ class Stack:
 
     def _prepare(self) -> None:
         """The config of the image with two handlers more; files that another user's containers may read and write."""
+        self.write_configs(self._config())
+        kubeconfig = yaml.safe_load((ROOT / "deploy" / "demo.kubeconfig").read_text())
+        kubeconfig["clusters"][0]["cluster"]["server"] = f"http://127.0.0.1:{self.port}"
+        self.folder.chmod(0o755)
+        (self.folder / "calls").mkdir()
+        (self.folder / "calls").chmod(0o777)
+        shutil.copy(RECORDER, self.folder / "recorder.py")
+        (self.folder / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+        for file in self.folder.glob("*.*"):
+            file.chmod(0o644)
+
+    def write_configs(self, config: dict[str, Any]) -> None:
+        (self.folder / "deltawire.yaml").write_text(yaml.safe_dump(config))
+
+    def _config(self) -> Any:
         config = yaml.safe_load((ROOT / "deploy" / "deltawire.yaml").read_text())
         config["runtime"]["hang_after"] = 5
         config["handlers"] += [
@@ -192,13 +212,4 @@ class Stack:
             }
             for name in RECORDERS
         ]
-        kubeconfig = yaml.safe_load((ROOT / "deploy" / "demo.kubeconfig").read_text())
-        kubeconfig["clusters"][0]["cluster"]["server"] = f"http://127.0.0.1:{self.port}"
-        self.folder.chmod(0o755)
-        (self.folder / "calls").mkdir()
-        (self.folder / "calls").chmod(0o777)
-        shutil.copy(RECORDER, self.folder / "recorder.py")
-        (self.folder / "deltawire.yaml").write_text(yaml.safe_dump(config))
-        (self.folder / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-        for file in self.folder.glob("*.*"):
-            file.chmod(0o644)
+        return config
