@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-from deltawire.common.wire.identity import process_started
+from deltawire.common.wire.identity import has_ended, process_started
 
 # The environment variable by which a role that is started as a command learns its parent.
 VARIABLE = "DELTAWIRE_PARENT"
@@ -26,7 +26,7 @@ def is_alive(parent: str) -> bool:
     pid, _, started = parent.partition(":")
     if not (pid.isdecimal() and started.isdecimal()):
         return False
-    return started == "0" or process_started(int(pid)) == int(started)
+    return started == "0" or not has_ended(int(pid), int(started))
 
 
 def die_with_parent(parent: str, sign: signal.Signals = signal.SIGTERM) -> None:

@@ -151,6 +151,12 @@ class ControlSocket:
 
     def _on_ask(self, peer: Peer, ask: Ask) -> None:
         number = ask.id
+        if not self._listener.may_command(peer):
+            self._malformed += 1
+            log.warning("%s asked for %s: its key may not", peer.name[:80], ask.verb[:80])
+            text = "this key only reports: to ask, use a key of cli or cli/NAME"
+            self._send(peer.identity, Answer(number, False, text))
+            return
         try:
             answer = self._answer(ask.verb, ask.arguments)
         except DeltawireError as error:

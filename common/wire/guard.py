@@ -21,13 +21,18 @@ audit = logging.getLogger("deltawire.audit")
 REFUSALS_MAX = 20
 REFUSALS_EVERY_S = 10.0
 _SHOWN_CHARS = 80
+# Sessions of one owner on one socket: twice the replicas that a handler may have.
+SESSIONS_MAX = 128
 _ROLES = {"fifo": "fifo", "reflector": "reflector", "worker": "informer", "handler": "handler", "cli": "cli"}
 
 
 class Change(NamedTuple):
-    """``revoked``: identities whose key is not allowed any more. ``is_own_new``: the socket's own key has changed."""
+    """``revoked``: identities whose key is not allowed any more, or is another owner's. ``limited``: those that may
+    read other informers than before. ``is_own_new``: the socket's own key has changed.
+    """
 
     revoked: list[bytes]
+    limited: list[bytes]
     is_own_new: bool
 
 
@@ -43,7 +48,7 @@ class Guard:
         self._lines = Allowance(REFUSALS_MAX, REFUSALS_EVERY_S)
         self._owner = owner_of_socket(socket)
         self._stamp = folder.stamp(self._owner)
-        self._own, self._keys = self._read()
+        self._own, self._keys = self._read_own(), self._read_keys()
         # With which key a session was opened, by the peer's identity.
         self._keys_of: dict[bytes, str] = {}
 
@@ -68,6 +73,8 @@ class Guard:
         role = kind.partition("-")[0]
         if peer.role != _ROLES.get(role):
             return f"its key is of {entry.owner}, and it calls itself {peer.role[:_SHOWN_CHARS]!r}"
+        if self._has_enough(entry.owner, peer.identity):
+            return f"{entry.owner} has {SESSIONS_MAX} sessions here"
         if role == "handler":
             return self._handlers_objection(entry, name, peer)
         if role != "cli" and peer.name != entry.owner:
@@ -90,27 +97,49 @@ class Guard:
         entry = self._keys.get(key)
         return entry is not None and (entry.informers is None or informer in entry.informers)
 
+    def may_command(self, key: str) -> bool:
+        """Whether it may ask the supervisor for something: only commands do."""
+        entry = self._keys.get(key)
+        return entry is not None and entry.owner.partition("/")[0] == "cli"
+
     def look(self) -> Change | None:
         """What a change of the files means for the socket; None where it means nothing.
 
-        Where they cannot be read the former keys go on, and a line says so.
+        What cannot be read is as it was, and a line says so: a secret that is missing keeps no key allowed.
         """
         stamp = self._folder.stamp(self._owner)
         if stamp == self._stamp:
             return None
         self._stamp = stamp
+        own, keys, former = self._own, self._keys, self._keys
         try:
-            own, keys = self._read()
+            own = self._read_own()
         except ConfigError as error:
-            log.error("%s: the keys are as before: %s", self.socket, error)
-            return None
+            log.error("%s: its own key is as before: %s", self.socket, error)
+        try:
+            keys = self._read_keys()
+        except ConfigError as error:
+            log.error("%s: the keys that are allowed are as before: %s", self.socket, error)
         is_own_new, self._own, self._keys = own != self._own, own, keys
-        revoked = [identity for identity, key in self._keys_of.items() if key not in keys]
-        return Change(revoked, is_own_new) if revoked or is_own_new else None
+        revoked, limited = [], []
+        for identity, key in self._keys_of.items():
+            entry, was = keys.get(key), former.get(key)
+            if entry is None or was is None or entry.owner != was.owner:
+                revoked.append(identity)
+            elif entry != was:
+                limited.append(identity)
+        return Change(revoked, limited, is_own_new) if revoked or limited or is_own_new else None
 
-    def _read(self) -> tuple[str, dict[str, Allowed]]:
-        own = self._folder.secret(self._owner).public
-        return own, {entry.key: entry for entry in self._folder.allowed()}
+    def _read_own(self) -> str:
+        return self._folder.secret(self._owner).public
+
+    def _read_keys(self) -> dict[str, Allowed]:
+        return {entry.key: entry for entry in self._folder.allowed()}
+
+    def _has_enough(self, owner: str, identity: bytes) -> bool:
+        """Whether an owner has as many sessions as may be, besides the one with this identity."""
+        others = (self._keys.get(key) for known, key in self._keys_of.items() if known != identity)
+        return sum(entry is not None and entry.owner == owner for entry in others) >= SESSIONS_MAX
 
     def _handlers_objection(self, entry: Allowed, name: str, peer: Peer) -> str:
         shown = peer.name[:_SHOWN_CHARS]
@@ -123,8 +152,9 @@ class Guard:
             return f"its key is of {entry.owner}, and it speaks for handler {group[:_SHOWN_CHARS]!r}"
         wanted: Any = peer.body.get("informers")
         if entry.informers is None or not isinstance(wanted, list):
+            # What is no list is refused as malformed by who takes the hello.
             return ""
-        strange = sorted(str(informer) for informer in wanted if informer not in entry.informers)
+        strange = sorted(str(one) for one in wanted if not isinstance(one, str) or one not in entry.informers)
         return f"its key may not read {strange[0][:_SHOWN_CHARS]!r}" if strange else ""
 
     def _handler_of(self, replica: str) -> str:

@@ -37,7 +37,15 @@ def new_identity(role: str, name: str, run: str = "") -> Identity:
 
 
 def process_started(pid: int) -> int:
-    """The process' start in clock ticks since boot; 0 where there is no such process, or no /proc."""
+    """The process' start in clock ticks since boot; 0 where there is no such process, no /proc, or it is not known."""
+    try:
+        return _started(pid)
+    except OSError:
+        return 0
+
+
+def _started(pid: int) -> int:
+    """0 where there is no such process, or no /proc. Raises OSError where that cannot be seen."""
     try:
         # As bare as this since it is asked twice a second of each peer.
         file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
@@ -45,7 +53,7 @@ def process_started(pid: int) -> int:
             stat = os.read(file, 4096)
         finally:
             os.close(file)
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0
     # The command's name, in parentheses, may hold blanks; field 22 counts from after it.
     fields = stat.rpartition(b")")[2].split()
@@ -64,4 +72,12 @@ def host_id() -> str:
 
 def is_known_dead(pid: int, started: int, host: str) -> bool:
     """True only if the process ran where we can see it, and does not any more."""
-    return bool(started and host) and host == host_id() and process_started(pid) != started
+    return bool(started and host) and host == host_id() and has_ended(pid, started)
+
+
+def has_ended(pid: int, started: int) -> bool:
+    """True only if the process that began then is known to be gone: without a free descriptor nothing is known."""
+    try:
+        return _started(pid) != started
+    except OSError:
+        return False

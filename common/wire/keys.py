@@ -8,6 +8,7 @@ Not here: who may speak on a socket (``guard``), sockets.
 """
 
 import re
+import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,8 +64,11 @@ def owner_of_socket(socket: str) -> str:
 
 
 def new_secret() -> Secret:
-    public, secret = zmq.curve_keypair()
-    return Secret(public.decode(), secret.decode())
+    """A new pair. Its public key is no option of a command line, which begins with a hyphen."""
+    while True:
+        public, secret = zmq.curve_keypair()
+        if not public.startswith(b"-"):
+            return Secret(public.decode(), secret.decode())
 
 
 def parse_allowed(text: str, where: str) -> list[Allowed]:
@@ -160,7 +164,8 @@ class KeyFolder:
         for path in (self.folder / ALLOWED, self.secret_path(owner)):
             try:
                 found = path.stat()
-                stamps += [found.st_mtime_ns, found.st_ino, found.st_size]
+                # The time of the last change of the inode, too: a copy may keep the time of its original.
+                stamps += [found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino, found.st_size]
             except OSError:
                 stamps.append(0)
         return tuple(stamps)
@@ -185,6 +190,7 @@ def parse_entry(words: list[str]) -> Allowed:
 def _is_z85(text: str) -> bool:
     try:
         z85.decode(text)
-    except (KeyError, ValueError, UnicodeEncodeError):
+    except (KeyError, ValueError, UnicodeEncodeError, struct.error):
+        # The last: five characters that stand for more than 32 bits.
         return False
     return True

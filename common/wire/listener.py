@@ -33,6 +33,8 @@ _BEAT, _RESET = encode(plain("beat")), encode(plain("reset"))
 _LOOK_EVERY_S = 0.5
 # How often the files of keys are looked at.
 KEYS_EVERY_S = 1.0
+# A socket that could not be bound again for so long is named in the log.
+_SLOW_S = 5.0
 # After a connection has ended all peers are tried for so long.
 _PROBE_S = 0.3
 # Of a name that a stranger gave itself, in the log.
@@ -98,7 +100,7 @@ class Listener:
         self._key = ""
         self._receive = sockets.receive_from if self._guard is None else self._receive_with_key
         self._looked_at_keys_s = clock.now_s()
-        self._is_unbound = False
+        self._is_unbound, self._unbound_at_s = False, 0.0
         # Answers to a flood, and log lines about it, are bounded: a peer without an answer says hello anyway.
         self._resets = Allowance(RESETS_MAX, RESETS_EVERY_S)
         self._lines = Allowance(LINES_MAX, LINES_EVERY_S)
@@ -192,6 +194,10 @@ class Listener:
         """Whether the peer's key lets it read the informer; True where there are no keys."""
         return self._guard is None or self._guard.may_read(peer.key, informer)
 
+    def may_command(self, peer: Peer) -> bool:
+        """Whether the peer's key lets it ask for what commands ask; True where there are no keys."""
+        return self._guard is None or self._guard.may_command(peer.key)
+
     def gather(self, when_first: Callable[[], object]) -> None:
         """From now on messages wait for `flush`; ``when_first`` is called when the first one does."""
         self._when_first = when_first
@@ -272,11 +278,19 @@ class Listener:
         if change is not None:
             for identity in change.revoked:
                 self._end(identity, "its key is not allowed any more")
-            if not self._is_unbound:
-                sockets.unbind(self._context, self.socket, self.endpoint)
-            self._is_unbound = True
+            for peer in [peer for peer in self.peers if peer.identity in change.limited]:
+                # It says hello again, and is asked what it wants to read.
+                self.reset(peer, "what its key may read has changed")
+            if change.revoked or change.is_own_new:
+                if not self._is_unbound:
+                    sockets.unbind(self._context, self.socket, self.endpoint)
+                    self._unbound_at_s = self._clock.now_s()
+                self._is_unbound = True
         if self._is_unbound:
             self._is_unbound = not sockets.bind_again(self._context, self.socket, self.endpoint)
+            if self._is_unbound and self._clock.now_s() - self._unbound_at_s >= _SLOW_S:
+                self._unbound_at_s = self._clock.now_s()
+                log.error("%s cannot be bound again: is its port taken?", self.endpoint)
 
     def _receive_with_key(self, socket: "zmq.Socket[bytes]") -> tuple[bytes, bytes] | None:
         found = sockets.receive_with_key(socket)

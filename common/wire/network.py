@@ -3,7 +3,9 @@
 Without a folder of keys TCP is plain, and the config allows it on loopback only.
 """
 
+import ipaddress
 import logging
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -50,8 +52,10 @@ class Network:
     ) -> Guard | None:
         """Set the options of a socket to be bound; its guard, None where it is plain. Raises ConfigError."""
         _keep_alive(socket)
+        _take_version_of(socket, self._listen or host_of(endpoint))
         if self._folder is None:
             return None
+        _raise_limit_of_files()
         name = self._sockets[endpoint]
         self.take_key(socket)
         socket.setsockopt(zmq.CURVE_SERVER, 1)
@@ -77,6 +81,7 @@ class Network:
         one: each ``attempt`` expects another. Raises ConfigError.
         """
         _keep_alive(socket)
+        _take_version_of(socket, host_of(endpoint))
         if self._folder is None:
             return
         keys = self._keys_of_other(endpoint, self._folder)
@@ -89,8 +94,14 @@ class Network:
         self.take_key(socket)
         socket.setsockopt(zmq.CURVE_SERVERKEY, keys[-1 - attempt % len(keys)].encode())
 
+    def name_of(self, endpoint: str) -> str:
+        return self._sockets[endpoint]
+
     def address_to_bind(self, endpoint: str) -> str:
-        return f"{TCP}{self._listen}:{endpoint.rpartition(':')[2]}" if self._listen else endpoint
+        if not self._listen:
+            return endpoint
+        host = f"[{self._listen.strip('[]')}]" if is_ipv6(self._listen) else self._listen
+        return f"{TCP}{host}:{endpoint.rpartition(':')[2]}"
 
     def keys_for(self, endpoint: str) -> tuple[str, ...]:
         """The keys that a connection to ``endpoint`` depends on: its own, and those that the other end may have.
@@ -154,6 +165,31 @@ def open_context(plan: Plan, owner: str) -> WireContext:
 
 def network_of(context: "zmq.Context[zmq.Socket[bytes]]") -> Network | None:
     return context.network if isinstance(context, WireContext) else None
+
+
+def host_of(endpoint: str) -> str:
+    return endpoint.removeprefix(TCP).rpartition(":")[0]
+
+
+def is_ipv6(host: str) -> bool:
+    """Whether this is an address of IPv6; names are looked up as IPv4."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).version == 6
+    except ValueError:
+        return False
+
+
+def _take_version_of(socket: "zmq.Socket[bytes]", host: str) -> None:
+    socket.setsockopt(zmq.IPV6, is_ipv6(host))
+
+
+def _raise_limit_of_files() -> None:
+    """Who is not let in holds a descriptor until `HANDSHAKE_MS` are over, and libzmq has no bound for them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:
+        log.debug("the limit of open files stays: %s", error)
 
 
 def _keep_alive(socket: "zmq.Socket[bytes]") -> None:

@@ -1,6 +1,7 @@
 """ZeroMQ sockets with the options of docs/wire.md §1. The only place that sets them."""
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -14,7 +15,7 @@ from deltawire.common.clock import Clock
 from deltawire.common.errors import ConfigError
 from deltawire.common.limits import FRAME_BYTES_MAX, SOCKET_MESSAGES_MAX
 from deltawire.common.wire.guard import Guard
-from deltawire.common.wire.network import TCP, network_of
+from deltawire.common.wire.network import TCP, Network, network_of
 
 log = logging.getLogger(__name__)
 
@@ -150,10 +151,21 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, clock: Clock) -
         socket.close()
         if lock:
             lock.close()
-        raise ConfigError(
-            f"cannot listen on {endpoint}: {error.strerror}", hint="choose another runtime.dir or port"
-        ) from None
+        raise _cannot_listen(endpoint, network, error) from None
     return Bound(socket, lock, guard)
+
+
+def _cannot_listen(endpoint: str, network: Network | None, error: zmq.ZMQError) -> ConfigError:
+    if network is None or not endpoint.startswith(TCP):
+        return ConfigError(f"cannot listen on {endpoint}: {error.strerror}", hint="choose another runtime.dir")
+    reason, hint = error.strerror, "choose another address"
+    if error.errno == errno.EADDRINUSE:
+        reason, hint = "another socket does", "choose another port"
+    elif error.errno in (errno.ENODEV, errno.EADDRNOTAVAIL):
+        reason = "it is no address of this host"
+        hint = "set network.listen to one, or to 0.0.0.0"
+    address, name = network.address_to_bind(endpoint), network.name_of(endpoint)
+    return ConfigError(f"cannot listen on {address}: {reason}", path=f"network.endpoints.{name}", hint=hint)
 
 
 def unbind(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], endpoint: str) -> None:
@@ -164,14 +176,19 @@ def unbind(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], e
 
 
 def bind_again(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], endpoint: str) -> bool:
-    """Bind it with the key of now; False where that cannot be yet, since what was there is still being closed."""
+    """Bind it with the key of now, the former one where that cannot be read; False where it cannot be bound yet, since
+    what was there is still being closed.
+    """
     network = network_of(context)
     if network is None:
         return True
     try:
         network.take_key(socket)
+    except ConfigError as error:
+        log.error("%s: its own key is as before: %s", endpoint, error)
+    try:
         socket.bind(network.address_to_bind(endpoint))
-    except (ConfigError, zmq.ZMQError) as error:
+    except zmq.ZMQError as error:
         log.debug("%s cannot be bound yet: %s", endpoint, error)
         return False
     return True

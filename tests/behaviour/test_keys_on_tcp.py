@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 import zmq
 
+from deltawire.cli.supervisor.control import ControlSocket
 from deltawire.common.clock import SystemClock
 from deltawire.common.wire import link as links
 from deltawire.common.wire import listener as listeners
-from deltawire.common.wire.codec import encode, pack, plain
+from deltawire.common.wire.codec import encode, pack, plain, take
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.keys import Allowed, new_secret
+from deltawire.common.wire.messages.control import Answer, Ask
 from tests.support.keyed import free_port, keyed_context, make_keys, raw_dealer
 from tests.support.patience import Patience
 
@@ -291,3 +293,73 @@ def test_who_comes_back_before_its_former_connection_is_known_dead_is_let_in(mak
     assert again.identity.bytes not in (former, b"alerts-0.00000001")
     # It is the same process: its former session does not wait for its silence.
     assert len(wire.listener.peers) == 1
+
+
+def test_a_key_that_may_read_less_loses_what_it_reads_at_once(make):
+    """Its session began when it could read more: it ends, and the next hello is refused."""
+    wire = make("worker-0")
+    link = wire.link("handler/alerts")
+    kept = wire.link("handler/audit")
+    wire.until(lambda _: link.is_open and kept.is_open)
+    pair = wire.keys.secret("handler/alerts")
+    others = [entry for entry in wire.keys.allowed() if entry.key != pair.public]
+    wire.keys.allow([*others, Allowed("handler/alerts", pair.public, frozenset({"main/nodes"}))])
+    got = wire.until(has(links.Refused))
+    assert "its key may not read 'main/pods'" in next(e.reason for e in got if isinstance(e, links.Refused))
+    assert [peer.name for peer in wire.listener.peers] == ["audit-0"]
+    assert kept.is_open
+
+
+def test_a_key_that_becomes_another_owners_speaks_for_the_former_one_no_longer(make):
+    wire = make("worker-0")
+    link = wire.link("handler/alerts")
+    wire.until(lambda _: link.is_open)
+    pair = wire.keys.secret("handler/alerts")
+    others = [entry for entry in wire.keys.allowed() if entry.key != pair.public]
+    wire.keys.allow([*others, Allowed("handler/other", pair.public)])
+    wire.until(lambda _: not wire.listener.peers)
+    wire.until(has(links.Refused))
+    assert not wire.listener.peers
+
+
+@pytest.mark.parametrize("owner", ["handler/alerts", "reflector-0", "worker-0", "fifo"])
+def test_a_key_that_is_no_commands_asks_the_supervisor_for_nothing(tmp_path, owner):
+    keys = make_keys(tmp_path, OWNERS)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    contexts = [keyed_context(keys, who, {address: "control"}) for who in ("control", owner, "cli")]
+    asked = []
+    control = ControlSocket(
+        contexts[0], address, heartbeat_s=2.0, on_ready=lambda *_: None, on_silent=lambda *_: None,
+        on_status=lambda *_: None, answer=lambda verb, _: asked.append(verb), clock=SystemClock(),
+    )  # fmt: skip
+    kind, _, rest = owner.partition("/")
+    names = {owner: (ROLES[kind.partition("-")[0]], f"{rest}-0" if rest else owner), "cli": ("cli", "cli-1")}
+    made = [
+        links.Link(c, address, new_identity(*names[who]), dict, clock=SystemClock(), silent_s=5.0)
+        for c, who in zip(contexts[1:], (owner, "cli"), strict=True)
+    ]
+    try:
+        answers, told = {}, set()
+        patience = Patience(20.0)
+        while len(answers) < 2:
+            assert not patience.is_over(), answers
+            control.turn()
+            for link in made:
+                for event in [*link.tick(), *link.receive()]:
+                    if isinstance(event, links.Arrived):
+                        answers[link] = take(event.message, Answer)
+                if link.is_open and link not in told:
+                    told.add(link)
+                    link.send(Ask(1, f"kill {link.identity.name}", {}))
+            time.sleep(0.002)
+        refused, done = answers[made[0]], answers[made[1]]
+        assert (refused.ok, done.ok) == (False, True)
+        assert "use a key of cli" in refused.body
+        assert asked == ["kill cli-1"]
+        assert control.rejected == 1
+    finally:
+        for link in made:
+            link.close()
+        control.close()
+        for context in contexts:
+            context.destroy(linger=0)

@@ -1,12 +1,14 @@
 """Files of keys: what is read, and every refusal says where and what to do."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deltawire.common.errors import ConfigError
 from deltawire.common.wire.gate import answer
-from deltawire.common.wire.guard import Guard
+from deltawire.common.wire.guard import SESSIONS_MAX, Guard
 from deltawire.common.wire.keys import (
     Allowed,
     KeyFolder,
@@ -16,6 +18,7 @@ from deltawire.common.wire.keys import (
     parse_allowed,
     parse_owner,
 )
+from deltawire.common.wire.session import Peer
 from tests.support.keyed import make_keys
 
 # Fixed: names of tests are the same in each process.
@@ -148,3 +151,105 @@ def test_a_question_that_cannot_be_answered_with_yes_is_answered_with_no(
     reply = answer(parts, {"worker-0": guard}, 0.0)
     assert reply[2] == b"400"
     assert reply[4] == b""
+
+
+def test_a_key_that_is_out_of_the_range_of_z85_is_a_clear_error() -> None:
+    with pytest.raises(ConfigError, match="line 1: the key of fifo is not one"):
+        parse_allowed(f"fifo {'#' * 40}\n", "keys/allowed")
+
+
+def test_a_new_public_key_is_no_option_of_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = iter([(b"-" + KEY[1:].encode(), b"x"), (KEY.encode(), PAIR.secret.encode())])
+    monkeypatch.setattr("deltawire.common.wire.keys.zmq.curve_keypair", lambda: next(pairs))
+    assert new_secret() == PAIR
+
+
+def test_a_file_that_keeps_the_time_and_size_of_the_former_one_is_seen(tmp_path: Path) -> None:
+    folder = make_keys(tmp_path, ["worker-0"])
+    path = tmp_path / "allowed"
+    before, found = folder.stamp("worker-0"), path.stat()
+    path.write_bytes(bytes(reversed(path.read_bytes())))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert folder.stamp("worker-0") != before
+
+
+def test_a_list_and_secrets_that_are_links_as_kubernetes_mounts_them_are_seen_to_change(tmp_path: Path) -> None:
+    make_keys(tmp_path / "..1", ["worker-0", "handler/alerts"])
+    (tmp_path / "..data").symlink_to("..1")
+    for file in (tmp_path / "..1").iterdir():
+        (tmp_path / file.name).symlink_to(f"..data/{file.name}")
+    guard = Guard("worker-0", KeyFolder(tmp_path))
+    assert guard.look() is None
+    own = make_keys(tmp_path / "..2", ["worker-0"]).secret("worker-0").public
+    (tmp_path / "..data_tmp").symlink_to("..2")
+    (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+    change = guard.look()
+    assert change is not None
+    assert change.is_own_new
+    assert KeyFolder(tmp_path).secret("worker-0").public == own
+
+
+def test_a_list_with_ends_of_lines_of_another_system_is_read(tmp_path: Path) -> None:
+    (tmp_path / "allowed").write_bytes(f"# a comment\r\nfifo {KEY}\r\n\r\n".encode())
+    assert KeyFolder(tmp_path).allowed() == [Allowed("fifo", KEY)]
+
+
+def hello(**body: Any) -> Peer:
+    return Peer(b"alerts-0.1", "handler", "alerts-0", "1", 1, 1, "", {"group": "alerts", **body})
+
+
+@pytest.mark.parametrize("wanted", [[["main/pods"]], [{}], ["main/pods", 7], [None]])
+def test_a_hello_whose_informers_are_no_names_is_refused_and_harms_nobody(tmp_path: Path, wanted: Any) -> None:
+    folder = make_keys(tmp_path, ["worker-0"])
+    folder.allow([*folder.allowed(), Allowed("handler/alerts", KEY, frozenset({"main/pods"}))])
+    assert "its key may not read" in Guard("worker-0", folder).objection(KEY, hello(informers=wanted))
+
+
+def test_one_owner_has_a_bounded_number_of_sessions(tmp_path: Path) -> None:
+    guard = Guard("worker-0", make_keys(tmp_path, ["worker-0", "handler/alerts", "handler/audit"]))
+    keys = {entry.owner: entry.key for entry in KeyFolder(tmp_path).allowed()}
+    peer = hello(informers=[])
+    for number in range(SESSIONS_MAX):
+        assert guard.objection(keys["handler/alerts"], peer) == ""
+        guard.opens(keys["handler/alerts"], b"alerts-0.%d" % (number + 100))
+    assert guard.objection(keys["handler/alerts"], peer) == f"handler/alerts has {SESSIONS_MAX} sessions here"
+    other = Peer(b"audit-0.1", "handler", "audit-0", "1", 1, 1, "", {"group": "audit", "informers": []})
+    assert guard.objection(keys["handler/audit"], other) == ""
+    guard.ends(b"alerts-0.100")
+    assert guard.objection(keys["handler/alerts"], peer) == ""
+
+
+def test_a_secret_that_is_missing_keeps_no_key_allowed(tmp_path: Path) -> None:
+    folder = make_keys(tmp_path, ["worker-0", "handler/alerts"])
+    guard = Guard("worker-0", folder)
+    key = folder.secret("handler/alerts").public
+    guard.opens(key, b"alerts-0.1")
+    folder.secret_path("worker-0").unlink()
+    assert guard.look() is None
+    folder.allow([entry for entry in folder.allowed() if entry.key != key])
+    change = guard.look()
+    assert change is not None
+    assert change.revoked == [b"alerts-0.1"]
+    assert not guard.admit(key, "10.0.0.1", 0.0)
+
+
+def test_a_key_that_is_another_owners_now_or_may_read_less_loses_its_session(tmp_path: Path) -> None:
+    folder = make_keys(tmp_path, ["worker-0"])
+    own = folder.allowed()
+    folder.allow([*own, Allowed("handler/alerts", KEY), Allowed("handler/audit", OTHER)])
+    guard = Guard("worker-0", folder)
+    guard.opens(KEY, b"alerts-0.1")
+    guard.opens(OTHER, b"audit-0.1")
+    folder.allow([*own, Allowed("handler/alerts", KEY, frozenset({"main/nodes"})), Allowed("handler/x", OTHER)])
+    change = guard.look()
+    assert change is not None
+    assert (change.limited, change.revoked) == ([b"alerts-0.1"], [b"audit-0.1"])
+
+
+def test_only_keys_of_commands_command(tmp_path: Path) -> None:
+    owners = ["control", "fifo", "reflector-0", "worker-0", "handler/alerts", "handler/cli", "cli", "cli/me"]
+    folder = make_keys(tmp_path, [*owners])
+    guard = Guard("control", folder)
+    may = {entry.owner for entry in folder.allowed() if guard.may_command(entry.key)}
+    assert may == {"cli", "cli/me"}
+    assert not guard.may_command(OTHER)
