@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deltawire.cli.stores import Cache, cached_resources, clusters_of, open_cache, shards_of
+from deltawire.cli.view.text import plural
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError, DeltawireError, StateError
 from deltawire.common.meta.keys import display_key
@@ -72,7 +73,7 @@ def is_running(store_dir: Path) -> bool:
 
 def cache_line(found: Found, freshness: str) -> str:
     """``cache of dev/pods: 212 objects, as of 14:02:11, fresh``; ``freshness``: `freshness.words`."""
-    return f"cache of {found.informer}: {found.cache.count()} objects, {freshness}"
+    return f"cache of {found.informer}: {plural(found.cache.count(), 'object')}, {freshness}"
 
 
 def key_words(resource: ResourceType, key: str) -> str:

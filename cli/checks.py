@@ -8,6 +8,7 @@ from deltawire.cli.caches import is_running
 from deltawire.cli.clients import client_config, new_client
 from deltawire.cli.preflight import command_problem, key_problems
 from deltawire.cli.runtime_folder import owner_only
+from deltawire.cli.view.text import plural
 from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
 from deltawire.common.errors import DeltawireError
 from deltawire.common.store import folder as state_folder
@@ -32,7 +33,8 @@ class Result:
 def config_result(is_file: bool, plan: Plan) -> Result:
     """Reached only with a config that is right."""
     where = "read" if is_file else "no file, defaults are used"
-    return Result("config", f"{where}: {len(plan.informers)} informers, {len(plan.handlers)} handlers")
+    counted = f"{plural(len(plan.informers), 'informer')}, {plural(len(plan.handlers), 'handler')}"
+    return Result("config", f"{where}: {counted}")
 
 
 def run(plan: Plan) -> Iterator[Result]:
@@ -79,7 +81,7 @@ def _open_files(plan: Plan) -> Result:
     streams = max(counts)
     need = needed(streams)
     limit = limit_for(need)
-    text = f"a reflector with {streams} streams may need {need}, the limit is {limit}"
+    text = f"a reflector with {plural(streams, 'stream')} may need {need}, the limit is {limit}"
     return Result("open files", text if need <= limit else f"{text}: raise it with ulimit -n", need <= limit)
 
 

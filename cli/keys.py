@@ -79,7 +79,7 @@ def problems(folder: KeyFolder, owners: Iterable[str]) -> Iterator[str]:
     wanted = list(owners)
     missing = [owner for owner in wanted if not folder.secret_path(owner).exists()]
     if missing:
-        yield f"{folder.folder} has no key of {', '.join(missing)} (`deltawire keys new` makes what is missing)"
+        yield f"{folder.folder} has no key of {', '.join(missing)} ({_made_by(missing)} makes what is missing)"
     for owner in wanted:
         if owner in missing:
             continue
@@ -91,6 +91,13 @@ def problems(folder: KeyFolder, owners: Iterable[str]) -> Iterator[str]:
         if not any(entry.key == pair.public and entry.owner == owner for entry in entries):
             command = f"deltawire keys allow {owner} '{pair.public}'"
             yield f"the key of {owner} is not in {folder.folder}/allowed (`{command}`)"
+
+
+def _made_by(missing: list[str]) -> str:
+    """The command for keys that are missing: a handler may be in no config, so that it is named."""
+    if all(owner.startswith("handler/") for owner in missing):
+        return " and ".join(f"`deltawire keys new {owner}`" for owner in missing)
+    return "`deltawire keys new`"
 
 
 def _is_here(folder: KeyFolder, entry: Allowed) -> bool:

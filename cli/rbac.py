@@ -5,6 +5,7 @@ identity. Handlers write what they say they write (``writes``). Nothing else of 
 Finding the names of custom resources needs discovery, which ``system:discovery`` allows everybody who is authenticated.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ IDENTITY = {
     "resourceNames": ["kube-system"],
     "verbs": ["get"],
 }
+# RFC 1123 labels: namespaces and Services have no other names.
+_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_VERB = re.compile(r"[a-z]+|\*")
 READS = ("list", "watch")
 # What a handler that names no verbs may do; of a subresource it writes what is there.
 WRITES = ("get", "create", "update", "patch", "delete")
@@ -35,6 +39,17 @@ class Right:
     group: str
     plural: str
     verbs: tuple[str, ...]
+
+
+def object_name(text: str, path: str, *, chars_max: int = 63) -> str:
+    """``text``, where an API server takes it as the name of any object. Raises ConfigError at ``path``."""
+    if not _LABEL.fullmatch(text) or len(text) > chars_max:
+        raise ConfigError(
+            f"{text!r} is no name of an object",
+            path=path,
+            hint=f"a letter, then lower case letters, digits and '-', at most {chars_max}",
+        )
+    return text
 
 
 def objects(plan: Plan, cluster: str, *, account: str, namespace: str) -> list[dict[str, Any]]:
@@ -82,6 +97,12 @@ def writes(plan: Plan, cluster: str, handler: HandlerPlan) -> list[Right]:
         where = places if is_namespaced or not places else {ALL_NAMESPACES}
         usual = WRITES_SUBRESOURCE if subresource else WRITES
         allowed = tuple(verbs.split(",")) if verbs else usual
+        if wrong := next((verb for verb in allowed if not _VERB.fullmatch(verb)), None):
+            raise ConfigError(
+                f"{wrong!r} is no verb",
+                path=f"handlers.{handler.name}.writes",
+                hint=f"verbs are joined by commas: 'get,list {what}'",
+            )
         name = f"{plural}/{subresource}" if subresource else plural
         found += [Right(place, group, name, allowed) for place in sorted(where)]
     return found

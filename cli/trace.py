@@ -93,9 +93,12 @@ def _running(plan: Plan, status: Snapshot | str, informer: str, key: str) -> lis
             answers = from_workers(supervision.ask("key", {"informer": informer, "key": key}))
     except DeltawireError as error:
         return [*lines, f"handlers     unknown: {error}"]
-    for answer in answers.values():
-        lines += [f"handler      {group}: {_place(place)}" for group, place in sorted(answer.items())]
-    return lines if len(lines) > 2 else [*lines, "handlers     unknown: no worker that runs has its shard"]
+    if not answers:
+        return [*lines, "handlers     unknown: no worker runs"]
+    places = [(group, place) for answer in answers.values() for group, place in sorted(answer.items())]
+    if not places:
+        return [*lines, "handlers     none has a call, a retry or a dead letter of it"]
+    return [*lines, *(f"handler      {group}: {_place(place)}" for group, place in places)]
 
 
 def _stream(snapshot: Snapshot, informer: str, key: str) -> str:

@@ -61,6 +61,9 @@ def installed() -> int:
     from deltawire.handlers import installed as packages
 
     rows = [["NAME", "MODULE"], *([name, module] for name, module in sorted(packages.installed().items()))]
+    if len(rows) == 1:
+        sys.stderr.write("No installed package has handlers (entry points `deltawire.handlers`).\n")
+        return 0
     sys.stdout.write("\n".join(align(rows)) + "\n")
     return 0
 

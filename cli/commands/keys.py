@@ -44,7 +44,10 @@ def new(
     config: options.ConfigOption = None,
     keys: FolderOption = None,
 ) -> int:
-    """Make the keys that are not there yet, and allow them."""
+    """Make the keys that are not there yet, and allow them.
+
+    A key that is there and not allowed, such as a revoked one, stays so: it is named, with exit code 1.
+    """
     from deltawire.cli import keys as core
     from deltawire.cli.config_source import effective, required
     from deltawire.common.config.plan import Plan
@@ -56,9 +59,11 @@ def new(
         sys.stdout.write(
             f"{folder.secret_path(entry.owner)}: a key of {entry.owner}, allowed as {entry.key}\n"
         )
-    if not made:
+    refused = list(core.problems(folder, owners))
+    sys.stderr.writelines(f"{problem}\n" for problem in refused)
+    if not made and not refused:
         sys.stdout.write(f"{folder.folder}: all are there (`deltawire keys rotate OWNER` makes a new one)\n")
-    return 0
+    return 1 if refused else 0
 
 
 def list_(config: options.ConfigOption = None, keys: FolderOption = None) -> int:

@@ -40,7 +40,7 @@ def manifest(
         bool, typer.Option("--monitor", help="With a PodMonitor and alerts for the Prometheus operator.")
     ] = False,
 ) -> int:
-    """Print what runs the config on its first cluster, as YAML for ``kubectl apply -f -``.
+    """Print what runs the config on its first cluster, as YAML for `kubectl apply --server-side -f -`.
 
     The core is a StatefulSet with a volume, each handler a Deployment, with the smallest rights, keys for the
     connections between them, and a handler's file in a ConfigMap. Nothing is asked of a cluster. Exit code 2 if the
@@ -49,11 +49,14 @@ def manifest(
     from deltawire.cli.config_source import effective, required
     from deltawire.cli.manifest.files import code_of, secrets_of
     from deltawire.cli.manifest.objects import objects
-    from deltawire.cli.manifest.shape import Shape
+    from deltawire.cli.manifest.shape import NAME_CHARS_MAX, Shape
     from deltawire.cli.manifest.sizes import parse_size
     from deltawire.cli.manifest.text import document
+    from deltawire.cli.rbac import object_name
     from deltawire.common.config.plan import Plan
 
+    name = object_name(name, "--name", chars_max=NAME_CHARS_MAX)
+    namespace = object_name(namespace, "--namespace")
     plan = Plan(effective(required(config)))
     allowed, secrets = secrets_of(plan, keys)
     shape = Shape(
@@ -70,5 +73,5 @@ def manifest(
     for obj in list(objects(plan, shape)):
         sys.stdout.write(document(obj))
     if not without_secrets:
-        sys.stderr.write(f"the keys of {keys} are in it: whoever reads it may connect\n")
+        sys.stderr.write(f"the output contains the secret keys of {keys}/: whoever reads it may connect\n")
     return 0

@@ -13,7 +13,7 @@ def models(
         str, typer.Option("--version", metavar="V", help="Of this version; default: the one that is stored.")
     ] = "",
 ) -> int:
-    """Print a Python module with a class for each custom resource, for handlers: ``@handler.on_add(Website)``."""
+    """Print a Python module with a class for each custom resource, for handlers: `@handler.on_add(Website)`."""
     import yaml
 
     from deltawire.client.typed.custom import module_of
@@ -30,5 +30,10 @@ def models(
             line = f" line {where.line + 1}" if where else ""
             raise ConfigError(f"{file}{line} is not YAML: {getattr(error, 'problem', error)}") from None
         found += [d for d in documents if isinstance(d, dict) and d.get("kind") == "CustomResourceDefinition"]
+    if not found:
+        raise ConfigError(
+            f"no CustomResourceDefinition in {', '.join(map(str, files))}",
+            hint="kind: CustomResourceDefinition, of apiextensions.k8s.io/v1",
+        )
     sys.stdout.write(module_of(found, version=version))
     return 0

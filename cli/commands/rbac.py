@@ -37,6 +37,7 @@ def rbac(
         raise ConfigError(
             f"no cluster named {name!r} in the config", path="--cluster", hint=", ".join(plan.clusters)
         )
+    account, namespace = core.object_name(account, "--account"), core.object_name(namespace, "--namespace")
     for obj in core.objects(plan, name, account=account, namespace=namespace):
         sys.stdout.write("---\n" + "".join(f"{line}\n" for line in yaml_lines([obj], is_one=True)))
     return 0

@@ -10,6 +10,7 @@ from deltawire.cli.manifest.monitoring import monitoring
 from deltawire.cli.manifest.shape import Shape
 from deltawire.cli.manifest.text import config_text
 from deltawire.common.config.plan import HandlerPlan, Plan
+from deltawire.common.errors import ConfigError
 from deltawire.common.meta.units import parse_duration_s
 
 Tree = dict[str, Any]
@@ -19,6 +20,10 @@ _CONFIG = "deltawire.yaml"
 
 def objects(plan: Plan, shape: Shape) -> Iterator[Tree]:
     """Of the config's first cluster, in which all this runs. Raises ConfigError."""
+    for name in plan.handlers:
+        if len(name) > places.HANDLER_CHARS_MAX:
+            hint = f"on Kubernetes at most {places.HANDLER_CHARS_MAX} characters"
+            raise ConfigError(f"the name is too long: {name}", path="handlers", hint=hint)
     cluster = plan.first_cluster
     yield rbac.service_account(shape.name, shape.namespace)
     yield from rbac.granted(

@@ -14,6 +14,8 @@ HEALTH_FILE = "/tmp/deltawire-health"  # noqa: S108  # in the container's own /t
 CONTROL_PORT, FIRST_WORKER_PORT, METRICS_PORT = 7400, 7410, 9095
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # of a pod, whose NetworkPolicy says who reaches it
 USER_ID = 1000
+# A StatefulSet's pods have the label ``<name>-<hash>``, a handler's ``handler-<name>``: 63 characters at most.
+NAME_CHARS_MAX, HANDLER_CHARS_MAX = 52, 55
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def _words(name: str) -> dict[str, str]:
     if module in sys.stdlib_module_names or module in _NOT_OURS or keyword.iskeyword(module):
         # Its test would import the other one.
         raise ConfigError(
-            f"{name!r} is a name that Python has for something else", hint=f"for instance {name}-handler"
+            f"{name!r} is the name of another Python module", hint=f"take {name}-handler, for instance"
         )
     kind = "".join(part.capitalize() for part in name.split("-"))
     stem = kind.lower()

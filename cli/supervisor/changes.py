@@ -96,7 +96,7 @@ class Changes:
         if self._launch is None or self._machine.is_draining or self._renewing:
             return []
         for scaled in self._autoscaler.turn(now_s):
-            self._hooks.note(f"{scaled.group}: {scaled.before} → {scaled.replicas} replicas ({scaled.why})")
+            self._hooks.note(f"{scaled.group}: {scaled.before} → {_replicas(scaled.replicas)} ({scaled.why})")
             self._hooks.reshape(self._shape())
         actions: list[Action] = []
         for step in self._fleet.turn():
@@ -145,7 +145,7 @@ class Changes:
         plan = Plan(msgspec.structs.replace(self.plan.config, handlers=handlers))
         self._fleet.want(name, plan.handlers[name].replicas)
         self._take(plan)
-        return self._said([f"{name}: {before} → {plan.handlers[name].replicas} replicas"])
+        return self._said([f"{name}: {before} → {_replicas(plan.handlers[name].replicas)}"])
 
     def _apply(self, arguments: Mapping[str, Any], now_s: float) -> tuple[dict[str, Any], list[Action]]:
         try:
@@ -213,9 +213,13 @@ def _rules(plan: Plan) -> dict[str, Scaling]:
     return {name: handler.scaling for name, handler in plan.handlers.items() if handler.scaling is not None}
 
 
+def _replicas(number: int) -> str:
+    return "1 replica" if number == 1 else f"{number} replicas"
+
+
 def _lines(found: Differences, renewed: list[str], wanted: Plan) -> list[str]:
     lines = [f"informer {n}: {'added or changed' if n in wanted.informers else 'removed'}" for n in found.informers]
-    lines += [f"{name}: added, {wanted.handlers[name].replicas} replicas" for name in found.added]
+    lines += [f"{name}: added, {_replicas(wanted.handlers[name].replicas)}" for name in found.added]
     lines += [f"{name}: removed" for name in found.removed]
-    lines += [f"{name}: {wanted.handlers[name].replicas} replicas" for name in found.scaled]
+    lines += [f"{name}: {_replicas(wanted.handlers[name].replicas)}" for name in found.scaled]
     return [*lines, *(f"{name}: restarted, one replica after another" for name in renewed)] or ["nothing to change"]

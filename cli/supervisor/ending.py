@@ -90,7 +90,7 @@ class Ending:
             if pending is None or dead is None:
                 self.failures.append(f"{name}: it is not known what is pending")
             if pending:
-                self.failures.append(f"{name}: {pending} events are still pending")
+                self.failures.append(f"{name}: {pending} {'event is' if pending == 1 else 'events are'} still pending")
             if dead:
                 self.failures.append(f"{name}: {dead} dead letters (see `deltawire dead-letters list`)")
         self.failures += model.not_synced()

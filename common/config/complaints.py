@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
-from deltawire.common.config.schema import Config
+from deltawire.common.config.schema import NAME_PATTERN, Config
 from deltawire.common.errors import ConfigError
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]+)`")
 _ENUM = re.compile(r"Invalid enum value (?P<value>.*)", re.DOTALL)
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_PATTERN = re.compile(r"Expected `str` matching regex '(?P<pattern>.*)'")
 _STEP = re.compile(r"\.(?P<field>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 # What other systems call it.
 _SYNONYMS = {"all": "every", "each": "every", "last": "latest", "newest": "latest"}
@@ -46,6 +47,10 @@ def explain(text: str, raw: Any, convert: Callable[[Any], Any]) -> ConfigError:
         said = " or ".join(f"`{one}`" for one in allowed)
         hint = f"did you mean {close[0]!r}?" if close else ""
         return ConfigError(f"{value!r} is not known here; it is {said}", path=where or "config", hint=hint)
+    pattern = _PATTERN.fullmatch(what)
+    if pattern is not None and pattern["pattern"] == NAME_PATTERN:
+        hint = "lower case letters, digits and '-', at most 63, neither first nor last a '-'"
+        return ConfigError(f"{_at(raw, steps)!r} is no name", path=where or "config", hint=hint)
     return ConfigError(what.replace("Object", "the map").replace("`null`", "nothing"), path=where or "config")
 
 

@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from deltawire.common.meta.resources import ResourceType
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Count = Annotated[int, Meta(ge=1, le=64)]
 # "60s", "5m", "1h30m" or a number of seconds; checked by `load`, which gives the field's path.
 Duration = str | float | int

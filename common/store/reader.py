@@ -206,9 +206,17 @@ class _Environment:
                 self._dbs[index] = self._env.open_db(db, dupsort=True, create=False)
             except lmdb.NotFoundError:
                 raise StateError(
-                    f"there is no index {index!r} in {self._folder}", hint="declare it under `indexes`"
+                    f"there is no index {index!r} (indexes: {', '.join(self._index_names()) or 'none'})",
+                    hint="declare it under `indexes`",
                 ) from None
         return self._env, self._dbs
+
+    def _index_names(self) -> list[str]:
+        """Of the indexes that are kept here."""
+        with self._env.begin() as transaction:
+            names = list(transaction.cursor().iternext(keys=True, values=False))
+        prefix = layout.INDEX_PREFIX.encode()
+        return sorted(name.removeprefix(prefix).decode() for name in names if name.startswith(prefix))
 
     def _shut(self) -> None:
         if self._env is not None:

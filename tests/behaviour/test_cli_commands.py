@@ -81,6 +81,8 @@ def test_what_is_not_cached_or_not_there_is_told(cli: Cli) -> None:
     ended = cli.run("get", "pod", "nobody")
     assert ended.code == 1
     assert 'Error from the cache (NotFound): pods "nobody" not found' in ended.err
+    out = cli.run("trace", "pods/nobody").out
+    assert "handlers     none has a call, a retry or a dead letter of it" in out
 
 
 def test_status_lists_both_reflectors_with_one_watch_each(cli: Cli) -> None:

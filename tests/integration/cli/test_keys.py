@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from deltawire.cli.keys import problems
 from deltawire.cli.main import app
 from deltawire.common.wire.keys import Allowed, KeyFolder, new_secret
 
@@ -97,3 +98,23 @@ def test_mistakes_are_one_line_and_change_nothing(folder: KeyFolder, words: list
 def test_without_a_folder_of_keys_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "deltawire.yaml").write_text("version: 1\n")
     assert "network.keys: the config names no folder of keys" in keys("list", code=2)
+
+
+def test_a_revoked_key_is_not_said_to_be_there_it_is_named_with_the_command(folder: KeyFolder) -> None:
+    keys("new")
+    keys("revoke", "worker-0")
+    output = keys("new", code=1)
+    assert "all are there" not in output
+    assert f"deltawire keys allow worker-0 '{folder.secret('worker-0').public}'" in output
+
+
+def test_the_command_for_a_missing_key_makes_it_also_where_the_config_does_not_name_the_handler(
+    folder: KeyFolder,
+) -> None:
+    keys("new")
+    [said] = problems(folder, ["handler/alerts", "handler/hello"])
+    assert "`deltawire keys new handler/hello`" in said
+    keys("new", "handler/hello")
+    assert not list(problems(folder, ["handler/hello"]))
+    (folder.folder / "fifo.secret").unlink()
+    assert "(`deltawire keys new` makes what is missing)" in next(problems(folder, ["fifo", "handler/x"]))

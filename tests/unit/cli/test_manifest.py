@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from deltawire.cli.main import app
 from deltawire.cli.manifest.files import code_of, secrets_of
 from deltawire.cli.manifest.objects import objects
 from deltawire.cli.manifest.shape import Shape
@@ -188,3 +190,31 @@ def test_more_objects_and_changes_ask_for_more() -> None:
 def test_yaml_reads_back_what_was_written(made: list[dict[str, Any]]) -> None:
     text = "".join(document(obj) for obj in made)
     assert list(yaml.safe_load_all(text)) == msgspec.to_builtins(made)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["manifest", "--name", "A_B"], ["manifest", "-n", "a.b"], ["rbac", "--account", "A"]]
+)
+def test_a_name_that_an_api_server_refuses_is_refused_before_anything_is_written(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("deltawire.yaml").write_text("version: 1\nhandlers: [{name: a, command: ['true'], on: [pods]}]\n")
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2, done.output
+    assert "is no name of an object" in done.output
+    assert "kind:" not in done.output
+    assert not Path("keys").exists()
+
+
+def test_a_handlers_name_that_is_no_label_of_a_pod_is_refused() -> None:
+    plan = Plan(parse({"version": 1, "handlers": [{"name": "a" * 56, "command": ["true"], "on": ["pods"]}]}))
+    with pytest.raises(ConfigError, match="at most 55 characters"):
+        list(objects(plan, Shape("dw", "ops", "i", Size())))
+
+
+def test_verbs_that_are_not_joined_by_commas_are_refused() -> None:
+    handler = {"name": "a", "command": ["true"], "on": ["pods"], "writes": ["get list nodes"]}
+    plan = Plan(parse({"version": 1, "handlers": [handler]}))
+    with pytest.raises(ConfigError, match=r"handlers\.a\.writes: 'get list' is no verb .*'get,list nodes'"):
+        list(objects(plan, Shape("dw", "ops", "i", Size())))

@@ -40,7 +40,7 @@ def test_names_are_made_of_the_one_that_is_given() -> None:
 
 @pytest.mark.parametrize("name", ["site", "class", "json", "pytest", "deltawire"])
 def test_a_name_that_the_test_would_import_from_elsewhere_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="a name that Python has for something else"):
+    with pytest.raises(ConfigError, match="the name of another Python module"):
         files.controller(name, crd=True)
 
 

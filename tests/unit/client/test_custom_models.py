@@ -155,3 +155,12 @@ def test_the_command_prints_the_module(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, module_of([CRD]))
     done = subprocess.run([DELTAWIRE, "models", "gone.yaml"], capture_output=True, text=True, check=False)
     assert (done.returncode, "cannot read gone.yaml" in done.stderr) == (2, True)
+
+
+def test_files_without_a_definition_are_named(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text("kind: Pod\n")
+    done = subprocess.run(
+        [DELTAWIRE, "models", "pod.yaml"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no CustomResourceDefinition in pod.yaml" in done.stderr

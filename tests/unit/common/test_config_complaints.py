@@ -29,6 +29,11 @@ from deltawire.common.errors import ConfigError
             {"informers": [{"resource": "pods", "index": {}}]},
             "informers[0].index: unknown key (did you mean 'indexes'?)",
         ),
+        (
+            {"handlers": [{"name": "My_H", "run": "a.py"}]},
+            "handlers[0].name: 'My_H' is no name "
+            "(lower case letters, digits and '-', at most 63, neither first nor last a '-')",
+        ),
         ({"informers": 7}, "informers: Expected `array`, got `int`"),
         (
             {"handlers": [{"name": "a", "run": "a.py", "replicas": {"max": 4}}]},

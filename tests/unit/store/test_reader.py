@@ -96,7 +96,7 @@ def test_an_index_is_paged_and_long_values_are_compared_in_full(reader: ShardRea
 
 
 def test_an_unknown_index_is_a_clear_error(reader: ShardReader) -> None:
-    with pytest.raises(StateError, match="no index 'by-colour'"):
+    with pytest.raises(StateError, match=r"no index 'by-colour' \(indexes: by-node\)"):
         reader.index_page("by-colour", "red")
 
 
