@@ -54,13 +54,15 @@ class AsyncProcessContext(CommonContext):
     async def patch(
         self, changes: Any, *, of: Any = None, patch_type: str = "merge", subresource: str = ""
     ) -> Tree:
-        """Patch the call's object, or the object ``of``; returns it as stored.
+        """Patch the call's object, or the object ``of``, as the field manager ``handler``; returns it as stored.
 
         ``patch_type`` is ``json``, ``merge``, ``strategic`` or ``apply``.
         """
         place = await in_thread(self._place, of)
         resource = self._reach.aio_at(place)
-        return await resource.patch(place.name, changes, patch_type=patch_type, subresource=subresource)
+        return await resource.patch(
+            place.name, changes, patch_type=patch_type, subresource=subresource, field_manager=self.handler
+        )
 
     async def apply(self, obj: Any, *, force: bool = True) -> Tree:
         """Server-side apply of ``obj``: made, or mended where it drifted. Returns it as stored.
@@ -89,7 +91,7 @@ class AsyncContext(ObjectContext, AsyncProcessContext):
     def finalizer(self, name: str = "") -> writes.AsyncFinalizer:
         """The finalizer ``name`` of the call's object, by default ``deltawire/<handler>``: for ``async with``."""
         chosen = name or f"deltawire/{self.handler}"
-        return writes.AsyncFinalizer(self._reach, lambda: self._place(None), chosen, self.object)
+        return writes.AsyncFinalizer(self._reach, lambda: self._place(None), chosen, self.object, self.handler)
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:

@@ -50,12 +50,19 @@ class ProcessContext(CommonContext):
     def patch(
         self, changes: Any, *, of: Any = None, patch_type: str = "merge", subresource: str = ""
     ) -> Tree:
-        """Patch the call's object, or the object ``of``; returns it as stored.
+        """Patch the call's object, or the object ``of``, as the field manager ``handler``; returns it as stored.
 
         ``patch_type`` is ``json``, ``merge``, ``strategic`` or ``apply``.
         """
         place = self._place(of)
-        return writes.patch(self._reach, place, changes, patch_type=patch_type, subresource=subresource)
+        return writes.patch(
+            self._reach,
+            place,
+            changes,
+            patch_type=patch_type,
+            subresource=subresource,
+            field_manager=self.handler,
+        )
 
     def apply(self, obj: Any, *, force: bool = True) -> Tree:
         """Server-side apply of ``obj``: made, or mended where it drifted. Returns it as stored.
@@ -81,5 +88,5 @@ class Context(ObjectContext, ProcessContext):
         """The finalizer ``name`` of the call's object; by default ``deltawire/<handler>``."""
         place = self._place(None)
         return writes.Finalizer(
-            self._reach, place, name or f"deltawire/{self.handler}", self.object, self._clock
+            self._reach, place, name or f"deltawire/{self.handler}", self.object, self._clock, self.handler
         )

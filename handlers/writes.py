@@ -16,9 +16,13 @@ from deltawire.handlers.reach import Place, Reach, as_tree, kind_of
 Tree = dict[str, Any]
 
 
-def patch(reach: Reach, place: Place, changes: Any, *, patch_type: str, subresource: str) -> Tree:
+def patch(
+    reach: Reach, place: Place, changes: Any, *, patch_type: str, subresource: str, field_manager: str
+) -> Tree:
     """Send a patch; the object as it is stored then."""
-    return reach.at(place).patch(place.name, changes, patch_type=patch_type, subresource=subresource)
+    return reach.at(place).patch(
+        place.name, changes, patch_type=patch_type, subresource=subresource, field_manager=field_manager
+    )
 
 
 def apply(reach: Reach, obj: Any, *, field_manager: str, force: bool) -> Tree:
@@ -88,13 +92,14 @@ def owned(child: Any, owner: Mapping[str, Any], api_version: str, kind: str) -> 
 class FinalizerState:
     """A finalizer of one object, as far as is known here."""
 
-    def __init__(self, name: str, obj: Mapping[str, Any] | None) -> None:
-        """Raises ConfigError for what is no name of a finalizer."""
+    def __init__(self, name: str, obj: Mapping[str, Any] | None, field_manager: str) -> None:
+        """``field_manager``: under whose name it is written. Raises ConfigError for what is no name of a finalizer."""
         if "/" not in name:
             raise ConfigError(
                 f"{name!r} is not the name of a finalizer", hint="it has a domain, as in example.com/cleanup"
             )
         self.name = name
+        self._field_manager = field_manager
         metadata = (obj or {}).get("metadata") or {}
         self._is_leaving = obj is None or bool(metadata.get("deletionTimestamp"))
         self._is_set = name in (metadata.get("finalizers") or [])
@@ -135,9 +140,15 @@ class Finalizer(FinalizerState):
     """
 
     def __init__(
-        self, reach: Reach, place: Place, name: str, obj: Mapping[str, Any] | None, clock: Clock
+        self,
+        reach: Reach,
+        place: Place,
+        name: str,
+        obj: Mapping[str, Any] | None,
+        clock: Clock,
+        field_manager: str,
     ) -> None:
-        super().__init__(name, obj)
+        super().__init__(name, obj, field_manager)
         self._reach = reach
         self._place = place
         self._clock = clock
@@ -172,7 +183,7 @@ class Finalizer(FinalizerState):
             change = self._change(metadata, wanted=wanted)
             if change is None:
                 return self.name in (metadata.get("finalizers") or [])
-            client.patch(self._place.name, change)
+            client.patch(self._place.name, change, field_manager=self._field_manager)
             return wanted
 
         try:
@@ -187,10 +198,15 @@ class AsyncFinalizer(FinalizerState):
     """As `Finalizer`, awaited: ``async with ctx.finalizer("example.com/dns") as leaving``."""
 
     def __init__(
-        self, reach: Reach, find: Callable[[], Place], name: str, obj: Mapping[str, Any] | None
+        self,
+        reach: Reach,
+        find: Callable[[], Place],
+        name: str,
+        obj: Mapping[str, Any] | None,
+        field_manager: str,
     ) -> None:
         """``find`` may ask the API server for the object's resource."""
-        super().__init__(name, obj)
+        super().__init__(name, obj, field_manager)
         self._reach = reach
         self._find = find
 
@@ -229,7 +245,7 @@ class AsyncFinalizer(FinalizerState):
             change = self._change(metadata, wanted=wanted)
             if change is None:
                 return self.name in (metadata.get("finalizers") or [])
-            await client.patch(place.name, change)
+            await client.patch(place.name, change, field_manager=self._field_manager)
             return wanted
 
         try:

@@ -65,7 +65,7 @@ def test_an_index_and_a_field_selector_find_the_same(cli: Cli) -> None:
     pods = json.loads(cli.run("get", "deploy", "-A", "-o", "json").out)
     assert pods["items"]
     node = cli.run("get", "pods", "-A", "-o", "jsonpath={.items[0].spec.nodeName}").out.strip()
-    for _ in range(5):
+    for _ in range(30):  # pods come and go between the two commands
         by_index = cli.run("get", "pods", "-A", "--index", f"by-node={node}", "-o", "name").out
         by_field = cli.run("get", "pods", "-A", "--field-selector", f"spec.nodeName={node}", "-o", "name").out
         if by_index == by_field:

@@ -127,6 +127,18 @@ def test_a_finalizer_is_held_by_async_with_and_goes_when_the_block_ended_well(cl
     assert not sites(clientset).list().items
 
 
+def test_all_that_an_async_context_writes_bears_the_handlers_name_as_field_manager(clientset):
+    async def f(key, ctx):
+        async with ctx.finalizer("example.com/dns"):
+            await ctx.patch({"metadata": {"annotations": {"a": "b"}}})
+
+    before = {e["manager"] for e in sites(clientset).get("shop")["metadata"].get("managedFields", [])}
+    done(f, clientset)
+    stored = sites(clientset).get("shop")["metadata"]
+    assert (stored["finalizers"], stored["annotations"]) == (["example.com/dns"], {"a": "b"})
+    assert {entry["manager"] for entry in stored["managedFields"]} - before == {"site"}
+
+
 def test_an_async_finalizer_outlasts_a_conflict(clientset):
     conflicts = []
 

@@ -81,6 +81,18 @@ def test_the_status_of_a_custom_resource_is_applied_under_the_handlers_name(clie
     assert sites(clientset).get("shop")["status"] == {"phase": "Down"}
 
 
+def test_all_that_a_context_writes_bears_the_handlers_name_as_field_manager(clientset):
+    def reconcile(key, ctx):
+        with ctx.finalizer("example.com/dns"):
+            ctx.patch({"metadata": {"annotations": {"a": "b"}}})
+
+    before = {e["manager"] for e in sites(clientset).get("shop")["metadata"].get("managedFields", [])}
+    done(reconcile, clientset)
+    stored = sites(clientset).get("shop")["metadata"]
+    assert (stored["finalizers"], stored["annotations"]) == (["example.com/dns"], {"a": "b"})
+    assert {entry["manager"] for entry in stored["managedFields"]} - before == {"site"}
+
+
 def test_an_owned_child_is_applied_in_the_owners_namespace_and_mended(clientset):
     def reconcile(key, ctx):
         child = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop"}, "data": {"a": "1"}}
