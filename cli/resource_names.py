@@ -7,6 +7,7 @@ or without; which of these mean the same only the API server can say. What it sa
 import difflib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Self
 
@@ -18,13 +19,15 @@ from deltawire.cli.stores import cached_resources
 from deltawire.common.config.load import check
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
-from deltawire.common.errors import DeltawireError
+from deltawire.common.errors import DeltawireError, TransportError
 from deltawire.common.meta.resources import ResourceType, find, learn
 
 log = logging.getLogger(__name__)
 
 FILE = "resources.json"
 
+# How long the start waits for the answers of all clusters, which are asked at once.
+ANSWER_S_MAX = 10.0
 # Of `LateLook`.
 ASK_EVERY_S, ASK_S_MAX = 0.5, 60.0
 # How long the end waits for a question under way; its answer is not used.
@@ -62,21 +65,23 @@ def with_resources(
 ) -> Config:
     """The config with the custom resources that it names, and this process knowing them.
 
-    A cluster is asked only for names that are not known yet, the cluster ``but`` never. Where it does not answer, names
-    stay as they are written; so does a name under which objects are stored already. What a cluster does not serve is
+    A cluster is asked only for names that are not known yet, the cluster ``but`` never. Where it does not answer within
+    `ANSWER_S_MAX`, which is for all of them together, names stay as they are written; so does a name under which objects are stored already. What a cluster does not serve is
     noted with its ``places``: its definition may come later. Raises ConfigError where two informers turn out to be one.
     """
     plan = Plan(config)
     types = list(dict.fromkeys([*config.resources, *known(plan)]))
     learn(types)
-    for cluster, words in _unknown(plan).items():
-        words -= set(cached_resources(plan.store_dir, cluster))
-        if cluster == but or not words:
-            continue
-        try:
-            served = tuple(discover(plan, cluster))
-        except DeltawireError as error:
-            note(f"cluster {cluster}: cannot find out yet what {', '.join(sorted(words))} is: {error}")
+    unknown = {
+        cluster: words - set(cached_resources(plan.store_dir, cluster))
+        for cluster, words in _unknown(plan).items()
+        if cluster != but
+    }
+    asked = [cluster for cluster, words in unknown.items() if words]
+    for cluster, served in _ask_all(plan, asked, discover).items():
+        words = unknown[cluster]
+        if isinstance(served, DeltawireError):
+            note(f"cluster {cluster}: cannot find out yet what {', '.join(sorted(words))} is: {served}")
             continue
         for word in words:
             found = find(word, served)
@@ -89,6 +94,35 @@ def with_resources(
     config = msgspec.structs.replace(config, resources=types)
     check(config)
     return config
+
+
+def _ask_all(
+    plan: Plan, clusters: list[str], discover: Discover
+) -> dict[str, tuple[ResourceType, ...] | DeltawireError]:
+    """What each serves, or why that cannot be known. One that is silent delays the start for `ANSWER_S_MAX` at most."""
+    late = TransportError(f"no answer within {ANSWER_S_MAX:g} s", reason="timeout")
+    answers: dict[str, tuple[ResourceType, ...] | BaseException] = {}
+
+    def ask(cluster: str) -> None:
+        try:
+            answers[cluster] = tuple(discover(plan, cluster))
+        except BaseException as error:  # raised below, in the caller's thread
+            answers[cluster] = error
+
+    # Daemons: a request that hangs ends with the process.
+    threads = [threading.Thread(target=ask, args=(c,), name=f"names {c}", daemon=True) for c in clusters]
+    for thread in threads:
+        thread.start()
+    deadline_s = time.monotonic() + ANSWER_S_MAX
+    for thread in threads:
+        thread.join(max(0.0, deadline_s - time.monotonic()))
+    found: dict[str, tuple[ResourceType, ...] | DeltawireError] = {}
+    for cluster in clusters:
+        answer = answers.get(cluster, late)
+        if isinstance(answer, BaseException) and not isinstance(answer, DeltawireError):
+            raise answer
+        found[cluster] = answer
+    return found
 
 
 def _unserved(word: str, cluster: str, served: Iterable[ResourceType], places: list[str]) -> str:

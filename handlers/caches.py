@@ -74,7 +74,7 @@ class Caches:
         """
         informer = f"{cluster}/{resource}"
         if informer not in self._informers:
-            raise StateError(f"nothing caches {informer}", hint=f"say so: Handler(…, reads=[{resource!r}])")
+            raise StateError(f"nothing caches {informer}", hint=self._how_to_cache(cluster, resource))
         deadline_s = self._clock.now_s() + COMPLETE_WITHIN_S
         while informer not in self._complete:
             if self._is_complete(informer):
@@ -108,6 +108,13 @@ class Caches:
     def close(self) -> None:
         with self._lock:
             self._local.clear()
+
+    def _how_to_cache(self, cluster: str, resource: str) -> str:
+        clusters = self._plan.clusters
+        if cluster not in clusters:
+            return f"there is no such cluster: {', '.join(clusters)}"
+        said = f"say so: Handler(…, reads=[{resource!r}])"
+        return f"{said}, and {cluster} in the handler's `clusters` in the config" if len(clusters) > 1 else said
 
     def _is_complete(self, informer: str) -> bool:
         """True if all streams of all shards have been listed once, as far as that can be seen from here."""

@@ -56,22 +56,24 @@ class CommonContext:
         self._clock = clock
 
     @overload
-    def lister(self, what: str | None = None) -> Lister: ...
+    def lister(self, what: str | None = None, *, cluster: str | None = None) -> Lister: ...
 
     @overload
-    def lister(self, what: type[T]) -> TypedLister[T]: ...
+    def lister(self, what: type[T], *, cluster: str | None = None) -> TypedLister[T]: ...
 
-    def lister(self, what: Any = None) -> Any:
+    def lister(self, what: Any = None, *, cluster: str | None = None) -> Any:
         """The cache of a resource, or (None) of the call's own (of the owner, with ``owner=``).
 
         By name it gives decoded objects, as ``ctx.lister("nodes").get("", "n1")``; by class objects of that class, as
-        ``ctx.lister(Node)``.
+        ``ctx.lister(Node)``. ``cluster``: another cluster of the config than the call's own. Raises StateError for what
+        nothing caches.
         """
+        where = cluster or self.cluster
         if what is None:
-            return self._surroundings.lister(self.cluster, self._own_resource())
+            return self._surroundings.lister(where, self._own_resource())
         if isinstance(what, str):
-            return self._surroundings.lister(self.cluster, what)
-        return TypedLister(self._surroundings.lister(self.cluster, resource_of(what)), what)
+            return self._surroundings.lister(where, what)
+        return TypedLister(self._surroundings.lister(where, resource_of(what)), what)
 
     def record(self, reason: str, message: str, *, type: str = "Normal", of: Any = None) -> None:
         """A Kubernetes Event about the call's object, or the object ``of``: ``kubectl describe`` shows it.

@@ -91,7 +91,7 @@ class HandlerRole:
         if self._is_inline:
             # One key at a time: what a person is not looking at is for other replicas.
             settings = replace(settings, workers=1, window=1, deadline_s=0.0)
-        informers = informers_of(self._group, self._handler, plan.first_cluster)
+        informers = informers_of(self._group, self._handler, plan.clusters_of(self._group.options))
         results = Results()
         queries = Queries(results.wake, clock=clock)
         caches = Caches(plan, informers, queries, clock=clock)
@@ -219,17 +219,18 @@ class Surroundings:
                 reach.close(timeout_s)
 
 
-def informers_of(group: HandlerPlan, handler: Handler | None, first_cluster: str) -> list[str]:
+def informers_of(group: HandlerPlan, handler: Handler | None, clusters: list[str]) -> list[str]:
     """The informers whose events this group gets.
 
-    A plug-in says what it watches; the config adds in which clusters, where it has an entry for it.
+    A plug-in says what it watches; the config adds in which clusters, where it has an entry for it. Without one it is in
+    each of ``clusters``.
     """
     if handler is None:
         return group.informers
     wanted = {subscription.resource for subscription in handler.subscriptions}
     configured = [name for name in group.informers if name.partition("/")[2] in wanted]
     missing = wanted - {name.partition("/")[2] for name in configured}
-    return configured + [f"{first_cluster}/{resource}" for resource in sorted(missing)]
+    return configured + [f"{cluster}/{resource}" for cluster in clusters for resource in sorted(missing)]
 
 
 def filters_of(group: HandlerPlan, handler: Handler | None, informers: list[str]) -> dict[str, list[Clause]]:

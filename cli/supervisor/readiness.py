@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deltawire.cli.supervisor.shape import BROKER, Shape
+from deltawire.cli.supervisor.status_types import ClusterClaim
 
 NOT_HEARD = "is not heard"
 # In order of likely cause: first processes that do not report, then what the API server says.
@@ -148,10 +149,16 @@ class Readiness:
         proof_us, stale_us = int(slowest.get("proof_at") or 0), int(slowest.get("stale_at") or 0)
         return Claim(claim.is_synced, claim.as_of_us, proof_us, stale_us, claim.why)
 
-    def group(self, name: str) -> Claim:
-        """All that was read of the group's informers until ``as_of_us`` was acknowledged by it, or parked."""
+    def group(self, name: str, cluster: str = "") -> Claim:
+        """All that was read of the group's informers until ``as_of_us`` was acknowledged by it, or parked.
+
+        ``cluster``: only of those of this cluster.
+        """
         informers = self._shape.groups[name].informers
-        keys: list[tuple[str, ...]] = [("replicas", name)]
+        if cluster:
+            informers = [informer for informer in informers if informer.partition("/")[0] == cluster]
+        clusters = dict.fromkeys(informer.partition("/")[0] for informer in informers)
+        keys: list[tuple[str, ...]] = [("replicas", name, cluster) for cluster in clusters]
         as_ofs = []
         for informer in informers:
             keys += self._parts_of_informer(informer)
@@ -160,9 +167,26 @@ class Readiness:
                 as_ofs.append(int(_at(self.report_of(worker), "groups", name, informer).get("as_of") or 0))
         if not informers:
             # It gets no events: being there is all.
-            why = self._part("replicas", name).why
+            why = self._part("replicas", name, "").why
             return Claim(not why, self._began_us, why=why)
         return self._claim(name, keys, as_ofs)
+
+    def by_cluster(self, name: str, fresh: set[str]) -> dict[str, ClusterClaim]:
+        """A group's claims for each of its clusters; none where it has only one, or is off. ``fresh``: informers."""
+        group = self._shape.groups[name]
+        clusters: dict[str, list[str]] = {}
+        for informer in group.informers:
+            clusters.setdefault(informer.partition("/")[0], []).append(informer)
+        if group.is_off or len(clusters) < 2:
+            return {}
+        found = {}
+        for cluster, informers in clusters.items():
+            claim = self.group(name, cluster)
+            is_ready = claim.is_synced and fresh.issuperset(informers)
+            found[cluster] = ClusterClaim(
+                ready=is_ready, synced=claim.is_synced, as_of=claim.as_of_us, why=claim.why
+            )
+        return found
 
     def is_pending_known(self, name: str) -> bool:
         """True if all processes report that know what waits for a group, and none of its caches stands still."""
@@ -267,16 +291,24 @@ class Readiness:
                 self._part("group", group, informer, name).set(why, wall_us)
 
     def _take_replicas(self, wall_us: int, groups: Iterable[str]) -> None:
-        """A replica counts if it reports and each worker has a session with it."""
+        """A replica counts if it reports and each worker has a session with it.
+
+        For each cluster on its own: of one that was never reached no worker has a cache, nor a session.
+        """
         for group in groups:
             shape = self._shape.groups.get(group)
             if shape is None:
                 continue
-            here = {name for name, of in self._groups_of.items() if of == group and self.is_heard(name)}
+            heard = {name for name, of in self._groups_of.items() if of == group and self.is_heard(name)}
+            by_cluster = {informer.partition("/")[0]: set(heard) for informer in shape.informers} or {"": heard}
             for worker in self._workers:
                 for informer in shape.informers:
-                    here &= set(_at(self.report_of(worker), "groups", group, informer).get("replicas") or ())
-            self._part("replicas", group).set("" if here else "no replica of it is heard", wall_us)
+                    known = _at(self.report_of(worker), "groups", group, informer).get("replicas") or ()
+                    by_cluster[informer.partition("/")[0]] &= set(known)
+            for cluster, here in by_cluster.items():
+                self._part("replicas", group, cluster).set(
+                    "" if here else "no replica of it is heard", wall_us
+                )
 
 
 def _at(tree: Mapping[str, Any], *path: str) -> Mapping[str, Any]:

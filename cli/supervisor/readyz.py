@@ -59,6 +59,15 @@ def _groups(snapshot: Snapshot, cluster: str) -> list[tuple[bool, str]]:
         if g.off:
             lines.append((True, f"[+] handler {name}: off"))
             continue
+        if cluster and g.clusters:
+            # Its other clusters may be down: that is no matter of this one.
+            claim = g.clusters[cluster]
+            why = f", {claim.why}" if claim.why else ""
+            sign = "+" if claim.ready else "-"
+            lines.append(
+                (claim.ready, f"[{sign}] handler {name} in {cluster}: synced {_yes(claim.synced)}{why}")
+            )
+            continue
         why = f", {g.why}" if g.why else ""
         lines.append(
             (

@@ -355,6 +355,7 @@ class StatusModel:
         return GroupStatus(
             off=self._shape.groups[name].is_off,
             informers=list(watched),
+            clusters=self._readiness.by_cluster(name, {n for n, i in informers.items() if i.fresh}),
             ready=claim.is_synced and all(i.fresh for n, i in informers.items() if n in watched),
             synced=claim.is_synced,
             as_of=claim.as_of_us,

@@ -101,15 +101,26 @@ def newest_error(reports: Iterable[dict[str, Any]]) -> ErrorStatus | None:
     return max(told, key=lambda error: error.at, default=None)
 
 
+class ClusterClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds of a group's informers in one cluster, as the fields of `GroupStatus` say of all."""
+
+    ready: bool = False
+    synced: bool = False
+    as_of: int | None = None
+    why: str = ""
+
+
 class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One handler group over all workers and informers.
 
     ``synced``: it has handled all that was read until ``as_of`` (µs since 1970); ``why`` it is not. ``ready``: and its
     ``informers`` are fresh. ``off``: it has no replicas, by the config. ``replicas``: those that workers hear,
-    ``wanted``: as many as there are to be. ``pending`` counts from the broker on. None: not known.
+    ``wanted``: as many as there are to be. ``pending`` counts from the broker on. None: not known. ``clusters``: the
+    claims for each, of a group with more than one.
     """
 
     informers: list[str] = []
+    clusters: dict[str, ClusterClaim] = {}
     off: bool = False
     ready: bool = False
     synced: bool = False

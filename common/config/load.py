@@ -1,5 +1,6 @@
 """Reads a config file and checks it. Every complaint names the file and the field's path."""
 
+import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from deltawire.common.meta.resources import find, learn
 from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_hang_after_s
 
 CONFIG_BYTES_MAX = 1024 * 1024
+# The cluster of a config that names none.
+DEFAULT_CLUSTER = "default"
 
 
 def load(path: Path) -> Config:
@@ -154,6 +157,12 @@ def _check_handler(config: Config, handler: HandlerProcess, path: str) -> None:
     _value(f"{path}.window_bytes", parse_bytes, handler.window_bytes)
     if isinstance(handler.replicas, Scaling):
         _check_scaling(handler.replicas, f"{path}.replicas")
+    for i, pattern in enumerate(handler.clusters):
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in config.clusters or [DEFAULT_CLUSTER]):
+            known = ", ".join(config.clusters) or "none is configured"
+            raise ConfigError(
+                f"no cluster is called like {pattern!r} (clusters: {known})", path=f"{path}.clusters[{i}]"
+            )
     for i, subscription in enumerate(handler.on):
         if not isinstance(subscription, str):
             _check_cluster(config, subscription.cluster, f"{path}.on[{i}]")

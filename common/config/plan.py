@@ -3,12 +3,13 @@
 import hashlib
 import os
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
-from deltawire.common.config.load import canonical, clause_of
+from deltawire.common.config.load import DEFAULT_CLUSTER, canonical, clause_of
 from deltawire.common.config.schema import Cluster, Config, HandlerProcess, Informer, Scaling, Subscription
 from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
@@ -18,7 +19,6 @@ from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_han
 from deltawire.common.temporary import temporary_folder
 
 ALL_NAMESPACES = "*"
-DEFAULT_CLUSTER = "default"
 
 
 @dataclass(frozen=True)
@@ -209,8 +209,20 @@ class Plan:
     def _informer(self, options: Informer) -> InformerPlan:
         return InformerPlan(options.cluster or self.first_cluster, canonical(options.resource), options)
 
+    def clusters_of(self, handler: HandlerProcess) -> list[str]:
+        """Those in which a handler watches what names none, in the config's order."""
+        if not handler.clusters:
+            return [self.first_cluster]
+        return [name for name in self.clusters if any(fnmatchcase(name, p) for p in handler.clusters)]
+
     def _subscriptions(self, handler: HandlerProcess) -> list[Subscription]:
-        return [Subscription(resource=on) if isinstance(on, str) else on for on in handler.on]
+        """One for each cluster that is meant."""
+        found = []
+        for on in handler.on:
+            wanted = Subscription(resource=on) if isinstance(on, str) else on
+            clusters = [wanted.cluster] if wanted.cluster else self.clusters_of(handler)
+            found += [msgspec.structs.replace(wanted, cluster=cluster) for cluster in clusters]
+        return found
 
     def _add_wanted(self, found: dict[str, InformerPlan], handler: str, wanted: Subscription) -> None:
         informer = self._informer(Informer(resource=wanted.resource, cluster=wanted.cluster))

@@ -132,12 +132,16 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class HandlerProcess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A plug-in: a Python file (``run``) or an executable (``command`` with ``on``)."""
+    """A plug-in: a Python file (``run``) or an executable (``command`` with ``on``).
+
+    ``clusters``: names, or patterns such as ``prod-*``, of the clusters in which it watches what names none.
+    """
 
     name: Name
     run: str | None = None
     command: list[str] = []
     on: list[str | Subscription] = []
+    clusters: list[str] = []
     replicas: Annotated[int, Meta(ge=0, le=64)] | Scaling = 1
     workers: Annotated[int, Meta(ge=1, le=256)] | None = None
     delivery: Literal["latest", "every"] | None = None

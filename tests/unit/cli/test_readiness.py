@@ -269,6 +269,59 @@ def test_readyz_answers_for_one_cluster_and_knows_no_other() -> None:
     assert readyz(found, "cluster=near")[0] == 404
 
 
+@pytest.mark.parametrize("knows", ["no cache of it yet", "its cache"])
+def test_a_group_over_two_clusters_is_ready_in_the_one_that_is_well(knows: str) -> None:
+    """The other was never reached, so that workers have no cache of it, or it is away now."""
+    far = "far/pods"
+    two = Shape(
+        {INFORMER: {"*": "reflector-0"}, far: {"*": "reflector-1"}},
+        SHAPE.workers,
+        {GROUP: GroupShape([INFORMER, far])},
+    )
+    made = Watched(two)
+    for _ in range(3):
+        made.later(1.0)
+        made.all_say()
+        made.say("reflector-1", reflector(made.now_s, state="backoff", watching=False))
+        if knows == "its cache":
+            for shard in (0, 1):
+                said = worker(shard, made.now_s)
+                said["informers"][far] = said["informers"][INFORMER]
+                said["groups"][GROUP][far] = said["groups"][GROUP][INFORMER]
+                made.say(f"worker-{shard}", said)
+    found = made.snapshot()
+    group = found.groups[GROUP]
+    assert not group.ready
+    assert group.why == f"{far} is not synced"
+    assert (group.clusters["dev"].ready, group.clusters["dev"].why) == (True, "")
+    assert (group.clusters["far"].ready, group.clusters["far"].why) == (False, f"{far} is not synced")
+    assert readyz(found, "cluster=dev") == (200, "ready\n")
+    code, body = readyz(found, "cluster=far")
+    assert code == 503
+    assert f"[-] handler {GROUP} in far: synced no, {far} is not synced" in body
+    assert readyz(found)[0] == 503
+
+
+def test_a_group_of_one_cluster_has_no_claims_by_cluster() -> None:
+    assert healthy().snapshot().groups[GROUP].clusters == {}
+
+
+def test_a_group_over_two_clusters_without_a_replica_is_ready_in_none() -> None:
+    two = Shape(
+        {INFORMER: {"*": "reflector-0"}, "far/pods": {"*": "reflector-0"}},
+        SHAPE.workers,
+        {GROUP: GroupShape([INFORMER, "far/pods"])},
+    )
+    made = Watched(two)
+    for _ in range(3):
+        made.later(1.0)
+        made.all_say()
+    made.gone(f"{GROUP}-0")
+    found = made.snapshot()
+    assert found.groups[GROUP].clusters["dev"].why == "no replica of it is heard"
+    assert readyz(found, "cluster=dev")[0] == 503
+
+
 def test_readyz_says_a_line_for_each_part_where_it_is_asked_to() -> None:
     code, body = readyz(healthy().snapshot(), "verbose")
     assert code == 200

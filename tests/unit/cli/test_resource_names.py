@@ -195,3 +195,32 @@ def test_a_late_look_ends_with_the_run_though_nobody_answers(tmp_path: Path) -> 
     with resource_names.LateLook(Plan(found), "default", print, discover=away) as look:
         pass
     assert not look._thread.is_alive()
+
+
+def test_a_cluster_that_hangs_holds_up_the_start_no_longer_than_its_bound_and_no_other(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(resource_names, "ANSWER_S_MAX", 0.5)
+    hangs = threading.Event()
+
+    def some_hang(plan: Plan, cluster: str) -> tuple[ResourceType, ...]:
+        if cluster.startswith("hanging"):
+            hangs.wait(60)
+            return ()
+        return (WIDGETS,)
+
+    names = ["hanging-1", "hanging-2", "well"]
+    wanted = config(
+        tmp_path,
+        clusters={name: {"kubeconfig": name} for name in names},
+        handlers=[{"name": "a", "command": ["x"], "on": ["widgets.ex.io"], "clusters": ["*"]}],
+    )
+    noted: list[str] = []
+    try:
+        found = resource_names.with_resources(wanted, discover=some_hang, note=noted.append)
+    finally:
+        hangs.set()
+    assert found.resources == [WIDGETS]
+    assert noted == [
+        f"cluster {name}: cannot find out yet what widgets.ex.io is: no answer within 0.5 s" for name in names[:2]
+    ]

@@ -68,12 +68,12 @@ def test_the_config_goes_before_the_plugin():
 )
 def test_a_plugin_gets_what_it_watches_where_the_config_says(on, expected):
     group = plan_of(run="x.py", on=on).handlers["group"]
-    assert informers_of(group, watching("pods", "deploy"), "dev") == expected
+    assert informers_of(group, watching("pods", "deploy"), ["dev"]) == expected
 
 
 def test_a_command_gets_what_the_config_says():
     group = plan_of(command=["x"], on=["po", "deploy"]).handlers["group"]
-    assert informers_of(group, None, "dev") == ["dev/pods", "dev/deployments.apps"]
+    assert informers_of(group, None, ["dev"]) == ["dev/pods", "dev/deployments.apps"]
 
 
 def test_an_unknown_group_is_one_line():
