@@ -66,8 +66,9 @@ def with_resources(
     """The config with the custom resources that it names, and this process knowing them.
 
     A cluster is asked only for names that are not known yet, the cluster ``but`` never. Where it does not answer within
-    `ANSWER_S_MAX`, which is for all of them together, names stay as they are written; so does a name under which objects are stored already. What a cluster does not serve is
-    noted with its ``places``: its definition may come later. Raises ConfigError where two informers turn out to be one.
+    `ANSWER_S_MAX`, which is for all of them together, names stay as they are written; so does a name under which
+    objects are stored already. What a cluster does not serve is noted with its ``places``: its definition may come
+    later. Raises ConfigError where two informers turn out to be one.
     """
     plan = Plan(config)
     types = list(dict.fromkeys([*config.resources, *known(plan)]))

@@ -222,8 +222,8 @@ class Surroundings:
 def informers_of(group: HandlerPlan, handler: Handler | None, clusters: list[str]) -> list[str]:
     """The informers whose events this group gets.
 
-    A plug-in says what it watches; the config adds in which clusters, where it has an entry for it. Without one it is in
-    each of ``clusters``.
+    A plug-in says what it watches; the config adds in which clusters, where it has an entry for it. Without an entry it
+    is in each of ``clusters``.
     """
     if handler is None:
         return group.informers
