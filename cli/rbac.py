@@ -123,9 +123,18 @@ def group_and_plural(resource: str) -> tuple[str, str]:
 
 
 def granted(
-    name: str, account: str, namespace: str, rights: Iterable[Right], *, more: Sequence[dict[str, Any]] = ()
+    name: str,
+    account: str,
+    namespace: str,
+    rights: Iterable[Right],
+    *,
+    more: Sequence[dict[str, Any]] = (),
+    in_cluster: str = "",
 ) -> Iterator[dict[str, Any]]:
-    """Roles of this name that give the rights to an account: a ClusterRole for all namespaces, else Roles."""
+    """Roles of this name that give the rights to an account: a ClusterRole for all namespaces, else Roles.
+
+    ``in_cluster``: another name for the ClusterRole, which is in no namespace.
+    """
     by_namespace: dict[str, list[Right]] = defaultdict(list)
     for right in rights:
         by_namespace[right.namespace].append(right)
@@ -133,8 +142,8 @@ def granted(
     everywhere = set(by_namespace.get(ALL_NAMESPACES, ()))
     cluster_rules = [*more, *rules(everywhere)]
     if cluster_rules:
-        yield _role("ClusterRole", name, "", cluster_rules)
-        yield _binding("ClusterRole", name, "", account, namespace)
+        yield _role("ClusterRole", in_cluster or name, "", cluster_rules)
+        yield _binding("ClusterRole", in_cluster or name, "", account, namespace)
     for place in sorted(set(by_namespace) - {ALL_NAMESPACES}):
         wanted = [right for right in by_namespace[place] if not _is_covered(right, everywhere)]
         if wanted:

@@ -47,7 +47,8 @@ def manifest(
     config is wrong.
     """
     from deltawire.cli.config_source import effective, required
-    from deltawire.cli.manifest.files import code_of, secrets_of
+    from deltawire.cli.manifest.files import code_of, neighbours_of, secrets_of
+    from deltawire.cli.manifest.names import check_options, check_plan
     from deltawire.cli.manifest.objects import objects
     from deltawire.cli.manifest.shape import NAME_CHARS_MAX, Shape
     from deltawire.cli.manifest.sizes import parse_size
@@ -57,21 +58,17 @@ def manifest(
 
     name = object_name(name, "--name", chars_max=NAME_CHARS_MAX)
     namespace = object_name(namespace, "--namespace")
+    check_options(image, storage_class)
+    sized = parse_size(size)
     plan = Plan(effective(required(config)))
-    allowed, secrets = secrets_of(plan, keys)
-    shape = Shape(
-        name,
-        namespace,
-        image,
-        parse_size(size),
-        storage_class,
-        monitor,
-        allowed,
-        None if without_secrets else secrets,
-        code_of(plan),
-    )
+    check_plan(plan)
+    code = code_of(plan)
+    allowed, secrets = secrets_of(plan, keys, wants_secrets=not without_secrets)
+    shape = Shape(name, namespace, image, sized, storage_class, monitor, allowed, secrets, code)
     for obj in list(objects(plan, shape)):
         sys.stdout.write(document(obj))
+    for file, module in neighbours_of(plan):
+        sys.stderr.write(f"{file} imports {module}, a file beside it here: it must be in the image\n")
     if not without_secrets:
         sys.stderr.write(f"the output contains the secret keys of {keys}/: whoever reads it may connect\n")
     return 0

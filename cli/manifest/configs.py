@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from deltawire.cli.manifest import shape as places
+from deltawire.cli.manifest.files import file_and_name
 from deltawire.cli.manifest.shape import Shape
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config, HandlerProcess, Metrics, Network, Runtime, Store
@@ -43,10 +44,9 @@ def handler(plan: Plan, shape: Shape, name: str) -> Any:
     options = plan.handlers[name].options
     if name in shape.code and options.run:
         file, _ = shape.code[name]
-        _, colon, attribute = options.run.partition(".py")
-        options = msgspec.structs.replace(
-            options, run=f"{places.CODE_DIR}/{file}{attribute if colon else ''}"
-        )
+        _, attribute = file_and_name(options.run)
+        there = f"{places.CODE_DIR}/{file}"
+        options = msgspec.structs.replace(options, run=f"{there}:{attribute}" if attribute else there)
     return plain(
         Config(
             version=1,

@@ -27,7 +27,12 @@ def objects(plan: Plan, shape: Shape) -> Iterator[Tree]:
     cluster = plan.first_cluster
     yield rbac.service_account(shape.name, shape.namespace)
     yield from rbac.granted(
-        shape.name, shape.name, shape.namespace, rbac.reads(plan, cluster), more=[rbac.IDENTITY]
+        shape.name,
+        shape.name,
+        shape.namespace,
+        rbac.reads(plan, cluster),
+        more=[rbac.IDENTITY],
+        in_cluster=shape.in_cluster(shape.name),
     )
     yield _config_map(shape, f"{shape.name}-allowed", CORE, {"allowed": shape.allowed})
     yield _config_map(shape, f"{shape.name}-config", CORE, {_CONFIG: config_text(configs.core(plan, shape))})
@@ -110,7 +115,8 @@ def _stateful_set(plan: Plan, shape: Shape) -> Tree:
 def _handler(plan: Plan, shape: Shape, handler: HandlerPlan) -> Iterator[Tree]:
     name, component = f"{shape.name}-{handler.name}", f"handler-{handler.name}"
     yield rbac.service_account(name, shape.namespace)
-    yield from rbac.granted(name, name, shape.namespace, rbac.writes(plan, plan.first_cluster, handler))
+    rights = rbac.writes(plan, plan.first_cluster, handler)
+    yield from rbac.granted(name, name, shape.namespace, rights, in_cluster=shape.in_cluster(name))
     yield _config_map(
         shape, f"{name}-config", component, {_CONFIG: config_text(configs.handler(plan, shape, handler.name))}
     )

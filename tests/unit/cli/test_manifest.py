@@ -9,7 +9,8 @@ import yaml
 from typer.testing import CliRunner
 
 from deltawire.cli.main import app
-from deltawire.cli.manifest.files import code_of, secrets_of
+from deltawire.cli.manifest.files import code_of, neighbours_of, secrets_of
+from deltawire.cli.manifest.names import check_file, check_options, check_plan
 from deltawire.cli.manifest.objects import objects
 from deltawire.cli.manifest.shape import Shape
 from deltawire.cli.manifest.sizes import Size, parse_size
@@ -81,9 +82,9 @@ def test_each_handler_has_an_account_with_what_it_writes_and_no_more(made: list[
     accounts = [pod["spec"]["serviceAccountName"] for pod in pods(made)]
     assert accounts == ["dw", "dw-alerts", "dw-sync"]
     rules = {obj["metadata"]["name"]: obj["rules"] for obj in made if obj["kind"] == "ClusterRole"}
-    assert rules["dw-sync"] == [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}]
-    assert "dw-alerts" not in rules
-    assert {verb for rule in rules["dw"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+    assert rules["ops:dw-sync"] == [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}]
+    assert "ops:dw-alerts" not in rules
+    assert {verb for rule in rules["ops:dw"] for verb in rule["verbs"]} == {"get", "list", "watch"}
 
 
 def test_the_core_reads_a_config_in_which_handlers_run_elsewhere(made: list[dict[str, Any]]) -> None:
@@ -218,3 +219,130 @@ def test_verbs_that_are_not_joined_by_commas_are_refused() -> None:
     plan = Plan(parse({"version": 1, "handlers": [handler]}))
     with pytest.raises(ConfigError, match=r"handlers\.a\.writes: 'get list' is no verb .*'get,list nodes'"):
         list(objects(plan, Shape("dw", "ops", "i", Size())))
+
+
+@pytest.mark.parametrize(
+    ("image", "storage_class", "says"),
+    [
+        ("", "", "--image: '' is no image"),
+        ("a b", "", "--image: 'a b' is no image"),
+        ("i", "A_B", "--storage-class: 'A_B' cannot be a storage class"),
+    ],
+)
+def test_an_image_or_class_that_kubernetes_refuses_is_refused_with_its_option(
+    image: str, storage_class: str, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        check_options(image, storage_class)
+
+
+def test_the_longest_names_that_are_taken_make_labels_and_names_within_kubernetes_bounds(
+    tmp_path: Path,
+) -> None:
+    name, namespace, handler = "d" * 52, "n" * 63, "h" * 55
+    check_options("i:1@sha256:0", "fast.ssd")
+    plan = Plan(parse({"version": 1, "handlers": [{"name": handler, "command": ["x"], "on": ["pods"]}]}))
+    check_plan(plan)
+    allowed, secrets = secrets_of(plan, tmp_path / "keys")
+    shape = Shape(name, namespace, "i", Size(), monitor=True, allowed=allowed, secrets=secrets)
+    made = list(objects(plan, shape))
+    for obj in made:
+        assert len(obj["metadata"]["name"]) <= 253
+        assert all(len(value) <= 63 for value in obj["metadata"].get("labels", {}).values())
+    assert all(len(value) <= 63 for pod in pods(made) for value in pod["metadata"]["labels"].values())
+
+
+def test_a_config_that_watches_another_cluster_than_its_first_is_refused() -> None:
+    """Both would be the cluster that the pods are in."""
+    config = {
+        "version": 1,
+        "clusters": {"dev": {}, "prod": {"context": "p"}},
+        "informers": [{"resource": "pods", "cluster": "dev"}, {"resource": "pods", "cluster": "prod"}],
+    }
+    with pytest.raises(
+        ConfigError, match=r"clusters: all runs in the first cluster, 'dev', .* prod is watched"
+    ):
+        check_plan(Plan(parse(config)))
+    check_plan(Plan(parse(config | {"informers": [{"resource": "pods"}]})))
+
+
+def test_deployments_of_one_name_in_two_namespaces_share_nothing_in_the_cluster() -> None:
+    plan = Plan(parse(CONFIG))
+    of = {
+        namespace: {
+            obj["metadata"]["name"]
+            for obj in objects(plan, Shape("dw", namespace, "i", Size()))
+            if "namespace" not in obj["metadata"]
+        }
+        for namespace in ("ops", "dev")
+    }
+    assert of["ops"] == {"ops:dw", "ops:dw-sync"}
+    assert not of["ops"] & of["dev"]
+
+
+@pytest.mark.parametrize("name", ["my code.py", "ä.py", "a" * 251 + ".py"])
+def test_a_file_that_no_config_map_holds_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="a ConfigMap cannot hold a file named"):
+        check_file(name)
+
+
+def test_a_file_is_found_also_where_its_folders_name_looks_like_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "x.pyenv"
+    folder.mkdir()
+    (folder / "code.py").write_text("x = 1\n")
+    handlers = [{"name": "h", "run": str(folder / "code.py"), "on": ["pods"]}]
+    plan = Plan(parse({"version": 1, "handlers": handlers}))
+    code = code_of(plan)
+    assert code == {"h": ("code.py", "x = 1\n")}
+    made = list(objects(plan, Shape("dw", "ops", "i", Size(), code=code)))
+    assert config_in(made, "dw-h-config")["handlers"][0]["run"] == "/usr/share/deltawire/code/code.py"
+
+
+def test_two_handlers_with_files_of_one_name_have_each_their_own(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "code.py").write_text(f"x = {name!r}\n")
+    handlers = [{"name": n, "run": str(tmp_path / n / "code.py"), "on": ["pods"]} for n in ("a", "b")]
+    plan = Plan(parse({"version": 1, "handlers": handlers}))
+    made = list(objects(plan, Shape("dw", "ops", "i", Size(), code=code_of(plan))))
+    for name in ("a", "b"):
+        assert find(made, "ConfigMap", f"dw-{name}-code")["data"] == {"code.py": f"x = {name!r}\n"}
+
+
+def test_what_a_file_imports_from_beside_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("import json, near\n\ndef f():\n    from folder.x import y\n")
+    (tmp_path / "near.py").write_text("")
+    (tmp_path / "far.py").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "__init__.py").write_text("")
+    handlers = [{"name": "h", "run": str(tmp_path / "code.py"), "on": ["pods"]}]
+    plan = Plan(parse({"version": 1, "handlers": handlers}))
+    assert list(neighbours_of(plan)) == [("code.py", "folder"), ("code.py", "near")]
+
+
+def test_without_secrets_no_key_is_made_where_its_owner_has_one_that_is_allowed(tmp_path: Path) -> None:
+    plan = Plan(parse(CONFIG))
+    whole, _ = secrets_of(plan, tmp_path / "keys")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "allowed").write_text(whole)
+    assert secrets_of(plan, elsewhere, wants_secrets=False) == (whole, None)
+    assert [file.name for file in elsewhere.iterdir()] == ["allowed"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n  x\n",
+        "  a\nb",
+        "a\t\n\tb\n",
+        "a \nb",
+        "- a: |\n    x\n\n\n",
+        "#\n---\n...\n",
+        "é\nü\r\n",
+        "a\u2028b\n",
+        "\ufeffa\nb\x07",
+    ],
+)
+def test_any_text_of_a_file_is_read_back_as_it_was(text: str) -> None:
+    assert yaml.safe_load(document({"data": {"f": text}})) == {"data": {"f": text}}
