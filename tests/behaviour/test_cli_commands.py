@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.cli_rig import Cli, cli_in, eventually
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("cli")]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(180), pytest.mark.xdist_group("cli")]
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def test_a_controller_owns_applies_records_reads_its_write_and_is_waited_for_at_
     wait_until("the handler's own log", lambda: "served default/shop" in scene.log)
     scene.server.call("DELETE", f"{SITES}/shop")
     scene.until("the end", SITES, lambda o: o.get("items") == [])
-    assert "leaving default/shop" in scene.log
+    wait_until("the line of its end", lambda: "leaving default/shop" in scene.log)
 
 
 WITH_CHILDREN = """
