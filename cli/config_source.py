@@ -155,6 +155,7 @@ def effective(config: Config, resolve: Callable[[Config], Config] | None = None)
         clusters={name: _absolute_cluster(cluster) for name, cluster in plan.clusters.items()},
         store=replace(config.store, dir=str(plan.store_dir)),
         runtime=replace(config.runtime, dir=str(plan.runtime_dir), control=True, health=None),
+        network=replace(config.network, keys=plan.keys_dir),
         informers=[
             replace(informer.options, resource=informer.resource, cluster=informer.cluster)
             for informer in plan.informers.values()

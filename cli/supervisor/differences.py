@@ -55,7 +55,7 @@ def _but_replicas(options: HandlerProcess) -> HandlerProcess:
 def _fixed(now: Plan, wanted: Plan) -> list[str]:
     found = [
         f"{part}.{key}"
-        for part in ("store", "runtime", "metrics")
+        for part in ("store", "runtime", "network", "metrics")
         for key in getattr(now.config, part).__struct_fields__
         if getattr(getattr(now.config, part), key) != getattr(getattr(wanted.config, part), key)
     ]

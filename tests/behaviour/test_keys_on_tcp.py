@@ -1,5 +1,6 @@
 """Sockets on TCP with keys: who is let in, who may say what, and what a change of keys does (docs/wire.md §1)."""
 
+import socket
 import time
 from dataclasses import replace
 
@@ -363,3 +364,22 @@ def test_a_key_that_is_no_commands_asks_the_supervisor_for_nothing(tmp_path, own
         control.close()
         for context in contexts:
             context.destroy(linger=0)
+
+
+def test_connections_that_show_no_key_or_speak_nonsense_keep_nobody_out(make):
+    wire = make("worker-0")
+    place = ("127.0.0.1", int(wire.address.rpartition(":")[2]))
+    nonsense = [b"", b"GET / HTTP/1.1\r\n\r\n", b"\xff" + bytes(8) + b"\x7f", bytes(5000), b"\x16\x03\x01" * 99]
+    strangers = []
+    try:
+        for number in range(200):
+            strangers.append(socket.create_connection(place, timeout=20))
+            strangers[-1].sendall(nonsense[number % len(nonsense)])
+            wire.turn([])
+        link = wire.link("handler/alerts")
+        wire.until(lambda _: link.is_open and link.send(plain("ack", 1)) and arrived(wire))
+        assert {e.peer.name for e in arrived(wire)} == {"alerts-0"}
+        assert wire.listener.malformed == 0
+    finally:
+        for stranger in strangers:
+            stranger.close()

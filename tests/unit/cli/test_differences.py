@@ -47,4 +47,6 @@ def test_what_needs_a_new_start_is_named_by_its_key() -> None:
     assert found(store={"shards": 8}).fixed == ["store.shards"]
     assert found(clusters={"default": {"context": "other"}}).fixed == ["clusters"]
     assert found(clusters={"default": {}, "more": {"context": "more"}}).fixed == []
+    assert found(network={"endpoints": {"control": "127.0.0.1:7400"}}).fixed == ["network.endpoints"]
+    assert found(network={"keys": "keys", "listen": "127.0.0.1"}).fixed == ["network.listen", "network.keys"]
     assert found(runtime={"revision": 7}).fixed == []
