@@ -44,9 +44,7 @@ def required(path: Path | None) -> Config:
     """As `read`, for commands that cannot do without. Raises ConfigError."""
     config = read(path)
     if config is None:
-        raise ConfigError(
-            f"there is no {DEFAULT_FILE} here", hint="name one with -c, or try `deltawire up --embedded`"
-        )
+        raise ConfigError(f"there is no {DEFAULT_FILE} here", hint="name a config with -c")
     return config
 
 

@@ -23,8 +23,9 @@ def parse_target(plan: Plan, text: str, namespace: str = "default") -> tuple[str
     resource = canonical(type_)
     informers = [name for name, i in plan.informers.items() if i.resource == resource]
     if not informers:
-        known = ", ".join(plan.informers) or "none"
-        raise ConfigError(f"no informer on {resource} (informers: {known})")
+        known = ", ".join(plan.informers)
+        hint = f"informers: {known}" if known else "name the config with -c, or the state folder with --store"
+        raise ConfigError(f"no informer on {resource}", hint=hint)
     builtin = find(type_)
     if builtin is not None and not builtin.namespaced:
         return informers[0], key_of("", rest)

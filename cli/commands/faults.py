@@ -123,7 +123,13 @@ def _ask(
         client = lone_client(str(kubeconfig))
     else:
         plan = plan_of(config, store)
-        client = new_client(plan, next(iter(plan.clusters)))
+        try:
+            client = new_client(plan, next(iter(plan.clusters)))
+        except ConfigError:
+            raise ConfigError(
+                "no API server is known here",
+                hint="ask where `deltawire up --embedded` runs, or name the server with --kubeconfig FILE",
+            ) from None
     asked = {name: value for name, value in query.items() if value not in (None, "")}
     try:
         return client.verb(method).abs_path(_PATH).params(asked).do().into()

@@ -29,10 +29,10 @@ def relist(
     plan = plan_of(config, store)
     cluster, _, resource = informer.rpartition("/")
     name = f"{cluster or next(iter(plan.clusters))}/{canonical(resource)}"
-    if name not in plan.informers:
-        known = ", ".join(plan.informers) or "none"
-        raise ConfigError(f"no informer named {name!r}", hint=f"informers: {known}")
     with Supervision(plan) as supervision:
+        if name not in plan.informers:
+            known = ", ".join(plan.informers) or "none"
+            raise ConfigError(f"no informer named {name!r}", hint=f"informers: {known}")
         answers = from_workers(supervision.ask("relist", {"informer": name}))
     streams = sorted(stream for answer in answers.values() for stream in answer)
     for stream in streams:

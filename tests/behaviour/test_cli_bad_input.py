@@ -103,6 +103,22 @@ def test_no_config_says_what_to_do(cli: Cli) -> None:
     assert "deltawire up --embedded" in refused(cli, "up")
 
 
+NOTHING_THERE = {
+    "rbac": ["there is no deltawire.yaml here (name a config with -c)"],
+    "relist pods": ["no `deltawire up` runs"],
+    "trace pods/web": ["no informer on pods", "name the config with -c"],
+    "faults list": ["no API server is known here", "--kubeconfig FILE"],
+}
+
+
+@pytest.mark.parametrize("command", NOTHING_THERE)
+def test_where_nothing_runs_a_command_says_what_it_needs(cli: Cli, command: str) -> None:
+    ended = cli.run(*command.split())
+    assert ended.code != 0, ended
+    assert all(said in ended.err for said in NOTHING_THERE[command]), ended
+    assert len(ended.err.strip().splitlines()) == 1, ended
+
+
 def test_a_folder_of_somebody_else_is_not_touched(cli: Cli) -> None:
     (cli.folder / "plugin.py").write_text(PLUGIN)
     (cli.folder / "other").mkdir()
