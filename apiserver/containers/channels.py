@@ -33,6 +33,10 @@ class _Size(msgspec.Struct, frozen=True, rename="pascal"):
     height: int
 
 
+# Made here, and not by the first requests that need it at once: msgspec crashes where two threads learn a class.
+_size = msgspec.json.Decoder(_Size).decode
+
+
 def frames(channel: int, data: bytes) -> list[bytes]:
     """The messages that carry ``data``; none for nothing."""
     head = bytes((channel,))
@@ -48,7 +52,7 @@ def unframe(message: bytes | str) -> tuple[int, bytes] | None:
 def size_of(data: bytes) -> TerminalSize | None:
     """The terminal's size that came on the resize channel; None for what is none."""
     try:
-        size = msgspec.json.decode(data, type=_Size)
+        size = _size(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     if not (0 < size.width <= CELLS_MAX and 0 < size.height <= CELLS_MAX):

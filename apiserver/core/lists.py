@@ -39,6 +39,10 @@ class _Token(msgspec.Struct):
     v: str = "meta.k8s.io/v1"
 
 
+# Made here, and not by the first requests that need it at once: msgspec crashes where two threads learn a class.
+_token_of = msgspec.json.Decoder(_Token).decode
+
+
 class _View:
     """A table as it was at one version."""
 
@@ -148,7 +152,7 @@ def _encode_token(version: int, start: str) -> str:
 def _decode_token(text: str) -> _Token:
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        return msgspec.json.decode(urlsafe_b64decode(padded), type=_Token)
+        return _token_of(urlsafe_b64decode(padded))
     except (ValueError, msgspec.MsgspecError) as error:
         raise failures.bad_request(
             f"invalid continue token: continue key is not valid: {_why(text, error)}"

@@ -53,6 +53,10 @@ class _Answer(msgspec.Struct, frozen=True, rename="camel"):
     status: _Status | None = None
 
 
+# msgspec learns the class here, and not from the first threads that need it at once (client/rest/decode).
+msgspec.json.Decoder(_Answer)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class ExecCredential:
     """What a plug-in gave: a token, a certificate with its key (PEM), or both.

@@ -41,6 +41,12 @@ class _Tokens(msgspec.Struct):
     error_description: str | None = None
 
 
+# Made here, and not by the first threads that need them at once (client/rest/decode).
+_claims = msgspec.json.Decoder(_Claims).decode
+_discovery = msgspec.json.Decoder(_Discovery).decode
+_tokens = msgspec.json.Decoder(_Tokens).decode
+
+
 class OidcCredentials:
     """The id token of one user. Safe to use from many threads; one of them renews.
 
@@ -126,7 +132,7 @@ class OidcCredentials:
         url = self._provider.issuer_url.rstrip("/") + "/.well-known/openid-configuration"
         answer = self._fetch("GET", url, {"Accept": "application/json"}, None)
         try:
-            endpoint = msgspec.json.decode(answer.body, type=_Discovery).token_endpoint
+            endpoint = _discovery(answer.body).token_endpoint
         except (msgspec.DecodeError, UnicodeDecodeError):
             endpoint = None
         if answer.code != 200 or not endpoint:
@@ -145,7 +151,7 @@ class OidcCredentials:
 
     def _tokens_of(self, answer: Answer) -> tuple[str, str]:
         try:
-            found = msgspec.json.decode(answer.body, type=_Tokens)
+            found = _tokens(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             found = _Tokens()
         if answer.code != 200:
@@ -169,7 +175,7 @@ def expires_at_s(token: str) -> float:
         if len(parts) != 3:
             raise ValueError
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        return msgspec.json.decode(payload, type=_Claims).exp
+        return _claims(payload).exp
     except (ValueError, binascii.Error, msgspec.DecodeError):
         raise CredentialsError(
             "the id token is not a JSON web token with an expiry", hint="log in again"

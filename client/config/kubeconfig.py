@@ -130,6 +130,9 @@ class _File(msgspec.Struct, frozen=True, rename=_key):
     current_context: str = ""
 
 
+# msgspec learns the class here, and not from the first threads that need it at once (client/rest/decode).
+msgspec.json.Decoder(_File)
+
 E = TypeVar("E", ClusterEntry, UserEntry, ContextEntry)
 
 

@@ -32,6 +32,10 @@ class _File(msgspec.Struct):
     resources: tuple[ApiResource, ...]
 
 
+# Made here, and not by the first threads that need it at once (client/rest/decode).
+_decode_file = msgspec.json.Decoder(_File).decode
+
+
 class DiskCache:
     """Answers from the file while it is younger than ``ttl_s``, else from ``delegate``, and writes the file.
 
@@ -101,7 +105,7 @@ class DiskCache:
                 age_s = self._clock.wall_s() - stat.st_mtime
                 if not -self._ttl_s <= age_s <= self._ttl_s or stat.st_size > FILE_BYTES_MAX:
                     return None
-                found = msgspec.json.decode(file.read(FILE_BYTES_MAX), type=_File)
+                found = _decode_file(file.read(FILE_BYTES_MAX))
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -9,6 +9,7 @@ Every class that an answer of a server is read as is read through here, or says 
 """
 
 import functools
+import threading
 import types
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,13 +19,17 @@ import msgspec
 
 from deltawire.client.rest.scan import mended
 
+_learning = threading.Lock()
 _GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @functools.cache
 def decoder_of(kind: Any) -> Callable[[bytes], Any]:
     """Decodes one value of JSON as ``kind``. The decoder raises msgspec.DecodeError and UnicodeDecodeError."""
-    strict = msgspec.json.Decoder(kind).decode
+    # msgspec keeps what it learns of a class at the class, and before it is complete: a second thread that meets it then
+    # crashes the process.
+    with _learning:
+        strict = msgspec.json.Decoder(kind).decode
 
     def decode(data: bytes) -> Any:
         try:
@@ -45,6 +50,7 @@ def decoder_of(kind: Any) -> Callable[[bytes], Any]:
 
 def convert(plain: Any, kind: Any) -> Any:
     """Dicts and lists as ``kind``, by the same rules. Raises msgspec.ValidationError."""
+    decoder_of(kind)  # so that msgspec knows all classes of it
     try:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
