@@ -26,8 +26,8 @@ _GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 @functools.cache
 def decoder_of(kind: Any) -> Callable[[bytes], Any]:
     """Decodes one value of JSON as ``kind``. The decoder raises msgspec.DecodeError and UnicodeDecodeError."""
-    # msgspec keeps what it learns of a class at the class, and before it is complete: a second thread that meets it then
-    # crashes the process.
+    # msgspec keeps what it learns of a class at the class, before it is complete: a second thread that meets it
+    # meanwhile crashes the process.
     with _learning:
         strict = msgspec.json.Decoder(kind).decode
 
