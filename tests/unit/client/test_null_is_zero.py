@@ -23,6 +23,7 @@ OTHER_READERS = {
     "client/rest/watch.py",  # one value of JSON, whatever it is
     "client/apply/extract.py",  # an annotation that we wrote
     "client/discovery/disk_cache.py",  # our own file
+    "client/config/kubeconfig.py",  # a user's file
     "client/fakes/actions.py",  # a request of ours
     "client/auth/oidc.py",  # identity providers
     "client/auth/exec_credential.py",  # plug-ins
