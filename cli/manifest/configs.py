@@ -1,5 +1,6 @@
 """The config files of the core and of the handlers' pods, made of one config."""
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -72,6 +73,8 @@ def plain(value: Any) -> Any:
             for field in fields
             if (found := getattr(value, field.name)) != _default(field)
         }
+    if dataclasses.is_dataclass(value):  # a custom resource
+        return plain(msgspec.to_builtins(value))
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

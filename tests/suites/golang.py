@@ -1,10 +1,11 @@
-"""Go modules' own tests, built from the module as the Go proxy has it. Skips where Go or the module is missing."""
+"""Go modules' tests and commands, built from what the Go proxy has. Skips where Go or the module is missing."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,23 @@ def build(module: Path, package: str, folder: Path) -> Path:
     return program
 
 
+def installed(package: str, version: str, folder: Path) -> Path:
+    """The command ``package`` (its last part is its name), built once into ``folder``. Skips where it cannot be had."""
+    program = folder / f"{package.rpartition('/')[2]}-{version}"
+    if program.exists():
+        return program
+    if shutil.which("go") is None:
+        pytest.skip("go is not on the PATH")
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        built = _go(folder, "install", f"{package}@{version}", GOBIN=made)
+        if built.returncode != 0 and any(words in built.stderr for words in _UNAVAILABLE):
+            pytest.skip(f"{package}@{version} cannot be had: {built.stderr.strip()[-200:]}")
+        assert built.returncode == 0, built.stderr[-4000:]
+        # Whoever runs this at the same time sees all of it or nothing.
+        (Path(made) / package.rpartition("/")[2]).replace(program)
+    return program
+
+
 def run_specs(program: Path, folder: Path, report: Path, kubeconfig: Path) -> tuple[dict[str, bool], str]:
     """Run the Ginkgo suite against the cluster of the kubeconfig: whether each spec passed, and the output."""
     ran = subprocess.run(
@@ -108,7 +126,13 @@ def run_tests(program: Path, kubeconfig: Path) -> tuple[dict[str, bool], str]:
     return {name: result == "PASS" for result, name in _RESULT.findall(ran.stdout)}, output
 
 
-def _go(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def _go(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["go", *arguments], cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False
+        ["go", *arguments],
+        cwd=folder,
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_S,
+        check=False,
     )

@@ -174,6 +174,15 @@ def test_a_file_of_code_is_mounted_and_named_where_it_is(
     assert not [obj for obj in made if obj["kind"] == "Secret"]
 
 
+def test_custom_resources_of_the_config_reach_core_and_handlers(tmp_path: Path) -> None:
+    widgets = {"group": "example.com", "version": "v1", "plural": "widgets", "kind": "Widget", "namespaced": True}
+    handlers = [{"name": "h", "command": ["h"], "on": ["widgets"]}]
+    plan = Plan(parse({"version": 1, "resources": [widgets], "handlers": handlers}))
+    made = list(objects(plan, Shape("dw", "ops", "i", Size())))
+    for name in ("dw-config", "dw-h-config"):
+        assert parse(config_in(made, name)).resources == plan.config.resources
+
+
 @pytest.mark.parametrize("text", ["", "1", "1,2", "a,b,c", "0,1,1", "1,1,-1", "1,2,3,4", "1e9,1,1"])
 def test_a_size_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--size.*50000,4400,100"):
