@@ -1,6 +1,7 @@
 """What the chart in deploy/helm repeats of the code: a table of resources, the config's schema, figures."""
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,9 @@ import msgspec
 import yaml
 
 from deltawire.cli.manifest import pods, sizes
-from deltawire.cli.schema import config_schema
 from deltawire.common.meta.resources import BUILTIN
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "deltawire"
-# What a handler's entry has in the chart beside the config's fields. `true`: YAML 1.1 reads the key `on` as that.
-OF_THE_CHART = {"true", "code", "image", "resources", "envFrom", "keySecret", "pod"}
 
 
 def schema() -> Any:
@@ -28,16 +26,10 @@ def test_the_chart_knows_the_resources_that_are_built_in() -> None:
 
 
 def test_the_charts_schema_has_the_configs() -> None:
-    config, chart = json.loads(config_schema())["$defs"], schema()["$defs"]
-    whole = set(config) - {"Config", "HandlerProcess"}
-    assert {name: chart[name] for name in whole} == {name: config[name] for name in whole}
-    handler = chart["HandlerProcess"]["properties"]
-    assert set(handler) - OF_THE_CHART == set(config["HandlerProcess"]["properties"])
-    assert {n: handler[n] for n in set(handler) - OF_THE_CHART} == config["HandlerProcess"]["properties"]
-    of_config = config["Config"]["properties"]
-    del of_config["handlers"]
-    of_config["clusters"]["maxProperties"] = 1
-    assert chart["Config"]["properties"] == of_config
+    made = runpy.run_path(str(CHART.parent / "values_schema.py"))
+    assert (CHART / "values.schema.json").read_text() == made["values_schema"](), (
+        "the config's shape has changed: python deploy/helm/values_schema.py"
+    )
 
 
 def test_the_charts_defaults_keep_to_its_schema_and_name_all_that_may_be_set() -> None:
@@ -46,8 +38,7 @@ def test_the_charts_defaults_keep_to_its_schema_and_name_all_that_may_be_set() -
     assert set(schema()["properties"]) == {*defaults, "global"}
     for name, value in defaults.items():
         wanted = schema()["properties"][name]
-        wanted = schema()["$defs"]["pod"] if name == "pod" else wanted
-        if "properties" in wanted and name != "global":
+        if "properties" in wanted:
             assert set(value) == set(wanted["properties"]), name
 
 

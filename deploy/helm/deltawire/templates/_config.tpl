@@ -50,6 +50,13 @@ Of one that is not known the name must have the group.
 {{- toJson $on -}}
 {{- end -}}
 
+{{/* Nothing may name another cluster than the one that all pods run in: {cluster, named}. */}}
+{{- define "deltawire.isOurs" -}}
+{{- if and .named (ne .named .cluster) -}}
+{{- fail (printf "all pods talk to the cluster %q, in which they run; %q is watched as well: install a release there" .cluster .named) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* All informers: those of the config, then those that handlers watch besides, with their indexes. */}}
 {{- define "deltawire.informers" -}}
 {{- $root := . -}}
@@ -57,6 +64,7 @@ Of one that is not known the name must have the group.
 {{- $found := list -}}
 {{- $names := list -}}
 {{- range .Values.config.informers -}}
+{{- include "deltawire.isOurs" (dict "cluster" $cluster "named" .cluster) -}}
 {{- $type := include "deltawire.resource" (dict "root" $root "text" .resource) | fromJson -}}
 {{- $found = append $found (mustMergeOverwrite (deepCopy .) (dict "resource" $type.name "cluster" $cluster)) -}}
 {{- $names = append $names $type.name -}}
@@ -64,6 +72,7 @@ Of one that is not known the name must have the group.
 {{- range $handler := .Values.handlers -}}
 {{- range $on := include "deltawire.on" (dict "handler" $handler) | fromJsonArray -}}
 {{- $on = ternary (dict "resource" $on) $on (kindIs "string" $on) -}}
+{{- include "deltawire.isOurs" (dict "cluster" $cluster "named" $on.cluster) -}}
 {{- $type := include "deltawire.resource" (dict "root" $root "text" $on.resource) | fromJson -}}
 {{- if and (eq $type.name "secrets") (not (has "secrets" $names)) -}}
 {{- fail (printf "handlers: %s watches secrets, which puts their values into the cache: add an informer on secrets to config.informers that says secrets: keep, hash or drop" $handler.name) -}}
@@ -165,6 +174,9 @@ worker-{{ $i }}: {{ $.host }}:{{ add 7410 $i }}
 {{- $file := regexFind "^.*[.]py" (.run | default "") -}}
 {{- if not $file -}}
 {{- fail (printf "handlers: %s has code, so run names its file, such as run: %s.py" .name .name) -}}
+{{- end -}}
+{{- if not (regexMatch "^[A-Za-z0-9._-]+$" (base $file)) -}}
+{{- fail (printf "handlers: %s: a ConfigMap cannot hold a file named %q: letters, digits, '.', '_' and '-'" .name (base $file)) -}}
 {{- end -}}
 {{- base $file -}}
 {{- end -}}

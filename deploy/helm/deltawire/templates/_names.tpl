@@ -1,7 +1,11 @@
 {{/* What things are called and which labels they have. */}}
 
 {{- define "deltawire.name" -}}
-{{- .Values.fullnameOverride | default .Release.Name -}}
+{{- $name := .Values.fullnameOverride | default .Release.Name -}}
+{{- if or (gt (len $name) 52) (not (regexMatch "^[a-z][a-z0-9-]*$" $name)) -}}
+{{- fail (printf "%q cannot name all objects: set fullnameOverride to a letter, then lower case letters, digits and '-', at most 52" $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* Under which name handlers reach the core. */}}

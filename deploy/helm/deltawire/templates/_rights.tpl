@@ -60,7 +60,10 @@
 {{- toJson $rules -}}
 {{- end -}}
 
-{{/* Roles of this name that give the rights to the account of this name: {root, name, rights, and: more (rules)}. */}}
+{{/*
+Roles of this name that give the rights to the account of this name: {root, name, rights, and: more (rules)}.
+A ClusterRole is in no namespace: releases of one name in several of them do not share it.
+*/}}
 {{- define "deltawire.granted" -}}
 {{- $by_place := dict -}}
 {{- range .rights -}}
@@ -69,7 +72,7 @@
 {{- $everywhere := get $by_place "*" | default list -}}
 {{- $rules := concat (.more | default list) (include "deltawire.rules" $everywhere | fromJsonArray) -}}
 {{- if $rules -}}
-{{- include "deltawire.role" (dict "root" .root "name" .name "kind" "ClusterRole" "namespace" "*" "rules" $rules) -}}
+{{- include "deltawire.role" (dict "root" .root "account" .name "name" (printf "%s:%s" .root.Release.Namespace .name) "kind" "ClusterRole" "namespace" "*" "rules" $rules) -}}
 {{- end -}}
 {{- range $place := without (keys $by_place) "*" | sortAlpha -}}
 {{- $wanted := list -}}
@@ -84,7 +87,7 @@
 {{- end -}}
 {{- if $wanted -}}
 {{- $found := include "deltawire.rules" $wanted | fromJsonArray -}}
-{{- include "deltawire.role" (dict "root" $.root "name" $.name "kind" "Role" "namespace" $place "rules" $found) -}}
+{{- include "deltawire.role" (dict "root" $.root "account" $.name "name" $.name "kind" "Role" "namespace" $place "rules" $found) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -108,6 +111,6 @@ roleRef:
   name: {{ .name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ .name }}
+    name: {{ .account }}
     namespace: {{ .root.Release.Namespace }}
 {{- end -}}
