@@ -35,12 +35,13 @@ def objects(plan: Plan, shape: Shape) -> Iterator[Tree]:
         in_cluster=shape.in_cluster(shape.name),
     )
     yield _config_map(shape, f"{shape.name}-allowed", CORE, {"allowed": shape.allowed})
-    yield _config_map(shape, f"{shape.name}-config", CORE, {_CONFIG: config_text(configs.core(plan, shape))})
+    config = config_text(configs.core(plan, shape))
+    yield _config_map(shape, f"{shape.name}-config", CORE, {_CONFIG: config})
     if shape.secrets is not None:
         core_secrets = {o: text for o, text in shape.secrets.items() if not o.startswith("handler/")}
         yield _secret(shape, f"{shape.name}-keys", CORE, core_secrets)
     yield _service(plan, shape)
-    yield _stateful_set(plan, shape)
+    yield _stateful_set(plan, shape, config)
     yield _core_policy(plan, shape)
     for handler in plan.handlers.values():
         yield from _handler(plan, shape, handler)
@@ -64,7 +65,7 @@ def _service(plan: Plan, shape: Shape) -> Tree:
     }
 
 
-def _stateful_set(plan: Plan, shape: Shape) -> Tree:
+def _stateful_set(plan: Plan, shape: Shape, config: str) -> Tree:
     runtime = plan.config.runtime
     container = {
         "name": "core",
@@ -106,7 +107,9 @@ def _stateful_set(plan: Plan, shape: Shape) -> Tree:
             "replicas": 1,
             "serviceName": shape.name,
             "selector": {"matchLabels": shape.labels(CORE)},
-            "template": pods.pod(shape, CORE, shape.name, container, volumes, _grace_s(plan)),
+            "template": pods.pod(
+                shape, CORE, shape.name, container, volumes, _grace_s(plan), [config]
+            ),
             "volumeClaimTemplates": [{"metadata": {"name": "state"}, "spec": claim}],
         },
     }
@@ -117,9 +120,9 @@ def _handler(plan: Plan, shape: Shape, handler: HandlerPlan) -> Iterator[Tree]:
     yield rbac.service_account(name, shape.namespace)
     rights = rbac.writes(plan, plan.first_cluster, handler)
     yield from rbac.granted(name, name, shape.namespace, rights, in_cluster=shape.in_cluster(name))
-    yield _config_map(
-        shape, f"{name}-config", component, {_CONFIG: config_text(configs.handler(plan, shape, handler.name))}
-    )
+    config = config_text(configs.handler(plan, shape, handler.name))
+    yield _config_map(shape, f"{name}-config", component, {_CONFIG: config})
+    read = [config]
     if shape.secrets is not None:
         owner = f"handler/{handler.name}"
         yield _secret(shape, f"{name}-key", component, {owner: shape.secrets[owner]})
@@ -137,6 +140,7 @@ def _handler(plan: Plan, shape: Shape, handler: HandlerPlan) -> Iterator[Tree]:
     ]
     if handler.name in shape.code:
         file, text = shape.code[handler.name]
+        read.append(text)
         yield _config_map(shape, f"{name}-code", component, {file: text})
         mounts.append(pods.mount("code", places.CODE_DIR))
         volumes.append(pods.config_map("code", f"{name}-code"))
@@ -148,7 +152,7 @@ def _handler(plan: Plan, shape: Shape, handler: HandlerPlan) -> Iterator[Tree]:
         "resources": shape.size.handler(),
         "volumeMounts": mounts,
     }
-    template = pods.pod(shape, component, name, container, volumes, _grace_s(plan))
+    template = pods.pod(shape, component, name, container, volumes, _grace_s(plan), read)
     yield {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

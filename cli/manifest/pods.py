@@ -1,5 +1,7 @@
 """What all pods have in common: who runs in them, what they may, which files they see."""
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from deltawire.cli.manifest import shape as places
@@ -25,11 +27,18 @@ CONTAINER_SECURITY: Tree = {
 
 
 def pod(
-    shape: Shape, component: str, account: str, container: Tree, volumes: list[Tree], grace_s: int
+    shape: Shape,
+    component: str,
+    account: str,
+    container: Tree,
+    volumes: list[Tree],
+    grace_s: int,
+    read: Sequence[str],
 ) -> Tree:
-    """A pod's template."""
+    """A pod's template. ``read``: the text of what it reads once, at its start; a change of it rolls the pods."""
+    digest = hashlib.sha256("\0".join(read).encode()).hexdigest()
     return {
-        "metadata": {"labels": shape.labels(component)},
+        "metadata": {"labels": shape.labels(component), "annotations": {"checksum/config": digest}},
         "spec": {
             "serviceAccountName": account,
             "securityContext": POD_SECURITY,

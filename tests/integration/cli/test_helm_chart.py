@@ -145,7 +145,10 @@ def normal(folder: Path, objects: list[dict[str, Any]]) -> dict[tuple[str, str, 
             metadata.pop("labels", None)
         if "rules" in obj:
             obj["rules"].sort(key=json.dumps)
-        for pod in [obj["spec"]["template"]["spec"]] if "template" in obj.get("spec", {}) else []:
+        for template in [obj["spec"]["template"]] if "template" in obj.get("spec", {}) else []:
+            # Of a text that says the same in other words.
+            template["metadata"]["annotations"]["checksum/config"] = ""
+            pod = template["spec"]
             for named in (pod["volumes"], *(c["volumeMounts"] for c in pod["containers"])):
                 named.sort(key=lambda entry: str(entry["name"]))
         if "deltawire.yaml" in obj.get("data", {}):
@@ -218,7 +221,20 @@ def test_an_api_server_takes_every_object_with_strict_validation(
     kubectl.run("create", "--validate=strict", "-f", str(tmp_path / "all.yaml"))
 
 
-def test_a_release_is_installed_upgraded_and_leaves_nothing(
+def missing_sources(kubectl: Kubectl) -> list[str]:
+    """ConfigMaps and Secrets that pods of `ops` mount and that are not there."""
+    kinds = {"configMap": "configmap", "secret": "secret"}
+    there = kubectl.run("get", "configmaps,secrets", "-n", "ops", "-o", "name").stdout.split()
+    missing = []
+    for pod in json.loads(kubectl.run("get", "pods", "-n", "ops", "-o", "json").stdout)["items"]:
+        for volume in pod["spec"]["volumes"]:
+            for source in volume.get("projected", {}).get("sources", [volume]):
+                named = [f"{kinds[kind]}/{what['name']}" for kind, what in source.items() if kind in kinds]
+                missing += [name for name in named if name not in there]
+    return missing
+
+
+def test_a_release_is_installed_upgraded_and_leaves_nothing_but_its_data(
     helm: Helm, api_server_factory: ServerFactory, tmp_path: Path
 ) -> None:
     require_kubectl()
@@ -229,10 +245,24 @@ def test_a_release_is_installed_upgraded_and_leaves_nothing(
     manifest(tmp_path, NAMESPACED)
     kubectl.run("create", "namespace", "a")
     kubectl.run("create", "namespace", "b")
+    kubectl.run("create", "namespace", "ops")
+    # As docs/kubernetes.md says.
+    subprocess.run(
+        [str(DELTAWIRE), "keys", "new", "-c", str(tmp_path / "deltawire.yaml"), "--keys", "secret"],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, timeout=60, check=True,
+    )  # fmt: skip
+    (tmp_path / "keys" / "allowed").write_bytes((tmp_path / "secret" / "allowed").read_bytes())
+    owners = ["control", "fifo", "cli", "reflector-0", "reflector-1", "worker-0", "worker-1", "worker-2"]
+    files = [f"--from-file=secret/{owner}.secret" for owner in owners]
+    kubectl.run("create", "secret", "generic", "dw-keys", "-n", "ops", *files, cwd=tmp_path)
+    for name in ("defaults", "audit", "one-place"):
+        file = f"--from-file=secret/handler.{name}.secret"
+        kubectl.run("create", "secret", "generic", f"dw-{name}-key", "-n", "ops", file, cwd=tmp_path)
     options = [*values(tmp_path, NAMESPACED), "--wait", "--timeout", "60s"]
-    done = helm.run("install", "dw", str(CHART), "--create-namespace", *options)
+    done = helm.run("install", "dw", str(CHART), *options)
     assert done.returncode == 0, done.stderr
     # The notes name what the release needs besides.
+    assert not missing_sources(kubectl)
     for words in ("Secret dw-keys", "Secret dw-audit-key: handler.audit.secret", "3 handler(s)"):
         assert words in done.stdout
     assert "WARNING" not in done.stdout
@@ -242,8 +272,10 @@ def test_a_release_is_installed_upgraded_and_leaves_nothing(
     assert "cpu: 70m" in found
     done = helm.run("uninstall", "dw", "-n", "ops", "--wait", "--timeout", "60s")
     assert done.returncode == 0, done.stderr
-    kinds = "statefulset,deployment,service,networkpolicy,role,rolebinding,secret"
+    kinds = "statefulset,deployment,service,networkpolicy,role,rolebinding"
     assert not kubectl.run("get", kinds, "-n", "ops", "-o", "name").stdout
+    # What is cached, and who may connect, is the user's to delete.
+    assert "state-dw-0" in kubectl.run("get", "pvc,secrets", "-n", "ops", "-o", "name").stdout
 
 
 def test_what_is_set_for_all_reaches_every_object_and_pod(helm: Helm, tmp_path: Path) -> None:
@@ -306,7 +338,7 @@ def test_what_is_set_for_all_reaches_every_object_and_pod(helm: Helm, tmp_path: 
     assert container["resources"] == {"limits": {"memory": "1Gi"}}
     assert container["envFrom"] == [{"secretRef": {"name": "token"}}]
     assert handler["spec"]["nodeSelector"] == {"disk": "hdd"}
-    assert handler["metadata"]["annotations"] == {"scrape": "no"}
+    assert handler["metadata"]["annotations"].keys() == {"scrape", "checksum/config"}
     assert handler["spec"]["volumes"][1]["projected"]["sources"][1] == {"secret": {"name": "mine"}}
 
 

@@ -174,6 +174,30 @@ def test_a_file_of_code_is_mounted_and_named_where_it_is(
     assert not [obj for obj in made if obj["kind"] == "Secret"]
 
 
+def test_pods_whose_config_or_code_changes_are_made_anew_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def templates(code: str, workers: int) -> list[dict[str, Any]]:
+        (tmp_path / "code.py").write_text(code)
+        handlers = [
+            {"name": "h", "run": "code.py", "on": ["pods"]},
+            {"name": "other", "command": ["x"], "on": ["pods"]},
+        ]
+        plan = Plan(parse({"version": 1, "runtime": {"workers": workers}, "handlers": handlers}))
+        return pods(list(objects(plan, Shape("dw", "ops", "i", Size(), code=code_of(plan)))))
+
+    core, handler, other = templates("a = 1", 2)
+    assert templates("a = 1", 2) == [core, handler, other]
+    assert [t == u for t, u in zip(templates("a = 2", 2), (core, handler, other), strict=True)] == [
+        True, False, True
+    ]  # fmt: skip
+    assert [t == u for t, u in zip(templates("a = 1", 3), (core, handler, other), strict=True)] == [
+        False, False, False
+    ]  # fmt: skip
+
+
 def test_custom_resources_of_the_config_reach_core_and_handlers(tmp_path: Path) -> None:
     widgets = {"group": "example.com", "version": "v1", "plural": "widgets", "kind": "Widget", "namespaced": True}
     handlers = [{"name": "h", "command": ["h"], "on": ["widgets"]}]

@@ -1,6 +1,9 @@
 {{/* What all pods have in common. */}}
 
-{{/* A pod's template: {root, component, account, container, volumes, and: image, pod}; the last two as YAML. */}}
+{{/*
+A pod's template: {root, component, account, container, volumes, read, and: image, pod}; container and volumes as YAML.
+`read` is the text of what it reads once, at its start: a change of it rolls the pods.
+*/}}
 {{- define "deltawire.pod" -}}
 {{- $pod := merge (dict) (.pod | default dict) .root.Values.pod -}}
 metadata:
@@ -9,10 +12,11 @@ metadata:
     {{- with merge (dict) ($pod.labels | default dict) .root.Values.labels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- with $pod.annotations }}
   annotations:
+    checksum/config: {{ sha256sum .read }}
+    {{- with $pod.annotations }}
     {{- toYaml . | nindent 4 }}
-  {{- end }}
+    {{- end }}
 spec:
   serviceAccountName: {{ .account }}
   securityContext:
