@@ -51,10 +51,15 @@ def revoke(folder: KeyFolder, what: str) -> list[Allowed]:
 
 
 def rotate(folder: KeyFolder, owner: str) -> tuple[Secret, list[Allowed]]:
-    """A new key for the owner, allowed as the newest one was. Also the keys that it had: they stay allowed."""
+    """A new key for the owner, allowed as the newest one was. Also the keys that it had: they stay allowed.
+
+    Raises ConfigError for an owner without any key: a name that is mistyped must not become one that may connect.
+    """
     parse_owner(owner)
     entries = folder.allowed()
     former = [entry for entry in entries if entry.owner == owner]
+    if not former and not folder.secret_path(owner).exists():
+        raise ConfigError(f"{owner} has no key in {folder.folder}", hint=f"`deltawire keys new {owner}` makes one")
     pair = new_secret()
     informers = former[-1].informers if former else None
     # Allowed before it is used: who connects with it is let in.

@@ -82,7 +82,7 @@ def list_(config: options.ConfigOption = None, keys: FolderOption = None) -> int
 
 def allow(
     owner: OwnerArgument,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Its public key.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Its public key; after -- where it begins with a hyphen.")],
     informers: InformersOption = "",
     config: options.ConfigOption = None,
     keys: FolderOption = None,

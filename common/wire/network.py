@@ -117,8 +117,11 @@ class Network:
         try:
             keys = (self._folder.secret(self._owner).public, *self._keys_of_other(endpoint, self._folder))
         except ConfigError as error:
+            if known is None:
+                # Connecting raises it.
+                return ()
             log.warning("the keys are as before: %s", error)
-            keys = () if known is None else known[1]
+            keys = known[1]
         self._known[endpoint] = (stamp, keys)
         return keys
 
