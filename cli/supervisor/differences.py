@@ -29,7 +29,13 @@ def differences(now: Plan, wanted: Plan) -> Differences:
     """Both are effective configs of one run."""
     before, after = now.handlers, wanted.handlers
     both = [name for name in after if name in before]
-    changed = [name for name in both if _but_replicas(before[name].options) != _but_replicas(after[name].options)]
+    changed = [
+        name
+        for name in both
+        if _but_replicas(before[name].options) != _but_replicas(after[name].options)
+        # Clusters that its patterns name came or went.
+        or before[name].subscriptions.keys() != after[name].subscriptions.keys()
+    ]
     informers = [
         name
         for name in dict.fromkeys([*now.informers, *wanted.informers])
@@ -59,7 +65,7 @@ def _fixed(now: Plan, wanted: Plan) -> list[str]:
         for key in getattr(now.config, part).__struct_fields__
         if getattr(getattr(now.config, part), key) != getattr(getattr(wanted.config, part), key)
     ]
-    same = all(wanted.clusters.get(name) == cluster for name, cluster in now.clusters.items())
-    # A further cluster changes nothing of what runs; the first one is what names without a cluster mean.
+    same = all(wanted.clusters.get(name, cluster) == cluster for name, cluster in now.clusters.items())
+    # One that comes or goes is its informers' matter; the first one is what names without a cluster mean.
     is_first = now.first_cluster == wanted.first_cluster
     return [key for key in found if key != "runtime.revision"] + ([] if same and is_first else ["clusters"])

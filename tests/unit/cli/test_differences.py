@@ -50,3 +50,16 @@ def test_what_needs_a_new_start_is_named_by_its_key() -> None:
     assert found(network={"endpoints": {"control": "127.0.0.1:7400"}}).fixed == ["network.endpoints"]
     assert found(network={"keys": "keys", "listen": "127.0.0.1"}).fixed == ["network.listen", "network.keys"]
     assert found(runtime={"revision": 7}).fixed == []
+
+
+def test_a_cluster_that_comes_or_goes_concerns_its_informers_and_the_handlers_that_name_it_by_a_pattern() -> None:
+    one = {"version": 1, "clusters": {"a": {}}, "handlers": [{**PRINTER, "clusters": ["*"]}]}
+    two = one | {"clusters": {"a": {}, "b": {"kubeconfig": "b"}}}
+    expected = Differences(changed=["printer"], informers=["b/pods"], is_flow=True)
+    assert differences(Plan(parse(one)), Plan(parse(two))) == expected
+    assert differences(Plan(parse(two)), Plan(parse(one))) == expected
+
+
+def test_the_first_cluster_cannot_go_while_it_runs() -> None:
+    two = {"version": 1, "clusters": {"a": {}, "b": {}}, "handlers": [{**PRINTER, "clusters": ["*"]}]}
+    assert differences(Plan(parse(two)), Plan(parse(two | {"clusters": {"b": {}}}))).fixed == ["clusters"]
