@@ -33,11 +33,11 @@ EFFECTIVE = "config.json"
 _DEMO_FILES = ("printer.py", "pods_per_node.py")
 
 
-def read(path: Path | None) -> Config | None:
+def read(path: Path | None, *, is_strict: bool = True) -> Config | None:
     """The config of ``-c``, else of ./deltawire.yaml, else None. Raises ConfigError."""
     if path is not None:
-        return load(path)
-    return load(DEFAULT_FILE) if DEFAULT_FILE.exists() else None
+        return load(path, is_strict=is_strict)
+    return load(DEFAULT_FILE, is_strict=is_strict) if DEFAULT_FILE.exists() else None
 
 
 def required(path: Path | None) -> Config:
@@ -53,7 +53,7 @@ def plan_of(path: Path | None, store: Path | None = None) -> Plan:
 
     Without a config file the state folder is ``store``, else ``.deltawire``.
     """
-    config = with_options(read(path) or Config(version=1), store=store)
+    config = with_options(read(path, is_strict=False) or Config(version=1), store=store)
     plan = Plan(config)
     effective = plan.runtime_dir / EFFECTIVE
     try:
@@ -151,6 +151,7 @@ def effective(config: Config, resolve: Callable[[Config], Config] | None = None)
     return replace(
         config,
         clusters={name: _absolute_cluster(cluster) for name, cluster in plan.clusters.items()},
+        kubeconfigs=None,
         store=replace(config.store, dir=str(plan.store_dir)),
         runtime=replace(config.runtime, dir=str(plan.runtime_dir), control=True, health=None),
         network=replace(config.network, keys=plan.keys_dir),

@@ -19,6 +19,7 @@ from deltawire.cli.supervisor.supervisor import Supervisor
 from deltawire.cli.view import summary
 from deltawire.cli.view.lines import LineView, QuietView
 from deltawire.common.clock import SystemClock
+from deltawire.common.config.kubeconfigs import folder_of
 from deltawire.common.config.load import dump
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
@@ -41,7 +42,10 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How to run. ``for_s`` None: until a signal. ``is_quiet``: no line a second."""
+    """How to run. ``for_s`` None: until a signal. ``is_quiet``: no line a second.
+
+    ``remake``: the config again, where its folder of kubeconfigs is to be looked at while it runs.
+    """
 
     config: Config
     server: EmbeddedServer | None = None
@@ -50,6 +54,7 @@ class Session:
     log_level: str = "warning"
     is_quiet: bool = False
     reload: Reload | None = None
+    remake: Callable[[], Config] | None = None
 
 
 def run(session: Session) -> int:
@@ -106,6 +111,10 @@ def run(session: Session) -> int:
             from deltawire.cli.reload import Reloader
 
             stack.enter_context(Reloader(session.reload.files, session.reload.make, view.note))
+        if session.remake is not None and config.kubeconfigs is not None:
+            from deltawire.cli.cluster_watch import ClusterWatch
+
+            stack.enter_context(ClusterWatch(folder_of(config.kubeconfigs), session.remake, view.note))
         if not plan.config.handlers:
             view.note(f"handlers: {checks.NO_HANDLERS}")
         outcome = supervisor.run()

@@ -1,6 +1,11 @@
 """``deltawire up``: all roles under a supervisor."""
 
+from typing import TYPE_CHECKING
+
 from deltawire.cli.commands import options
+
+if TYPE_CHECKING:
+    from deltawire.common.config.schema import Config
 
 
 def up(
@@ -33,9 +38,14 @@ def up(
             f"there is no {config_source.DEFAULT_FILE} here",
             hint="name a config with -c, or try `deltawire up --embedded`, which needs none",
         )
+
+    def remake() -> "Config":
+        return config_source.with_options(config_source.required(config), store=store, metrics=metrics)
+
     return session.run(
         session.Session(
             config_source.with_options(found, store=store, metrics=metrics),
+            remake=remake,
             server=server,
             for_s=options.parse_for(for_),
             as_json=as_json,

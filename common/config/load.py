@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from deltawire.common.config.complaints import explain
+from deltawire.common.config.kubeconfigs import with_kubeconfigs
 from deltawire.common.config.network import check_network
 from deltawire.common.config.schema import Config, HandlerProcess, Informer, Scaling, Subscription
 from deltawire.common.errors import ConfigError
@@ -20,8 +21,11 @@ CONFIG_BYTES_MAX = 1024 * 1024
 DEFAULT_CLUSTER = "default"
 
 
-def load(path: Path) -> Config:
-    """The config in a YAML (or JSON) file. Raises ConfigError."""
+def load(path: Path, *, is_strict: bool = True) -> Config:
+    """The config in a YAML (or JSON) file. Raises ConfigError.
+
+    Without ``is_strict``, for questions about what runs, files of `kubeconfigs` that can be no cluster are left out.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -36,7 +40,7 @@ def load(path: Path) -> Config:
 
     raw = read(data, path)
     try:
-        return parse(raw)
+        return parse(raw, is_strict=is_strict)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.message}", hint=error.hint) from None
 
@@ -54,7 +58,7 @@ def _as_dumped(data: bytes) -> Config | None:
         return None
 
 
-def parse(raw: Any) -> Config:
+def parse(raw: Any, *, is_strict: bool = True) -> Config:
     """The config from plain data; this process knows its custom resources then. Raises ConfigError with the field's
     path."""
     if not isinstance(raw, dict):
@@ -64,7 +68,7 @@ def parse(raw: Any) -> Config:
             f"{raw['version']!r} is not known here", path="version", hint="this program reads version: 1"
         )
     try:
-        config = _convert(raw)
+        config = with_kubeconfigs(_convert(raw), is_strict=is_strict)
     except msgspec.ValidationError as error:
         raise explain(str(error), raw, _convert) from None
     learn(config.resources)

@@ -157,10 +157,11 @@ class HandlerProcess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole config file."""
+    """A whole config file. ``kubeconfigs``: a folder whose files are further clusters."""
 
     version: Literal[1]
     clusters: dict[Name, Cluster] = {}
+    kubeconfigs: str | None = None
     store: Store = Store()
     runtime: Runtime = Runtime()
     network: Network = Network()

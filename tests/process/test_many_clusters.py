@@ -250,3 +250,60 @@ def test_five_clusters_that_fail_in_five_ways_disturb_no_other_and_come_back_by_
             up.clusters.fail()
         assert up.pipeline.pids() == pids, "nothing was started again"
         assert up.status()["totals"]["restarts"] == 0
+
+
+def test_clusters_come_and_go_with_the_files_of_a_folder_while_it_runs() -> None:
+    with tempfile.TemporaryDirectory(prefix="dw-") as text, ExitStack() as stack:
+        folder = Path(text).resolve()
+        kubeconfigs = folder / "kubeconfigs"
+        kubeconfigs.mkdir()
+        servers = {name: stack.enter_context(ApiServer()) for name in ("first", "second")}
+        servers["first"].write_kubeconfig(folder / "first.kubeconfig")
+        pipeline = Pipeline(
+            folder,
+            folder / "first.kubeconfig",
+            clusters={"first": {"kubeconfig": str(folder / "first.kubeconfig")}},
+            kubeconfigs=str(kubeconfigs),
+            runtime={"reflectors": 1, "workers": 1, "heartbeat": 1},
+            store={"dir": str(folder / "state"), "shards": 1},
+            handlers=[
+                {
+                    "name": "every",
+                    "command": [sys.executable, str(RECORDER), str(folder / "every.calls")],
+                    "on": ["pods"],
+                    "clusters": ["*"],
+                    "delivery": "every",
+                }
+            ],
+        )
+        stack.callback(pipeline.close)
+
+        def heard(name: str) -> bool:
+            return any(
+                call["key"] == f"default/{name}"
+                for call in pipeline.calls_since({"latest": 0, "every": 0})["every"]
+            )
+
+        def clusters() -> set[str]:
+            return {name.partition("/")[0] for name in pipeline.status().get("informers", {})}
+
+        try:
+            pipeline.up()
+            pipeline.wait_synced(60)
+            servers["second"].create("pods", pod("there-before"), "default")
+            servers["second"].write_kubeconfig(kubeconfigs / "second.yaml")
+            wait_until("its object", lambda: heard("there-before"), seconds=60)
+            assert clusters() == {"first", "second"}
+            pipeline.wait_synced(60)
+            (kubeconfigs / "BROKEN.yaml").write_text("no kubeconfig")
+            wait_until("the refusal", lambda: "nothing is changed" in pipeline.log, seconds=60)
+            assert clusters() == {"first", "second"}
+            (kubeconfigs / "BROKEN.yaml").unlink()
+            (kubeconfigs / "second.yaml").unlink()
+            wait_until("it to go", lambda: clusters() == {"first"}, seconds=60)
+            servers["first"].create("pods", pod("still-here"), "default")
+            wait_until("the one that stays", lambda: heard("still-here"), seconds=60)
+            pipeline.wait_synced(60)
+        except BaseException:
+            print(pipeline.log[-8000:])
+            raise

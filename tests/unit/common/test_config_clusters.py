@@ -1,5 +1,6 @@
 """A handler over several clusters, as the config says it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +65,52 @@ def test_any_pattern_may_mean_the_one_cluster_of_a_config_without_clusters() -> 
         )
     )
     assert made.handlers["g"].informers == ["default/pods"]
+
+
+def from_folder(folder: Path, **keys: Any) -> list[str]:
+    return list(parse({"version": 1, "kubeconfigs": str(folder), **keys}).clusters)
+
+
+def test_each_file_of_the_folder_is_a_cluster_behind_those_of_the_config(tmp_path: Path) -> None:
+    for name in ("eu.yaml", "asia", "us.prod.conf", ".hidden"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "folder").mkdir()
+    assert from_folder(tmp_path, clusters={"zoo": {}}) == ["zoo", "asia", "eu", "us"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["EU.yaml"], "'EU.yaml' makes no cluster's name"),
+        (["eu.yaml", "eu.yml"], "'eu.yml' makes a second cluster named 'eu'"),
+        (["zoo"], "'zoo' makes a second cluster named 'zoo'"),
+    ],
+)
+def test_a_file_that_can_be_no_cluster_is_refused_by_its_name(
+    tmp_path: Path, files: list[str], said: str
+) -> None:
+    for name in files:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ConfigError, match=said) as error:
+        from_folder(tmp_path, clusters={"zoo": {}})
+    assert error.value.path == "kubeconfigs"
+
+
+def test_a_folder_that_is_not_there_or_has_too_many_files_is_refused(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    with pytest.raises(ConfigError, match="cannot read the folder"):
+        from_folder(tmp_path / "none")
+    monkeypatch.setattr("deltawire.common.config.kubeconfigs.KUBECONFIGS_MAX", 1)
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ConfigError, match="more than 1 files"):
+        from_folder(tmp_path)
+
+
+def test_a_question_about_what_runs_is_answered_though_a_file_can_be_no_cluster(tmp_path: Path) -> None:
+    for name in ("eu.yaml", "EU.yaml"):
+        (tmp_path / name).write_text("{}")
+    config = {"version": 1, "kubeconfigs": str(tmp_path)}
+    assert list(parse(config, is_strict=False).clusters) == ["eu"]
+    assert parse(config | {"kubeconfigs": str(tmp_path / "none")}, is_strict=False).clusters == {}
