@@ -26,6 +26,7 @@ def core(plan: Plan, shape: Shape) -> Any:
         msgspec.structs.replace(
             config,
             clusters=_clusters(config),
+            kubeconfigs=None,
             store=msgspec.structs.replace(config.store, dir=places.STATE_DIR),
             runtime=runtime,
             network=Network(
