@@ -4,6 +4,7 @@ A role is an object with ``run(stop)``; this module makes a process of it and of
 """
 
 import argparse
+import faulthandler
 import gc
 import logging
 import os
@@ -97,6 +98,8 @@ def run_role(role: str, make_role: Callable[[RoleArguments, Plan], Role], argume
     if role != "handlers":
         # A role's files are for its user only, whatever umask it inherited; a handler is user code and keeps its umask.
         os.umask(0o077)
+    # A crash in C would leave no word: this names the line of Python that it happened in.
+    faulthandler.enable(all_threads=False)
     supervised = bool(arguments.parent)
     watched = beats.of_process()
     logs.set_up(arguments.name_of(role), level=arguments.log_level)

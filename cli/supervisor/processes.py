@@ -19,7 +19,7 @@ READ_BYTES = 64 * 1024
 # A line longer than this is shown in parts.
 LINE_BYTES_MAX = 16 * 1024
 # What is kept of a process' stderr to say why it ended.
-WORDS_KEPT = 20
+WORDS_KEPT = 60
 _STATES = {"R": "running", "S": "sleeping", "D": "waiting for a disk", "T": "stopped", "t": "being traced"}
 
 

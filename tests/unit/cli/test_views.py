@@ -258,6 +258,20 @@ def test_last_words_are_the_message_of_the_last_serious_log_line() -> None:
     assert last_words([]) == ""
 
 
+def test_last_words_of_a_crash_name_it_and_the_line_it_was_in() -> None:
+    said = [
+        '{"level":"error","message":"before"}',
+        "Fatal Python error: Segmentation fault",
+        "",
+        "Current thread 0x00007f (most recent call first):",
+        '  File "/work/h.py", line 9 in added',
+        '  File "/lib/threading.py", line 975 in run',
+        "",
+        "Extension modules: msgspec._core (total: 1)",
+    ]
+    assert last_words(said) == 'Fatal Python error: Segmentation fault at File "/work/h.py", line 9 in added'
+
+
 def test_the_line_of_many_handlers_stays_a_line():
     group = SNAPSHOT.groups["printer"]
     many = msgspec.structs.replace(
