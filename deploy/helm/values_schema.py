@@ -75,7 +75,9 @@ def values_schema() -> str:
 
 
 def _config(config: Tree) -> None:
-    del config["properties"]["handlers"], config["required"]
+    for name in ("handlers", "kubeconfigs"):
+        del config["properties"][name]
+    del config["required"]
     config["properties"]["clusters"]["maxProperties"] = 1
     config["description"] = "A config without its handlers."
 

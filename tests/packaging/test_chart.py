@@ -1,7 +1,6 @@
-"""What the chart in deploy/helm repeats of the code: a table of resources, the config's schema, figures."""
+"""What the chart in deploy/helm repeats of the code: a table of resources, figures."""
 
 import json
-import runpy
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,6 @@ def schema() -> Any:
 def test_the_chart_knows_the_resources_that_are_built_in() -> None:
     assert json.loads((CHART / "files" / "resources.json").read_text()) == json.loads(
         msgspec.json.encode(BUILTIN)
-    )
-
-
-def test_the_charts_schema_has_the_configs() -> None:
-    made = runpy.run_path(str(CHART.parent / "values_schema.py"))
-    assert (CHART / "values.schema.json").read_text() == made["values_schema"](), (
-        "the config's shape has changed: python deploy/helm/values_schema.py"
     )
 
 
