@@ -132,7 +132,12 @@ def test_what_is_set_for_all_reaches_every_object_and_pod(helm: Helm, tmp_path: 
         ({"handlers": [{"name": "H", "command": ["x"], "on": ["pods"]}]}, ["handlers/0/name"]),
         ({"handlers": [{"name": "h", "command": ["x"], "on": ["widgets"]}]}, ["widgets.example.com"]),
         ({"handlers": [{"name": "h", "command": ["x"], "on": ["secrets"]}]}, ["config.informers", "hash"]),
-        ({"handlers": [{"name": "h", "code": "x", "on": ["pods"]}]}, ["run: h.py"]),
+        ({"handlers": [{"name": "h", "code": "x", "run": "h", "on": ["pods"]}]}, ["run: h.py"]),
+        ({"handlers": [{"name": "h", "on": ["pods"]}]}, ["exactly one of run"]),
+        ({"handlers": [{"name": "h", "run": "log", "command": ["x"], "on": ["pods"]}]}, ["exactly one of run"]),
+        ({"handlers": [{"name": "h", "run": "log", "on": ["pods"]}] * 2}, ["a second one", "replicas: 2"]),
+        ({"config": {"informers": [{"resource": "po"}, {"resource": "pods"}]}}, ["an informer already"]),
+        ({"config": {"informers": [{"resource": "secret"}]}}, ["keep, hash or drop"]),
         ({"config": {"runtime": {"drain_deadline": "soon"}}}, ["drain_deadline", "1h30m"]),
         ({"handlers": [{"name": "h", "run": "a b.py", "code": "x", "on": ["pods"]}]}, ["\"a b.py\"", "ConfigMap"]),
         ({"handlers": [{"name": "h", "command": ["x"], "on": ["pods"], "writes": ["a b c"]}]}, ["/writes/0"]),
@@ -148,6 +153,26 @@ def test_values_that_are_wrong_are_refused_and_named(
     said = helm.refusal(tmp_path, wrong)
     for word in words:
         assert word in said
+
+
+def test_pods_are_rolled_when_what_they_read_changes(helm: Helm, tmp_path: Path) -> None:
+    def checksums(code: str, heartbeat: int) -> dict[str, str]:
+        handlers = [
+            {"name": "h", "run": "h.py", "code": code, "on": ["pods"]},
+            {"name": "other", "run": "log", "on": ["pods"]},
+        ]
+        settings = {"config": {"runtime": {"heartbeat": heartbeat}}, "handlers": handlers}
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump(settings))
+        return {
+            obj["metadata"]["name"]: obj["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+            for obj in helm.rendered("-f", str(tmp_path / "values.yaml"))
+            if obj["kind"] in ("StatefulSet", "Deployment")
+        }
+
+    first, other_code, other_config = checksums("a = 1", 2), checksums("a = 2", 2), checksums("a = 1", 3)
+    assert first.keys() == {"dw", "dw-h", "dw-other"}
+    assert {name for name in first if other_code[name] != first[name]} == {"dw-h"}
+    assert {name for name in first if other_config[name] != first[name]} == {"dw", "dw-h", "dw-other"}
 
 
 SPELT = [

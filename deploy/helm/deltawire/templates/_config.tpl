@@ -66,6 +66,12 @@ Of one that is not known the name must have the group.
 {{- range .Values.config.informers -}}
 {{- include "deltawire.isOurs" (dict "cluster" $cluster "named" .cluster) -}}
 {{- $type := include "deltawire.resource" (dict "root" $root "text" .resource) | fromJson -}}
+{{- if has $type.name $names -}}
+{{- fail (printf "config.informers: %q has an informer already; one serves all its handlers" .resource) -}}
+{{- end -}}
+{{- if and (eq $type.name "secrets") (not .secrets) -}}
+{{- fail "config.informers: one on Secrets puts their values into the cache: say secrets: keep, hash or drop" -}}
+{{- end -}}
 {{- $found = append $found (mustMergeOverwrite (deepCopy .) (dict "resource" $type.name "cluster" $cluster)) -}}
 {{- $names = append $names $type.name -}}
 {{- end -}}
@@ -105,8 +111,11 @@ worker-{{ $i }}: {{ $.host }}:{{ add 7410 $i }}
 {{- dig "runtime" "workers" 2 .Values.config -}}
 {{- end -}}
 
-{{/* What a handler's entry has of the config: {handler, and: without}. */}}
+{{/* What a handler's entry has of the config: {handler}. */}}
 {{- define "deltawire.entry" -}}
+{{- if eq (empty .handler.run) (empty .handler.command) -}}
+{{- fail (printf "handlers: %s needs exactly one of run (a Python file) and command (a list)" .handler.name) -}}
+{{- end -}}
 {{- $handler := omit .handler "true" "code" "image" "resources" "envFrom" "keySecret" "pod" "replicas" -}}
 {{- $_ := set $handler "on" (include "deltawire.on" . | fromJsonArray) -}}
 {{- toJson $handler -}}
@@ -119,7 +128,12 @@ worker-{{ $i }}: {{ $.host }}:{{ add 7410 $i }}
 {{- $runtime := merge (dict "dir" "/run/deltawire/sockets") (omit ($config.runtime | default dict) "control" "health") -}}
 {{- $endpoints := include "deltawire.endpoints" (dict "root" . "host" "127.0.0.1") | fromYaml -}}
 {{- $handlers := list -}}
+{{- $names := list -}}
 {{- range .Values.handlers -}}
+{{- if has .name $names -}}
+{{- fail (printf "handlers: a second one named %q; replicas: 2 starts a handler twice" .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
 {{- $entry := omit (include "deltawire.entry" (dict "handler" .) | fromJson) "run" "command" "env" -}}
 {{- $handlers = append $handlers (set $entry "replicas" 0) -}}
 {{- end -}}
