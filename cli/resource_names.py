@@ -7,7 +7,6 @@ or without; which of these mean the same only the API server can say. What it sa
 import difflib
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import Self
 
@@ -16,6 +15,7 @@ import msgspec
 from deltawire.cli.clients import new_client
 from deltawire.cli.plugins import places_of
 from deltawire.cli.stores import cached_resources
+from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.load import check
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
@@ -79,7 +79,7 @@ def with_resources(
         if cluster != but
     }
     asked = [cluster for cluster, words in unknown.items() if words]
-    for cluster, served in _ask_all(plan, asked, discover).items():
+    for cluster, served in _ask_all(plan, asked, discover, SystemClock()).items():
         words = unknown[cluster]
         if isinstance(served, DeltawireError):
             note(f"cluster {cluster}: cannot find out yet what {', '.join(sorted(words))} is: {served}")
@@ -98,7 +98,7 @@ def with_resources(
 
 
 def _ask_all(
-    plan: Plan, clusters: list[str], discover: Discover
+    plan: Plan, clusters: list[str], discover: Discover, clock: Clock
 ) -> dict[str, tuple[ResourceType, ...] | DeltawireError]:
     """What each serves, or why that cannot be known. One that is silent delays the start for `ANSWER_S_MAX` at most."""
     late = TransportError(f"no answer within {ANSWER_S_MAX:g} s", reason="timeout")
@@ -114,9 +114,9 @@ def _ask_all(
     threads = [threading.Thread(target=ask, args=(c,), name=f"names {c}", daemon=True) for c in clusters]
     for thread in threads:
         thread.start()
-    deadline_s = time.monotonic() + ANSWER_S_MAX
+    deadline_s = clock.now_s() + ANSWER_S_MAX
     for thread in threads:
-        thread.join(max(0.0, deadline_s - time.monotonic()))
+        thread.join(max(0.0, deadline_s - clock.now_s()))
     found: dict[str, tuple[ResourceType, ...] | DeltawireError] = {}
     for cluster in clusters:
         answer = answers.get(cluster, late)
