@@ -30,7 +30,8 @@ class ApiServerOptions:
     ``objects`` are made at the start, by resource (``{"pods": 1000}``); ``churn_per_s`` are writes a second
     of the simulated cluster; ``seed`` decides what it writes. ``kubeconfig`` is written when listening.
     ``controllers`` run pods on simulated nodes (one, unless ``objects`` says another number) and act on workloads;
-    each pod takes ``pod_delay_s`` to start, and to stop.
+    each pod takes ``pod_delay_s`` to start, and to stop. Without ``accounts`` a namespace has no account ``default``:
+    so it is under a kube-apiserver that runs alone.
     ``load`` are files, or folders of files, with objects to begin with (`apiserver.loading`).
     ``faults`` are set before the first request comes; ``as_of`` takes the data file back to that version.
     ``expired_watch_as_http`` answers a watch from a lost version with HTTP 410 (real servers: an ERROR event in
@@ -49,6 +50,7 @@ class ApiServerOptions:
     churn_per_s: float = 0.0
     controllers: bool = False
     pod_delay_s: float = 0.0
+    accounts: bool = True
     bookmark_interval_s: float = 60.0
     seed: int = 1
     kubeconfig: Path | None = None
@@ -121,6 +123,11 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         metavar="SECONDS",
         help="what a pod takes to start, and to stop (with --controllers; default: no time)",
     )
+    parser.add_argument(
+        "--no-accounts",
+        action="store_true",
+        help="namespaces get no account `default`, as without a cluster's controllers",
+    )
     parser.add_argument("--data", type=Path, metavar="FILE", help="keep the objects over restarts")
     parser.add_argument(
         "--load",
@@ -179,6 +186,7 @@ def parse_flags(argv: Sequence[str]) -> ApiServerOptions:
         churn_per_s=parse_rate(flags.churn),
         controllers=flags.controllers,
         pod_delay_s=flags.pod_delay,
+        accounts=not flags.no_accounts,
         bookmark_interval_s=flags.bookmark_interval,
         seed=flags.seed,
         kubeconfig=flags.write_kubeconfig,

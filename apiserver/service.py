@@ -74,7 +74,12 @@ class Service:
             raise ConfigError("TLS, certificates and a kubeconfig need a server that listens", path="listen")
         self.options = options
         limits = WindowLimits(options.window_events_max, options.window_bytes_max)
-        self.core = ApiCore(limits=limits) if now is None else ApiCore(limits=limits, now=now)
+        makes = options.accounts
+        self.core = (
+            ApiCore(limits=limits, makes_accounts=makes)
+            if now is None
+            else ApiCore(limits=limits, now=now, makes_accounts=makes)
+        )
         self.requests = RequestLog()
         self.streams = OpenStreams()
         self.scripts = Scripts()

@@ -67,7 +67,10 @@ class ApiCore:
         new_uid: Callable[[], str] = _new_uid,
         choice: Callable[[str], str] = random.choice,
         resources: Iterable[Resource] = BUILTIN_RESOURCES,
+        makes_accounts: bool = True,
     ) -> None:
+        """``makes_accounts``: each namespace gets the account ``default``, which a controller makes in a cluster."""
+        self._makes_accounts = makes_accounts
         self.now = now
         self.store = Store(limits or WindowLimits())
         self.catalogue = Catalogue(resources)
@@ -371,7 +374,7 @@ class ApiCore:
             others = [other.decode() for other in self.store.table(DEFINITIONS).records.values()]
             now = timestamp(self.now())
             self._writer.rewrite(resource, "", record.name, lambda obj: settled(obj, others, now))
-        if resource.storage == "namespaces" and not dry_run:
+        if resource.storage == "namespaces" and self._makes_accounts and not dry_run:
             account = {"metadata": {"name": "default"}}
             self._writer.create(self.resource("serviceaccounts"), record.name, account)
 

@@ -26,6 +26,12 @@ def apiserver(
         float,
         typer.Option(metavar="SECONDS", help="What a pod takes to start, and to stop, with --controllers."),
     ] = 0.0,
+    no_accounts: Annotated[
+        bool,
+        typer.Option(
+            "--no-accounts", help="Namespaces get no account `default`, as without a cluster's controllers."
+        ),
+    ] = False,
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the objects here over restarts.")
     ] = None,
@@ -65,6 +71,8 @@ def apiserver(
         argv += ["--write-kubeconfig", str(write_kubeconfig)]
     if controllers:
         argv.append("--controllers")
+    if no_accounts:
+        argv.append("--no-accounts")
     if pod_delay:
         argv.append(f"--pod-delay={pod_delay}")
     if data is not None:
