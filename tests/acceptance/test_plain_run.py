@@ -75,6 +75,7 @@ def test_up_for_a_while_prints_one_json_summary_and_exits_0(tmp_path):
         server.stop()
 
 
+@pytest.mark.long
 def test_up_for_a_while_that_ends_while_an_informer_stands_still_says_so_and_exits_1(tmp_path):
     server = ServerProcess(tmp_path, "--objects", "pods=300")
     pipeline = Pipeline(
