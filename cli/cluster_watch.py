@@ -3,11 +3,11 @@
 Not here: which files are clusters (`common.config.kubeconfigs`), what a change of the config does (`cli.apply`).
 """
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from deltawire.cli import apply as changes
+from deltawire.cli.file_watch import FileWatch
 from deltawire.cli.requests import Supervision
 from deltawire.common.config.kubeconfigs import Stamps, stamps
 from deltawire.common.config.plan import Plan
@@ -17,47 +17,17 @@ from deltawire.common.errors import ConfigError, DeltawireError
 LOOK_S = 1.0
 
 
-class ClusterWatch:
-    """Looks in a thread of its own until it is closed. ``make``: the config that file and folder make now."""
+class ClusterWatch(FileWatch[Stamps | None]):
+    """``make``: the config that file and folder make now."""
 
     def __init__(self, folder: Path, make: Callable[[], Config], note: Callable[[str], object]) -> None:
-        self._folder = folder
         self._make = make
         self._note = note
-        self._known = self._look()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kubeconfigs", daemon=True)
+        super().__init__("kubeconfigs", LOOK_S, lambda: _look(folder), self._apply)
 
-    def __enter__(self) -> "ClusterWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_S):
-            now = self._look()
-            if now == self._known:
-                continue
-            # A file is written in pieces, and several in a row.
-            while not self._stop.wait(LOOK_S) and (later := self._look()) != now:
-                now = later
-            if self._stop.is_set():
-                return
-            self._known = now
-            if now is not None:
-                self._apply()
-
-    def _look(self) -> Stamps | None:
-        """None where the folder cannot be read: no reason to stop what runs."""
-        try:
-            return stamps(self._folder)
-        except ConfigError:
-            return None
-
-    def _apply(self) -> None:
+    def _apply(self, _: Stamps | None, now: Stamps | None) -> None:
+        if now is None:
+            return
         try:
             wanted = self._make()
             plan = Plan(wanted)
@@ -65,3 +35,11 @@ class ClusterWatch:
                 changes.apply(supervision, wanted, changes.running_config(plan), note=self._note)
         except DeltawireError as error:
             self._note(f"kubeconfigs: nothing is changed, what ran before goes on: {error}")
+
+
+def _look(folder: Path) -> Stamps | None:
+    """None where the folder cannot be read: no reason to stop what runs."""
+    try:
+        return stamps(folder)
+    except ConfigError:
+        return None

@@ -6,11 +6,11 @@ that cannot be loaded changes nothing.
 Not here: how a replica takes over (`supervisor.changes`).
 """
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from deltawire.cli import apply as changes
+from deltawire.cli.file_watch import FileWatch
 from deltawire.cli.requests import Supervision
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
@@ -23,8 +23,8 @@ FILES_MAX = 2000
 Stamps = dict[Path, tuple[int, int]]
 
 
-class Reloader:
-    """Looks at files in a thread of its own until it is closed. ``make``: the config that the files make now."""
+class Reloader(FileWatch[Stamps]):
+    """``make``: the config that the files make now."""
 
     def __init__(
         self, files: Sequence[Path], make: Callable[[], Config], note: Callable[[str], object]
@@ -33,31 +33,10 @@ class Reloader:
         self._files = [file.resolve() for file in files if file.exists()]
         self._make = make
         self._note = note
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
+        super().__init__("reload", LOOK_S, lambda: stamps(self._files), self._reload)
 
-    def __enter__(self) -> "Reloader":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        known = stamps(self._files)
-        while not self._stop.wait(LOOK_S):
-            now = stamps(self._files)
-            if now == known:
-                continue
-            # Editors write a file in pieces, and several files in a row.
-            while not self._stop.wait(LOOK_S) and (later := stamps(self._files)) != now:
-                now = later
-            changed, known = changed_files(known, now), now
-            if not self._stop.is_set():
-                self._reload(changed)
-
-    def _reload(self, changed: set[Path]) -> None:
+    def _reload(self, before: Stamps, now: Stamps) -> None:
+        changed = changed_files(before, now)
         try:
             wanted = self._make()
             plan = Plan(wanted)

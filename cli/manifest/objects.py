@@ -79,20 +79,9 @@ def _stateful_set(plan: Plan, shape: Shape, config: str) -> Tree:
         "livenessProbe": pods.http_probe("/livez", 10, 3),
         "readinessProbe": pods.http_probe("/readyz/core", 5, 2),
         "resources": shape.size.core(runtime.workers, runtime.reflectors),
-        "volumeMounts": [
-            pods.mount("config", places.CONFIG_DIR),
-            pods.mount("keys", places.KEYS_DIR),
-            pods.mount("state", places.STATE_MOUNT, read_only=False),
-            pods.mount("run", places.RUN_MOUNT, read_only=False),
-            pods.mount("tmp", "/tmp", read_only=False),  # noqa: S108  # a volume of the pod's own
-        ],
+        "volumeMounts": pods.mounts(pods.mount("state", places.STATE_MOUNT, read_only=False)),
     }
-    volumes = [
-        pods.config_map("config", f"{shape.name}-config"),
-        pods.keys(f"{shape.name}-allowed", f"{shape.name}-keys"),
-        pods.scratch("run", "16Mi"),
-        pods.scratch("tmp", "64Mi"),
-    ]
+    volumes = pods.files(f"{shape.name}-config", f"{shape.name}-allowed", f"{shape.name}-keys")
     claim: Tree = {
         "accessModes": ["ReadWriteOncePod"],
         "resources": {"requests": {"storage": shape.size.disk}},
@@ -126,18 +115,7 @@ def _handler(plan: Plan, shape: Shape, handler: HandlerPlan) -> Iterator[Tree]:
     if shape.secrets is not None:
         owner = f"handler/{handler.name}"
         yield _secret(shape, f"{name}-key", component, {owner: shape.secrets[owner]})
-    mounts = [
-        pods.mount("config", places.CONFIG_DIR),
-        pods.mount("keys", places.KEYS_DIR),
-        pods.mount("run", places.RUN_MOUNT, read_only=False),
-        pods.mount("tmp", "/tmp", read_only=False),  # noqa: S108  # a volume of the pod's own
-    ]
-    volumes = [
-        pods.config_map("config", f"{name}-config"),
-        pods.keys(f"{shape.name}-allowed", f"{name}-key"),
-        pods.scratch("run", "16Mi"),
-        pods.scratch("tmp", "64Mi"),
-    ]
+    mounts, volumes = pods.mounts(), pods.files(f"{name}-config", f"{shape.name}-allowed", f"{name}-key")
     if handler.name in shape.code:
         file, text = shape.code[handler.name]
         read.append(text)

@@ -49,6 +49,22 @@ def pod(
     }
 
 
+def files(config: str, allowed: str, secret: str) -> list[Tree]:
+    """The volumes of every pod: its config, the list of keys with its own secrets, and what ends with the pod."""
+    return [config_map("config", config), keys(allowed, secret), scratch("run", "16Mi"), scratch("tmp", "64Mi")]
+
+
+def mounts(*own: Tree) -> list[Tree]:
+    """Where every container has these, and its ``own`` between what is read and what is written."""
+    return [
+        mount("config", places.CONFIG_DIR),
+        mount("keys", places.KEYS_DIR),
+        *own,
+        mount("run", places.RUN_MOUNT, read_only=False),
+        mount("tmp", "/tmp", read_only=False),  # noqa: S108  # a volume of the pod's own
+    ]
+
+
 def mount(name: str, path: str, *, read_only: bool = True) -> Tree:
     return {"name": name, "mountPath": path} | ({"readOnly": True} if read_only else {})
 

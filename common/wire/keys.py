@@ -19,6 +19,8 @@ from deltawire.common.errors import ConfigError
 from deltawire.common.store.files import write_whole
 
 ALLOWED = "allowed"
+# How often the files are looked at while a process runs.
+LOOK_EVERY_S = 1.0
 _OWNER = re.compile(
     r"fifo|control|(?:reflector|worker)-[0-9]{1,2}|cli|(?:handler|cli)/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )

@@ -9,15 +9,13 @@ import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ConfigError, ProtocolError
-from deltawire.common.wire import sockets
+from deltawire.common.wire import keys, sockets
 from deltawire.common.wire.codec import encode, pack, plain, unpack
 from deltawire.common.wire.identity import Identity
 from deltawire.common.wire.network import TCP, Network, network_of
 from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, Gathered, message_of
 
 log = logging.getLogger(__name__)
-# How often the files of keys are looked at.
-KEYS_EVERY_S = 1.0
 # Hellos without an answer, on TCP: then the connection is made anew.
 HELLOS_MAX = 2
 
@@ -101,7 +99,7 @@ class Link:
         if self.is_open:
             silent_at_s = self._heard_at_s + self._silent_s
             # A changed key is seen soon.
-            return silent_at_s if self._network is None else min(silent_at_s, self._clock.now_s() + KEYS_EVERY_S)
+            return silent_at_s if self._network is None else min(silent_at_s, self._clock.now_s() + keys.LOOK_EVERY_S)
         return self._session.hello_due_s()
 
     @property
@@ -188,10 +186,10 @@ class Link:
     def _is_connected_again(self, network: Network, now_s: float) -> bool:
         """Connect anew where a key has changed, and where hellos are not answered: the other end may have another key
         by now, or hold a former connection for alive."""
-        keys = network.keys_for(self.endpoint)
+        found = network.keys_for(self.endpoint)
         is_due = self._session.hello_due(now_s)
-        if keys != self._keys:
-            self._keys, self._unanswered, self._attempts = keys, 0, 0
+        if found != self._keys:
+            self._keys, self._unanswered, self._attempts = found, 0, 0
         elif is_due and (self._is_refused or self._unanswered >= HELLOS_MAX):
             self._unanswered, self._attempts = 0, self._attempts + 1
         else:

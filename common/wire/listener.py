@@ -12,7 +12,7 @@ import zmq
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ProtocolError
 from deltawire.common.limits import LINES_EVERY_S, LINES_MAX, RESETS_EVERY_S, RESETS_MAX
-from deltawire.common.wire import sockets
+from deltawire.common.wire import keys, sockets
 from deltawire.common.wire.codec import Frame, encode, pack, plain, unpack
 from deltawire.common.wire.guard import Guard
 from deltawire.common.wire.identity import is_known_dead
@@ -31,8 +31,6 @@ _NOBLOCK = int(zmq.NOBLOCK)
 _BEAT, _RESET = encode(plain("beat")), encode(plain("reset"))
 # How often peers on this host are looked up in the process table.
 _LOOK_EVERY_S = 0.5
-# How often the files of keys are looked at.
-KEYS_EVERY_S = 1.0
 # A socket that could not be bound again for so long is named in the log.
 _SLOW_S = 5.0
 # After a connection has ended all peers are tried for so long.
@@ -246,7 +244,7 @@ class Listener:
                 self._answer(peer.identity, pack(peer.counter.session if peer.counter else 0, 0, _BEAT))
         for peer in self._sessions.silent(now_s):
             self._end(peer.identity, f"silent for {now_s - peer.heard_at_s:.1f} s")
-        if self._guard is not None and now_s - self._looked_at_keys_s >= KEYS_EVERY_S:
+        if self._guard is not None and now_s - self._looked_at_keys_s >= keys.LOOK_EVERY_S:
             self._look_at_keys(self._guard)
             # Until the former connections are closed the address is taken.
             self._looked_at_keys_s = float("-inf") if self._is_unbound else now_s
