@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"os"
 
-	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	v1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	structural "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
@@ -33,19 +30,13 @@ type ruleCost struct {
 
 // costs writes what rules cost: at most by their schema, and in truth on objects.
 func costs(path string) {
-	file, err := os.Open(path)
-	must(err)
-	decoder := json.NewDecoder(file)
-	decoder.UseNumber()
 	var cases []costCase
-	must(decoder.Decode(&cases))
+	read(path, &cases)
 	answers := [][]ruleCost{}
 	for _, c := range cases {
-		props, internal := v1.JSONSchemaProps{}, &apiextensions.JSONSchemaProps{}
+		props := v1.JSONSchemaProps{}
 		must(json.Unmarshal(c.Schema, &props))
-		must(v1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&props, internal, nil))
-		s, err := structural.NewStructural(internal)
-		must(err)
+		_, s := inner(&props)
 		for _, rule := range c.Rules {
 			s.XValidations = append(s.XValidations, v1.ValidationRule{Rule: rule})
 		}
@@ -75,8 +66,5 @@ func costs(path string) {
 		}
 		answers = append(answers, list)
 	}
-	out := json.NewEncoder(os.Stdout)
-	out.SetEscapeHTML(false)
-	out.SetIndent("", " ")
-	must(out.Encode(answers))
+	write(answers)
 }

@@ -15,13 +15,12 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/install"
 	v1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
-	structural "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/common"
-	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
 )
 
 type testCase struct {
@@ -88,12 +87,8 @@ func main() {
 	}
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
-	file, err := os.Open(os.Args[1])
-	must(err)
-	decoder := json.NewDecoder(file)
-	decoder.UseNumber()
 	var cases []testCase
-	must(decoder.Decode(&cases))
+	read(os.Args[1], &cases)
 	answers := []answer{}
 	for _, c := range cases {
 		props := v1.JSONSchemaProps{Type: "object"}
@@ -118,10 +113,7 @@ func main() {
 		inside.Status.StoredVersions = []string{"v1"}
 		a := answer{Name: c.Name, Definition: causes(validation.ValidateCustomResourceDefinition(context.Background(), inside))}
 		if len(c.Objects) > 0 {
-			internal := &apiextensions.JSONSchemaProps{}
-			must(v1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&props, internal, nil))
-			s, err := structural.NewStructural(internal)
-			must(err)
+			_, s := inner(&props)
 			validator := cel.NewValidator(s, true, celconfig.PerCallLimit)
 			for _, pair := range c.Objects {
 				obj, old := whole(pair[0]), whole(pair[1])
@@ -135,8 +127,5 @@ func main() {
 		}
 		answers = append(answers, a)
 	}
-	out := json.NewEncoder(os.Stdout)
-	out.SetEscapeHTML(false)
-	out.SetIndent("", " ")
-	must(out.Encode(answers))
+	write(answers)
 }
