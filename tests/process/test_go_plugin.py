@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from deltawire.cli.config_source import EFFECTIVE, plan_of
-from tests.support.pipeline import Pipeline, ServerProcess, is_alive, wait_until
+from tests.support.pipeline import is_alive, wait_until
+from tests.support.plugin_pipeline import PODS, PluginPipeline
 
 pytestmark = [
     pytest.mark.long,
@@ -22,7 +22,6 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 # What the go command says where its module proxy cannot be reached, or has not what is needed.
 _UNREACHABLE = ("dial tcp", "no such host", "i/o timeout", "Forbidden", "Not Found", "disabled by")
-PODS = "/api/v1/namespaces/default/pods"
 
 
 @pytest.fixture(scope="module")
@@ -57,42 +56,11 @@ def test_the_vectors_and_the_rules_of_a_session_hold_in_go(program: Path) -> Non
     assert "vectors hold" in done.stdout
 
 
-class Running:
-    """A pipeline without handlers of its own, and the Go handler beside it."""
+class Running(PluginPipeline):
+    """The Go handler."""
 
     def __init__(self, folder: Path, program: Path) -> None:
-        self._program = program
-        self.server = ServerProcess(folder)
-        handlers = [{"name": "go-audit", "on": ["pods"], "replicas": 0}]
-        self.pipeline = Pipeline(
-            folder, self.server.kubeconfig, informers=[{"resource": "pods"}], handlers=handlers
-        )
-        self.pipeline.up()
-        self.audit = folder / "audit.txt"
-        self.audit.touch()
-        self._config = plan_of(self.pipeline.config).runtime_dir / EFFECTIVE
-        wait_until("the effective config", self._config.exists)
-        self.process = self._start()
-
-    def _start(self, *options: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [str(self._program), *options, str(self._config)],
-            env={**os.environ, "AUDIT_FILE": str(self.audit)},
-        )
-
-    def start_again(self, *options: str) -> None:
-        self.process = self._start(*options)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def make(self, name: str, **labels: str) -> None:
-        spec = {"containers": [{"name": "c", "image": "i"}]}
-        meta = {"name": name, "namespace": "default", "labels": labels}
-        self.server.call(
-            "POST", PODS, json={"apiVersion": "v1", "kind": "Pod", "spec": spec, "metadata": meta}
-        )
+        super().__init__(folder, "go-audit", [str(program)])
 
     def heard(self, kind: str, name: str) -> bool:
         return any(line.startswith(f"{kind} default/{name} ") for line in self.audit.read_text().splitlines())
@@ -100,11 +68,6 @@ class Running:
     def pending(self) -> Any:
         """Changes that it has not acknowledged; None while it is not known."""
         return self.pipeline.status().get("groups", {}).get("go-audit", {}).get("pending")
-
-    def close(self) -> None:
-        self.kill()
-        self.pipeline.down()
-        self.server.stop()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The second implementation of the wire: a handler in Node that shares no line with the project."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -8,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deltawire.cli.config_source import EFFECTIVE, plan_of
-from tests.support.pipeline import Pipeline, ServerProcess, is_alive, wait_until
+from tests.support.pipeline import is_alive, wait_until
+from tests.support.plugin_pipeline import PluginPipeline
 
 pytestmark = [
     pytest.mark.long,
@@ -21,8 +20,6 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 # What npm says then.
 _UNREACHABLE = ("network", "ENOTFOUND", "ETIMEDOUT", "ECONNREFUSED", "ECONNRESET", "E403", "E404", "ETARGET")
-POD = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "c", "image": "i"}]}}
-PODS = "/api/v1/namespaces/default/pods"
 
 
 @pytest.fixture(scope="module")
@@ -60,35 +57,14 @@ def test_the_vectors_and_the_rules_of_a_session_hold_in_node(plugin: Path) -> No
     assert "rules of a session hold" in done.stdout
 
 
-class Running:
-    """A pipeline without handlers of its own, and the Node handler beside it."""
+class Running(PluginPipeline):
+    """The Node handler."""
 
     def __init__(self, folder: Path, plugin: Path) -> None:
-        self.server = ServerProcess(folder)
-        handlers = [{"name": "node-audit", "on": ["pods"], "replicas": 0}]
-        self.pipeline = Pipeline(
-            folder, self.server.kubeconfig, informers=[{"resource": "pods"}], handlers=handlers
-        )
-        self.pipeline.up()
-        self.audit = folder / "audit.txt"
-        self.audit.touch()
-        config = plan_of(self.pipeline.config).runtime_dir / EFFECTIVE
-        wait_until("the effective config", config.exists)
-        self.process = subprocess.Popen(
-            ["node", str(plugin / "audit.js"), str(config)], env={**os.environ, "AUDIT_FILE": str(self.audit)}
-        )
-
-    def make(self, name: str) -> None:
-        self.server.call("POST", PODS, json=POD | {"metadata": {"name": name, "namespace": "default"}})
+        super().__init__(folder, "node-audit", ["node", str(plugin / "audit.js")])
 
     def lines(self, name: str) -> list[str]:
         return [line for line in self.audit.read_text().splitlines() if f" default/{name} " in line]
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.pipeline.down()
-        self.server.stop()
 
 
 @pytest.fixture

@@ -12,6 +12,13 @@ import pytest
 
 INSTALL_TIMEOUT_S = 300.0
 RUN_TIMEOUT_S = 300.0
+# Of each module of such suites.
+MARKS = [
+    pytest.mark.long,
+    pytest.mark.process,
+    pytest.mark.xdist_group("python-suites"),
+    pytest.mark.timeout(INSTALL_TIMEOUT_S + RUN_TIMEOUT_S),
+]
 _PLUGIN = Path(__file__).with_name("plugin")
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 _UV = Path(sys.executable).with_name("uv")

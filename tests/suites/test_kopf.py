@@ -3,19 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from deltawire.apiserver.server import ApiServer
 from tests.suites import pythons
 from tests.suites.judging import judge
 from tests.suites.pins import KOPF
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.process,
-    pytest.mark.xdist_group("python-suites"),
-    pytest.mark.timeout(pythons.INSTALL_TIMEOUT_S + pythons.RUN_TIMEOUT_S),
-]
+pytestmark = pythons.MARKS
 # Operators wait most of the time.
 WORKERS = 4
 REQUIREMENTS = (

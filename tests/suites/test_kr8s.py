@@ -3,20 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from deltawire.apiserver.containers.ports import Connection
 from deltawire.apiserver.server import ApiServer
 from tests.suites import pythons
 from tests.suites.judging import judge
 from tests.suites.pins import KR8S
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.process,
-    pytest.mark.xdist_group("python-suites"),
-    pytest.mark.timeout(pythons.INSTALL_TIMEOUT_S + pythons.RUN_TIMEOUT_S),
-]
+pytestmark = pythons.MARKS
 WORKERS = 3
 REQUIREMENTS = (
     f"kr8s=={KR8S.version}",

@@ -16,12 +16,7 @@ from tests.suites import pythons
 from tests.suites.judging import judge
 from tests.suites.pins import LIGHTKUBE_PROGRAMS, OFFICIAL_DYNAMIC, OFFICIAL_PROGRAMS, Suite
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.process,
-    pytest.mark.xdist_group("python-suites"),
-    pytest.mark.timeout(pythons.INSTALL_TIMEOUT_S + pythons.RUN_TIMEOUT_S),
-]
+pytestmark = pythons.MARKS
 PYTHON = Path(sys.executable)
 PROGRAMS = Path(__file__).with_name("programs")
 # Where the suite finds its cluster; the sdist leaves this module out.
