@@ -1,6 +1,7 @@
 """Entry point of ``deltawire``: the commands, and what an error looks like."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -155,4 +156,8 @@ def _root(
 
 def main() -> None:
     """The console script."""
-    app()
+    try:
+        app()
+    finally:
+        # The exit code is decided: a second Ctrl-C while the interpreter ends would replace it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

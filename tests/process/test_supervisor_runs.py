@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -62,6 +63,18 @@ def test_a_second_signal_kills(cli: Cli) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) in (130, 0)
     eventually(lambda: cli.processes() == [], "nothing is left running")
+
+
+def test_a_signal_while_the_interpreter_ends_changes_no_exit_code() -> None:
+    program = (
+        "import atexit, os, signal, sys\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "sys.argv = ['deltawire', '--version']\n"
+        "from deltawire.cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_killed_supervisor_leaves_nothing_running(cli: Cli) -> None:
