@@ -6,9 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -53,6 +55,20 @@ def compose_commands() -> list[list[str]]:
         if shutil.which(command[0])
         and subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0
     ]
+
+
+S = TypeVar("S", bound="Stack")
+
+
+@contextmanager
+def running(kind: type[S]) -> Iterator[S]:
+    """A project with a folder of its own; nothing of both is left."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{kind.project}-"))
+    stack = kind(compose_commands()[0], folder)
+    stack.try_compose("down", "-v", "--remove-orphans")
+    yield stack
+    stack.try_compose("down", "-v", "--remove-orphans")
+    shutil.rmtree(folder)
 
 
 class Stack:
@@ -178,6 +194,15 @@ class Stack:
         assert done.stdout, done.stderr
         verdict: dict[str, Any] = json.loads(done.stdout)
         return verdict
+
+    def settle_and_judge(self) -> None:
+        """Stop the churn, wait for the end of what is under way, ask the judge, go on with the churn."""
+        self.churn(0)
+        self.wait_quiet()
+        verdict = self.judge()
+        assert verdict["complaints"] == 0, verdict
+        assert all(handler["acknowledged"] for handler in verdict["handlers"].values())
+        self.churn(100)
 
     def _if_synced(self) -> dict[str, Any]:
         status = self.status()

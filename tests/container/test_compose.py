@@ -4,10 +4,8 @@ One project lives through all tests, in their order, as a real one would.
 """
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 import requests
 import yaml
 
-from tests.container.stack import FILES, PROJECT, ROOT, Stack, compose_commands, docker, wait_until
+from tests.container.stack import FILES, PROJECT, ROOT, Stack, compose_commands, docker, running, wait_until
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -29,32 +27,8 @@ SERVICES = (
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    folder = Path(tempfile.mkdtemp(prefix="deltawire-containers-"))
-    stack = Stack(compose_commands()[0], folder)
-    stack.try_compose("down", "-v", "--remove-orphans")
-    yield stack
-    stack.try_compose("down", "-v", "--remove-orphans")
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(autouse=True)
-def show_logs_of_a_failure(request: pytest.FixtureRequest, stack: Stack) -> Iterator[None]:
-    failed = request.session.testsfailed
-    yield
-    if request.session.testsfailed > failed:
-        print(stack.try_compose("ps").stdout)
-        print(stack.try_compose("exec", "-T", "hub", "deltawire", "status").stdout)
-        print(stack.try_compose("logs", "--tail", "30").stdout)
-
-
-def settle_and_judge(stack: Stack) -> None:
-    """Stop the churn, wait for the end of what is under way, ask the judge, go on with the churn."""
-    stack.churn(0)
-    stack.wait_quiet()
-    verdict = stack.judge()
-    assert verdict["complaints"] == 0, verdict
-    assert all(handler["acknowledged"] for handler in verdict["handlers"].values())
-    stack.churn(100)
+    with running(Stack) as made:
+        yield made
 
 
 @pytest.mark.parametrize("files", [FILES[:1], FILES[:2]], ids=["real cluster", "demo"])
@@ -88,7 +62,7 @@ def test_all_become_healthy_and_synced_and_churn_flows(stack: Stack) -> None:
         lambda: stack.status()["totals"]["acknowledged"] >= before["totals"]["acknowledged"] + 500,
         seconds=30,
     )
-    settle_and_judge(stack)
+    stack.settle_and_judge()
 
 
 def test_the_hub_publishes_readiness_and_metrics_on_loopback(stack: Stack) -> None:
@@ -123,7 +97,7 @@ def test_a_killed_service_takes_no_other_with_it_and_loses_nothing(stack: Stack,
     # An engine does not restart what was killed through it; a person does.
     stack.compose("up", "-d", "--no-build")
     stack.wait_synced()
-    settle_and_judge(stack)
+    stack.settle_and_judge()
 
 
 def test_a_crash_is_answered_by_the_restart_policy(stack: Stack) -> None:
@@ -138,7 +112,7 @@ def test_a_crash_is_answered_by_the_restart_policy(stack: Stack) -> None:
             seconds=30,
         )
         stack.wait_synced()
-    settle_and_judge(stack)
+    stack.settle_and_judge()
 
 
 @pytest.mark.parametrize("service", ["fifo", "worker-1", "reflector-0", "printer", "hub"])
@@ -156,14 +130,14 @@ def test_a_role_that_is_stopped_inside_its_container_is_killed_and_brought_back_
     assert not Path(f"/proc/{role}").exists()
     assert "hangs and is killed" in docker("logs", "--tail", "200", before["Id"], with_errors=True)
     stack.wait_synced()
-    settle_and_judge(stack)
+    stack.settle_and_judge()
 
 
 def test_everything_killed_at_once_comes_back_and_loses_nothing(stack: Stack) -> None:
     docker("kill", *[container["Id"] for container in stack.containers().values()])
     stack.compose("up", "-d", "--no-build")
     stack.wait_synced()
-    settle_and_judge(stack)
+    stack.settle_and_judge()
 
 
 def test_replicas_of_a_scaled_handler_are_one_group(stack: Stack) -> None:

@@ -5,10 +5,8 @@ One project lives through all tests, in their order. Run by deploy/container-tes
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,7 @@ from deltawire.cli.manifest.text import config_text
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.wire.keys import ALLOWED, KeyFolder
-from tests.container.stack import RECORDERS, Stack, compose_commands, docker, wait_until
+from tests.container.stack import RECORDERS, Stack, docker, running, wait_until
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -73,22 +71,8 @@ class TwoHosts(Stack):
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[TwoHosts]:
-    folder = Path(tempfile.mkdtemp(prefix="deltawire-two-hosts-"))
-    stack = TwoHosts(compose_commands()[0], folder)
-    stack.try_compose("down", "-v", "--remove-orphans")
-    yield stack
-    stack.try_compose("down", "-v", "--remove-orphans")
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(autouse=True)
-def show_logs_of_a_failure(request: pytest.FixtureRequest, stack: TwoHosts) -> Iterator[None]:
-    failed = request.session.testsfailed
-    yield
-    if request.session.testsfailed > failed:
-        print(stack.try_compose("ps").stdout)
-        print(stack.try_compose("exec", "-T", "core", "deltawire", "status").stdout)
-        print(stack.try_compose("logs", "--tail", "30").stdout)
+    with running(TwoHosts) as made:
+        yield made
 
 
 def acknowledged(stack: TwoHosts) -> int:
@@ -105,12 +89,7 @@ def flows_and_is_judged(stack: TwoHosts) -> None:
     wait_ready(stack)
     before = acknowledged(stack)
     wait_until("200 more events", lambda: acknowledged(stack) >= before + 200, seconds=60)
-    stack.churn(0)
-    stack.wait_quiet()
-    verdict = stack.judge()
-    assert verdict["complaints"] == 0, verdict
-    assert all(handler["acknowledged"] for handler in verdict["handlers"].values())
-    stack.churn(100)
+    stack.settle_and_judge()
 
 
 def test_events_flow_between_hosts(stack: TwoHosts) -> None:
