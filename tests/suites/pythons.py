@@ -17,7 +17,7 @@ MARKS = [
     pytest.mark.long,
     pytest.mark.process,
     pytest.mark.xdist_group("python-suites"),
-    pytest.mark.timeout(INSTALL_TIMEOUT_S + RUN_TIMEOUT_S),
+    pytest.mark.timeout(INSTALL_TIMEOUT_S + 2 * RUN_TIMEOUT_S),
 ]
 _PLUGIN = Path(__file__).with_name("plugin")
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
@@ -54,12 +54,30 @@ def run_tests(
 ) -> tuple[dict[str, bool], str]:
     """Run pytest in ``folder``: whether each test passed, by ``module::name[parameters]``, and the output.
 
-    ``clusters`` has a kubeconfig for each worker. Tests that are skipped, or expected to fail, are left out.
+    ``clusters`` has a kubeconfig for each worker. Tests that are skipped, or expected to fail, are left out. What fails
+    runs a second time, and that counts: these suites wait for seconds of their own, and some CPythons fail in
+    `ast.parse` where the collector runs in it (3.11.7: "AST constructor recursion depth mismatch").
     """
+    cache = ("-o", f"cache_dir={clusters.with_name('pytest-cache')}")
+    outcomes, output = _run_once(python, folder, clusters, [*cache, *arguments], variables)
+    if not all(outcomes.values()):
+        again, said = _run_once(python, folder, clusters, [*cache, "--last-failed", *arguments], variables)
+        outcomes |= again
+        output += said
+    return outcomes, output
+
+
+def _run_once(
+    python: Path,
+    folder: Path,
+    clusters: Path,
+    arguments: Sequence[str],
+    variables: Mapping[str, str] | None,
+) -> tuple[dict[str, bool], str]:
     report = clusters.with_name("report.xml")
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "suite_cluster"]
+    report.unlink(missing_ok=True)
     ran = subprocess.run(
-        [*command, f"--junit-xml={report}", *arguments],
+        [str(python), "-m", "pytest", "-q", "-p", "suite_cluster", f"--junit-xml={report}", *arguments],
         cwd=folder,
         env={
             **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
