@@ -16,7 +16,7 @@ BENCH_ARGS ?=
 
 # The packages under src/deltawire are links to the folders here. Zip archives, and Windows checkouts without the right to make
 # links, have nothing or small text files there: pip does without them (setup.py), linters and tests want them.
-ROOMS := apiserver cli client common fifo handlers informer reflector
+ROOMS := apiserver cli client common fifo handlers informer jetstream reflector
 links:
 	@for p in $(ROOMS); do l=src/deltawire/$$p; test -d $$l || { rm -f $$l && ln -s ../../$$p $$l && test -d $$l; } || { \
 	  echo "$$l is not a link to a folder and cannot be made one. Use 'git clone', on Windows with"; \

@@ -9,7 +9,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "reflector")
+ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "jetstream", "reflector")
 
 packages = find_packages("src")
 folders = {"": "src"}

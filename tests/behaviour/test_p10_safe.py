@@ -19,7 +19,7 @@ from deltawire.reflector.transform import trimmer
 from tests.support.shard_rig import ShardRig
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "reflector")
+ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "jetstream", "reflector")
 FORBIDDEN_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle"}
 FORBIDDEN_CALLS = {"eval", "exec", "os.system", "os.popen"}
 FORBIDDEN_METHODS = {"recv_pyobj", "send_pyobj"}

@@ -20,7 +20,7 @@ import deltawire
 from deltawire.common.version import __version__
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "reflector")
+ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "jetstream", "reflector")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MODULE_LINES_MAX = 400
 COMMON_LINES_MAX = 4650

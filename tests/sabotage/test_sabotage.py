@@ -23,6 +23,7 @@ ROOMS = (
     "fifo",
     "handlers",
     "informer",
+    "jetstream",
     "reflector",
     "src",
     "tests",

@@ -199,6 +199,7 @@ def test_every_path_of_the_project_asks_for_a_home_folder_in_one_place():
         "fifo",
         "handlers",
         "informer",
+        "jetstream",
         "reflector",
         "src/deltawire",
     )

@@ -1,0 +1,143 @@
+"""Leases in a bucket: one holder of a key at a time, who renews it, and stops by its own clock before it can end.
+
+A lease says who may begin; it fences nothing. Whoever acts under one gives each write the revision, or the last
+sequence, that it follows, so that a write of a former holder is refused however late it comes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deltawire.common.clock import Clock
+from deltawire.jetstream.connection import Connection
+
+if TYPE_CHECKING:
+    from nats.js.kv import KeyValue
+
+log = logging.getLogger(__name__)
+
+# A holder that did not renew within this has lost it; the servers drop the row by then.
+LEASE_S = 6.0
+# How often a holder renews, and one that waits looks.
+RENEW_S = 2.0
+# A holder stops so long before its lease can end.
+MARGIN_S = 1.5
+
+
+@dataclass(slots=True)
+class Held:
+    """A lease as its holder knows it. Pure: times are passed in, monotonic seconds."""
+
+    revision: int = 0
+    until_s: float = float("-inf")
+
+    def renewed(self, revision: int, asked_s: float) -> None:
+        """``asked_s``: when the request was sent; the servers count from later than that."""
+        self.revision = revision
+        self.until_s = asked_s + LEASE_S - MARGIN_S
+
+    def lost(self) -> None:
+        self.revision = 0
+        self.until_s = float("-inf")
+
+    def is_valid(self, now_s: float) -> bool:
+        return now_s < self.until_s
+
+
+class Lease:
+    """One key that this process wants to hold. `keep` runs in the connection's thread until it is cancelled.
+
+    ``changed`` is called there with True when it is gained, and False when it is lost.
+    """
+
+    def __init__(
+        self, connection: Connection, key: str, holder: str, clock: Clock, changed: Callable[[bool], object]
+    ) -> None:
+        self.key = key
+        self.holder = holder
+        # Who held it when this process last looked, "" where nobody did.
+        self.seen = ""
+        self._connection = connection
+        self._clock = clock
+        self._changed = changed
+        self._held = Held()
+        self._said = False
+
+    @property
+    def is_valid(self) -> bool:
+        return self._held.is_valid(self._clock.now_s())
+
+    async def keep(self) -> None:
+        bucket = await self._connection.bucket("leases", ttl_s=LEASE_S)
+        try:
+            while True:
+                await self._turn(bucket)
+                self._say()
+                await asyncio.sleep(RENEW_S if self.is_valid else RENEW_S / 2)
+        finally:
+            if self.is_valid:
+                # Given back at once. Only the row that is ours: a later holder's has another revision.
+                await self._give_back(bucket)
+
+    async def _turn(self, bucket: "KeyValue") -> None:
+        import nats.errors
+        from nats.js.errors import Error, KeyNotFoundError, KeyWrongLastSequenceError
+
+        asked_s = self._clock.now_s()
+        value = self.holder.encode()
+        try:
+            if self._held.revision:
+                work = bucket.update(self.key, value, last=self._held.revision)
+            else:
+                work = bucket.create(self.key, value)
+            revision = await asyncio.wait_for(work, RENEW_S)
+            self.seen = self.holder
+            self._held.renewed(revision, asked_s)
+        except KeyWrongLastSequenceError:
+            self._held.lost()
+            try:
+                entry = await bucket.get(self.key)
+                self.seen = (entry.value or b"").decode(errors="replace")
+            except KeyNotFoundError:
+                self.seen = ""
+            except (Error, nats.errors.Error, TimeoutError):
+                pass
+        except (Error, nats.errors.Error, TimeoutError, OSError) as error:
+            # It may have been renewed or not: what is known of it holds to its end, and a revision that is not known is
+            # found out by looking.
+            log.debug("lease %s: %s", self.key, error)
+            await self._look(bucket, asked_s)
+
+    async def _look(self, bucket: "KeyValue", asked_s: float) -> None:
+        """After a request without an answer: the row, if it is ours, was written by that request or an earlier one."""
+        import nats.errors
+        from nats.js.errors import Error, KeyNotFoundError
+
+        try:
+            entry = await asyncio.wait_for(bucket.get(self.key), RENEW_S)
+        except KeyNotFoundError:
+            self._held.revision = 0
+            return
+        except (Error, nats.errors.Error, TimeoutError, OSError):
+            return
+        self.seen = (entry.value or b"").decode(errors="replace")
+        if self.seen != self.holder:
+            self._held.lost()
+        elif entry.revision != self._held.revision:
+            self._held.renewed(entry.revision or 0, asked_s)
+
+    def _say(self) -> None:
+        if self.is_valid != self._said:
+            self._said = not self._said
+            self._changed(self._said)
+
+    async def _give_back(self, bucket: "KeyValue") -> None:
+        revision = self._held.revision
+        self._held.lost()
+        self._say()
+        try:
+            await asyncio.wait_for(bucket.delete(self.key, last=revision), RENEW_S)
+        except Exception as error:
+            log.debug("lease %s was not given back: %s", self.key, error)

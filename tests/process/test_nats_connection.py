@@ -1,0 +1,83 @@
+"""The connection to NATS and its leases, against servers that are killed."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from deltawire.common.clock import SystemClock
+from deltawire.jetstream.connection import Connection, NatsError
+from deltawire.jetstream.leases import LEASE_S, Lease
+from deltawire.jetstream.settings import NatsSettings
+from tests.support.nats_servers import NatsServers
+from tests.support.patience import Patience
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("nats")]
+
+
+def until(check, what: str, seconds: float = 30) -> None:
+    patience = Patience(seconds)
+    while not check():
+        assert patience.left_s() > 0, f"{what} did not come"
+        time.sleep(0.05)
+
+
+def holder(servers: NatsServers, name: str, changes: list[bool]) -> tuple[Connection, Lease]:
+    connection = Connection(NatsSettings(servers=tuple(servers.urls)), label=name)
+    lease = Lease(connection, "one", name, SystemClock(), changes.append)
+    connection.start()
+    connection.submit(lease.keep())
+    return connection, lease
+
+
+def test_one_holds_a_lease_and_another_takes_it_when_the_first_is_gone(tmp_path: Path):
+    with NatsServers(tmp_path) as servers:
+        first, held = holder(servers, "a", one := [])
+        until(lambda: held.is_valid, "the lease")
+        second, waits = holder(servers, "b", two := [])
+        until(lambda: waits.seen == "a", "who holds it")
+        assert not waits.is_valid
+        # It stands still: the lease runs out by itself.
+        woken = threading.Event()
+        first._loop.call_soon_threadsafe(woken.wait)
+        until(lambda: waits.is_valid, "the second's lease", 5 * LEASE_S)
+        assert not held.is_valid
+        woken.set()
+        until(lambda: one == [True, False], "that it is told")
+        assert two == [True]
+        first.close()
+        second.close()
+
+
+def test_a_lease_that_is_given_back_is_taken_at_once(tmp_path: Path):
+    with NatsServers(tmp_path) as servers:
+        first, held = holder(servers, "a", [])
+        until(lambda: held.is_valid, "the lease")
+        first.close()
+        second, waits = holder(servers, "b", [])
+        until(lambda: waits.is_valid, "the second's lease", LEASE_S / 2)
+        second.close()
+
+
+def test_a_lease_outlives_the_server_where_it_comes_back_in_time(tmp_path: Path):
+    with NatsServers(tmp_path) as servers:
+        connection, held = holder(servers, "a", changes := [])
+        until(lambda: held.is_valid, "the lease")
+        servers.kill(0)
+        until(lambda: not connection.is_connected, "the loss")
+        until(lambda: changes == [True, False], "the end of the lease by the holder's own clock")
+        servers.start(0)
+        until(lambda: held.is_valid, "the lease again")
+        assert connection.reconnects == 1
+        connection.close()
+
+
+def test_more_replicas_than_servers_is_one_line_that_says_what_to_do(tmp_path: Path):
+    with NatsServers(tmp_path) as servers:
+        connection = Connection(NatsSettings(servers=tuple(servers.urls), replicas=3), label="t")
+        connection.start()
+        with pytest.raises(NatsError, match="replicas: 3 needs as many servers") as found:
+            connection.wait(connection.bucket("leases", ttl_s=LEASE_S), 20)
+        assert "\n" not in str(found.value)
+        connection.close()

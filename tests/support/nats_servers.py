@@ -1,0 +1,90 @@
+"""NATS servers with JetStream as processes of a test: one, or a cluster of three, each with a folder of its own."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.support.keyed import free_port
+from tests.support.patience import Patience
+
+SERVER = Path(sys.executable).parent / "nats-server"
+
+
+class NatsServers:
+    """``count`` servers; with more than one they are a cluster. Ended with the ``with`` block."""
+
+    def __init__(self, folder: Path, *, count: int = 1, payload_bytes_max: int = 8 * 1024**2) -> None:
+        self.folder = folder
+        ports = [(free_port(), free_port(), free_port()) for _ in range(count)]
+        routes = ", ".join(f'"nats://127.0.0.1:{route}"' for _, route, _ in ports)
+        self.urls = [f"nats://127.0.0.1:{port}" for port, _, _ in ports]
+        self._health = [f"http://127.0.0.1:{port}/healthz" for _, _, port in ports]
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        for index, (port, route, monitor) in enumerate(ports):
+            place = folder / f"nats-{index}"
+            place.mkdir(parents=True, exist_ok=True)
+            text = (
+                f'listen: "127.0.0.1:{port}"\nhttp: "127.0.0.1:{monitor}"\nserver_name: n{index}\n'
+                f"max_payload: {payload_bytes_max}\n"
+                f'jetstream {{ store_dir: "{place}/js", max_file_store: 4GB, max_memory_store: 64MB }}\n'
+            )
+            if count > 1:
+                text += f'cluster {{ name: c, listen: "127.0.0.1:{route}", routes: [{routes}] }}\n'
+            (place / "nats.conf").write_text(text)
+
+    def __enter__(self) -> "NatsServers":
+        for index in range(len(self.urls)):
+            self.start(index)
+        self.wait_healthy()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for index in list(self._processes):
+            self.kill(index)
+
+    def start(self, index: int) -> None:
+        place = self.folder / f"nats-{index}"
+        log = (place / "log").open("ab")
+        self._processes[index] = subprocess.Popen(
+            [SERVER, "-c", place / "nats.conf"], stdout=log, stderr=log, start_new_session=True
+        )
+        log.close()
+
+    def kill(self, index: int) -> None:
+        process = self._processes.pop(index)
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
+
+    def stop(self, index: int) -> None:
+        """SIGSTOP."""
+        self._processes[index].send_signal(signal.SIGSTOP)
+
+    def go_on(self, index: int) -> None:
+        self._processes[index].send_signal(signal.SIGCONT)
+
+    def lose(self, index: int) -> None:
+        """Kill it and throw its disk away."""
+        self.kill(index)
+        shutil.rmtree(self.folder / f"nats-{index}" / "js")
+
+    def wait_healthy(self) -> None:
+        """All that run say that they are well, JetStream and its leader included."""
+        patience = Patience(30)
+        for index in list(self._processes):
+            while not self._is_healthy(index):
+                if patience.left_s() <= 0:
+                    log = (self.folder / f"nats-{index}" / "log").read_text()[-2000:]
+                    raise AssertionError(f"NATS server {index} is not well: {log}")
+                time.sleep(0.05)
+
+    def _is_healthy(self, index: int) -> bool:
+        try:
+            with urllib.request.urlopen(self._health[index], timeout=2) as answer:  # noqa: S310
+                return answer.status == 200
+        except OSError:
+            return False
