@@ -14,6 +14,7 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
 from deltawire.common.store import folder as state_folder
 from deltawire.common.temporary import temporary_folder
+from deltawire.informer.store import generation
 
 
 def effective(config: Config) -> Config:
@@ -48,11 +49,13 @@ def config_file(config: Config) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def prepare_store(config: Config) -> None:
-    """Make the state folder, or check that it fits. Raises StateError."""
+def prepare_store(config: Config, worker: int) -> None:
+    """Make the state folder, or check that it, and what this worker owns of it, can be used. Raises StateError."""
     plan = Plan(config)
     with runtime_folder.owner_only():
         state_folder.prepare(plan.store_dir, plan.shards)
+    owners = plan.shard_owners
+    generation.require_schema(plan.store_dir, [shard for shard in range(plan.shards) if owners[shard] == worker])
 
 
 def replica_name(handler: str) -> str:

@@ -25,6 +25,7 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
 from deltawire.common.store import folder as state_folder
 from deltawire.common.wire.identity import process_started
+from deltawire.informer.store import generation
 
 # The lock file's name in the state folder.
 LOCK = "supervisor"
@@ -69,6 +70,7 @@ def run(session: Session) -> int:
         # Handlers are user code: they run under the umask that we were started with.
         umask = stack.enter_context(runtime_folder.owner_only())
         state_folder.prepare(plan.store_dir, plan.shards)
+        generation.require_schema(plan.store_dir, range(plan.shards))
         stack.enter_context(state_folder.hold(plan.store_dir, LOCK))
         runtime_folder.prepare(plan.runtime_dir)
         view = stack.enter_context(_Closing(make_view(session)))

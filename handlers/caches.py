@@ -16,7 +16,7 @@ from deltawire.common.config.plan import ALL_NAMESPACES, Plan
 from deltawire.common.errors import DeltawireError, StateError, TransportError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.store.folder import MARKER, find_shards, last_cluster_id
-from deltawire.common.store.reader import ReaderUnavailable, ShardReader
+from deltawire.common.store.reader import OtherSchema, ReaderUnavailable, ShardReader
 from deltawire.common.wire.messages.group import Opened
 from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.lister import Lister, ShardSource, StoredRow
@@ -52,6 +52,7 @@ class Caches:
         self._found: dict[tuple[str, int], tuple[float, Path | None]] = {}
         self._local: dict[Path, LocalShard] = {}
         self._unreadable_until_s: dict[Path, float] = {}
+        self._of_other_schema: set[tuple[str, int]] = set()
 
     @property
     def shards(self) -> int:
@@ -63,7 +64,8 @@ class Caches:
         with self._lock:
             before = self._announced.get(where)
             self._announced[where] = folder
-            if before is not None and before != folder:
+            if before is not None:
+                # Also the same folder is opened again: a worker that was upgraded may have changed its schema.
                 self._local.pop(before, None)
 
     def lister(self, cluster: str, resource: str) -> Lister:
@@ -102,7 +104,10 @@ class Caches:
                     if folder not in self._unreadable_until_s:
                         log.info("shard %d of %s is read through its worker: %s", shard, informer, error)
                     self._unreadable_until_s[folder] = self._clock.now_s() + TRY_AGAIN_AFTER_S
+                    if isinstance(error, OtherSchema):
+                        self._of_other_schema.add((informer, shard))
                     return remote
+                self._of_other_schema.discard((informer, shard))
             return self._local[folder]
 
     def close(self) -> None:
@@ -125,7 +130,7 @@ class Caches:
             if isinstance(source, LocalShard):
                 if not streams <= source.listed_streams():
                     return False
-            elif self._is_workers_host:
+            elif self._is_workers_host and (informer, shard) not in self._of_other_schema:
                 # Its files will be here as soon as its worker has made them.
                 return False
         return True

@@ -366,7 +366,7 @@ class Shard:
         return all(progress.streams[name].is_listed for name in self._streams)
 
     def _remembered(self) -> LedgerState:
-        return LedgerState(self.seq, dict(self.progress.streams), groups_of(self.groups))
+        return LedgerState(self.seq, dict(self.progress.streams), groups_of(self.groups), layout.SCHEMA)
 
     def _adopt_config(self) -> None:
         """Make the streams those of the config: what is covered no more leaves, what is new must be listed."""

@@ -45,7 +45,7 @@ def informer(
     from deltawire.cli.lone import prepare_store
     from deltawire.informer.main import main
 
-    prepare_store(required(config))
+    prepare_store(required(config), index)
     return _run(main, config, log_level, "--index", str(index))
 
 

@@ -43,6 +43,10 @@ class ReaderUnavailable(StateError):
     retryable = True
 
 
+class OtherSchema(StateError):
+    """Another version of the program wrote the environment, and this one does not read it: use RPC."""
+
+
 class StreamFreshness(msgspec.Struct, frozen=True):
     """``resume``: complete up to this version, "" while it is listed, or of a server without versions; ``synced``:
     listed at least once; ``is_complete``: not in the middle of a list."""
@@ -180,6 +184,9 @@ class _Environment:
                 shared = cls(path)
                 shared.here()
                 cls._shared[path] = shared
+            else:
+                # The worker may be another program by now, which brought the schema up to its own.
+                shared.check_schema()
             shared._users += 1
             return shared
 
@@ -210,6 +217,19 @@ class _Environment:
                     hint="declare it under `indexes`",
                 ) from None
         return self._env, self._dbs
+
+    def check_schema(self) -> None:
+        """Raises OtherSchema where a program wrote the environment whose schema this one does not read."""
+        env, dbs = self.here()
+        with env.begin() as txn:
+            data = txn.get(meta.STATE_KEY, db=dbs[layout.META])
+        schema = 0 if data is None else meta.decode_state(data).schema
+        # 0: it is just being made.
+        if schema and not layout.SCHEMA - 1 <= schema <= layout.SCHEMA:
+            raise OtherSchema(
+                f"{self._folder} was written in schema {schema}, this program reads {layout.SCHEMA}",
+                hint="use the version that wrote it",
+            )
 
     def _index_names(self) -> list[str]:
         """Of the indexes that are kept here."""
@@ -246,6 +266,11 @@ class _Environment:
             env.close()
             raise _explain(error, self._folder) from None
         self._env = env
+        try:
+            self.check_schema()
+        except BaseException:
+            self._shut()
+            raise
 
 
 def _explain(error: Exception, folder: Path) -> StateError:

@@ -14,7 +14,9 @@ from deltawire.common.limits import ARRAY_ITEMS_MAX, MESSAGE_BYTES_MAX, OBJECT_B
 
 WIRE_VERSION = 2
 # A role speaks its own version and the one before, from 2 on: nothing was released with 1.
-VERSIONS_ACCEPTED = frozenset({WIRE_VERSION})
+VERSIONS_ACCEPTED = frozenset(range(max(2, WIRE_VERSION - 1), WIRE_VERSION + 1))
+# A larger number in a frame's head is no version.
+_VERSION_MAX = 2**31
 
 # What a frame adds to a message that travels alone.
 FRAME_HEAD_BYTES = 32
@@ -28,6 +30,14 @@ _encode = msgspec.msgpack.Encoder().encode
 
 class _Version(msgspec.Struct, array_like=True):
     version: Any
+
+
+class UnspokenVersion(ProtocolError):
+    """A frame of a version that is not spoken here; ``version``: which."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(_unspoken(version))
+        self.version = version
 
 
 class Frame(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -57,21 +67,23 @@ def plain(kind: str, *fields: Any) -> msgspec.Raw:
     return msgspec.Raw(_encode([kind, *fields]))
 
 
-def pack(session: int, n: int, *messages: bytes) -> bytes:
-    """Packed messages as one frame."""
-    return _encode([WIRE_VERSION, session, n, list(map(msgspec.Raw, messages))])
+def pack(session: int, n: int, *messages: bytes, version: int = WIRE_VERSION) -> bytes:
+    """Packed messages as one frame. ``version``: of the session, or of the frame that is answered."""
+    return _encode([version, session, n, list(map(msgspec.Raw, messages))])
 
 
 def unpack(data: bytes) -> Frame:
-    """Inverse of `pack`. Raises ProtocolError for anything that docs/wire.md §2 does not allow."""
+    """Inverse of `pack`. Raises ProtocolError for anything that docs/wire.md §2 does not allow, `UnspokenVersion` where
+    only the version is at fault.
+    """
     if len(data) > MESSAGE_BYTES_MAX + FRAME_HEAD_BYTES:
         raise ProtocolError(f"a message of {len(data)} bytes is over the limit of {MESSAGE_BYTES_MAX}")
     try:
         frame = _decode_frame(data)
     except _UNREADABLE as error:
-        raise ProtocolError(_problem(data, error)) from None
+        raise _problem(data, error) from None
     if frame.version not in VERSIONS_ACCEPTED:
-        raise ProtocolError(_unspoken(frame.version))
+        raise _other_version(frame.version)
     if not 0 < len(frame.messages) <= ARRAY_ITEMS_MAX:
         raise ProtocolError(f"a frame has 1 to {ARRAY_ITEMS_MAX} messages, not {len(frame.messages)}")
     return frame
@@ -122,13 +134,18 @@ def take(message: msgspec.Raw, kinds: Any) -> Any:
         raise ProtocolError(f"a malformed message {kind[:40]!r}: {error}") from None
 
 
-def _problem(data: bytes, error: Exception) -> str:
+def _problem(data: bytes, error: Exception) -> ProtocolError:
     try:
         version = _decode_version(data).version
     except _UNREADABLE:
-        return f"not a message: {error}"
+        return ProtocolError(f"not a message: {error}")
     is_spoken = type(version) is int and version in VERSIONS_ACCEPTED
-    return f"not a message: {error}" if is_spoken else _unspoken(version)
+    return ProtocolError(f"not a message: {error}") if is_spoken else _other_version(version)
+
+
+def _other_version(version: Any) -> ProtocolError:
+    is_version = type(version) is int and 0 < version < _VERSION_MAX
+    return UnspokenVersion(version) if is_version else ProtocolError(_unspoken(version))
 
 
 def _unspoken(version: Any) -> str:

@@ -74,7 +74,7 @@ class Heartbeat:
                             # Without beats the session ends, and the link's own attempts say why.
                             log.debug("no beats to %s: %s", link.endpoint, error)
                             continue
-                    if not self._beat(beats[known], link.session) and link.endpoint.startswith(TCP):
+                    if not self._beat(beats[known], *link.session) and link.endpoint.startswith(TCP):
                         # Its key was refused, and libzmq gave the connection up: the next beat makes another.
                         beats.pop(known).close(linger=0)
                 if self._stop.wait(self._interval_s):
@@ -83,11 +83,12 @@ class Heartbeat:
             for socket in beats.values():
                 socket.close(linger=0)
 
-    def _beat(self, socket: "zmq.Socket[bytes]", session: int) -> bool:
+    def _beat(self, socket: "zmq.Socket[bytes]", session: int, version: int) -> bool:
         """False if it could not be sent."""
         if session:
             try:
-                socket.send(pack(session, 0, encode(plain("beat", self.turns))), zmq.NOBLOCK)
+                beat = pack(session, 0, encode(plain("beat", self.turns)), version=version)
+                socket.send(beat, zmq.NOBLOCK)
             except zmq.Again:
                 # The peer has been away for so long that beats fill the socket; later ones will reach it.
                 return False

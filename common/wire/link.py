@@ -10,7 +10,7 @@ import zmq
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ConfigError, ProtocolError
 from deltawire.common.wire import keys, sockets
-from deltawire.common.wire.codec import encode, pack, plain, unpack
+from deltawire.common.wire.codec import WIRE_VERSION, encode, pack, plain, unpack
 from deltawire.common.wire.identity import Identity
 from deltawire.common.wire.network import TCP, Network, network_of
 from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, Gathered, message_of
@@ -88,10 +88,10 @@ class Link:
         return self._session.open is not None
 
     @property
-    def session(self) -> int:
-        """The session's number, 0 without one; read by the heartbeat's thread."""
+    def session(self) -> tuple[int, int]:
+        """The session's number, 0 without one, and its version of the wire; read by the heartbeat's thread."""
         counter = self._session.open
-        return counter.session if counter else 0
+        return (counter.session, counter.version) if counter else (0, WIRE_VERSION)
 
     @property
     def due_s(self) -> float:
@@ -170,7 +170,7 @@ class Link:
             body = {**self._hello(), "run": me.run} if me.run else self._hello()
             hello = plain("hello", me.role, me.name, me.nonce, me.pid, me.started, me.host, body)
             self._unanswered += 1
-            self._transmit(pack(0, 0, encode(hello)))
+            self._transmit(pack(0, 0, encode(hello), version=self._session.version))
             self._session.said_hello(now_s)
         return events
 
@@ -220,7 +220,7 @@ class Link:
         verdict = self._session.on_message(message, now_s)
         if verdict != "ignore":
             self._heard_at_s = now_s
-        if verdict in ("opened", "lost", "refused"):
+        if verdict in ("opened", "lost", "refused", "older"):
             self._gathered.drop()
         if verdict == "opened":
             self._unanswered = 0

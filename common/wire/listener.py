@@ -11,9 +11,10 @@ import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ProtocolError
-from deltawire.common.limits import LINES_EVERY_S, LINES_MAX, RESETS_EVERY_S, RESETS_MAX
+from deltawire.common.limits import RESETS_EVERY_S, RESETS_MAX
 from deltawire.common.wire import keys, sockets
-from deltawire.common.wire.codec import Frame, encode, pack, plain, unpack
+from deltawire.common.wire.bounded_log import BoundedLog
+from deltawire.common.wire.codec import WIRE_VERSION, Frame, UnspokenVersion, encode, pack, plain, unpack
 from deltawire.common.wire.guard import Guard
 from deltawire.common.wire.identity import is_known_dead
 from deltawire.common.wire.session import (
@@ -99,10 +100,9 @@ class Listener:
         self._receive = sockets.receive_from if self._guard is None else self._receive_with_key
         self._looked_at_keys_s = clock.now_s()
         self._is_unbound, self._unbound_at_s = False, 0.0
-        # Answers to a flood, and log lines about it, are bounded: a peer without an answer says hello anyway.
+        # Answers to a flood are bounded: a peer without an answer says hello anyway.
         self._resets = Allowance(RESETS_MAX, RESETS_EVERY_S)
-        self._lines = Allowance(LINES_MAX, LINES_EVERY_S)
-        self._are_lines_held_back = False
+        self._warn = BoundedLog(log, endpoint, clock).warning
         # Messages that broke the rules, and hellos that were refused.
         self.malformed = 0
         self.refused = 0
@@ -144,6 +144,10 @@ class Listener:
                 continue
             try:
                 frame = unpack(data)
+            except UnspokenVersion as error:
+                self._say_version(identity, error)
+                events += self._take_gone()
+                continue
             except ProtocolError as error:
                 self._reject(identity, str(error))
                 events += self._take_gone()
@@ -170,19 +174,20 @@ class Listener:
         session = self._sessions.welcome(peer, self._clock.now_s())
         if self._guard is not None:
             self._guard.opens(peer.key, peer.identity)
-        return self._answer(peer.identity, pack(session, 0, encode(plain("welcome", body or {}))))
+        welcome = encode(plain("welcome", body or {}))
+        return self._answer(peer.identity, pack(session, 0, welcome, version=peer.version))
 
     def refuse(self, peer: Peer, reason: str) -> None:
         self.refused += 1
         self._warn("refused %s: %s", peer.name[:_SHOWN_CHARS], reason)
         if self._resets.take(self._clock.now_s(), (peer.identity, "refuse")):
-            self._answer(peer.identity, pack(0, 0, encode(plain("refuse", reason))))
+            refusal = encode(plain("refuse", reason))
+            self._answer(peer.identity, pack(0, 0, refusal, version=peer.version))
 
     def reset(self, peer: Peer, reason: str) -> None:
         """Ends a session whose peer broke the rules; it must say hello again. A Gone follows."""
-        session = peer.counter.session if peer.counter else 0
         self._end(peer.identity, reason, Ending.RESET)
-        self._answer(peer.identity, pack(session, 0, _RESET))
+        self._answer(peer.identity, pack(peer.session, 0, _RESET, version=peer.version))
 
     def let_go(self, peer: Peer, reason: str) -> None:
         """Ends the session of a peer that has said goodbye. A Gone follows."""
@@ -241,7 +246,7 @@ class Listener:
         if self._ends is not None and self._has_ended(self._ends, now_s):
             for peer in self.peers:
                 # libzmq does not say whose it was: sending to that one fails.
-                self._answer(peer.identity, pack(peer.counter.session if peer.counter else 0, 0, _BEAT))
+                self._answer(peer.identity, pack(peer.session, 0, _BEAT, version=peer.version))
         for peer in self._sessions.silent(now_s):
             self._end(peer.identity, f"silent for {now_s - peer.heard_at_s:.1f} s")
         if self._guard is not None and now_s - self._looked_at_keys_s >= keys.LOOK_EVERY_S:
@@ -309,9 +314,10 @@ class Listener:
             hello = self._hello(identity, message)
             return [] if hello is None else [hello]
         if verdict == "beat":
-            self._answer(identity.removesuffix(BEAT_SUFFIX), pack(message.session, 0, _BEAT))
+            beat = pack(message.session, 0, _BEAT, version=message.version)
+            self._answer(identity.removesuffix(BEAT_SUFFIX), beat)
         elif verdict == "reset":
-            self._void(identity.removesuffix(BEAT_SUFFIX), message.session)
+            self._void(identity.removesuffix(BEAT_SUFFIX), message)
         return []
 
     def _hello(self, identity: bytes, message: Message) -> Hello | None:
@@ -333,10 +339,19 @@ class Listener:
             return None
         return Hello(peer)
 
-    def _void(self, identity: bytes, session: int) -> None:
+    def _void(self, identity: bytes, message: Message) -> None:
         self._end(identity, "messages between us were lost", Ending.RESET)
-        if self._resets.take(self._clock.now_s(), (identity, session)):
-            self._answer(identity, pack(session, 0, _RESET))
+        if self._resets.take(self._clock.now_s(), (identity, message.session)):
+            self._answer(identity, pack(message.session, 0, _RESET, version=message.version))
+
+    def _say_version(self, identity: bytes, error: UnspokenVersion) -> None:
+        """Refuse a peer of another version, in its version; it may know mine."""
+        self.malformed += 1
+        self._warn("malformed message from %r on %s: %s", identity[:_SHOWN_CHARS], self.endpoint, error)
+        self._end(identity, f"changed its version: {error}", Ending.RESET)
+        if self._resets.take(self._clock.now_s(), (identity, "version")):
+            refusal = encode(plain("refuse", str(error), WIRE_VERSION))
+            self._answer(identity, pack(0, 0, refusal, version=error.version))
 
     def _reject(self, identity: bytes, reason: str) -> None:
         self.malformed += 1
@@ -349,15 +364,6 @@ class Listener:
         """A message of a peer by a connection with another key than the peer's: it counts for nothing."""
         self.malformed += 1
         self._warn("%s: what %r sent with key %s is ignored", self.endpoint, identity[:_SHOWN_CHARS], key)
-
-    def _warn(self, text: str, *arguments: object) -> None:
-        """Log a line; after many, one line that says so."""
-        if self._lines.take(self._clock.now_s()):
-            log.warning(text, *arguments)
-            self._are_lines_held_back = False
-        elif not self._are_lines_held_back:
-            self._are_lines_held_back = True
-            log.warning("%s: more messages broke the rules; they are counted", self.endpoint)
 
     def _take_gone(self) -> list[ListenerEvent]:
         gone, self._gone = self._gone, []

@@ -12,7 +12,7 @@ import msgspec
 
 from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX
-from deltawire.common.wire.codec import Frame, pack, parts
+from deltawire.common.wire.codec import VERSIONS_ACCEPTED, WIRE_VERSION, Frame, pack, parts
 
 # Beats come on a connection of their own (docs/wire.md §3).
 BEAT_SUFFIX = b"~"
@@ -20,7 +20,7 @@ BEAT_SUFFIX = b"~"
 # What a counted frame is to a session, whatever its messages are.
 COUNTED = ""
 
-ClientVerdict = Literal["opened", "lost", "refused", "beat", "ignore"]
+ClientVerdict = Literal["opened", "lost", "refused", "older", "beat", "ignore"]
 ServerVerdict = Literal["hello", "beat", "reset", "ignore"]
 
 
@@ -31,23 +31,25 @@ class Message(msgspec.Struct, frozen=True):
     session: int
     n: int
     body: list[Any]
+    version: int = WIRE_VERSION
 
 
 def message_of(frame: Frame) -> Message:
     """Raises ProtocolError where a frame that is not counted does not hold one message."""
     if frame.n > 0:
-        return Message(COUNTED, frame.session, frame.n, frame.messages)
+        return Message(COUNTED, frame.session, frame.n, frame.messages, frame.version)
     if len(frame.messages) != 1:
         raise ProtocolError("what is not counted travels alone")
     kind, body = parts(frame.messages[0])
-    return Message(kind, frame.session, frame.n, body)
+    return Message(kind, frame.session, frame.n, body, frame.version)
 
 
 @dataclass(slots=True)
 class Counter:
-    """Messages of one session, both directions."""
+    """Messages of one session, both directions. ``version``: in which both ends speak."""
 
     session: int
+    version: int = WIRE_VERSION
     sent: int = 0
     received: int = 0
 
@@ -89,7 +91,7 @@ class Gathered:
         if not messages:
             return None
         self._messages, self._bytes = [], 0
-        return pack(counter.session, counter.sent + 1, *messages)
+        return pack(counter.session, counter.sent + 1, *messages, version=counter.version)
 
     def drop(self) -> None:
         """The session is over: what waits belongs to it."""
@@ -123,13 +125,17 @@ class Allowance:
 
 @dataclass(slots=True)
 class ClientSession:
-    """The end that connects. It has no session until a welcome came, and loses it on any doubt."""
+    """The end that connects. It has no session until a welcome came, and loses it on any doubt.
+
+    ``version``: of its next hello: its own, or the one before where the other end has said that it is older.
+    """
 
     hello_every_s: float = 2.0
     refused_for_s: float = 5.0
     open: Counter | None = None
     said_hello_at_s: float | None = None
     quiet_until_s: float = 0.0
+    version: int = WIRE_VERSION
 
     def hello_due(self, now_s: float) -> bool:
         return self.open is None and now_s >= self.hello_due_s()
@@ -156,9 +162,11 @@ class ClientSession:
                 return self._end("lost")
             if self.said_hello_at_s is None:
                 return "ignore"
-            self.open = Counter(message.session)
+            self.open = Counter(message.session, self.version)
             return "opened"
         if message.kind == "refuse":
+            if self._is_older(message):
+                return "older"
             self.quiet_until_s = now_s + self.refused_for_s
             return self._end("refused")
         if self.open is None or message.session != self.open.session:
@@ -166,9 +174,19 @@ class ClientSession:
             return "ignore"
         return "beat" if message.kind == "beat" else self._end("lost")
 
+    def _is_older(self, refusal: Message) -> bool:
+        """True if the other end speaks an older version, which is spoken here, too: the next hello is said in it."""
+        others = refusal.body[1] if len(refusal.body) > 1 else None
+        if type(others) is not int or others >= self.version or others not in VERSIONS_ACCEPTED:
+            return False
+        self.version, self.open, self.said_hello_at_s = others, None, None
+        return True
+
     def _end(self, verdict: Literal["lost", "refused"]) -> Literal["lost", "refused"]:
         self.open = None
         self.said_hello_at_s = None
+        # It may be another program by now.
+        self.version = WIRE_VERSION
         return verdict
 
 
@@ -176,7 +194,7 @@ class ClientSession:
 class Peer:
     """The other end, as its hello describes it. ``identity`` is unique to one start of one process.
 
-    ``key``: of its connection, "" where there are no keys.
+    ``key``: of its connection, "" where there are no keys. ``version``: of the wire, in which it is spoken to.
     """
 
     identity: bytes
@@ -189,10 +207,16 @@ class Peer:
     body: dict[str, Any]
     run: str = ""
     key: str = field(default="", repr=False)
+    version: int = WIRE_VERSION
     heard_at_s: float = 0.0
     turns: int = 0
     counter: Counter | None = field(default=None, repr=False)
     gathered: Gathered = field(default_factory=Gathered, repr=False)
+
+    @property
+    def session(self) -> int:
+        """The session's number, 0 without one."""
+        return self.counter.session if self.counter else 0
 
     def is_same_process_as(self, other: "Peer") -> bool:
         """By what both say of themselves, and the key that they have in common."""
@@ -214,7 +238,7 @@ def parse_hello(identity: bytes, message: Message) -> Peer | None:
     run = body.pop("run", "")
     if not isinstance(run, str):
         return None
-    return Peer(identity, role, name, nonce, pid, started, host, body, run)
+    return Peer(identity, role, name, nonce, pid, started, host, body, run, version=message.version)
 
 
 @dataclass(slots=True)
@@ -256,7 +280,7 @@ class ServerSessions:
 
     def welcome(self, peer: Peer, now_s: float) -> int:
         """Opens a session for the peer of a hello and returns its number."""
-        peer.counter = Counter(self.new_session())
+        peer.counter = Counter(self.new_session(), peer.version)
         peer.heard_at_s = now_s
         self.peers[peer.identity] = peer
         return peer.counter.session

@@ -10,10 +10,13 @@ of the old files cannot mistake them (docs/design.md §4).
 import logging
 import os
 import shutil
+from collections.abc import Container
 from pathlib import Path
 
 import msgspec
 
+from deltawire.common.errors import StateError
+from deltawire.common.store import layout
 from deltawire.common.store.files import write_whole
 from deltawire.common.store.folder import newest_generation, shard_folder
 
@@ -23,10 +26,14 @@ NOTE = "written.json"
 
 
 class Note(msgspec.Struct):
-    """``boot_id``: of the machine, "" where it cannot be known; ``clean``: nothing was written since the sync."""
+    """``boot_id``: of the machine, "" where it cannot be known; ``clean``: nothing was written since the sync.
+
+    ``schema``: of the program that had it last; 2 where it does not say.
+    """
 
     boot_id: str
     clean: bool
+    schema: int = 2
 
 
 def boot_id() -> str:
@@ -40,11 +47,15 @@ def boot_id() -> str:
 def choose_folder(
     store_dir: Path, cluster_id: str, resource: str, shard: int, boot: str
 ) -> tuple[Path, bool]:
-    """The shard's folder, marked as in use in this boot, and whether an older one had to be discarded."""
+    """The shard's folder, marked as in use in this boot, and whether an older one had to be discarded.
+
+    Raises StateError where a newer program has written it.
+    """
     generation = newest_generation(store_dir, cluster_id, resource, shard)
     discarded = False
     if generation:
         folder = shard_folder(store_dir, cluster_id, resource, generation, shard)
+        _require_schema(folder)
         if _may_be_torn(folder, boot):
             log.warning(
                 "the machine went down while %s was written, or it is damaged: its cache is made anew", folder
@@ -53,8 +64,16 @@ def choose_folder(
             generation += 1
     folder = shard_folder(store_dir, cluster_id, resource, max(generation, 1), shard)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(folder, Note(boot, clean=False))
+    _write(folder, Note(boot, clean=False, schema=layout.SCHEMA))
     return folder, discarded
+
+
+def require_schema(store_dir: Path, shards: Container[int]) -> None:
+    """Raises StateError where a newer program has written a cache of one of these shards, of any informer."""
+    for note in sorted(store_dir.glob(f"*/*/*/shard-*/{NOTE}")):
+        number = note.parent.name.removeprefix("shard-")
+        if number.isdecimal() and int(number) in shards:
+            _require_schema(note.parent)
 
 
 def remove_older(store_dir: Path, cluster_id: str, resource: str, shard: int, folder: Path) -> None:
@@ -82,7 +101,17 @@ def mark_clean(folder: Path) -> None:
     """All that was written is on the disk, and nothing more will be written."""
     note = _read(folder)
     if note is not None:
-        _write(folder, Note(note.boot_id, clean=True))
+        note.clean = True
+        _write(folder, note)
+
+
+def _require_schema(folder: Path) -> None:
+    note = _read(folder)
+    if note is not None and note.schema > layout.SCHEMA:
+        raise StateError(
+            f"{folder} was written in schema {note.schema}, this program reads {layout.SCHEMA}",
+            hint="use the version that wrote it, or name another folder in store.dir",
+        )
 
 
 def _may_be_torn(folder: Path, boot: str) -> bool:

@@ -40,11 +40,15 @@ class Life(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LedgerState(msgspec.Struct, omit_defaults=True):
-    """``seq``: all changes up to this one are in the ledger. Of groups, only what does not depend on the cache."""
+    """``seq``: all changes up to this one are in the ledger. Of groups, only what does not depend on the cache.
+
+    ``schema``: of the program that wrote it, 2 where it does not say.
+    """
 
     seq: int = 0
     streams: dict[str, StreamState] = {}
     groups: dict[str, GroupState] = {}
+    schema: int = 2
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -69,6 +73,13 @@ class Ledger:
                 hint="remove it: deletions that a crash of the machine hid are not reported then",
             ) from None
         self.state = LedgerState() if data is None else _decode_state(data)
+        if self.state.schema > layout.SCHEMA:
+            schema = self.state.schema
+            self._env.close()
+            raise StateError(
+                f"the ledger {folder} was written in schema {schema}, this program reads {layout.SCHEMA}",
+                hint="use the version that wrote it, or name another folder in store.dir",
+            )
 
     def lives(self) -> Iterator[tuple[int, Life]]:
         """(born, life) of each, oldest first."""

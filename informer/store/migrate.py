@@ -1,4 +1,8 @@
-"""A shard's environment of an earlier schema is brought up to date when it is opened, in one transaction."""
+"""A shard's environment of an earlier schema is brought up to date when it is opened, in one transaction.
+
+Handlers of the version before read it on: what listers read (``objects``, ``changes``, ``meta``, indices) keeps its
+shape from one schema to the next. What cannot needs a new generation of the folder.
+"""
 
 from typing import Any
 

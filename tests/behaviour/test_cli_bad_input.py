@@ -186,3 +186,15 @@ def test_help_names_every_command(cli: Cli) -> None:
         "faults",
     ):
         assert f" {command} " in ended.out
+
+
+def test_a_state_folder_of_a_newer_version_is_refused_before_anything_starts(cli: Cli) -> None:
+    (cli.folder / "plugin.py").write_text(PLUGIN)
+    store = cli.folder / "state"
+    shard = store / "c1" / "pods" / "00000001" / "shard-2"
+    shard.mkdir(parents=True)
+    (shard / "written.json").write_text('{"boot_id": "b", "clean": true, "schema": 99}')
+    (store / "deltawire.json").write_text('{"schema": 1, "shards": 4}')
+    line = refused(cli, "run", "plugin.py", "--store", "state")
+    assert "shard-2 was written in schema 99, this program reads 2" in line
+    assert "use the version that wrote it" in line

@@ -3,15 +3,18 @@
 import contextlib
 import time
 
+import msgspec
 import pytest
 import zmq
 
 from deltawire.common.clock import SystemClock
 from deltawire.common.errors import ConfigError
 from deltawire.common.limits import LINES_MAX, RESETS_MAX
+from deltawire.common.wire import bounded_log, codec
 from deltawire.common.wire import link as links
 from deltawire.common.wire import listener as listeners
-from deltawire.common.wire.codec import encode, pack, plain, unpack
+from deltawire.common.wire import session as sessions
+from deltawire.common.wire.codec import WIRE_VERSION, encode, pack, plain, unpack
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import Identity, is_known_dead, new_identity
 from deltawire.common.wire.session import message_of
@@ -302,7 +305,7 @@ def test_a_peer_of_another_run_is_refused_and_where_one_side_has_no_run_nothing_
 def flooded(context, endpoint, monkeypatch):
     """A pair whose intervals do not end while a test runs, and a stranger's socket."""
     monkeypatch.setattr(listeners, "RESETS_EVERY_S", 3600.0)
-    monkeypatch.setattr(listeners, "LINES_EVERY_S", 3600.0)
+    monkeypatch.setattr(bounded_log, "LINES_EVERY_S", 3600.0)
     pair = Pair(context, endpoint)
     socket = connect(context, endpoint, b"stranger.5f0c6a1e")
     yield pair, socket
@@ -351,3 +354,75 @@ def test_a_loop_whose_heartbeat_has_died_does_not_pass_for_a_live_one(pair, monk
     heartbeat.show()
     assert said == ["turn", "turn"]
     heartbeat.stop()
+
+
+@pytest.fixture
+def newer(context, pair):
+    """The socket of a peer of the next version, and what it hears."""
+    socket = connect(context, pair.endpoint, b"worker-9.abcd")
+
+    def hears():
+        frames = []
+
+        def heard(_):
+            while socket.poll(0):
+                frames.append(socket.recv())
+            return bool(frames)
+
+        pair.until(heard)
+        return frames[0]
+
+    yield socket, hears
+    socket.close(linger=0)
+
+
+def hello_of(version):
+    body = plain("hello", "informer", "worker-9", "abcd", 1, 0, "", {"later": 1})
+    return pack(0, 0, encode(body), version=version)
+
+
+def test_a_peer_of_a_newer_version_is_refused_in_its_version_and_comes_again_in_ours(pair, newer):
+    socket, hears = newer
+    socket.send(hello_of(WIRE_VERSION + 1))
+    version, _, _, [refusal] = msgspec.msgpack.decode(hears())
+    assert version == WIRE_VERSION + 1
+    assert refusal[0] == "refuse" and refusal[2] == WIRE_VERSION
+    socket.send(hello_of(WIRE_VERSION))
+    welcome = unpack(hears())
+    assert welcome.version == WIRE_VERSION
+    assert message_of(welcome).kind == "welcome"
+
+
+def test_a_newer_end_speaks_the_version_of_the_hello(pair, newer, monkeypatch):
+    monkeypatch.setattr(codec, "VERSIONS_ACCEPTED", frozenset({WIRE_VERSION, WIRE_VERSION + 1}))
+    socket, hears = newer
+    other = WIRE_VERSION + 1
+    socket.send(hello_of(other))
+    opened = unpack(hears())
+    assert opened.version == other
+    [peer] = pair.listener.peers
+    pair.listener.send(peer.identity, plain("pop", [1]))
+    assert unpack(hears()).version == other
+    socket.send(pack(opened.session, 0, encode(plain("beat", 1)), version=other))
+    assert unpack(hears()).version == other
+    pair.listener.reset(peer, "a test")
+    assert unpack(hears()).version == other
+
+
+def test_a_link_whose_version_is_refused_says_hello_in_the_older_one_at_once(pair, monkeypatch):
+    """The link is of the next build: it begins with its own version, and the listener is of this one."""
+    monkeypatch.setattr(sessions, "VERSIONS_ACCEPTED", frozenset({WIRE_VERSION, WIRE_VERSION + 1}))
+    link = pair.link()
+    link._session.version = WIRE_VERSION + 1
+    unspoken = []
+    # The refusal is in the next version, which only the link's build reads.
+
+    def unpack_any(data):
+        unspoken.append(data)
+        return msgspec.msgpack.decode(data, type=codec.Frame)
+
+    monkeypatch.setattr(links, "unpack", unpack_any)
+    events = pair.until(has(links.Opened))
+    assert link.session[1] == WIRE_VERSION
+    assert not [event for event in events if isinstance(event, links.Refused)]
+    assert len(unspoken) == 2, "the refusal, then the welcome"

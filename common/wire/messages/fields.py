@@ -16,5 +16,9 @@ Object = Annotated[bytes, Meta(max_length=OBJECT_BYTES_MAX)]
 ITEMS = Meta(max_length=ARRAY_ITEMS_MAX)
 
 
-class Message(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
-    """A message is an array: its kind, then its fields in their order. Each kind is one class, used by both ends."""
+class Message(msgspec.Struct, array_like=True, gc=False):
+    """A message is an array: its kind, then its fields in their order. Each kind is one class, used by both ends.
+
+    Fields behind those that are known here are of a newer version, and ignored. A new field stands last and has a
+    default, for peers that do not send it.
+    """

@@ -4,12 +4,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from deltawire.common.clock import FakeClock
 from deltawire.common.errors import StateError
+from deltawire.common.store import layout, meta
 from deltawire.common.store.pages import PAGE_OBJECTS_MAX
-from deltawire.common.store.reader import ShardReader
+from deltawire.common.store.reader import OtherSchema, ShardReader
 from tests.support.shard_rig import ShardRig
 
 LONG_NAME = "n" * 600
@@ -135,3 +137,37 @@ def test_a_reader_works_on_both_sides_of_a_fork(reader: ShardReader) -> None:
 def test_a_folder_without_a_cache_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="holds no cache"):
         ShardReader(tmp_path)
+
+
+def written_in(folder: Path, schema: int) -> None:
+    """The environment as if a program of this schema had taken it over."""
+    with lmdb.open(str(folder), map_size=layout.MAP_BYTES, max_dbs=layout.DBS_MAX) as env:
+        db = env.open_db(layout.META, create=False)
+        with env.begin(write=True) as txn:
+            state = meta.decode_state(txn.get(meta.STATE_KEY, db=db))
+            state.schema = schema
+            txn.put(meta.STATE_KEY, meta.encode(state), db=db)
+
+
+@pytest.mark.parametrize("schema", [layout.SCHEMA + 1, layout.SCHEMA - 2 or 99])
+def test_a_schema_that_is_not_read_here_is_refused(folder: Path, schema: int) -> None:
+    written_in(folder, schema)
+    with pytest.raises(OtherSchema, match=f"written in schema {schema}, this program reads {layout.SCHEMA}"):
+        ShardReader(folder)
+
+
+def test_the_schema_before_is_read(folder: Path) -> None:
+    written_in(folder, layout.SCHEMA - 1)
+    reader = ShardReader(folder)
+    assert reader.get("a/k0001") is not None
+    reader.close()
+
+
+def test_a_reader_that_is_opened_again_sees_that_the_schema_was_raised(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ShardReader(folder)
+    monkeypatch.setattr(layout, "SCHEMA", layout.SCHEMA - 1)
+    with pytest.raises(OtherSchema):
+        ShardReader(folder)
+    first.close()

@@ -85,7 +85,6 @@ def test_another_version_is_named_whatever_its_frames_look_like(version):
         ["ack", "dev/pods", 0, "b"],
         ["ack", "dev/pods", 0, "b", -1],
         ["ack", "dev/pods", 0, "b", 2**63],
-        ["ack", "dev/pods", 0, "b", 1, 1],
         ["ack", "x" * 5000, 0, "b", 1],
         ["ack", b"dev/pods", 0, "b", 1],
         ["failed", "dev/pods", 0, msgpack.ExtType(4, b"xx")],
