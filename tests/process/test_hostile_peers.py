@@ -303,7 +303,6 @@ BREACHES: dict[str, list[tuple[Any, ...]]] = {
         ("begin", PODS, "*", 2**64 - 1),
         ("end", PODS, "*", {}, [], None),
         ("cluster", "unknown", "id"),
-        ("mark", PODS, "*", "7", "tail"),
     ],
     "fifo-out": [
         ("deltas", PODS, "*", "7", 0, []),
