@@ -129,12 +129,14 @@ def granted(
     rights: Iterable[Right],
     *,
     more: Sequence[dict[str, Any]] = (),
-    in_cluster: str = "",
 ) -> Iterator[dict[str, Any]]:
-    """Roles of this name that give the rights to an account: a ClusterRole for all namespaces, else Roles.
+    """Roles of this name that give the rights to an account of ``namespace``: a ClusterRole for all namespaces, else
+    Roles.
 
-    ``in_cluster``: another name for the ClusterRole, which is in no namespace.
+    Outside of the account's namespace their names begin with it: pipelines of one name in two namespaces would
+    otherwise take each other's rights away.
     """
+    outside = f"{namespace}:{name}"
     by_namespace: dict[str, list[Right]] = defaultdict(list)
     for right in rights:
         by_namespace[right.namespace].append(right)
@@ -142,13 +144,14 @@ def granted(
     everywhere = set(by_namespace.get(ALL_NAMESPACES, ()))
     cluster_rules = [*more, *rules(everywhere)]
     if cluster_rules:
-        yield _role("ClusterRole", in_cluster or name, "", cluster_rules)
-        yield _binding("ClusterRole", in_cluster or name, "", account, namespace)
+        yield _role("ClusterRole", outside, "", cluster_rules)
+        yield _binding("ClusterRole", outside, "", account, namespace)
     for place in sorted(set(by_namespace) - {ALL_NAMESPACES}):
         wanted = [right for right in by_namespace[place] if not _is_covered(right, everywhere)]
         if wanted:
-            yield _role("Role", name, place, rules(wanted))
-            yield _binding("Role", name, place, account, namespace)
+            here = name if place == namespace else outside
+            yield _role("Role", here, place, rules(wanted))
+            yield _binding("Role", here, place, account, namespace)
 
 
 def rules(rights: Iterable[Right]) -> list[dict[str, Any]]:

@@ -103,7 +103,9 @@ class Fifo:
         malformed = sum(listener.malformed for listener in self._listeners.values())
         status = status_of(self.broker, self._clock.wall_s())
         unanswered = sum(listener.unanswered for listener in self._listeners.values())
-        return status | {"malformed": status["malformed"] + malformed, "unanswered": unanswered}
+        connections_refused = sum(listener.connections_refused for listener in self._listeners.values())
+        counts = {"unanswered": unanswered, "connections_refused": connections_refused}
+        return status | {"malformed": status["malformed"] + malformed, **counts}
 
     def _drain(self) -> int:
         """Nothing new is taken or sent. What the queues hold is read again by the next broker's reflectors."""

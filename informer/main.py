@@ -148,6 +148,7 @@ class Worker:
             "malformed": self._handlers.malformed + self._listener.malformed + self._link.malformed,
             "refused": self._listener.refused,
             "unanswered": self._listener.unanswered,
+            "connections_refused": self._listener.connections_refused,
         }
 
     def _on_broker(self, event: LinkEvent) -> None:

@@ -82,7 +82,7 @@ def retry(
     store: options.StoreOption = None,
 ) -> int:
     """Hand dead letters to the handler again, with the object's present state."""
-    return _told("tried again", _act("retry", config, store, handler, target, all_, where))
+    return _told("tried again", _act("retry", config, store, handler, target, all_, where), target)
 
 
 def drop(
@@ -94,7 +94,7 @@ def drop(
     store: options.StoreOption = None,
 ) -> int:
     """Delete dead letters."""
-    return _told("dropped", _act("drop", config, store, handler, target, all_, where))
+    return _told("dropped", _act("drop", config, store, handler, target, all_, where), target)
 
 
 def export(
@@ -175,6 +175,11 @@ def _answers(
         return list(from_workers(supervision.ask("dead-letters", question)).values())
 
 
-def _told(done: str, count: int) -> int:
+def _told(done: str, count: int, target: str | None) -> int:
+    """The exit code: 1 where there was no such letter."""
+    if not count:
+        of = f" of {target}" if target else ""
+        sys.stderr.write(f"No such dead letter{of}: `deltawire dead-letters list` shows those that there are.\n")
+        return 1
     sys.stdout.write(f"{count} {done}\n")
-    return 0 if count else 1
+    return 0

@@ -32,7 +32,6 @@ def objects(plan: Plan, shape: Shape) -> Iterator[Tree]:
         shape.namespace,
         rbac.reads(plan, cluster),
         more=[rbac.IDENTITY],
-        in_cluster=shape.in_cluster(shape.name),
     )
     yield _config_map(shape, f"{shape.name}-allowed", CORE, {"allowed": shape.allowed})
     config = config_text(configs.core(plan, shape))
@@ -108,7 +107,7 @@ def _handler(plan: Plan, shape: Shape, handler: HandlerPlan) -> Iterator[Tree]:
     name, component = f"{shape.name}-{handler.name}", f"handler-{handler.name}"
     yield rbac.service_account(name, shape.namespace)
     rights = rbac.writes(plan, plan.first_cluster, handler)
-    yield from rbac.granted(name, name, shape.namespace, rights, in_cluster=shape.in_cluster(name))
+    yield from rbac.granted(name, name, shape.namespace, rights)
     config = config_text(configs.handler(plan, shape, handler.name))
     yield _config_map(shape, f"{name}-config", component, {_CONFIG: config})
     read = [config]

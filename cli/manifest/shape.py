@@ -42,10 +42,6 @@ class Shape:
         """Under which name handlers reach the core."""
         return f"{self.name}.{self.namespace}.svc"
 
-    def in_cluster(self, name: str) -> str:
-        """Of what is in no namespace: deployments of one name in several of them must not share it."""
-        return f"{self.namespace}:{name}"
-
     def labels(self, component: str) -> dict[str, str]:
         return {
             "app.kubernetes.io/name": "deltawire",

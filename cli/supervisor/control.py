@@ -91,6 +91,11 @@ class ControlSocket:
         return self._listener.unanswered
 
     @property
+    def connections_refused(self) -> int:
+        """Connections that were refused for their key."""
+        return self._listener.connections_refused
+
+    @property
     def rejected(self) -> int:
         """Messages and hellos that broke the rules."""
         return self._malformed + self._listener.malformed + self._listener.refused

@@ -13,7 +13,7 @@ COUNTERS = frozenset(
         *("lists", "watches", "events", "bytes", "refused", "unsupported", "reads"),
         *("published", "popped", "dedup_deletes", "dedup_updates", "redelivered"),
         *("applied", "delivered", "acknowledged", "coalesced", "filtered", "gaps"),
-        *("calls", "succeeded", "failed", "unanswered"),
+        *("calls", "succeeded", "failed", "unanswered", "connections_refused"),
     )
 )
 

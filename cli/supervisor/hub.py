@@ -107,6 +107,7 @@ class Hub:
             kills={},
             rejected=self._control.rejected,
             unanswered=self._control.unanswered,
+            connections_refused=self._control.connections_refused,
             store=str(self._plan.store_dir),
             durable=self._durable,
         )

@@ -59,6 +59,9 @@ class PipelineCollector(Collector):
         unanswered = CounterMetricFamily(
             "deltawire_process_unanswered", "Messages without a session that got no answer.", labels=labels
         )
+        connections_refused = CounterMetricFamily(
+            "deltawire_process_connections_refused", "Connections that were refused for their key.", labels=labels
+        )
         memory = GaugeMetricFamily("deltawire_process_resident_bytes", "Resident memory.", labels=labels)
         cpu = CounterMetricFamily(
             "deltawire_process_cpu_seconds", "CPU time of all its lives.", labels=labels
@@ -69,11 +72,13 @@ class PipelineCollector(Collector):
             restarts.add_metric(key, p.restarts)
             hung.add_metric(key, p.hung)
             unanswered.add_metric(key, p.unanswered)
+            connections_refused.add_metric(key, p.connections_refused)
             memory.add_metric(key, p.rss_mb * 1e6)
             cpu.add_metric(key, p.cpu_s)
         # The socket that all of them report to.
         unanswered.add_metric(["control", "control"], self._snapshot.unanswered)
-        yield from (up, restarts, hung, unanswered, memory, cpu)
+        connections_refused.add_metric(["control", "control"], self._snapshot.connections_refused)
+        yield from (up, restarts, hung, unanswered, connections_refused, memory, cpu)
 
     def _streams(self) -> Iterator[Metric]:
         labels = ["cluster", "resource", "stream"]

@@ -15,6 +15,10 @@ from deltawire.cli.supervisor.shape import BROKER, Shape
 from deltawire.cli.supervisor.status_types import ClusterClaim
 
 NOT_HEARD = "is not heard"
+# All parts are well, and the first proof since then is on its way.
+_IF_IT_LASTS = "this takes seconds; if it lasts, see what its streams say in `deltawire status`"
+NO_PROOF_YET = f"the API server has not yet said up to when it is complete ({_IF_IT_LASTS})"
+NO_PROOF_SINCE = f"all its parts work again, the API server has not yet said that nothing was missed ({_IF_IT_LASTS})"
 # In order of likely cause: first processes that do not report, then what the API server says.
 _CAUSES = {"process": 0, "stream": 1}
 
@@ -209,9 +213,9 @@ class Readiness:
         why = next((self._why(name, key, part) for key, part in zip(ordered, parts, strict=True) if part.why), "")
         bad_us = max(part.bad_us for part in parts)
         if not why and as_of_us is None:
-            why = "nothing was proven of it yet"
+            why = NO_PROOF_YET
         elif not why and as_of_us is not None and as_of_us <= bad_us:
-            why = "nothing was proven of it since all parts are well"
+            why = NO_PROOF_SINCE
         return Claim(not why, as_of_us, why=why)
 
     def _why(self, name: str, key: tuple[str, ...], part: Part) -> str:

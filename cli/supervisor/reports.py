@@ -133,6 +133,7 @@ class RoleReport(msgspec.Struct):
     malformed: Count = 0
     refused: Count = 0
     unanswered: Count = 0
+    connections_refused: Count = 0
     calls: Count = 0
     succeeded: Count = 0
     failed: Count = 0

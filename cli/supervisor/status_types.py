@@ -10,8 +10,9 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One process. ``state`` is a `Phase` of the supervisor; ``turns`` counts its main loop.
 
     ``rejected``: messages, hellos and lines that reached this life of it and broke the rules. ``unanswered``: messages
-    without a session beyond what is answered, of all lives. ``hung``: how often it was killed because its main loop
-    stood still. ``descriptors_need``, ``descriptors_limit``: open files that it may need and may have; None: unknown.
+    without a session beyond what is answered, of all lives. ``connections_refused``: for their key, of all lives.
+    ``hung``: how often it was killed because its main loop stood still.
+    ``descriptors_need``, ``descriptors_limit``: open files that it may need and may have; None: unknown.
     """
 
     role: str
@@ -24,6 +25,7 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     turns: int = 0
     rejected: int = 0
     unanswered: int = 0
+    connections_refused: int = 0
     descriptors_need: int | None = None
     descriptors_limit: int | None = None
     last_end: str = ""
@@ -176,7 +178,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     ``ready``: all is synced and fresh, as of ``as_of`` (µs since 1970, of the slowest part; None: not known); else
     ``unready`` says why. ``core_faults``: processes that do not report, caches that cannot be used.
-    ``rejected``, ``unanswered``: what reached the control socket and broke the rules, or got no answer.
+    ``rejected``, ``unanswered``: what reached the control socket and broke the rules, or got no answer;
+    ``connections_refused``: connections to it that were refused for their key.
     ``durable``: the state folder is not on
     a file system that goes with the machine's or the container's restart.
     """
@@ -201,6 +204,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     kills: dict[str, KillStatus] = {}
     rejected: int = 0
     unanswered: int = 0
+    connections_refused: int = 0
     server: str = ""
     store: str = ""
     durable: bool = True

@@ -361,6 +361,7 @@ class Supervisor:
             kills=self._kills.statuses,
             rejected=self._control.rejected,
             unanswered=self._control.unanswered,
+            connections_refused=self._control.connections_refused,
             store=str(self._changes.plan.store_dir),
             durable=self._durable,
         )

@@ -10,16 +10,11 @@ import logging
 from typing import Any, NamedTuple
 
 from deltawire.common.errors import ConfigError
+from deltawire.common.wire.audit import Audit
 from deltawire.common.wire.keys import Allowed, KeyFolder, owner_of_socket
-from deltawire.common.wire.session import BEAT_SUFFIX, Allowance, Peer
+from deltawire.common.wire.session import BEAT_SUFFIX, Peer
 
 log = logging.getLogger(__name__)
-# Who connected and who was refused, one line each: for those who collect it apart from the rest.
-audit = logging.getLogger("deltawire.audit")
-
-# Lines about connections that were refused; those beyond are counted.
-REFUSALS_MAX = 20
-REFUSALS_EVERY_S = 10.0
 _SHOWN_CHARS = 80
 # Sessions of one owner on one socket: twice the replicas that a handler may have.
 SESSIONS_MAX = 128
@@ -45,7 +40,7 @@ class Guard:
         # Connections that were refused.
         self.refused = 0
         self._folder = folder
-        self._lines = Allowance(REFUSALS_MAX, REFUSALS_EVERY_S)
+        self._audit = Audit(socket)
         self._owner = owner_of_socket(socket)
         self._stamp = folder.stamp(self._owner)
         self._own, self._keys = self._read_own(), self._read_keys()
@@ -56,12 +51,11 @@ class Guard:
         """Whether a connection with this key may be made. Called from the gate's thread."""
         entry = self._keys.get(key)
         if entry is not None and _may_connect(entry.owner, self.socket):
-            audit.info("%s: %s connects from %s with %s", self.socket, entry.owner, address, key)
+            self._audit.admitted(entry.owner, address, key, now_s)
             return True
         self.refused += 1
-        if self._lines.take(now_s):
-            why = "not allowed" if entry is None else f"of {entry.owner}, who has nothing to do here"
-            audit.warning("%s: refused %s: its key %s is %s", self.socket, address, key, why)
+        why = "not allowed" if entry is None else f"of {entry.owner}, who has nothing to do here"
+        self._audit.refused(address, key, why, now_s)
         return False
 
     def objection(self, key: str, peer: Peer) -> str:
@@ -121,6 +115,8 @@ class Guard:
         except ConfigError as error:
             log.error("%s: the keys that are allowed are as before: %s", self.socket, error)
         is_own_new, self._own, self._keys = own != self._own, own, keys
+        for key in former.keys() - keys.keys():
+            self._audit.forget(key)
         revoked, limited = [], []
         for identity, key in self._keys_of.items():
             entry, was = keys.get(key), former.get(key)

@@ -127,6 +127,11 @@ class Listener:
         return self._resets.refused
 
     @property
+    def connections_refused(self) -> int:
+        """Connections that were refused for their key, before they said anything."""
+        return 0 if self._guard is None else self._guard.refused
+
+    @property
     def peers(self) -> list[Peer]:
         return list(self._sessions.peers.values())
 

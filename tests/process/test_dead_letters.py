@@ -77,6 +77,9 @@ def test_a_failure_is_seen_everywhere_and_mended_by_choice(pipeline: Pipeline) -
     assert "LAST FAILURE of faulty at " in pipeline.run_words("status").stdout
     refused = pipeline.run_words("dead-letters", "retry")
     assert (refused.returncode, "name one handler, or say --all" in refused.stderr) == (2, True)
+    missing = pipeline.run_words("dead-letters", "retry", "faulty", "configmaps/default/none")
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "No such dead letter of configmaps/default/none: `deltawire dead-letters list`" in missing.stderr
     (pipeline.folder / "mended").touch()
     retried = pipeline.run_words("dead-letters", "retry", "--all", "--where", "name=two")
     assert retried.stdout == "1 tried again\n"

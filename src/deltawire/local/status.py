@@ -40,10 +40,11 @@ def freshness(reflector: QueueReflector[Any] | None, *, is_synced: bool, clock: 
     if not is_synced:
         return Freshness(why=f"{UNKNOWN}: it was not listed yet{error}")
     if proof is None:
-        return Freshness(why=f"{UNKNOWN}: nothing was proven of it yet{error}")
+        return Freshness(why=f"{UNKNOWN}: the API server has not yet said up to when it is complete{error}")
     found = freshness_of(proof, int(clock.wall_s() * 1e6))
     if not reflector.is_watching:
         return replace(found, is_fresh=False, why=f"it is not watched ({machine.state.value}{error})")
     if not reflector.is_proven_since_trouble:
-        return replace(found, is_fresh=False, why="nothing was proven of it since it is watched again")
+        why = "it is watched again, and the API server has not yet said that nothing was missed"
+        return replace(found, is_fresh=False, why=why)
     return found

@@ -33,6 +33,7 @@ PATHS = {
     "Role": "apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles",
     "RoleBinding": "apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings",
 }
+WRITER = "handlers: [{name: tidy, command: [cat], on: [pods], writes: [configmaps]}]\n"
 Check = Callable[[list[dict[str, Any]]], list[checks.Result]]
 
 
@@ -173,6 +174,20 @@ def test_a_role_of_one_namespace_is_not_printed_where_all_are_allowed(tmp_path: 
     ]
 
 
+def test_pipelines_of_one_name_in_two_namespaces_share_no_role(tmp_path: Path) -> None:
+    path = tmp_path / "deltawire.yaml"
+    path.write_text("version: 1\ninformers: [{resource: pods}, {resource: secrets, namespaces: [ops, a]}]\n" + WRITER)
+    plan = Plan(load(path))
+
+    def names(namespace: str) -> set[tuple[str, str | None, str]]:
+        found = objects(plan, "default", account="dw", namespace=namespace)
+        return {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in found}
+
+    assert not names("ops") & names("dev")
+    assert {("ClusterRole", None, "ops:dw"), ("Role", "ops", "dw"), ("Role", "a", "ops:dw")} < names("ops")
+    assert ("ClusterRole", None, "ops:dw-tidy") in names("ops")
+
+
 def test_a_custom_resource_without_its_group_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "deltawire.yaml"
     path.write_text("version: 1\ninformers: [{resource: websites}]\n")
@@ -226,7 +241,7 @@ def test_what_a_plug_in_says_it_writes_is_printed(tmp_path: Path) -> None:
     )
     path = tmp_path / "deltawire.yaml"
     path.write_text("version: 1\nhandlers: [{name: tidy, run: " + str(tmp_path / "tidy.py") + "}]\n")
-    [role] = [o for o in printed(path) if o["metadata"]["name"] == "deltawire-tidy" and "rules" in o]
+    [role] = [o for o in printed(path) if o["metadata"]["name"] == "deltawire:deltawire-tidy" and "rules" in o]
     assert role["kind"] == "ClusterRole"
     assert role["rules"] == [
         {

@@ -103,6 +103,19 @@ def test_messages_without_an_answer_are_counted_over_all_lives_in_status_and_met
     assert 'deltawire_process_unanswered_total{process="control",role="control"} 7.0' in metrics
 
 
+def test_connections_that_were_refused_for_their_key_are_counted_over_all_lives_in_status_and_metrics() -> None:
+    made = healthy()
+    made.say("fifo", fifo(made.now_s, 1) | {"connections_refused": 40})
+    made.say("fifo", fifo(made.now_s, 2) | {"connections_refused": 2})
+    made.model.tick(made.now_s, 0)
+    processes = {"fifo": ProcessStatus(role="fifo", state="ready")}
+    found = made.model.snapshot(up_s=1.0, wall_us=0, processes=processes, kills={}, connections_refused=7)
+    assert (found.processes["fifo"].connections_refused, found.connections_refused) == (42, 7)
+    metrics = exposition(found).decode()
+    assert 'deltawire_process_connections_refused_total{process="fifo",role="fifo"} 42.0' in metrics
+    assert 'deltawire_process_connections_refused_total{process="control",role="control"} 7.0' in metrics
+
+
 def test_kills_of_roles_that_hung_are_in_the_metrics_of_each_role() -> None:
     made = healthy()
     found = made.snapshot(

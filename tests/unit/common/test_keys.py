@@ -129,6 +129,22 @@ def test_lines_about_refusals_are_bounded_and_all_are_counted(
     assert "worker-0: refused 10.0.0.1: its key" in caplog.text
 
 
+def test_a_key_that_connects_in_a_loop_gets_ten_lines_a_minute_and_then_how_many_were_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "deltawire.audit")
+    folder = make_keys(tmp_path, ["worker-0", "handler/alerts", "handler/sync"])
+    guard = Guard("worker-0", folder)
+    key, quiet = (folder.secret(f"handler/{name}").public for name in ("alerts", "sync"))
+    assert all(guard.admit(key, "10.0.0.1", 1.0) for _ in range(500))
+    assert len(caplog.records) == 10
+    assert caplog.records[-1].getMessage().endswith("(more within 60 s are only counted)")
+    assert guard.admit(quiet, "10.0.0.2", 1.0)
+    assert len(caplog.records) == 11
+    assert guard.admit(key, "10.0.0.1", 62.0)
+    assert "(490 lines like this one were left out before)" in caplog.records[-1].getMessage()
+
+
 QUESTION = [b"1.0", b"7", b"worker-0", b"10.0.0.1", b"", b"CURVE", b"k" * 32]
 
 

@@ -62,9 +62,11 @@
 
 {{/*
 Roles of this name that give the rights to the account of this name: {root, name, rights, and: more (rules)}.
-A ClusterRole is in no namespace: releases of one name in several of them do not share it.
+Outside of the release's namespace their names begin with it: releases of one name in two namespaces would otherwise
+take each other's rights away.
 */}}
 {{- define "deltawire.granted" -}}
+{{- $outside := printf "%s:%s" .root.Release.Namespace .name -}}
 {{- $by_place := dict -}}
 {{- range .rights -}}
 {{- $_ := set $by_place .namespace (append (get $by_place .namespace | default list) .) -}}
@@ -72,7 +74,7 @@ A ClusterRole is in no namespace: releases of one name in several of them do not
 {{- $everywhere := get $by_place "*" | default list -}}
 {{- $rules := concat (.more | default list) (include "deltawire.rules" $everywhere | fromJsonArray) -}}
 {{- if $rules -}}
-{{- include "deltawire.role" (dict "root" .root "account" .name "name" (printf "%s:%s" .root.Release.Namespace .name) "kind" "ClusterRole" "namespace" "*" "rules" $rules) -}}
+{{- include "deltawire.role" (dict "root" .root "account" .name "name" $outside "kind" "ClusterRole" "namespace" "*" "rules" $rules) -}}
 {{- end -}}
 {{- range $place := without (keys $by_place) "*" | sortAlpha -}}
 {{- $wanted := list -}}
@@ -87,7 +89,7 @@ A ClusterRole is in no namespace: releases of one name in several of them do not
 {{- end -}}
 {{- if $wanted -}}
 {{- $found := include "deltawire.rules" $wanted | fromJsonArray -}}
-{{- include "deltawire.role" (dict "root" $.root "account" $.name "name" $.name "kind" "Role" "namespace" $place "rules" $found) -}}
+{{- include "deltawire.role" (dict "root" $.root "account" $.name "name" (ternary $.name $outside (eq $place $.root.Release.Namespace)) "kind" "Role" "namespace" $place "rules" $found) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
