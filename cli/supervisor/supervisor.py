@@ -106,8 +106,7 @@ class Supervisor:
         self._is_server_awaited = embedded is not None
         self._signals = 0
         self._signals_seen = 0
-        self._shown_at_s = float("-inf")
-        self._looked_at_s = float("-inf")
+        self._shown_at_s = self._looked_at_s = float("-inf")
         self._usage = Usage()
         self._last: Snapshot | None = None
         context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "control")

@@ -176,7 +176,7 @@ def test_a_role_of_one_namespace_is_not_printed_where_all_are_allowed(tmp_path: 
 
 def test_pipelines_of_one_name_in_two_namespaces_share_no_role(tmp_path: Path) -> None:
     path = tmp_path / "deltawire.yaml"
-    path.write_text("version: 1\ninformers: [{resource: pods}, {resource: secrets, namespaces: [ops, a]}]\n" + WRITER)
+    path.write_text("version: 1\ninformers: [{resource: pods}, {resource: services, namespaces: [ops, a]}]\n" + WRITER)
     plan = Plan(load(path))
 
     def names(namespace: str) -> set[tuple[str, str | None, str]]:
