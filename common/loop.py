@@ -1,28 +1,31 @@
 """The loop of a role: it waits for what can be read and for timers, and does what these ask for.
 
 A turn costs what has something to do, never what exists: only sources that can be read are read, and timers lie in a
-heap. One thread owns a loop; others wake it with a `Waker`.
+heap. One thread owns a loop; others wake it with a `common.waker.Waker`.
 
 Not here: what a role does in its turns.
 """
 
 import heapq
-import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import zmq
 
 from deltawire.common.clock import Clock
+from deltawire.common.waker import Waker
+from deltawire.common.wire.sockets import has_message
 
 # The longest sleep: so often a loop without any event shows that it turns, and sees that it is to stop.
 IDLE_S = 0.25
 # The longest sleep of a loop whose role asks for no more, and which signals wake: in the main thread.
 RARE_S = 1.0
-_POLLIN = int(zmq.POLLIN)
+_FD = int(zmq.FD)
 # An instant that is so near counts as past: the sum of intervals is not exact.
 _ROUNDING_S = 1e-6
 
@@ -35,47 +38,6 @@ class Turns(Protocol):
     turns: int
 
     def show(self) -> None: ...
-
-
-class Waker:
-    """Wakes a loop's poll from another thread. `wake` may be called from any thread, `clear` from the loop's."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._is_rung = False
-
-    def fileno(self) -> int:
-        """For the poller: can be read once `wake` was called."""
-        return self._reader
-
-    @property
-    def writer(self) -> int:
-        """A byte written there wakes, too; for who can only write to a file's number."""
-        return self._writer
-
-    def wake(self) -> None:
-        if not self._is_rung:
-            self._is_rung = True
-            try:
-                os.write(self._writer, b"!")
-            except BlockingIOError:
-                pass  # full: it is awake anyway
-
-    def clear(self) -> None:
-        """Call it before looking at what there is: whatever is added later rings again."""
-        try:
-            os.read(self._reader, 4096)
-        except BlockingIOError:
-            pass
-        self._is_rung = False
-
-    def close(self) -> None:
-        """Only when no thread is left that may wake: the pipe's number may be another file's afterwards."""
-        self._is_rung = True
-        if self._reader >= 0:
-            os.close(self._reader)
-            os.close(self._writer)
-            self._reader = -1
 
 
 class Timer:
@@ -104,13 +66,24 @@ class Timer:
 
 
 class Loop:
-    """``turns`` counts each turn. ``idle_s``: the longest sleep while only signals stop it."""
+    """``turns`` counts each turn. ``idle_s``: the longest sleep while only signals stop it.
+
+    Sockets are polled by their files' numbers: a poll of the sockets themselves asks each of them twice a turn. A
+    socket's file tells once that something has come, also to who only sends, so sockets that were used are looked at
+    before the loop sleeps.
+    """
 
     def __init__(self, clock: Clock, turns: Turns, *, idle_s: float = IDLE_S) -> None:
         self._clock = clock
         self._turns = turns
-        self._poller = zmq.Poller()
-        self._sources: dict[Any, Action] = {}
+        self._poll = select.poll()
+        self._sources: dict[int, Action] = {}
+        # Sockets by their files' numbers; of those that have messages which no file tells of any more.
+        self._sockets: dict[int, zmq.Socket[bytes]] = {}
+        self._again: set[int] = set()
+        # Sockets whose users say when they use them, and those that were used since they were looked at last.
+        self._noted: set[int] = set()
+        self._used: set[int] = set()
         self._heap: list[tuple[float, int, Timer]] = []
         self._entered = 0
         self._is_soon = False
@@ -124,16 +97,32 @@ class Loop:
 
         It need not read all that is there: the next turn comes at once.
         """
-        self._sources[source] = action
-        self._poller.register(source, _POLLIN)
+        number = source if isinstance(source, int) else _number_of(source)
+        self._sources[number] = action
+        self._poll.register(number, select.POLLIN)
+        if not isinstance(source, int):
+            self._sockets[number] = source
+            # Its file may have told before.
+            self._used.add(number)
+            self._look_again()
 
     def forgets(self, source: "zmq.Socket[bytes] | int") -> None:
-        if self._sources.pop(source, None) is not None:
-            self._poller.unregister(source)
+        number = source if isinstance(source, int) else _number_of(source)
+        if self._sources.pop(number, None) is not None:
+            self._poll.unregister(number)
+        self._sockets.pop(number, None)
+        for numbers in (self._noted, self._used, self._again):
+            numbers.discard(number)
 
-    def note_use(self, socket: "zmq.Socket[bytes]") -> Action | None:
-        """What is to be called when the socket was used, beside its reading; None: the loop need not know."""
-        return None
+    def note_use(self, socket: "zmq.Socket[bytes]") -> Action:
+        """What is to be called when ``socket`` was sent something, or may have messages that were not read.
+
+        Sockets for which nobody asks for it are looked at after each turn.
+        """
+        number = _number_of(socket)
+        self._noted.add(number)
+        self._used.add(number)
+        return partial(self._used.add, number)
 
     def timer(self, action: Action) -> Timer:
         """A timer that is not set yet."""
@@ -165,9 +154,9 @@ class Loop:
 
     def turn(self, after: Action | None = None, *, wait_s_max: float = IDLE_S) -> None:
         """Wait until there is something to do, and do it; ``after`` is called last."""
-        self._act(self._poller.poll(0 if self._is_soon else self._wait_ms(wait_s_max)), after)
+        self._act(self._poll.poll(0 if self._is_soon else self._wait_ms(wait_s_max)), after)
 
-    def _act(self, ready: list[tuple[Any, int]], after: Action | None) -> None:
+    def _act(self, ready: list[tuple[int, int]], after: Action | None) -> None:
         self._turns.turns += 1
         self._is_soon = False
         heap = self._heap
@@ -175,15 +164,36 @@ class Loop:
             now_s = self._clock.now_s()
             if heap[0][0] <= now_s:
                 self._fire(now_s)
+        if self._again:
+            self._offer_again(ready)
         sources = self._sources
-        for source, _ in ready:
-            action = sources.get(source)
+        for number, _ in ready:
+            action = sources.get(number)
             if action is not None:
                 action()
         if after is not None:
             after()
         if self._ends:
             self._end()
+        if self._used or len(self._noted) < len(self._sockets):
+            self._look_again()
+
+    def _offer_again(self, ready: list[tuple[int, int]]) -> None:
+        """Add the sockets to ``ready`` whose files do not tell of their messages any more."""
+        again, self._again = self._again, set()
+        told = {number for number, _ in ready}
+        ready += [(number, select.POLLIN) for number in again if number not in told]
+
+    def _look_again(self) -> None:
+        used = self._used
+        if len(self._noted) < len(self._sockets):
+            used |= self._sockets.keys() - self._noted
+        while used:
+            number = used.pop()
+            socket = self._sockets.get(number)
+            if socket is not None and has_message(socket):
+                self._again.add(number)
+                self._is_soon = True
 
     def _end(self) -> None:
         while self._ends:
@@ -244,3 +254,8 @@ class Loop:
             if timer.at_s == at_s:
                 timer.at_s = None
                 timer.action()
+
+
+def _number_of(socket: "zmq.Socket[bytes]") -> int:
+    number: Any = socket.getsockopt(_FD)
+    return int(number)

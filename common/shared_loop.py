@@ -7,71 +7,26 @@ cost two switches of threads. One at a time is inside: the loop in its turns, or
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
-
-import zmq
 
 from deltawire.common.clock import Clock
-from deltawire.common.loop import IDLE_S, Action, Loop, Turns, Waker
-from deltawire.common.wire.sockets import has_message
-
-_FD, _POLLIN = int(zmq.FD), int(zmq.POLLIN)
+from deltawire.common.loop import IDLE_S, Action, Loop, Turns
+from deltawire.common.waker import Waker
 
 
 class SharedLoop(Loop):
-    """As `Loop`. Its sockets may be used in a visit, so they are polled by their files' numbers: a poll of the sockets
-    themselves would use them while a visitor does."""
+    """As `Loop`. Its sockets may be used in a visit."""
 
     def __init__(self, clock: Clock, turns: Turns, *, idle_s: float = IDLE_S) -> None:
         self._lock = threading.Lock()
         # The thread that holds it and acts.
         self._inside = 0
-        # Sockets by their files' numbers; of those that have messages which no file tells of any more.
-        self._sockets: dict[int, zmq.Socket[bytes]] = {}
-        self._again: set[int] = set()
-        # Sockets whose users say when they use them, and those that were used since they were looked at last.
-        self._noted: set[int] = set()
-        self._used: set[int] = set()
         # The time of the first timer when the sleep began; nothing is earlier while there is no sleep.
         self._sleeps_until_s = float("-inf")
         self._failure: BaseException | None = None
         self._is_over = False
         super().__init__(clock, turns, idle_s=idle_s)
         self._visited = Waker()
-        super().reads(self._visited.fileno(), self._visited.clear)
-
-    def reads(self, source: "zmq.Socket[bytes] | int", action: Action) -> None:
-        if isinstance(source, int):
-            super().reads(source, action)
-            return
-
-        def read() -> None:
-            # Its file says only that something has changed.
-            if has_message(source):
-                self._used.add(number)
-                action()
-
-        number = _number_of(source)
-        self._sockets[number] = source
-        # It may have told before.
-        self._again.add(number)
-        self.soon()
-        super().reads(number, read)
-
-    def forgets(self, source: "zmq.Socket[bytes] | int") -> None:
-        number = source if isinstance(source, int) else _number_of(source)
-        self._sockets.pop(number, None)
-        self._noted.discard(number)
-        self._used.discard(number)
-        super().forgets(number)
-
-    def note_use(self, socket: "zmq.Socket[bytes]") -> Action:
-        """Sockets for which it is called are not looked at after each turn and visit."""
-        number = _number_of(socket)
-        self._noted.add(number)
-        self._used.add(number)
-        return partial(self._used.add, number)
+        self.reads(self._visited.fileno(), self._visited.clear)
 
     def visit(self, action: Action) -> None:
         """Call ``action`` in this thread, as if in a turn; who is inside already has it called at the end.
@@ -125,34 +80,13 @@ class SharedLoop(Loop):
         with self._lock:
             wait_ms = 0 if self._is_soon else self._wait_ms(wait_s_max)
             self._sleeps_until_s = self._heap[0][0] if self._heap else float("inf")
-        ready = self._poller.poll(wait_ms)
+        ready = self._poll.poll(wait_ms)
         with self._lock:
             self._sleeps_until_s = float("-inf")
             if self._failure is not None:
                 raise self._failure
             self._inside = threading.get_ident()
-            again, self._again = self._again, set()
-            if again:
-                ready += [(number, _POLLIN) for number in again if (number, _POLLIN) not in ready]
             try:
                 self._act(ready, after)
-                self._look_again()
             finally:
                 self._inside = 0
-
-    def _look_again(self) -> None:
-        """A file tells once of a socket's messages, also to who only sent something."""
-        used = self._used
-        if len(self._noted) < len(self._sockets):
-            used |= self._sockets.keys() - self._noted
-        while used:
-            number = used.pop()
-            socket = self._sockets.get(number)
-            if socket is not None and has_message(socket):
-                self._again.add(number)
-                self._is_soon = True
-
-
-def _number_of(socket: "zmq.Socket[bytes]") -> int:
-    number: Any = socket.getsockopt(_FD)
-    return int(number)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from deltawire.common.loop import Waker
+from deltawire.common.waker import Waker
 from deltawire.handlers.dispatch import Call, Outcome
 
 

@@ -22,11 +22,12 @@ from deltawire.common.config.schema import Cluster as ClusterOptions
 from deltawire.common.control import Control, refuse_all
 from deltawire.common.errors import ProtocolError, StateError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
-from deltawire.common.loop import Timer, Waker
+from deltawire.common.loop import Timer
 from deltawire.common.meta.resources import BUILTIN, ResourceType, find
 from deltawire.common.process import RoleArguments, parse_arguments, run_role
 from deltawire.common.shared_loop import SharedLoop
 from deltawire.common.version import __version__
+from deltawire.common.waker import Waker
 from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat

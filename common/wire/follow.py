@@ -17,6 +17,7 @@ def follow_link(loop: Loop, clock: Clock, link: Link, take: Callable[[LinkEvent]
     """Hand every event of ``link`` to ``take``, in order; a `Lost` is digested before the next hello is made."""
 
     def tick() -> None:
+        used()
         for event in link.tick():
             take(event)
         timer.set(max(link.due_s, clock.now_s()))
@@ -28,7 +29,8 @@ def follow_link(loop: Loop, clock: Clock, link: Link, take: Callable[[LinkEvent]
         if link.is_open is not was_open:
             timer.set(link.due_s)
 
-    link.gather(lambda: loop.at_end(link.flush), loop.note_use(link.socket))
+    used = loop.note_use(link.socket)
+    link.gather(lambda: loop.at_end(link.flush), used)
     timer = loop.timer(tick)
     timer.set(clock.now_s())
     loop.reads(link.socket, read)
@@ -42,10 +44,12 @@ def follow_listener(loop: Loop, listener: Listener, take: Callable[[ListenerEven
             take(event)
 
     def look() -> None:
+        used()
         listener.tick()
         read(0)
 
-    listener.gather(lambda: loop.at_end(listener.flush))
+    used = loop.note_use(listener.socket)
+    listener.gather(lambda: loop.at_end(listener.flush), used)
     loop.reads(listener.socket, read)
     loop.every(LOOK_EVERY_S, look)
     gone = loop.timer(lambda: read(0))

@@ -14,7 +14,7 @@ import zmq
 from zmq.utils import z85
 
 from deltawire.common.clock import Clock
-from deltawire.common.loop import Waker
+from deltawire.common.waker import Waker
 from deltawire.common.wire.guard import Guard
 
 log = logging.getLogger(__name__)

@@ -109,7 +109,7 @@ class Link:
     def gather(self, when_first: Callable[[], object], when_used: Callable[[], object] | None = None) -> None:
         """From now on messages wait for `flush`; ``when_first`` is called when the first one does.
 
-        ``when_used`` is called when something was given to the socket.
+        ``when_used`` is called when something was given to the socket, and when not all was read that it may have.
         """
         self._when_first, self._when_used = when_first, when_used
 
@@ -151,8 +151,10 @@ class Link:
             # Mostly there is one message and no more: asking first costs less than the exception for none.
             data = None if taken and not sockets.has_message(self.socket) else sockets.receive(self.socket)
             if data is None:
-                break
+                return events
             self._take(data, events)
+        if self._when_used is not None:
+            self._when_used()
         return events
 
     def tick(self) -> list[LinkEvent]:

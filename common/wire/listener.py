@@ -114,6 +114,7 @@ class Listener:
         self._looked_at_s = 0.0
         self._waiting: dict[bytes, Peer] = {}
         self._when_first: Callable[[], object] | None = None
+        self._when_used: Callable[[], object] | None = None
         self._ends: zmq.Socket[bytes] | None = None
         self._probe_until_s = 0.0
 
@@ -142,7 +143,7 @@ class Listener:
             # Mostly there is one message and no more: asking first costs less than the exception for none.
             found = None if number and not sockets.has_message(self.socket) else self._receive(self.socket)
             if found is None:
-                break
+                return events
             identity, data = found
             if self._guard is not None and not self._guard.may_speak(self._key, identity):
                 self._reject_stranger(identity, self._key)
@@ -172,6 +173,8 @@ class Listener:
                     e for e in events if not (isinstance(e, Hello) and e.peer.identity == hello.peer.identity)
                 ]
             events += taken
+        if self._when_used is not None:
+            self._when_used()
         return events
 
     def welcome(self, peer: Peer, body: dict[str, Any] | None = None) -> bool:
@@ -206,9 +209,9 @@ class Listener:
         """Whether the peer's key lets it ask for what commands ask; True where there are no keys."""
         return self._guard is None or self._guard.may_command(peer.key)
 
-    def gather(self, when_first: Callable[[], object]) -> None:
-        """From now on messages wait for `flush`; ``when_first`` is called when the first one does."""
-        self._when_first = when_first
+    def gather(self, when_first: Callable[[], object], when_used: Callable[[], object] | None = None) -> None:
+        """As `Link.gather`."""
+        self._when_first, self._when_used = when_first, when_used
 
     def send(self, identity: bytes, message: msgspec.Struct | msgspec.Raw) -> bool:
         """Sends to a peer with a session; False if there is none (any more): a Gone was or will be reported.
@@ -391,6 +394,8 @@ class Listener:
             return False
 
     def _transmit(self, identity: bytes, data: bytes) -> bool:
+        if self._when_used is not None:
+            self._when_used()
         try:
             sockets.send_to(self.socket, identity, data)
         except zmq.Again:

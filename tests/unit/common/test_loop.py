@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from deltawire.common.clock import FakeClock, SystemClock
-from deltawire.common.loop import IDLE_S, Loop, Waker
+from deltawire.common.loop import IDLE_S, Loop
+from deltawire.common.waker import Waker
 
 
 class Failed(Exception):
