@@ -25,7 +25,8 @@ from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.follow import follow_listener
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
-from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener, ListenerEvent
+from deltawire.common.wire.listener import Listener
+from deltawire.common.wire.listener_events import Arrived, Gone, Hello, ListenerEvent
 from deltawire.common.wire.messages.shard import FromWorker
 from deltawire.common.wire.messages.stream import FromReflector
 from deltawire.common.wire.network import open_context

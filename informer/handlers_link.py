@@ -9,7 +9,8 @@ from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
 from deltawire.common.meta.clauses import Judge
 from deltawire.common.wire.codec import Decoder
-from deltawire.common.wire.listener import Arrived, Ending, Gone, Hello, Listener, ListenerEvent
+from deltawire.common.wire.listener import Listener
+from deltawire.common.wire.listener_events import Arrived, Ending, Gone, Hello, ListenerEvent
 from deltawire.common.wire.messages import group as wire
 from deltawire.common.wire.messages.group import EventRow
 from deltawire.common.wire.messages.proofs import InformerProof

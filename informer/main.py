@@ -23,7 +23,8 @@ from deltawire.common.wire.follow import follow_link, follow_listener
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import is_known_dead, new_identity
 from deltawire.common.wire.link import Link, LinkEvent
-from deltawire.common.wire.listener import Listener, ListenerEvent
+from deltawire.common.wire.listener import Listener
+from deltawire.common.wire.listener_events import ListenerEvent
 from deltawire.common.wire.network import open_context
 from deltawire.informer.asks import Asks
 from deltawire.informer.broker_link import BrokerLink, hello_of

@@ -13,7 +13,8 @@ from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.wire.codec import take
-from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener
+from deltawire.common.wire.listener import Listener
+from deltawire.common.wire.listener_events import Arrived, Gone, Hello
 from deltawire.common.wire.messages.control import Answer, Ask, OfRole
 from deltawire.common.wire.messages.fields import Message
 from deltawire.common.wire.session import Peer

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from deltawire.common.clock import Clock
 from deltawire.common.loop import Loop
 from deltawire.common.wire.link import Link, LinkEvent
-from deltawire.common.wire.listener import Listener, ListenerEvent
+from deltawire.common.wire.listener import Listener
+from deltawire.common.wire.listener_events import ListenerEvent
 
 # Frames taken from one socket before the other sources of the loop get their turn.
 FRAMES_PER_TURN = 32

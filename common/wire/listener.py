@@ -3,7 +3,6 @@
 import logging
 import secrets
 from collections.abc import Callable
-from enum import Enum
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from deltawire.common.wire.bounded_log import BoundedLog
 from deltawire.common.wire.codec import WIRE_VERSION, Frame, UnspokenVersion, encode, pack, plain, unpack
 from deltawire.common.wire.guard import Guard
 from deltawire.common.wire.identity import is_known_dead
+from deltawire.common.wire.listener_events import Arrived, Ending, Gone, Hello, ListenerEvent
 from deltawire.common.wire.session import (
     BEAT_SUFFIX,
     Allowance,
@@ -38,44 +38,6 @@ _SLOW_S = 5.0
 _PROBE_S = 0.3
 # Of a name that a stranger gave itself, in the log.
 _SHOWN_CHARS = 80
-
-
-class Hello(msgspec.Struct, frozen=True):
-    """Someone asks for a session: answer with `Listener.welcome` or `Listener.refuse`."""
-
-    peer: Peer
-
-
-class Arrived(msgspec.Struct, frozen=True):
-    """A message of a peer's present session, packed (`codec.Decoder`)."""
-
-    peer: Peer
-    message: msgspec.Raw
-
-
-class Ending(Enum):
-    """How a session ended, for those who hold something of the peer's.
-
-    ``LOST``: the process is dead, silent, or does not read: it will send nothing more. ``AGAIN``: it has said hello
-    again. ``RESET``: it lives and was sent a reset, since messages were lost or broke the rules. ``LEFT``: it said
-    goodbye (`Listener.let_go`).
-    """
-
-    LOST = "lost"
-    AGAIN = "again"
-    RESET = "reset"
-    LEFT = "left"
-
-
-class Gone(msgspec.Struct, frozen=True):
-    """The peer's session ended; ``how`` decides what follows, ``reason`` is for people."""
-
-    peer: Peer
-    reason: str
-    how: Ending = Ending.LOST
-
-
-ListenerEvent = Hello | Arrived | Gone
 
 
 class Listener:

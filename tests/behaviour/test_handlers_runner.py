@@ -23,7 +23,8 @@ from deltawire.common.process import RoleArguments
 from deltawire.common.store.layout import DBS_MAX, META, OBJECTS, PLAIN_DBS, Row, pack_row, text_key
 from deltawire.common.store.meta import StreamState, encode, stream_key
 from deltawire.common.wire.codec import plain
-from deltawire.common.wire.listener import Arrived, Gone, Hello, Listener
+from deltawire.common.wire.listener import Listener
+from deltawire.common.wire.listener_events import Arrived, Gone, Hello
 from deltawire.common.wire.session import Peer
 from deltawire.handlers.main import HandlerRole
 from deltawire.handlers.runner import HandlerFailed

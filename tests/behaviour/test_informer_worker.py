@@ -21,8 +21,9 @@ from deltawire.common.wire.codec import plain
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link
-from deltawire.common.wire.listener import Arrived as FromWorker
-from deltawire.common.wire.listener import Gone, Hello, Listener
+from deltawire.common.wire.listener import Listener
+from deltawire.common.wire.listener_events import Arrived as FromWorker
+from deltawire.common.wire.listener_events import Gone, Hello
 from deltawire.informer.groups.events import GAP
 from deltawire.informer.main import Worker
 from tests.support.messages import said

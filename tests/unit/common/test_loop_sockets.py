@@ -14,8 +14,9 @@ from deltawire.common.wire.codec import plain
 from deltawire.common.wire.follow import FRAMES_PER_TURN, follow_link, follow_listener
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.link import Arrived, Link, Opened
-from deltawire.common.wire.listener import Arrived as Came
-from deltawire.common.wire.listener import Hello, Listener
+from deltawire.common.wire.listener import Listener
+from deltawire.common.wire.listener_events import Arrived as Came
+from deltawire.common.wire.listener_events import Hello
 from tests.unit.common.test_loop import Turns
 
 LONG_S = 60.0
