@@ -24,8 +24,8 @@ BUILD_TIMEOUT_S = 900.0
 RUN_TIMEOUT_S = 300.0
 
 
-def module_copy(package: str, version: str, folder: Path) -> Path:
-    """A writable copy of the module, which the Go command keeps for reading only."""
+def module_folder(package: str, version: str, folder: Path) -> Path:
+    """The module's files, which the Go command keeps for reading only. ``folder``: where it is asked for."""
     if shutil.which("go") is None:
         pytest.skip("go is not on the PATH")
     got = _go(folder, "mod", "download", "-json", f"{package}@{version}")
@@ -33,8 +33,13 @@ def module_copy(package: str, version: str, folder: Path) -> Path:
         pytest.skip(
             f"the module {package}@{version} cannot be had: {(got.stdout + got.stderr).strip()[-200:]}"
         )
+    return Path(json.loads(got.stdout)["Dir"])
+
+
+def module_copy(package: str, version: str, folder: Path) -> Path:
+    """A writable copy of the module, with what it needs."""
     module = folder / "module"
-    shutil.copytree(json.loads(got.stdout)["Dir"], module)
+    shutil.copytree(module_folder(package, version, folder), module)
     for path in (module, *module.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)
     needed = _go(module, "mod", "download")
