@@ -80,6 +80,7 @@ class Worker:
                 clock=self._clock,
                 submit=self._disk.submit,
                 beats=self._beats,
+                sync=plan.config.store.sync,
             )
             for informer, owned in numbers.items()
         }

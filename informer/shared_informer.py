@@ -55,9 +55,10 @@ class SharedInformer:
         clock: Clock,
         submit: Submit = submit_now,
         beats: Beats | None = None,
+        sync: bool = False,
     ) -> None:
         """``submit``: runs commits that wait for the disk, one after another, in a thread; ``beats`` report long
-        work."""
+        work. ``sync``: all commits wait for the disk."""
         self.plan = plan
         self.name = plan.name
         self.numbers = numbers
@@ -80,6 +81,7 @@ class SharedInformer:
         self._clock = clock
         self._submit = submit
         self._beats = beats
+        self._sync = sync
 
     def open(self, cluster_id: str, address: str = "") -> bool:
         """Open the shards for this cluster; "": the one last known. False if nothing is known of it yet.
@@ -233,7 +235,7 @@ class SharedInformer:
 
     def _open_generation(self, cluster_id: str, number: int) -> Shard:
         folder, discarded = generation.choose_folder(
-            self._store_dir, cluster_id, self.plan.resource, number, self._boot_id
+            self._store_dir, cluster_id, self.plan.resource, number, self._boot_id, sync=self._sync
         )
         self.discarded += discarded
         ledger = Ledger(ledger_folder(self._store_dir, cluster_id, self.plan.resource, number))
@@ -254,7 +256,10 @@ class SharedInformer:
             index_hash=self.plan.index_hash,
             clock=self._clock,
             beats=self._beats,
+            sync=self._sync,
         )
+        if self._sync:
+            generation.mark_synced(folder)
         lost = recovery.recover(indexer, ledger)
         if lost:
             log.warning(

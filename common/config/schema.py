@@ -27,11 +27,12 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The state folder. ``shards`` is fixed when the folder is made."""
+    """The state folder. ``shards`` is fixed when the folder is made. ``sync``: each commit waits for the disk."""
 
     dir: str = ".deltawire"
     shards: Count = 4
     forget_after: Duration = "7d"
+    sync: bool = False
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

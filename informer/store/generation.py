@@ -1,8 +1,8 @@
 """Which folder a shard's environment lives in, and when it has to be thrown away.
 
-Environments are written without syncing: a killed process loses nothing, but after a crash of the machine pages
-may be on the disk in any order. So a note beside the environment says in which boot of the machine it was
-written and whether it was closed cleanly; it is a file of its own, since it must be readable when the
+Environments are written without syncing, unless the config asks for it: a killed process loses nothing, but after a
+crash of the machine pages may be on the disk in any order. So a note beside the environment says in which boot of the
+machine it was written and whether it was closed cleanly; it is a file of its own, since it must be readable when the
 environment is not. Otherwise the shard begins anew in the next generation, under another path, so that readers
 of the old files cannot mistake them (docs/design.md §4).
 """
@@ -28,12 +28,14 @@ NOTE = "written.json"
 class Note(msgspec.Struct):
     """``boot_id``: of the machine, "" where it cannot be known; ``clean``: nothing was written since the sync.
 
-    ``schema``: of the program that had it last; 2 where it does not say.
+    ``synced``: whatever was committed is on the disk, and what comes will be. ``schema``: of the program that had it
+    last; 2 where it does not say.
     """
 
     boot_id: str
     clean: bool
     schema: int = 2
+    synced: bool = False
 
 
 def boot_id() -> str:
@@ -45,26 +47,31 @@ def boot_id() -> str:
 
 
 def choose_folder(
-    store_dir: Path, cluster_id: str, resource: str, shard: int, boot: str
+    store_dir: Path, cluster_id: str, resource: str, shard: int, boot: str, *, sync: bool = False
 ) -> tuple[Path, bool]:
     """The shard's folder, marked as in use in this boot, and whether an older one had to be discarded.
+
+    ``sync``: each commit will wait for the disk; what was written without is on it after `mark_synced`.
 
     Raises StateError where a newer program has written it.
     """
     generation = newest_generation(store_dir, cluster_id, resource, shard)
-    discarded = False
+    discarded, synced = False, sync
     if generation:
         folder = shard_folder(store_dir, cluster_id, resource, generation, shard)
         _require_schema(folder)
-        if _may_be_torn(folder, boot):
+        note = _read(folder)
+        if note is None or _may_be_torn(note, boot):
             log.warning(
                 "the machine went down while %s was written, or it is damaged: its cache is made anew", folder
             )
             discarded = True
             generation += 1
+        else:
+            synced = sync and (note.synced or note.clean)
     folder = shard_folder(store_dir, cluster_id, resource, max(generation, 1), shard)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(folder, Note(boot, clean=False, schema=layout.SCHEMA))
+    _write(folder, Note(boot, clean=False, schema=layout.SCHEMA, synced=synced))
     return folder, discarded
 
 
@@ -105,6 +112,14 @@ def mark_clean(folder: Path) -> None:
         _write(folder, note)
 
 
+def mark_synced(folder: Path) -> None:
+    """All that was written is on the disk, and all that is written from now on is before it counts."""
+    note = _read(folder)
+    if note is not None and not note.synced:
+        note.synced = True
+        _write(folder, note)
+
+
 def _require_schema(folder: Path) -> None:
     note = _read(folder)
     if note is not None and note.schema > layout.SCHEMA:
@@ -114,9 +129,8 @@ def _require_schema(folder: Path) -> None:
         )
 
 
-def _may_be_torn(folder: Path, boot: str) -> bool:
-    note = _read(folder)
-    return note is None or (not note.clean and note.boot_id != boot)
+def _may_be_torn(note: Note, boot: str) -> bool:
+    return not note.clean and not note.synced and note.boot_id != boot
 
 
 def _read(folder: Path) -> Note | None:

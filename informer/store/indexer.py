@@ -50,8 +50,9 @@ class Indexer:
         index_hash: str,
         clock: Clock,
         beats: Beats | None = None,
+        sync: bool = False,
     ) -> None:
-        """``beats`` report long work.
+        """``beats`` report long work. ``sync``: each commit waits for the disk, as does this for what was before.
 
         Raises StateError if the environment is of another schema, CapacityError if it cannot be made.
         """
@@ -79,8 +80,8 @@ class Indexer:
                 map_size=layout.MAP_BYTES,
                 max_dbs=layout.DBS_MAX,
                 max_readers=layout.READERS_MAX,
-                sync=False,
-                metasync=False,
+                sync=sync,
+                metasync=sync,
                 mode=0o600,
                 max_spare_txns=4,
             )
@@ -94,6 +95,8 @@ class Indexer:
                 self.dbs, self.indexes, self.functions, end=self._end, kept=self._kept, beats=self.beats
             )
             self._take_over(owner, informer)
+            if sync:
+                self.sync()
             if self.state.index_hash != index_hash:
                 self._rebuild()
         except BaseException as error:
@@ -281,7 +284,7 @@ class Indexer:
         return str(self._env.readers()), int(self._env.info()["last_txnid"])
 
     def sync(self) -> None:
-        """Wait until everything is on the disk; only for a clean end."""
+        """Wait until everything is on the disk."""
         self._env.sync(True)
 
     def close(self) -> None:

@@ -20,6 +20,8 @@ from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
+from deltawire.informer.store import generation
+from deltawire.informer.store.indexer import Indexer
 from deltawire.informer.store.ledger import Ledger
 from tests.support.messages import work
 from tests.support.shard_rig import body_of
@@ -30,8 +32,9 @@ Told = list[tuple[str, str, str, str]]
 class Machine:
     """One shard on one machine that can crash: the boot id is another one then, and nothing was closed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sync: bool = False) -> None:
         self.folder = folder
+        self.sync = sync
         self.clock = FakeClock()
         self.boots = 1
         self.lives = self.number = 0
@@ -50,7 +53,7 @@ class Machine:
         informer = SharedInformer(
             plan.informers["dev/pods"], [0], 1, store_dir=self.folder, owner=f"w{self.lives}",
             boot_id=f"boot-{self.boots}", lease_s=1.0, is_dead=lambda known: True, clock=self.clock,
-            submit=self._submit,
+            submit=self._submit, sync=self.sync,
         )  # fmt: skip
         assert informer.open("c1")
         return informer
@@ -79,6 +82,12 @@ class Machine:
         self.boots += 1
         self.kill()
         assert self.informer.discarded == 1
+
+    def move(self, *, clean: bool) -> None:
+        """The volume to another node: another boot id. ``clean``: the worker had drained."""
+        self.boots += 1
+        self.informer.close(clean=clean)
+        self.informer = self._open()
 
     def pop(self, *deltas: tuple[str, str, str, str]) -> None:
         rows = []
@@ -252,3 +261,133 @@ def test_the_ledger_of_a_clean_end_knows_every_object(tmp_path: Path, machine: M
     ledger = Ledger(folder)
     assert sorted(life.key for _, life in ledger.lives()) == ["a/keep", "a/lose"]
     ledger.close()
+
+
+# ---- a volume that moves to another node
+
+MISSED = [("D", "lose", "u2", "120"), ("A", "new", "u3", "130")]
+TOLD: Told = [("D", "a/lose", "u2", "120"), ("A", "a/new", "u3", "130")]
+
+
+def test_a_volume_that_moves_after_a_clean_end_is_no_lost_store(machine: Machine) -> None:
+    machine.told()
+    machine.move(clean=True)
+    assert machine.informer.discarded == 0
+    assert machine.shard.report()["*"].resume == "100", "nothing is listed"
+    machine.pop(*MISSED)
+    assert machine.told() == TOLD
+
+
+def test_a_volume_that_moves_without_a_clean_end_is_a_crash_of_the_machine(machine: Machine) -> None:
+    machine.told()
+    machine.second()
+    machine.move(clean=False)
+    assert machine.informer.discarded == 1
+
+
+@pytest.fixture
+def synced(tmp_path: Path) -> Iterator[Machine]:
+    """With `store.sync`."""
+    machine = Machine(tmp_path, sync=True)
+    machine.relist("100", ("keep", "u1", "10"), ("lose", "u2", "20"))
+    yield machine
+    machine.close()
+
+
+def test_with_sync_another_boot_id_is_no_lost_store(synced: Machine) -> None:
+    """Neither after a crash of the node nor after a move without a clean end: all that was committed is on the disk."""
+    assert len(synced.told()) == 2
+    for _ in range(2):
+        synced.move(clean=False)
+        assert synced.informer.discarded == 0
+        assert synced.shard.report()["*"].resume == "100", "nothing is listed"
+        assert synced.told() == []
+    synced.pop(*MISSED)
+    assert synced.told() == TOLD
+
+
+def test_with_sync_every_commit_waits_for_the_disk(synced: Machine, machine_of: "Open") -> None:
+    assert synced.shard.indexer._env.flags()["sync"]
+    assert synced.shard.indexer._env.flags()["metasync"]
+    assert not machine_of("other").shard.indexer._env.flags()["sync"]
+
+
+def test_what_was_written_without_sync_counts_as_synced_once_it_is_on_the_disk(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.told()
+    machine.sync = True
+    order: list[str] = []
+    sync, mark = Indexer.sync, generation.mark_synced
+    monkeypatch.setattr(Indexer, "sync", lambda indexer: (order.append("disk"), sync(indexer)))
+    monkeypatch.setattr(generation, "mark_synced", lambda folder: (order.append("mark"), mark(folder)))
+    machine.kill()
+    assert order == ["disk", "mark"]
+    machine.move(clean=False)
+    assert machine.informer.discarded == 0
+
+
+def test_a_run_without_sync_is_not_believed_for_the_run_with_it_before(synced: Machine) -> None:
+    synced.sync = False
+    synced.kill()
+    synced.move(clean=False)
+    assert synced.informer.discarded == 1
+
+
+Open = Callable[[str], Machine]
+
+
+@pytest.fixture
+def machine_of(tmp_path: Path) -> Iterator[Open]:
+    made: list[Machine] = []
+
+    def open_machine(name: str) -> Machine:
+        made.append(Machine(tmp_path / name))
+        return made[-1]
+
+    yield open_machine
+    for machine in made:
+        machine.close()
+
+
+def with_a_dead_letter(machine: Machine) -> None:
+    """The group has acknowledged `keep`; `lose` was given up."""
+    identity, group = b"g-dead", "g"
+    replica = Replica(identity, KnownReplica(group, "n", 1, 1, "h"), 100, 1 << 20)
+    machine.shard.join(group, GroupOptions(), replica, [])
+    for name, by in machine.shard.deliver():
+        for event in by.get(identity, []):
+            verdict = 2 if event[1] == "a/lose" else 0
+            outcomes.acknowledge(
+                machine.shard.groups[name], identity, event[1], event[0], event[7], verdict, 0.0, "bad", 0.0
+            )
+    machine.shard.leave(group, identity, "gone", Departure.SESSION)
+    machine.shard.flush()
+
+
+def dead_letters(machine: Machine) -> list[tuple[str, str, int]]:
+    found = machine.shard.groups["g"].lot.dead_letters() if "g" in machine.shard.groups else []
+    return [(letter.key, letter.error, letter.attempts) for letter in found]
+
+
+def test_dead_letters_stay_with_the_cache_and_go_with_it(synced: Machine, machine_of: "Open") -> None:
+    with_a_dead_letter(synced)
+    [letter] = dead_letters(synced)
+    assert letter[:2] == ("a/lose", "bad")
+    synced.move(clean=False)
+    assert dead_letters(synced) == [letter]
+    other = machine_of("other")
+    other.relist("100", ("keep", "u1", "10"), ("lose", "u2", "20"))
+    with_a_dead_letter(other)
+    other.second()
+    other.crash()
+    assert dead_letters(other) == []
+
+
+def test_without_its_volume_it_is_a_new_installation(machine: Machine, machine_of: "Open") -> None:
+    assert len(machine.told()) == 2
+    anew = machine_of("anew")
+    anew.relist("200", ("keep", "u1", "10"))
+    assert [(*row, event[6]) for row, event in zip([("A", "a/keep")], anew.events(), strict=True)] == [
+        ("A", "a/keep", 1)
+    ]
