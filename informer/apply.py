@@ -11,7 +11,8 @@ The rules (docs/design.md §2-§4):
 - A deletion of what is not held is nothing.
 - The begin of a list takes the stream's resume version away; only the list's end sets it again.
 - While a list is open every upsert marks its key; the end sweeps what was not marked.
-- A lost life goes on, as an add, where its uid is named again; else it has ended, and that is a deletion.
+- A lost life goes on, as an add, where its uid is named again; else it has ended, and that is a deletion. Where an
+  archive has its version, it goes on under its number, or as an update.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,9 +34,11 @@ from deltawire.informer.changes import (
     Put,
     Reads,
     Remove,
+    Restore,
     SetAside,
     Settle,
 )
+from deltawire.informer.store.lost import NO_CONTENT
 
 ALL_NAMESPACES = "*"
 
@@ -201,8 +204,10 @@ class Apply:
                 lost = reads.lost(key) if held is None else ()
             hole = self._hole_before(stream, key, held) if stream.open else 0
             if lost:
-                self._settle(lost, delta, hole)
-                lost = ()
+                if _is_behind(lost, delta):
+                    self._counters.stale += 1
+                    continue
+                held, lost = self._settle(lost, delta, hole), ()
                 if delta.type == "D":
                     self._counters.applied += 1
                     continue
@@ -268,6 +273,8 @@ class Apply:
             self._counters.applied += 1
             self._make(Put(new, None))
             return new
+        if held.flags & NO_CONTENT:
+            return self._bring_back(held, new, hole)
         if version == held.version and uid == held.uid:
             # Of one version an item may be another form; what came last is the newest.
             if (version and delta.type != "R") or delta.object == held.object:
@@ -298,8 +305,21 @@ class Apply:
             self._remove(held, version, delta.object or held.object, hole, delta.at)
         return True
 
-    def _settle(self, lost: Sequence[Row], delta: Delta, hole: int) -> None:
-        """What a delta decides about its key's lost lives: this uid goes on, or ends here; others have ended."""
+    def _bring_back(self, held: Row, new: Row, hole: int) -> Row:
+        """The content of an object of which the archive had all else."""
+        if new.version and new.version == held.version:
+            new.seq, new.born, new.at, new.flags = held.seq, held.born, held.at, held.flags & ~NO_CONTENT
+            self._counters.applied += 1
+            self._make(Restore(new))
+        else:
+            self._replace(held, new, HISTORY_LOST if is_below(new.version, held.version) else hole)
+        return new
+
+    def _settle(self, lost: Sequence[Row], delta: Delta, hole: int) -> Row | None:
+        """What a delta decides about its key's lost lives: this uid goes on, or ends here; others have ended.
+
+        The row of the one that goes on, where its version is known.
+        """
         is_deletion = delta.type == "D"
         for row in lost:
             if row.uid != delta.uid:
@@ -308,6 +328,8 @@ class Apply:
                 self._remove(row, delta.version, delta.object or row.object, hole, delta.at)
         continued = [] if is_deletion else [row.born for row in lost if row.uid == delta.uid]
         self._make(Settle(lost[0].key, continued))
+        known = [row for row in lost if row.uid == delta.uid and row.flags & NO_CONTENT]
+        return known[0] if known and not is_deletion else None
 
     def _replace(self, held: Row, new: Row, hole: int) -> None:
         """A newer state under the same key: an update, or a deletion and an add where the uid changed."""
@@ -354,3 +376,11 @@ class Apply:
         if resume != stream.resume or floor != stream.floor:
             stream = self._progress.change(name)
             stream.resume, stream.floor = resume, floor
+
+
+def _is_behind(lost: Sequence[Row], delta: Delta) -> bool:
+    """True if the watch brings what is older than the version that an archive has. A list is believed."""
+    return delta.type != "R" and any(
+        row.flags & NO_CONTENT and row.uid == delta.uid and is_below(delta.version, row.version)
+        for row in lost
+    )

@@ -15,6 +15,12 @@ class Put(msgspec.Struct, gc=False):
     old: Row | None
 
 
+class Restore(msgspec.Struct, gc=False):
+    """Store ``row``, a version that was stored under this number before its content was lost with a host."""
+
+    row: Row
+
+
 class Remove(msgspec.Struct, gc=False):
     """Take ``old`` away and keep ``tombstone``, a row of its own seq with the last content."""
 
@@ -59,7 +65,7 @@ class Hole(msgspec.Struct, gc=False):
     at: int
 
 
-Change = Put | Remove | Mark | SetAside | ForgetMarks | Settle | Hole
+Change = Put | Restore | Remove | Mark | SetAside | ForgetMarks | Settle | Hole
 
 
 class Reads(Protocol):

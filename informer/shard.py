@@ -16,6 +16,8 @@ from deltawire.common.wire.messages import shard as wire
 from deltawire.common.wire.messages.group import EventRow
 from deltawire.informer.adopt import adopt
 from deltawire.informer.apply import Apply, Progress
+from deltawire.informer.archive.keeper import ArchiveKeeper
+from deltawire.informer.archive.restore import WithLost, is_restoring, versions_without_content
 from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Settle
 from deltawire.informer.groups import delivery, merging, outcomes
 from deltawire.informer.groups.book import GroupBook
@@ -47,13 +49,17 @@ class Shard:
         is_dead: Callable[[KnownReplica], bool],
         clock: Clock,
         keeper: LedgerKeeper | None = None,
+        archive: ArchiveKeeper | None = None,
     ) -> None:
-        """``keeper``: None if nothing need outlive a crash of the machine."""
+        """``keeper``: None if nothing need outlive a crash of the machine, ``archive``: the host."""
         self.informer = informer
         self.number = number
         self.indexer = indexer
         self.counters = Counters()
         self.keeper = keeper
+        self.archive = archive
+        # Objects of the archive have no content yet: nothing is delivered before a list has brought it.
+        self.is_restoring = is_restoring(indexer)
         self._book = GroupBook(lease_s=lease_s, is_dead=is_dead, clock=clock)
         self.groups = self._book.groups
         self._streams = list(streams)
@@ -78,10 +84,12 @@ class Shard:
         # Some group has a filter, or had one.
         self._has_filters = self._book.has_filters
         self._adopt_config()
+        # Of the archive, versions that `every` groups have still to see have no content.
+        if self.is_restoring and (lacks := versions_without_content(self.indexer))[0]:
+            self._drop_history(lacks[1], is_gap=True)
 
     @property
     def seq(self) -> int:
-        """Number of the newest committed change."""
         return self.progress.seq
 
     @property
@@ -106,10 +114,8 @@ class Shard:
 
     def report(self) -> dict[str, wire.StreamAt]:
         """How far each stream is, as committed."""
-        return {
-            name: wire.StreamAt(stream.resume, stream.floor, stream.generation)
-            for name, stream in self.progress.streams.items()
-        }
+        streams = self.progress.streams.items()
+        return {name: wire.StreamAt(known.resume, known.floor, known.generation) for name, known in streams}
 
     # ---- the broker's side
 
@@ -156,11 +162,10 @@ class Shard:
 
     @property
     def has_writes(self) -> bool:
-        """True if `flush` has something to commit."""
         return self._book.has_writes
 
     def probe(self) -> None:
-        """Commit something, to see whether that is possible. Raises CapacityError."""
+        """See whether something can be committed. Raises CapacityError."""
         with self._transaction():
             pass
 
@@ -185,7 +190,7 @@ class Shard:
         group.filter_by(replica.identity, options.clauses, self.seq, is_new=is_new)
         self._has_filters = self._book.has_filters
         with self.indexer.view() as view:
-            outcomes.join(group, replica, held, view, now)
+            outcomes.join(group, replica, held, WithLost(view) if self.is_restoring else view, now)
         if group.scope is not None and group.scope.is_mixed:
             what = "replicas of group %s have different filters; it gets what any of them wants"
             log.warning(f"%s shard %d: {what}", self.informer, self.number, name)
@@ -216,6 +221,8 @@ class Shard:
         self, groups: Iterable[Group] | None = None
     ) -> Iterable[tuple[str, dict[bytes, list[EventRow]]]]:
         """What each of these groups (None: each of all) is to be sent now. Only committed changes are found."""
+        if self.is_restoring or (self.archive is not None and self.archive.is_behind):
+            return ()
         now, seq = self._clock.wall_s(), self.progress.seq
         looked_at = self.groups.values() if groups is None else groups
         busy = [group for group in looked_at if group.may_send(seq, now)]
@@ -252,13 +259,8 @@ class Shard:
 
     def give_up_history(self) -> None:
         """The byte bound: versions that `every` groups have still to see are dropped, and their next events say so."""
-        groups = [group for group in self.groups.values() if group.record.is_every]
         # What is in flight is in the store only: it would be lost with the worker.
-        in_flight = {flight.seq for group in groups for flight in group.in_flight.values()}
-        with self._transaction() as batch:
-            for row, replaced_by in batch.drop_history(in_flight):
-                for group in groups:
-                    merging.lose_version(group, row, replaced_by)
+        self._drop_history({f.seq for group in self.groups.values() for f in group.in_flight.values()})
 
     def shorten_gone(self) -> None:
         """The byte bound: deletions keep only the object's metadata."""
@@ -277,6 +279,8 @@ class Shard:
                 self.keeper.close()
         finally:
             self.indexer.close()
+            if self.archive is not None:
+                self.archive.close()
 
     def keep_ledger(self) -> None:
         """Have written what must outlive a crash of the machine. Call once a second; the disk is not waited for."""
@@ -312,6 +316,14 @@ class Shard:
         elif isinstance(change, Settle):
             self._lives.update(dict.fromkeys(change.continued))
         batch.make(change, keep_gone=keep_gone, keep_history=keep_history)
+
+    def _drop_history(self, kept: set[int], *, is_gap: bool = False) -> None:
+        """Versions are given up but for ``kept``, or (``is_gap``) were lost with a host."""
+        groups = [group for group in self.groups.values() if group.record.is_every]
+        with self._transaction() as batch:
+            for row, replaced_by in batch.drop_history(kept):
+                for group in groups:
+                    merging.lose_version(group, row, replaced_by, is_gap=is_gap)
 
     @contextmanager
     def _transaction(self) -> Iterator[Batch]:
@@ -361,6 +373,10 @@ class Shard:
             self.keeper.note(self._lives)
             if self.keeper.is_full:
                 self.keeper.flush(self._remembered())
+        if self.is_restoring and not self.indexer.has_lost:
+            self.is_restoring = False
+        if self.archive is not None:
+            self.archive.push()
 
     def _are_listed(self, progress: Progress) -> bool:
         return all(progress.streams[name].is_listed for name in self._streams)

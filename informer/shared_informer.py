@@ -12,13 +12,16 @@ from deltawire.common.config.plan import InformerPlan
 from deltawire.common.errors import CapacityError, DeltawireError, StateError
 from deltawire.common.store.folder import last_cluster_id, ledger_folder, remember_cluster_id
 from deltawire.common.store.layout import Row
+from deltawire.informer.archive.keeper import ArchiveKeeper
+from deltawire.informer.archive.opening import OutOfDate, open_archive
+from deltawire.informer.archive.port import ArchiveUnavailable, ShardArchive
 from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import Shard
 from deltawire.informer.store import generation, recovery
 from deltawire.informer.store.identities import address_of, remember
 from deltawire.informer.store.indexer import Indexer
 from deltawire.informer.store.ledger import Ledger, LedgerKeeper, Submit, submit_now
-from deltawire.informer.store.trouble import DamagedError
+from deltawire.informer.store.trouble import DamagedError, OwnerLost
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,9 @@ WARN_SHARE = 0.8
 RETRY_S = 10.0
 # Of `max_bytes`: above it nothing more is stored to see whether it makes room.
 TRY_SHARE = 1.1
+
+# Of cluster id, resource, number of the shard.
+ArchiveOf = Callable[[str, str, int], ShardArchive]
 
 
 class OverBound(CapacityError):
@@ -56,9 +62,11 @@ class SharedInformer:
         submit: Submit = submit_now,
         beats: Beats | None = None,
         sync: bool = False,
+        archive_of: ArchiveOf | None = None,
     ) -> None:
         """``submit``: runs commits that wait for the disk, one after another, in a thread; ``beats`` report long
-        work. ``sync``: all commits wait for the disk."""
+        work. ``sync``: all commits wait for the disk. ``archive_of``: the archive of a shard (cluster id, resource,
+        number); None: the disk is all there is."""
         self.plan = plan
         self.name = plan.name
         self.numbers = numbers
@@ -82,6 +90,7 @@ class SharedInformer:
         self._submit = submit
         self._beats = beats
         self._sync = sync
+        self._archive_of = archive_of
 
     def open(self, cluster_id: str, address: str = "") -> bool:
         """Open the shards for this cluster; "": the one last known. False if nothing is known of it yet.
@@ -112,6 +121,8 @@ class SharedInformer:
         except (OSError, DeltawireError) as error:
             if not self.cluster_id:
                 self.close(clean=False)
+            if isinstance(error, (ArchiveUnavailable, OwnerLost)):
+                raise
             text = f"the cache of {self.name} cannot be used: {error}"
             if isinstance(error, CapacityError) or getattr(error, "errno", None) in _NO_ROOM:
                 raise CapacityError(
@@ -230,14 +241,22 @@ class SharedInformer:
         except DamagedError as error:
             # What a list and the ledger cannot bring back is reported by `gap`, and no deletion is missed.
             log.error("%s shard %d is made anew: %s", self.name, number, error)
-            generation.discard(self._store_dir, cluster_id, self.plan.resource, number)
-            return self._open_generation(cluster_id, number)
+        except OutOfDate as error:
+            log.warning("%s shard %d is filled from its archive: %s", self.name, number, error)
+        generation.discard(self._store_dir, cluster_id, self.plan.resource, number)
+        return self._open_generation(cluster_id, number)
 
     def _open_generation(self, cluster_id: str, number: int) -> Shard:
         folder, discarded = generation.choose_folder(
             self._store_dir, cluster_id, self.plan.resource, number, self._boot_id, sync=self._sync
         )
         self.discarded += discarded
+        if self._archive_of is not None:
+            shard = self._open_archived(
+                number, folder, self._archive_of(cluster_id, self.plan.resource, number)
+            )
+            generation.remove_older(self._store_dir, cluster_id, self.plan.resource, number, folder)
+            return shard
         ledger = Ledger(ledger_folder(self._store_dir, cluster_id, self.plan.resource, number))
         try:
             shard = self._open_cache(number, folder, ledger)
@@ -247,7 +266,33 @@ class SharedInformer:
         generation.remove_older(self._store_dir, cluster_id, self.plan.resource, number, folder)
         return shard
 
+    def _open_archived(self, number: int, folder: Path, archive: ShardArchive) -> Shard:
+        """The archive takes the ledger's place: it outlives a crash of the machine, too."""
+        indexer = None
+        try:
+            indexer = self._indexer(folder)
+            keeper, is_filled = open_archive(indexer, archive, self._owner)
+            if is_filled:
+                log.warning("%s shard %d is filled from its archive", self.name, number)
+            return self._shard(number, indexer, archive=keeper)
+        except BaseException:
+            if indexer is not None:
+                indexer.close()
+            archive.close()
+            raise
+
     def _open_cache(self, number: int, folder: Path, ledger: Ledger) -> Shard:
+        indexer = self._indexer(folder)
+        lost = recovery.recover(indexer, ledger)
+        if lost:
+            log.warning(
+                "%s shard %d: the next list tells which of %d objects are gone", self.name, number, lost
+            )
+        keeper = LedgerKeeper(ledger, self._submit)
+        keeper.note(recovery.catch_up(indexer, ledger))
+        return self._shard(number, indexer, keeper=keeper)
+
+    def _indexer(self, folder: Path) -> Indexer:
         indexer = Indexer(
             folder,
             owner=self._owner,
@@ -260,13 +305,16 @@ class SharedInformer:
         )
         if self._sync:
             generation.mark_synced(folder)
-        lost = recovery.recover(indexer, ledger)
-        if lost:
-            log.warning(
-                "%s shard %d: the next list tells which of %d objects are gone", self.name, number, lost
-            )
-        keeper = LedgerKeeper(ledger, self._submit)
-        keeper.note(recovery.catch_up(indexer, ledger))
+        return indexer
+
+    def _shard(
+        self,
+        number: int,
+        indexer: Indexer,
+        *,
+        keeper: LedgerKeeper | None = None,
+        archive: ArchiveKeeper | None = None,
+    ) -> Shard:
         return Shard(
             self.name,
             number,
@@ -277,4 +325,5 @@ class SharedInformer:
             is_dead=self._is_dead,
             clock=self._clock,
             keeper=keeper,
+            archive=archive,
         )

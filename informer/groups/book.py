@@ -14,6 +14,7 @@ from deltawire.informer.groups.group import Group
 from deltawire.informer.groups.state import GroupState, KnownReplica
 from deltawire.informer.store.batch import Batch
 from deltawire.informer.store.indexer import Indexer
+from deltawire.informer.store.lost import NO_CONTENT
 
 
 class GroupBook:
@@ -85,7 +86,8 @@ class GroupBook:
     def judge(self, row: Row, old: Row | None) -> None:
         """Have the groups' filters look at a version, stored in the place of ``old``; it is decoded once for all."""
         new = Subject(row.key, row.object)
-        before = None if old is None else Subject(old.key, old.object)
+        has_content = old is not None and not old.flags & NO_CONTENT
+        before = None if old is None or not has_content else Subject(old.key, old.object)
         for group in self.groups.values():
             merging.stored(group, row, new, old, before)
 

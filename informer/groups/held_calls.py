@@ -7,6 +7,7 @@ from deltawire.common.wire.messages.group import EventKind
 from deltawire.informer.groups.events import ADD, DELETE, UPDATE, Changes, Flight, stored_version
 from deltawire.informer.groups.replica import Replica
 from deltawire.informer.groups.state import Parked, row_of_parked
+from deltawire.informer.store.lost import NO_CONTENT
 
 if TYPE_CHECKING:
     from deltawire.informer.groups.group import Group
@@ -20,7 +21,7 @@ def take_held(group: "Group", replica: Replica, key: str, seq: int, fence: int, 
     row, kind, parked = found
     flight = Flight(row.key, row.uid, row.born, seq, kind, replica, fence)
     flight.failures = parked.attempts if parked else 0
-    if kind == DELETE or group.record.is_every:
+    if (kind == DELETE or group.record.is_every) and not row.flags & NO_CONTENT:
         flight.row = row
     flight.parked_seq = seq if parked else 0
     flight.size_bytes = len(row.object)

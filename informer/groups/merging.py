@@ -5,10 +5,19 @@ from deltawire.common.meta.clauses import Subject
 from deltawire.common.store.layout import Row
 from deltawire.informer.groups.events import COALESCED, GAP
 from deltawire.informer.groups.group import Group
+from deltawire.informer.store.lost import NO_CONTENT
 
 
 def overwritten(group: Group, old: Row, new_seq: int) -> bool:
     """``old`` was replaced by change ``new_seq`` of the same object. True if it must go to history."""
+    must_go = _overwritten(group, old, new_seq)
+    if old.flags & NO_CONTENT:
+        _forget_content(group, old, new_seq, is_to_come=must_go)
+        return False
+    return must_go
+
+
+def _overwritten(group: Group, old: Row, new_seq: int) -> bool:
     if group.scope is not None and not _concerns(group, old):
         return False
     flight = group.in_flight.get(old.key)
@@ -41,6 +50,14 @@ def overwritten(group: Group, old: Row, new_seq: int) -> bool:
 
 def removed(group: Group, old: Row, gone_seq: int) -> bool:
     """``old`` was deleted by change ``gone_seq``. True if it must go to history."""
+    must_go = _removed(group, old, gone_seq)
+    if old.flags & NO_CONTENT:
+        _forget_content(group, old, gone_seq, is_to_come=must_go)
+        return False
+    return must_go
+
+
+def _removed(group: Group, old: Row, gone_seq: int) -> bool:
     if group.scope is not None and not _concerns(group, old):
         if group.scope.lives.get(old.born) is None:
             group.notes.forget(old.born)
@@ -111,11 +128,25 @@ def _was_told(group: Group, row: Row) -> bool:
     return life is not None and life.acked == row.seq
 
 
-def lose_version(group: Group, row: Row, replaced_by: int) -> None:
-    """A version was given up (byte bound) that an `every` group may have still to see."""
+def _forget_content(group: Group, old: Row, replaced_by: int, *, is_to_come: bool) -> None:
+    """The content of ``old`` was lost with a host: it is neither history nor `old`.
+
+    ``is_to_come``: an `every` group has still to see it.
+    """
+    if is_to_come:
+        lose_version(group, old, replaced_by, is_gap=True)
+    group.olds.drop(old.key)
+    flight = group.in_flight.get(old.key)
+    if flight is not None and flight.seq == old.seq:
+        flight.overwritten = None
+
+
+def lose_version(group: Group, row: Row, replaced_by: int, *, is_gap: bool = False) -> None:
+    """A version was given up (byte bound), or (``is_gap``) lost with a host, that an `every` group may have still to
+    see."""
     is_wanted = group.scope is None or group.scope.lives.get(row.born) is not None
     if is_wanted and not group.track.is_done(row.seq) and not group.record.is_past(replaced_by):
-        is_gap = row.flags & GAP and row.seq > group.record.every_since
+        is_gap |= bool(row.flags & GAP) and row.seq > group.record.every_since
         _merge(group, row, replaced_by, GAP if is_gap else 0)
         if group.scope is not None:
             group.scope.may_know(row.born)

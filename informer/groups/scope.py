@@ -173,7 +173,10 @@ class Scope:
         every: bool,
         held: Held | None,
     ) -> None:
-        """A version was stored, in the place of ``old``; ``held``: of this life's event in flight."""
+        """A version was stored, in the place of ``old``; ``held``: of this life's event in flight.
+
+        ``before``: None also where the content of ``old`` is not known any more: then any change is one that is wanted.
+        """
         now = self.clauses.judge(new)
         self.clauses.note(row.seq, now)
         if not now:
@@ -182,11 +185,13 @@ class Scope:
         if held is not None:
             held.later |= now
         changes = self.clauses.looks_at_changes & now
-        if not changes or old is None or before is None:
+        if not changes or old is None:
             return
-        both = changes & self._wanted(old, before)
-        is_complete = not row.flags & HISTORY_LOST
-        due = (changes & ~both) | self.clauses.judge_change(before, new, both, is_complete=is_complete)
+        due = changes
+        if before is not None:
+            both = changes & self._wanted(old, before)
+            is_complete = not row.flags & HISTORY_LOST
+            due = (changes & ~both) | self.clauses.judge_change(before, new, both, is_complete=is_complete)
         if due:
             life.owe(row.seq, due, every=every)
             self.lives.put(row.born, life)

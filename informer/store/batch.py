@@ -20,7 +20,7 @@ from deltawire.common.store.layout import (
     unpack_row,
 )
 from deltawire.common.store.meta import ShardState, StreamState
-from deltawire.informer.changes import Change, ForgetMarks, Mark, Put, Remove, SetAside, Settle
+from deltawire.informer.changes import Change, ForgetMarks, Mark, Put, Remove, Restore, SetAside, Settle
 from deltawire.informer.store.index_functions import IndexFunctions
 from deltawire.informer.store.lost import rows_of_lost
 
@@ -76,6 +76,10 @@ class Batch:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._end(self, error)
 
+    def db(self, name: bytes) -> Any:
+        """The handle of a database, for what is not a row of a kind known here."""
+        return self._dbs[name]
+
     def held(self, key: str) -> Row | None:
         data = self.txn.get(object_key(key), db=self._objects)
         return None if data is None else unpack_row(data, key)
@@ -124,6 +128,8 @@ class Batch:
         self._count()
         if isinstance(change, Mark):
             self.txn.put(text_key(change.key), seq_key(change.generation), db=self._dbs[layout.SEEN])
+        elif isinstance(change, Restore):
+            self._restore(change.row)
         elif isinstance(change, Remove):
             self._remove(change, keep_gone=keep_gone, keep_history=keep_history)
         elif isinstance(change, SetAside):
@@ -248,6 +254,15 @@ class Batch:
         txn.put(seq_key(row.seq), text, db=changes, append=True)
         if row.indexed != before:
             self._move_entries(raw, before, row.indexed)
+
+    def _restore(self, row: Row) -> None:
+        """As `store`, under a number that is not the newest."""
+        self.is_large = True
+        raw = object_key(row.key)
+        row.indexed = self._functions.packed(row.key, row.object)
+        self.txn.put(raw, self._pack(raw, row), db=self._objects)
+        self.txn.put(seq_key(row.seq), row.key.encode(), db=self._changes)
+        self._move_entries(raw, b"", row.indexed)
 
     def _remove(self, change: Remove, *, keep_gone: bool, keep_history: bool) -> None:
         old = change.old

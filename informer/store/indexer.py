@@ -5,7 +5,7 @@ write over its successor (LMDB serialises writers, it does not fence them).
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,12 @@ class Indexer:
             if 0 < schema < layout.SCHEMA:
                 migrate.upgrade(txn, self.dbs, schema, self.state.seq)
             txn.put(meta.STATE_KEY, meta.encode(self.state), db=self.dbs[layout.META])
+
+    def write_with(self, make: Callable[..., Batch]) -> None:
+        """Have transactions written by another kind of `Batch` from now on."""
+        self._batch = make(
+            self.dbs, self.indexes, self.functions, end=self._end, kept=self._kept, beats=self.beats
+        )
 
     def batch(self) -> Batch:
         """A write transaction: a block, at whose end it is committed with ``batch.state`` as the new state.

@@ -7,7 +7,8 @@ import msgspec
 
 from deltawire.common.clock import Clock
 from deltawire.common.store import layout, pages
-from deltawire.common.store.layout import Row, object_key, seq_key, seq_of, unpack_past, unpack_row
+from deltawire.common.store.layout import Row, object_key, seq_key, seq_of, text_key, unpack_past, unpack_row
+from deltawire.informer.store.lost import NO_CONTENT, rows_of_lost
 
 
 class Pending(msgspec.Struct, gc=False):
@@ -99,6 +100,16 @@ class View:
     def page(self, after: str, limit: int, clock: Clock) -> tuple[list[Row], str]:
         """Live objects by key, for a resync."""
         return pages.read_page(self._txn, self._dbs[layout.OBJECTS], "", after, limit, clock)
+
+    def rows(self, name: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """All rows of a database."""
+        return iter(self._txn.cursor(db=self._dbs[name]))
+
+    def lost(self, key: str) -> Row | None:
+        """The object of a key whose content is to come."""
+        data = self._txn.get(text_key(key), db=self._dbs[layout.LOST])
+        found = [] if data is None else [row for row in rows_of_lost(data) if row.flags & NO_CONTENT]
+        return found[0] if found else None
 
     def lives(self) -> set[int]:
         """``born`` of all objects, those included whose deletion some group has still to see. Reads every row."""
