@@ -55,7 +55,10 @@ class Seen:
             if self.live.get(key, ("",))[0] == uid:
                 del self.live[key]
         else:
-            assert uid not in self.ended, f"{self.name}: {uid} lives again"
+            ends = [what for what in self.settled if what[0] == uid and what[2]]
+            assert not ends, f"{self.name}: {uid} lives again"
+            # The acknowledgement of its end was not archived: it comes again, too.
+            self.ended.discard(uid)
             self.live[key] = (uid, version)
 
 
@@ -151,6 +154,8 @@ class World:
         if not self.shard.report()["*"][0] and not any(kind == "begin" for _, kind, _ in self.queue):
             self.relist()
         for seen in self.groups.values():
+            # What was not archived may be forgotten.
+            seen.acked = set(seen.settled)
             self.join(seen)
         return self.shard
 
