@@ -16,8 +16,7 @@ class Killed(BaseException):
 
 
 class FakeLog:
-    """The log of one shard. ``trouble`` is called before each append, and after it with True; what it raises is what the
-    worker meets."""
+    """The log of one shard. ``trouble`` is called before each append, and after it with True; it may raise."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[int, bytes]] = []

@@ -1,8 +1,10 @@
 """A server, a queue that outlives brokers, and one shard that is with one worker after another."""
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from deltawire.common.clock import FakeClock
 from deltawire.common.wire.messages.group import EventRow as Event
@@ -75,9 +77,9 @@ class World:
         self.state: dict[str, tuple[str, str]] = {}
         self.version = 100
         self.uids = 0
-        self.number = 0
+        self.boot, self.number = "b1", 0
         self.generation = 0
-        self.queue: list[tuple[int, str, list]] = []
+        self.queue: list[tuple[int, str, list[Any]]] = []
         self.groups: dict[str, Seen] = {}
         self.replicas: dict[str, bytes] = {}
         self.lives = 0
@@ -103,7 +105,9 @@ class World:
     def _queue(self, kind: str, key: str, uid: str) -> None:
         self.number += 1
         body = body_of(key, uid, str(self.version))
-        self.queue.append((self.number, "pop", [key, [self.number, kind, "*", uid, str(self.version), 1, body]]))
+        self.queue.append(
+            (self.number, "pop", [key, [self.number, kind, "*", uid, str(self.version), 1, body]])
+        )
 
     def relist(self) -> None:
         """The server's state is queued as a list."""
@@ -117,13 +121,18 @@ class World:
         self.number += 1
         self.queue.append((self.number, "end", ["*", self.generation, len(self.state), str(self.version)]))
 
+    def lose_queue(self) -> None:
+        """The broker is gone, too; the next one begins with nothing."""
+        self.queue.clear()
+        self.boot, self.number = self.boot + "+", 0
+
     def pop(self, count: int = 10_000) -> None:
         """The shard applies so many of what is queued; what it has committed leaves the queue."""
         assert self.shard is not None
         while self.queue and count > 0:
             number, kind, fields = self.queue[0]
             if kind != "pop":
-                self.shard.apply([work(kind, ["b1", number, *fields])])
+                self.shard.apply([work(kind, [self.boot, number, *fields])])
                 del self.queue[0]
                 count -= 1
                 continue
@@ -132,11 +141,11 @@ class World:
                 if one[1] != "pop":
                     break
                 batch.append(one)
-            keys: dict[str, list] = {}
+            keys: dict[str, list[Any]] = {}
             for _, _, (key, delta) in batch:
                 keys.setdefault(key, []).append(delta)
             rows = [[*key.split("/"), deltas] for key, deltas in keys.items()]
-            self.shard.apply([work("pop", ["b1", batch[0][0], batch[-1][0], rows, []])])
+            self.shard.apply([work("pop", [self.boot, batch[0][0], batch[-1][0], rows, []])])
             del self.queue[: len(batch)]
             count -= len(batch)
 
@@ -150,7 +159,8 @@ class World:
         self.replicas = {}
         self.shard = None
         self.shard = host.start()
-        self.queue = [one for one in self.queue if one[0] > self.shard.progress.number]
+        if self.shard.progress.boot == self.boot:
+            self.queue = [one for one in self.queue if one[0] > self.shard.progress.number]
         if not self.shard.report()["*"][0] and not any(kind == "begin" for _, kind, _ in self.queue):
             self.relist()
         for seen in self.groups.values():
@@ -159,16 +169,20 @@ class World:
             self.join(seen)
         return self.shard
 
-    def join(self, seen: Seen) -> None:
+    def join(self, seen: Seen, held: Sequence[tuple[str, int, int]] = ()) -> None:
         assert self.shard is not None
         identity = f"{seen.name}-{self.lives}".encode()
         self.groups[seen.name] = seen
         self.replicas[seen.name] = identity
-        replica = Replica(identity, KnownReplica(identity.decode(), identity.decode(), 1, 1, "h"), 100, 1 << 20)
-        self.shard.join(seen.name, GroupOptions(delivery=seen.delivery), replica, [])
+        replica = Replica(
+            identity, KnownReplica(identity.decode(), identity.decode(), 1, 1, "h"), 100, 1 << 20
+        )
+        self.shard.join(seen.name, GroupOptions(delivery=seen.delivery), replica, held)
         self.shard.flush()
 
-    def deliver(self, verdict_of=lambda event: DONE) -> list[tuple[str, Event]]:
+    def deliver(
+        self, verdict_of: Callable[[Event], int | None] = lambda event: DONE
+    ) -> list[tuple[str, Event]]:
         """What is sent now; each is answered by ``verdict_of`` (None: not yet)."""
         assert self.shard is not None
         found = []
