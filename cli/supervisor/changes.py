@@ -90,14 +90,18 @@ class Changes:
         self._paused.pop(name, None)
         return answer, []
 
-    def turn(self, now_s: float) -> list[Action]:
-        """What is due now."""
-        self._renewing = {name for name in self._renewing if self._machine.phase(name) is not Phase.READY}
-        if self._launch is None or self._machine.is_draining or self._renewing:
-            return []
+    def scale(self, now_s: float) -> None:
+        """Decide by the load how many replicas there are to be. Call it each `autoscaler.LOOK_EVERY_S`."""
+        if not self._is_open():
+            return
         for scaled in self._autoscaler.turn(now_s):
             self._hooks.note(f"{scaled.group}: {scaled.before} → {_replicas(scaled.replicas)} ({scaled.why})")
             self._hooks.reshape(self._shape())
+
+    def turn(self, now_s: float) -> list[Action]:
+        """What follows for replicas from what has happened since the last turn."""
+        if self._launch is None or not self._is_open():
+            return []
         actions: list[Action] = []
         for step in self._fleet.turn():
             match step:
@@ -109,6 +113,12 @@ class Changes:
                     if self._machine.phase(name) is Phase.ENDED:
                         self._forget(name)
         return actions
+
+    def _is_open(self) -> bool:
+        """False while nothing of the pipeline is to be changed, or all is being started again."""
+        if self._renewing:
+            self._renewing = {name for name in self._renewing if self._machine.phase(name) is not Phase.READY}
+        return not (self._launch is None or self._machine.is_draining or self._renewing)
 
     def on_ready(self, name: str) -> None:
         self._fleet.on_ready(name)

@@ -12,7 +12,9 @@ from deltawire.cli.supervisor.reports import fault_of
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
+from deltawire.common.loop import Loop
 from deltawire.common.wire.codec import take
+from deltawire.common.wire.follow import LOOK_EVERY_S
 from deltawire.common.wire.listener import Listener
 from deltawire.common.wire.listener_events import Arrived, Gone, Hello
 from deltawire.common.wire.messages.control import Answer, Ask, OfRole
@@ -31,6 +33,8 @@ FOR_REFLECTORS = frozenset({"relist"})
 ANSWER_TIMEOUT_S = 5.0
 # Questions under way; more than this is a command in a loop.
 QUESTIONS_MAX = 64
+# Frames taken in a turn.
+FRAMES_PER_TURN = 100
 TOO_LARGE = "the answer is larger than a message may be (ask for less: one handler, one key)"
 
 Finish = Callable[[dict[str, Any]], None]
@@ -83,10 +87,6 @@ class ControlSocket:
         self._asked = 0
 
     @property
-    def socket(self) -> "zmq.Socket[bytes]":
-        return self._listener.socket
-
-    @property
     def unanswered(self) -> int:
         """Messages of peers without a session beyond what is answered."""
         return self._listener.unanswered
@@ -101,10 +101,27 @@ class ControlSocket:
         """Messages and hellos that broke the rules."""
         return self._malformed + self._listener.malformed + self._listener.refused
 
-    def turn(self) -> None:
-        """Deal with what has come; give up waiting for workers that do not answer."""
+    def join(self, loop: Loop) -> None:
+        """Deal with what comes in the turns of ``loop``; give up waiting for workers that do not answer.
+
+        Answers are sent at once, each alone: no credit bounds them, so one that does not fit is that asker's problem.
+        """
+        loop.reads(self._listener.socket, self._read)
+        loop.every(LOOK_EVERY_S, self._look)
+        gone = loop.timer(lambda: self._read(0))
+        self._listener.on_gone = lambda: gone.hurry(float("-inf"))
+
+    def _look(self) -> None:
         self._listener.tick()
-        for event in self._listener.receive():
+        self._read(0)
+        now_s = self._clock.now_s()
+        for number, question in list(self._questions.items()):
+            if now_s >= question.deadline_s:
+                question.problems.update(dict.fromkeys(question.waiting, "did not answer in time"))
+                self._finish(number)
+
+    def _read(self, frames_max: int = FRAMES_PER_TURN) -> None:
+        for event in self._listener.receive(frames_max):
             match event:
                 case Hello(peer):
                     if self._listener.welcome(peer) and peer.role != COMMAND:
@@ -117,11 +134,6 @@ class ControlSocket:
                             self._on_silent(peer.name, peer.pid)
                 case Arrived(peer, message):
                     self._on_message(peer, message)
-        now_s = self._clock.now_s()
-        for number, question in list(self._questions.items()):
-            if now_s >= question.deadline_s:
-                question.problems.update(dict.fromkeys(question.waiting, "did not answer in time"))
-                self._finish(number)
 
     def close(self) -> None:
         self._listener.close()

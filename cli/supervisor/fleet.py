@@ -68,6 +68,8 @@ class Fleet:
     def __init__(self, replicas: Mapping[str, int]) -> None:
         """``replicas``: how many of each group are there from the start, as ``<group>-0``, ``<group>-1`` and so on."""
         self._groups = {name: _Group(count) for name, count in replicas.items()}
+        # Those that something has happened to since the last turn.
+        self._touched = dict.fromkeys(self._groups)
         for name, group in self._groups.items():
             for _ in range(group.wanted):
                 self._add(name, group)
@@ -76,14 +78,17 @@ class Fleet:
         """So many of a group, which may be a new one."""
         group = self._groups.setdefault(name, _Group(0))
         group.wanted, group.is_removed = replicas, False
+        self._touched[name] = None
 
     def renew(self, name: str) -> None:
         """Replace all replicas of a group, one after another."""
         self._groups[name].version += 1
+        self._touched[name] = None
 
     def remove(self, name: str) -> None:
         group = self._groups[name]
         group.wanted, group.is_removed = 0, True
+        self._touched[name] = None
 
     def wanted(self, name: str) -> int:
         """As many replicas of the group as there are to be."""
@@ -103,19 +108,24 @@ class Fleet:
         return any(replica in group.replicas or replica in group.leaving for group in self._groups.values())
 
     def on_ready(self, replica: str) -> None:
-        found = self._find(replica)
-        if found is not None:
-            found.is_ready = found.was_ready = True
+        for name, group in self._groups.items():
+            found = group.replicas.get(replica)
+            if found is not None:
+                found.is_ready = found.was_ready = True
+                self._touched[name] = None
+                return
 
     def on_exit(self, replica: str) -> Kept | None:
         """The process has ended. The answer is `Kept` where that ends the attempt to replace a version."""
         for name, group in self._groups.items():
             if group.leaving.pop(replica, None) is not None:
+                self._touched[name] = None
                 return None
             found = group.replicas.get(replica)
             if found is None:
                 continue
             found.is_ready = False
+            self._touched[name] = None
             olds = group.of(is_new=False)
             if found.version == group.version and not found.was_ready and any(old.is_ready for old in olds):
                 # What is older than the version that stays is replaced by the next change.
@@ -125,10 +135,17 @@ class Fleet:
 
     def turn(self) -> list[Step]:
         steps: list[Step] = []
-        for name, group in list(self._groups.items()):
-            steps += self._turn(name, group)
+        touched, self._touched = self._touched, {}
+        for name in touched:
+            group = self._groups[name]
+            taken = self._turn(name, group)
+            if taken:
+                # One step may be the cause of another.
+                self._touched[name] = None
+            steps += taken
             if group.is_removed and not group.replicas and not group.leaving:
                 del self._groups[name]
+                self._touched.pop(name, None)
         return steps
 
     def _turn(self, name: str, group: _Group) -> list[Step]:
@@ -156,6 +173,3 @@ class Fleet:
         replica = _Replica(f"{name}-{index}", index, group.version)
         group.replicas[replica.name] = replica
         return replica
-
-    def _find(self, replica: str) -> _Replica | None:
-        return next((g.replicas[replica] for g in self._groups.values() if replica in g.replicas), None)

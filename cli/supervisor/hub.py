@@ -13,6 +13,7 @@ import zmq
 
 from deltawire.cli.supervisor.control import FOR_REFLECTORS, FOR_WORKERS, REFLECTOR, ControlSocket, ToWorkers
 from deltawire.cli.supervisor.durability import is_durable, read_mounts
+from deltawire.cli.supervisor.gathering import GatheringLoop
 from deltawire.cli.supervisor.reporters import Reporters
 from deltawire.cli.supervisor.run_types import SnapshotSource
 from deltawire.cli.supervisor.shape import shape_of
@@ -21,15 +22,23 @@ from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.common.beats import of_process
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
+from deltawire.common.control import HEALTH_EVERY_S
 from deltawire.common.errors import ConfigError
 from deltawire.common.health import HealthFile
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_OK
 from deltawire.common.wire.network import open_context
 
-TURN_MS = 100
-# A snapshot waits so long for a turn of the loop to end; after that the request fails.
-LOCK_TIMEOUT_S = 2.0
+
+class _Beats:
+    """The turns of the loop, for the process' parent."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self._beats = of_process()
+
+    def show(self) -> None:
+        self._beats.turn()
 
 
 class Hub:
@@ -41,8 +50,6 @@ class Hub:
         self._plan = plan
         self._durable = is_durable(plan.store_dir, read_mounts())
         self._clock = clock
-        # Another thread answers HTTP requests from the model.
-        self._lock = threading.Lock()
         self._started_s = clock.now_s()
         self._reporters = Reporters(expected_of(plan), silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s)
         self._model = StatusModel(
@@ -52,8 +59,8 @@ class Hub:
         )
         health = plan.config.runtime.health
         self._health = HealthFile(Path(health), clock=clock) if health else None
-        self._turns = 0
-        self._beats = of_process()
+        self._beats = _Beats()
+        self._loop = GatheringLoop(clock, self._beats, self._note_silent)
         self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "control")
         self._control = ControlSocket(
             self._context,
@@ -65,31 +72,24 @@ class Hub:
             answer=self._answer,
             clock=clock,
         )
+        self._control.join(self._loop)
+        if self._health is not None:
+            self._loop.every(HEALTH_EVERY_S, self._show_health)
         if serve is not None:
             serve(self.snapshot_now)
 
     def snapshot_now(self) -> Snapshot | None:
-        """The snapshot of now, for another thread; None if the loop holds the lock for too long."""
-        if not self._lock.acquire(timeout=LOCK_TIMEOUT_S):
-            return None
-        try:
-            self._model.tick(self._clock.now_s(), self._wall_us())
+        """The snapshot of now, for another thread; None if the loop does not let go of it in time."""
+        with self._loop.between_turns() as is_held:
+            if not is_held:
+                return None
+            self._note_silent()
             return self.snapshot()
-        finally:
-            self._lock.release()
 
     def run(self, stop: threading.Event) -> int:
         """Until ``stop`` is set. The exit code."""
         try:
-            while not stop.is_set():
-                self._control.socket.poll(TURN_MS)
-                with self._lock:
-                    self._model.tick(self._clock.now_s(), self._wall_us())
-                    self._control.turn()
-                self._turns += 1
-                self._beats.turn()
-                if self._health:
-                    self._health.turn(self._turns, [])
+            self._loop.run(stop, until=lambda: False)
             return EXIT_OK
         finally:
             if self._health:
@@ -111,6 +111,13 @@ class Hub:
             store=str(self._plan.store_dir),
             durable=self._durable,
         )
+
+    def _note_silent(self) -> None:
+        self._model.tick(self._clock.now_s(), self._wall_us())
+
+    def _show_health(self) -> None:
+        if self._health is not None:
+            self._health.turn(self._beats.turns, [])
 
     def _wall_us(self) -> int:
         return int(self._clock.wall_s() * 1e6)

@@ -29,6 +29,11 @@ class Kills:
         self._running: dict[str, _Kill] = {}
         self.statuses: dict[str, KillStatus] = {}
 
+    @property
+    def are_under_way(self) -> bool:
+        """True while the consequences of one are not known."""
+        return bool(self._running)
+
     def begin(self, name: str, now_s: float, restarts: int) -> None:
         """``name`` is about to be killed; it was restarted so often before."""
         self._running[name] = _Kill(now_s, restarts)

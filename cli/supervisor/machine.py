@@ -106,6 +106,8 @@ class Machine:
     exit_code: int = EXIT_OK
     reason: str = ""
     _processes: dict[str, _Process] = field(init=False)
+    # Those that only wait for a time: to be started, or to be killed as they do not leave.
+    _timed: dict[str, _Process] = field(init=False, default_factory=dict)
     _drain_began_s: float | None = None
     _stage: int = -1
     _stage_began_s: float = 0.0
@@ -115,6 +117,14 @@ class Machine:
         self._processes = {spec.name: self._made(spec) for spec in self.specs}
 
     # -- what others may know
+
+    @property
+    def due_s(self) -> float:
+        """When `tick` has something to do at the earliest, monotonic; infinity: not before something happens.
+
+        Not while it drains: call it several times a second then.
+        """
+        return min((self._due_s(process) for process in self._timed.values()), default=float("inf"))
 
     @property
     def is_draining(self) -> bool:
@@ -153,6 +163,7 @@ class Machine:
         process = self._processes[name]
         process.phase = Phase.STARTING
         process.starts = 1
+        del self._timed[name]
 
     def add(self, spec: Spec) -> None:
         """One more process, to be started at the next tick."""
@@ -166,6 +177,7 @@ class Machine:
             process.phase = Phase.ENDED
             return []
         process.leaves_at_s, process.phase = now_s, Phase.STOPPING
+        self._timed[name] = process
         return [Signal(name, signal.SIGTERM)]
 
     def renew(self, name: str, now_s: float) -> list[Action]:
@@ -174,19 +186,21 @@ class Machine:
         if process.phase not in RUNNING or process.is_renewed:
             return []
         process.is_renewed, process.leaves_at_s = True, now_s
+        self._timed[name] = process
         return [Signal(name, signal.SIGTERM)]
 
     def forget(self, name: str) -> None:
         """The process is not there any more, nor will it be."""
         self.specs = [spec for spec in self.specs if spec.name != name]
         del self._processes[name]
+        self._timed.pop(name, None)
 
     def tick(self, now_s: float, *, are_queues_empty: bool = False) -> list[Action]:
-        """What is due. Call several times a second."""
+        """What is due (`due_s`)."""
         if self._drain_began_s is not None:
             return self._drain_on(now_s, self._drain_began_s, are_queues_empty)
         actions: list[Action] = []
-        for process in self._processes.values():
+        for name, process in list(self._timed.items()):
             if process.leaves_at_s is not None and now_s >= process.leaves_at_s + self.drain_deadline_s:
                 process.leaves_at_s = None
                 actions.append(Signal(process.spec.name, signal.SIGKILL))
@@ -196,6 +210,8 @@ class Machine:
                 process.restarts += process.starts > 0
                 process.starts += 1
                 actions.append(Start(process.spec.name))
+            if process.leaves_at_s is None and process.phase is not Phase.WAITING:
+                del self._timed[name]
         return actions
 
     def release(self, role: str) -> None:
@@ -203,6 +219,7 @@ class Machine:
         for process in self._processes.values():
             if process.spec.role == role and process.phase is Phase.HELD:
                 process.phase = Phase.WAITING
+                self._timed[process.spec.name] = process
 
     def on_ready(self, name: str, now_s: float) -> None:
         """The process said hello (again)."""
@@ -232,7 +249,7 @@ class Machine:
             return []
         if process.is_renewed:
             process.is_renewed = False
-            process.phase, process.due_s = Phase.WAITING, now_s
+            self._wait(process, now_s)
             return []
         is_quick = process.ready_at_s is None or now_s - process.ready_at_s < QUICK_S
         # Killed after it was ready says nothing about the process: somebody, or the kernel, did that.
@@ -242,8 +259,7 @@ class Machine:
         is_refusal = code == EXIT_USAGE and process.ready_at_s is None and process.spec.essential
         if is_refusal or process.quick_failures >= QUICK_FAILURES_MAX:
             return self._give_up(process, now_s)
-        process.phase = Phase.WAITING
-        process.due_s = now_s + process.backoff.next_s(now_s)
+        self._wait(process, now_s + process.backoff.next_s(now_s))
         return []
 
     def condemn(self, name: str, why: str) -> list[Action]:
@@ -292,7 +308,18 @@ class Machine:
             reset_after_s=BACKOFF_RESET_S,
             random=self.random,
         )
-        return _Process(spec, backoff, Phase.HELD if spec.is_held else Phase.WAITING)
+        process = _Process(spec, backoff, Phase.HELD if spec.is_held else Phase.WAITING)
+        if not spec.is_held:
+            self._timed[spec.name] = process
+        return process
+
+    def _wait(self, process: _Process, due_s: float) -> None:
+        process.phase, process.due_s = Phase.WAITING, due_s
+        self._timed[process.spec.name] = process
+
+    def _due_s(self, process: _Process) -> float:
+        due_s = process.due_s if process.phase is Phase.WAITING else float("inf")
+        return due_s if process.leaves_at_s is None else min(due_s, process.leaves_at_s + self.drain_deadline_s)
 
     def _give_up(self, process: _Process, now_s: float) -> list[Action]:
         process.phase = Phase.GAVE_UP

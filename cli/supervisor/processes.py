@@ -86,6 +86,8 @@ class Processes:
         self._running: dict[str, _Running] = {}
         self._pipes: dict[int, tuple[str, _Pipe, bool]] = {}
         self._readable = selectors.DefaultSelector()
+        # Apart from the output: beats are read when the reader wants to, and wake nobody.
+        self._beating = selectors.DefaultSelector()
         self._last_words: dict[str, deque[str]] = {}
 
     def add(self, name: str, command: Command) -> None:
@@ -117,6 +119,7 @@ class Processes:
             process, _Pipe(process.stdout), _Pipe(process.stderr), _Pipe(os.fdopen(heard, "rb", 0))
         )
         self._running[name] = running
+        self._beating.register(running.beats.fileno(), selectors.EVENT_READ, (name, running.beats))
         self._last_words[name] = deque(maxlen=WORDS_KEPT)
         for pipe, is_error in ((running.out, False), (running.err, True)):
             self._pipes[pipe.fileno()] = (name, pipe, is_error)
@@ -155,7 +158,7 @@ class Processes:
                 continue
             _kill_group(pid)
             exited.append((name, running.process.wait()))
-            running.beats.close()
+            self._end_beats(running.beats)
             del self._running[name]
         return exited
 
@@ -187,7 +190,14 @@ class Processes:
 
     def take_beats(self) -> list[tuple[str, str]]:
         """(name, line) of what the running processes said of their main loops since the last call."""
-        return [(name, line) for name, running in self._running.items() for line in running.beats.read()[0]]
+        beats = []
+        for key, _ in self._beating.select(0):
+            name, pipe = key.data
+            lines, is_over = pipe.read()
+            beats += [(name, line) for line in lines]
+            if is_over:
+                self._beating.unregister(pipe.fileno())
+        return beats
 
     def state(self, name: str) -> str:
         """What the process does in the kernel's eyes: ``stopped``, ``running``, ``sleeping``…; "" where unknown."""
@@ -206,12 +216,18 @@ class Processes:
         for running in self._running.values():
             _kill_group(running.process.pid)
             running.process.wait()
-            running.beats.close()
+            self._end_beats(running.beats)
         self._running.clear()
         for _, pipe, _ in self._pipes.values():
             pipe.close()
         self._pipes.clear()
         self._readable.close()
+        self._beating.close()
+
+    def _end_beats(self, pipe: _Pipe) -> None:
+        with contextlib.suppress(KeyError):
+            self._beating.unregister(pipe.fileno())
+        pipe.close()
 
     def _has_any_ended(self) -> bool:
         """False if no child has ended that was not reaped: one question in place of one for each process."""

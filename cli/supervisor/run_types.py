@@ -13,9 +13,9 @@ SnapshotSource = Callable[[], Snapshot | None]
 
 
 class View(Protocol):
-    """Shows the pipeline's status. ``every_s``: the period of `show` in seconds."""
+    """Shows the pipeline's status. ``every_s``: the period of `show` in seconds; None: it shows none."""
 
-    every_s: float
+    every_s: float | None
 
     def process_line(self, line: Line) -> None: ...
 

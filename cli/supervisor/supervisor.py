@@ -4,13 +4,12 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from random import random
 from typing import Any
 
 import zmq
 
-from deltawire.cli.supervisor.autoscaler import Sources
+from deltawire.cli.supervisor.autoscaler import LOOK_EVERY_S, Sources
 from deltawire.cli.supervisor.changes import VERBS, Changes, Hooks
 from deltawire.cli.supervisor.comparison import Settling, compare
 from deltawire.cli.supervisor.control import (
@@ -23,19 +22,19 @@ from deltawire.cli.supervisor.control import (
 )
 from deltawire.cli.supervisor.durability import is_durable, read_mounts
 from deltawire.cli.supervisor.ending import Ending
-from deltawire.cli.supervisor.hangs import Hang, Hangs
+from deltawire.cli.supervisor.figures import Figures
+from deltawire.cli.supervisor.gathering import GatheringLoop, NoBeats
 from deltawire.cli.supervisor.kills import Kills
-from deltawire.cli.supervisor.launch import API_SERVER, HANDLERS, Launch
+from deltawire.cli.supervisor.launch import HANDLERS, Launch
+from deltawire.cli.supervisor.lives import HANGS_EVERY_S, Lives
 from deltawire.cli.supervisor.loads import cpu_of_tree_s
-from deltawire.cli.supervisor.machine import Action, Machine, Phase, Signal, Spec, Start
+from deltawire.cli.supervisor.machine import Action, Machine, Spec
 from deltawire.cli.supervisor.pins import PinJudge, unpin
 from deltawire.cli.supervisor.processes import Command, Processes
 from deltawire.cli.supervisor.run_types import Embedded, Outcome, SnapshotSource, View
 from deltawire.cli.supervisor.shape import shape_of
 from deltawire.cli.supervisor.status_model import StatusModel
-from deltawire.cli.supervisor.status_types import ProcessStatus, Snapshot, with_claims_of
-from deltawire.cli.supervisor.usage import Usage
-from deltawire.cli.supervisor.words import last_words
+from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError
@@ -43,13 +42,9 @@ from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_FAILED, EXIT_OK
 from deltawire.common.wire.network import open_context
 
-TURN_MS = 100
-# What comes within so long after something came is dealt with together: each process reports and beats by itself.
-GATHER_S = 0.05
-# How often it is looked at what the processes said of their main loops.
-HANGS_EVERY_S = 0.25
-# A snapshot waits so long for a turn of the loop to end; after that the request fails.
-LOCK_TIMEOUT_S = 2.0
+# While something is under way that tells nobody when it is over, it is looked at so often.
+UNDER_WAY_EVERY_S = 0.1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Supervisor:
@@ -74,19 +69,14 @@ class Supervisor:
         ``launch``: how further processes are started; without it the pipeline cannot be changed while it runs.
         ``started_s``: the monotonic instant that the figures count from; ``serve`` gets the source of snapshots.
         """
-        self._durable = is_durable(plan.store_dir, read_mounts())
-        self._specs = {spec.name: spec for spec, _ in pipeline}
         self._view = view
         self._clock = clock
-        self._started_s = started_s
         self._for_s = for_s
-        self._embedded = embedded
-        self._machine = Machine([spec for spec, _ in pipeline], plan.drain_deadline_s, random)
         self._processes = processes
-        for spec, command in pipeline:
-            processes.add(spec.name, command)
-            if processes.pid(spec.name):
-                self._machine.adopt(spec.name)
+        self._machine = Machine([spec for spec, _ in pipeline], plan.drain_deadline_s, random)
+        self._lives = Lives(
+            self._machine, processes, pipeline, view, lambda: self._changes.plan.hang_after_s, embedded
+        )
         up_s = clock.now_s() - started_s
         self._model = StatusModel(
             shape_of(plan),
@@ -94,25 +84,17 @@ class Supervisor:
             started_us=int((clock.wall_s() - up_s) * 1e6),
         )
         load = Sources(self._model.pending, processes.pid, cpu_of_tree_s)
-        hooks = Hooks(self._add, self._forget, self._model.reshape, view.note, load)
+        hooks = Hooks(self._lives.add, self._forget, self._model.reshape, view.note, load)
         self._changes = Changes(plan, launch, self._machine, processes, hooks)
-        # Another thread answers HTTP requests from the model.
-        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compare")
         self._kills = Kills(self._make_settling)
         self._ending = Ending(embedded.stop_churn if embedded else None, self._submit, self._make_settling)
         self._pins = PinJudge()
-        self._hangs = Hangs()
-        self._is_server_awaited = embedded is not None
         self._signals = 0
         self._signals_seen = 0
-        self._shown_at_s = self._looked_at_s = float("-inf")
-        self._usage = Usage()
-        self._last: Snapshot | None = None
-        context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "control")
-        self._context = context
+        self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "control")
         self._control = ControlSocket(
-            context,
+            self._context,
             plan.endpoint("control"),
             heartbeat_s=plan.heartbeat_s,
             run=plan.run,
@@ -122,30 +104,47 @@ class Supervisor:
             answer=self._answer,
             clock=clock,
         )
-        self._poller = zmq.Poller()
-        self._poller.register(self._control.socket, zmq.POLLIN)
-        self._poller.register(processes.fileno(), zmq.POLLIN)
+        self._figures = Figures(
+            self._model,
+            self._machine,
+            processes,
+            self._lives.specs,
+            self._kills,
+            self._control,
+            store=str(plan.store_dir),
+            is_durable=is_durable(plan.store_dir, read_mounts()),
+            clock=clock,
+            started_s=started_s,
+        )
+        self._join()
         if serve is not None:
             serve(self.snapshot_now)
 
+    def _join(self) -> None:
+        self._loop = loop = GatheringLoop(self._clock, NoBeats(), self._figures.note_ended)
+        loop.reads(self._processes.fileno(), self._show_lines)
+        self._control.join(loop)
+        self._due = loop.timer(lambda: None)
+        loop.every(HANGS_EVERY_S, lambda: self._lives.find_hangs(self._clock.now_s()))
+        loop.every(LOOK_EVERY_S, lambda: self._changes.scale(self._clock.now_s()))
+        if self._view.every_s is not None:
+            loop.every(self._view.every_s, lambda: self._view.show(self._figures.snapshot()))
+
     def snapshot_now(self) -> Snapshot | None:
         """As things are now, for another thread; None if the loop does not let go of them in time."""
-        if not self._lock.acquire(timeout=LOCK_TIMEOUT_S):
-            return None
-        try:
-            self._note_ended()
-            return self._snapshot()
-        finally:
-            self._lock.release()
+        with self._loop.between_turns() as is_held:
+            if not is_held:
+                return None
+            self._figures.note_ended()
+            return self._figures.snapshot()
 
     def run(self) -> Outcome:
         """Until the time is up, a signal comes, or a process is given up; everything has ended afterwards."""
-        before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        # The end of a child wakes the loop; what it does then asks the kernel who has ended.
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         try:
-            while not self._machine.is_over:
-                self._turn()
+            self._loop.run(threading.Event(), self._work, until=lambda: self._machine.is_over)
             return self._outcome()
         finally:
             self._processes.close()
@@ -157,60 +156,51 @@ class Supervisor:
 
     # -- one turn
 
-    def _turn(self) -> None:
-        if self._poller.poll(TURN_MS):
-            self._clock.sleep(GATHER_S)
-        with self._lock:
-            self._work()
-
     def _work(self) -> None:
-        self._note_ended()
-        for line in self._processes.take_lines():
-            self._view.process_line(line)
-        self._control.turn()
+        """The end of a turn: what follows from what has come, and from the time."""
         now_s = self._clock.now_s()
         for name, code in self._processes.take_exited():
             self._on_exit(name, code, now_s)
-        if now_s - self._looked_at_s >= HANGS_EVERY_S:
-            self._looked_at_s = now_s
-            self._find_hangs(now_s)
         self._on_signals(now_s)
-        self._await_server()
+        self._lives.await_server(now_s)
         self._do(self._changes.turn(now_s))
         are_queues_empty = self._machine.is_draining and self._model.are_queues_empty()
         self._do(self._machine.tick(now_s, are_queues_empty=are_queues_empty))
         self._end_in_time(now_s)
-        if self._machine.is_draining and self._last is None:
-            # The figures of the run, while the processes are still there to be measured.
-            self._last = self._snapshot(is_measured=True)
+        if self._machine.is_draining:
+            self._figures.note_drain()
         for text in self._kills.turn(now_s, self._machine, self._is_synced):
             self._view.note(text)
-        if now_s - self._shown_at_s >= self._view.every_s:
-            self._shown_at_s = now_s
-            self._view.show(self._snapshot())
+        self._set_due(now_s)
 
-    def _watch(self, name: str) -> None:
-        # The embedded API server says nothing of its loop: it is another program.
-        limit_s = self._changes.plan.hang_after_s if self._specs[name].role != API_SERVER else 0.0
-        self._hangs.started(name, self._clock.now_s(), hang_after_s=limit_s or None)
+    def _set_due(self, now_s: float) -> None:
+        due_s = self._machine.due_s
+        if self._for_s is not None and not self._machine.is_draining:
+            due_s = min(due_s, max(now_s, now_s + self._for_s - self._figures.uptime_s()))
+        is_under_way = (
+            self._machine.is_draining
+            or self._lives.is_server_awaited
+            or self._kills.are_under_way
+            or self._ending.has_begun
+        )
+        if is_under_way:
+            due_s = now_s + UNDER_WAY_EVERY_S
+        if due_s < float("inf"):
+            self._due.set(due_s)
+        else:
+            self._due.cancel()
 
-    def _find_hangs(self, now_s: float) -> None:
-        for name, line in self._processes.take_beats():
-            self._hangs.heard(name, line, now_s)
-        for hang in self._hangs.look(now_s):
-            self._replace(hang)
+    def _show_lines(self) -> None:
+        for line in self._processes.take_lines():
+            self._view.process_line(line)
 
-    def _replace(self, hang: Hang) -> None:
-        what = hang.describe(self._processes.state(hang.name))
-        actions = self._machine.on_hung(hang.name, f"hung: {what}")
-        if actions:
-            self._view.note(f"{hang.name} hangs and is killed: {what}")
-            self._do(actions)
+    def _do(self, actions: list[Action]) -> None:
+        self._lives.do(actions, self._clock.now_s())
 
     def _end_in_time(self, now_s: float) -> None:
-        if self._for_s is None or self._machine.is_draining or self._uptime_s() < self._for_s:
+        if self._for_s is None or self._machine.is_draining or self._figures.uptime_s() < self._for_s:
             return
-        if self._is_server_awaited:
+        if self._lives.is_server_awaited:
             return  # there is no churn yet to stop, nor anything to compare with
         if self._ending.turn(now_s, self._model):
             self._do(self._machine.drain(now_s))
@@ -227,92 +217,46 @@ class Supervisor:
             self._ending.interrupt()
             self._do(self._machine.drain(now_s))
 
-    def _await_server(self) -> None:
-        if self._is_server_awaited and self._embedded is not None and self._embedded.kubeconfig.exists():
-            self._is_server_awaited = False
-            self._machine.on_ready(API_SERVER, self._clock.now_s())
-            self._machine.release("reflector")
-
-    def _do(self, actions: list[Action]) -> None:
-        for action in actions:
-            match action:
-                case Start(name):
-                    self._processes.start(name)
-                    self._watch(name)
-                    # It has no control connection; it listened before, so its address is known.
-                    if name == API_SERVER and not self._is_server_awaited:
-                        self._machine.on_ready(name, self._clock.now_s())
-                case Signal(name, number):
-                    self._processes.signal(name, number)
-
     # -- what happens
-
-    def _note_ended(self) -> None:
-        """Before anything else is believed: who has ended, who fell silent while we did not look."""
-        wall_us = self._wall_us()
-        for name in self._processes.absent(self._specs):
-            self._model.on_gone(name, wall_us)
-        self._model.tick(self._clock.now_s(), wall_us)
-
-    def _wall_us(self) -> int:
-        return int(self._clock.wall_s() * 1e6)
 
     def _on_signal(self, *_: object) -> None:
         self._signals += 1
 
     def _on_exit(self, name: str, code: int, now_s: float) -> None:
-        for line in self._processes.take_lines():
-            self._view.process_line(line)
-        self._usage.ended(name)
-        self._hangs.forget(name)
-        self._model.on_gone(name, self._wall_us())
-        was_given_up = self._machine.phase(name) is Phase.GAVE_UP
-        is_renewed = self._machine.is_renewed(name)
-        self._do(self._machine.on_exit(name, code, now_s))
-        words = last_words(self._processes.last_words(name))
-        if self._machine.phase(name) is Phase.GAVE_UP and not was_given_up:
-            self._view.note(f"{self._machine.reason}: {words}")
-        elif self._machine.phase(name) is Phase.WAITING and not is_renewed:
-            self._view.note(f"{name} ended ({self._machine.last_end(name)}) and is started again")
-        self._changes.on_exit(name, words)
-
-    def _add(self, spec: Spec, command: Command) -> None:
-        self._specs[spec.name] = spec
-        self._processes.add(spec.name, command)
-        self._machine.add(spec)
+        self._show_lines()
+        self._figures.usage.ended(name)
+        self._model.on_gone(name, self._figures.wall_us())
+        self._changes.on_exit(name, self._lives.on_exit(name, code, now_s))
 
     def _forget(self, name: str) -> None:
-        del self._specs[name]
-        self._machine.forget(name)
-        self._usage.forget(name)
-
-    def _is_present(self, name: str, pid: int) -> bool:
-        return name in self._machine and self._processes.pid(name) == pid
+        self._lives.forget(name)
+        self._figures.usage.forget(name)
 
     def _on_ready(self, name: str, pid: int) -> None:
-        if self._is_present(name, pid):
+        if self._lives.is_present(name, pid):
             self._machine.on_ready(name, self._clock.now_s())
             self._changes.on_ready(name)
 
     def _on_silent(self, name: str, pid: int) -> None:
-        if self._is_present(name, pid):
+        if self._lives.is_present(name, pid):
             self._machine.on_silent(name)
-            self._model.on_gone(name, self._wall_us())
+            self._model.on_gone(name, self._figures.wall_us())
 
     def _on_status(self, name: str, pid: int, report: dict[str, Any]) -> None:
-        if self._is_present(name, pid):
-            self._model.on_status(name, report, self._clock.now_s(), self._wall_us())
+        if self._lives.is_present(name, pid):
+            self._model.on_status(name, report, self._clock.now_s(), self._figures.wall_us())
             if report.get("role") == WORKER:
                 self._look_for_pins(report)
 
     def _look_for_pins(self, report: dict[str, Any]) -> None:
-        handlers = {self._processes.pid(n): n for n, spec in self._specs.items() if spec.role == HANDLERS}
+        specs = self._lives.specs
+        handlers = {self._processes.pid(n): n for n, spec in specs.items() if spec.role == HANDLERS}
         for pin in self._pins.judge(report, handlers):
             self._do(unpin(pin, self._machine, self._processes, self._view.note))
 
     def _answer(self, verb: str, arguments: dict[str, Any]) -> Any:
         if verb == "status":
-            return self._snapshot().as_plain()
+            return self._figures.snapshot().as_plain()
         if verb == "kill":
             return self._kill(str(arguments.get("name", "")))
         if verb in VERBS:
@@ -327,7 +271,7 @@ class Supervisor:
 
     def _kill(self, name: str) -> dict[str, Any]:
         if name not in self._machine:
-            raise ConfigError(f"no process named {name!r} (processes: {', '.join(self._specs)})")
+            raise ConfigError(f"no process named {name!r} (processes: {', '.join(self._lives.specs)})")
         pid = self._processes.pid(name)
         if not pid:
             raise ConfigError(f"{name} is not running ({self._machine.phase(name).value})")
@@ -346,53 +290,8 @@ class Supervisor:
     def _make_settling(self, deadline_s: float, is_still: bool) -> Settling:
         return Settling(lambda: compare(self._changes.plan), self._submit, deadline_s, is_still)
 
-    def _uptime_s(self) -> float:
-        return self._clock.now_s() - self._started_s
-
-    def _snapshot(self, *, is_measured: bool = False) -> Snapshot:
-        read = partial(self._usage_of, is_measured=is_measured)
-        self._usage.refresh(self._specs, read, self._clock.now_s(), is_due=is_measured)
-        return self._model.snapshot(
-            state="draining" if self._machine.is_draining else "",
-            up_s=self._uptime_s(),
-            wall_us=self._wall_us(),
-            processes={name: self._process_status(name) for name in self._specs},
-            kills=self._kills.statuses,
-            rejected=self._control.rejected,
-            unanswered=self._control.unanswered,
-            connections_refused=self._control.connections_refused,
-            store=str(self._changes.plan.store_dir),
-            durable=self._durable,
-        )
-
-    def _usage_of(self, name: str, *, is_measured: bool) -> tuple[float, float]:
-        """What the process says of itself; measured where it says nothing, or where it counts."""
-        said = None if is_measured else self._model.usage(name, self._processes.pid(name))
-        return self._processes.usage(name) if said is None else said
-
-    def _process_status(self, name: str) -> ProcessStatus:
-        rss_mb, cpu_s = self._usage.of(name)
-        return ProcessStatus(
-            role=self._specs[name].role,
-            state=self._machine.phase(name).value,
-            pid=self._processes.pid(name),
-            restarts=self._machine.restarts(name),
-            hung=self._machine.hung(name),
-            rss_mb=rss_mb,
-            cpu_s=cpu_s,
-            turns=self._model.turns(name),
-            rejected=self._model.rejected(name),
-            last_end=self._machine.last_end(name),
-            last_words=last_words(self._processes.last_words(name)),
-        )
-
-    def _final(self) -> Snapshot:
-        """The last report of each role. Processes and readiness are as before the drain, when all were there."""
-        now = self._snapshot()
-        return now if self._last is None else with_claims_of(now, self._last)
-
     def _outcome(self) -> Outcome:
-        snapshot = self._final()
+        snapshot = self._figures.final()
         failures = list(self._ending.failures)
         if self._machine.reason:
             failures.append(self._machine.reason)

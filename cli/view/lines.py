@@ -64,7 +64,7 @@ class LineView:
     On a terminal logs are written for a person, tracebacks as Python prints them; elsewhere as the JSON that they are.
     """
 
-    every_s = EVERY_S
+    every_s: float | None = EVERY_S
 
     def __init__(self, out: TextIO, *, printed: TextIO | None = None, logged: TextIO | None = None) -> None:
         self._out = out
@@ -100,6 +100,8 @@ class LineView:
 
 class QuietView(LineView):
     """Logs and notes, and no line a second."""
+
+    every_s: float | None = None
 
     def show(self, snapshot: Snapshot) -> None:
         """Nothing."""

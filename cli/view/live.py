@@ -31,7 +31,7 @@ _STATE_STYLES = {
 class LiveView:
     """Draws over itself; what plug-ins print scrolls above."""
 
-    every_s = EVERY_S
+    every_s: float | None = EVERY_S
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()

@@ -8,7 +8,9 @@ import pytest
 import zmq
 
 from deltawire.cli.supervisor.control import ControlSocket
+from deltawire.cli.supervisor.gathering import NoBeats
 from deltawire.common.clock import SystemClock
+from deltawire.common.loop import Loop
 from deltawire.common.wire import link as links
 from deltawire.common.wire import listener as listeners
 from deltawire.common.wire.codec import encode, pack, plain, take
@@ -333,6 +335,8 @@ def test_a_key_that_is_no_commands_asks_the_supervisor_for_nothing(tmp_path, own
         contexts[0], address, heartbeat_s=2.0, on_ready=lambda *_: None, on_silent=lambda *_: None,
         on_status=lambda *_: None, answer=lambda verb, _: asked.append(verb), clock=SystemClock(),
     )  # fmt: skip
+    loop = Loop(SystemClock(), NoBeats())
+    control.join(loop)
     kind, _, rest = owner.partition("/")
     names = {owner: (ROLES[kind.partition("-")[0]], f"{rest}-0" if rest else owner), "cli": ("cli", "cli-1")}
     made = [
@@ -344,7 +348,7 @@ def test_a_key_that_is_no_commands_asks_the_supervisor_for_nothing(tmp_path, own
         patience = Patience(20.0)
         while len(answers) < 2:
             assert not patience.is_over(), answers
-            control.turn()
+            loop.turn(wait_s_max=0.01)
             for link in made:
                 for event in [*link.tick(), *link.receive()]:
                     if isinstance(event, links.Arrived):
