@@ -26,10 +26,10 @@ class GatheringLoop(Loop):
 
     def turn(self, after: Action | None = None, *, wait_s_max: float = IDLE_S) -> None:
         """As `Loop.turn`."""
-        ready = self._poller.poll(0 if self._is_soon else self._wait_ms(wait_s_max))
+        ready = self._poll.poll(0 if self._is_soon else self._wait_ms(wait_s_max))
         if ready:
             self._clock.sleep(GATHER_S)
-            ready = self._poller.poll(0)
+            ready = self._poll.poll(0)
         with self._lock:
             self._before()
             self._act(ready, after)

@@ -78,18 +78,3 @@ def test_a_thread_is_told_when_a_turn_does_not_end_in_time(made: Gathered, monke
     finally:
         ends.set()
         turn.join(60)
-
-
-def test_the_end_of_a_wait_for_a_process_is_known_without_looking_at_each() -> None:
-    from deltawire.cli.supervisor.machine import Machine, Spec, Start
-
-    machine = Machine([Spec(f"h-{n}", "handlers", 1) for n in range(3)], 5.0, lambda: 0.5)
-    assert machine.due_s == 0.0
-    assert machine.tick(1.0) == [Start(f"h-{n}") for n in range(3)]
-    assert machine.due_s == float("inf")
-    machine.on_ready("h-1", 2.0)
-    machine.on_exit("h-1", 1, 3.0)
-    assert 3.0 < machine.due_s < 4.0
-    assert machine.tick(machine.due_s) == [Start("h-1")]
-    machine.renew("h-2", 4.0)
-    assert machine.due_s == 9.0
