@@ -4,15 +4,18 @@ import fcntl
 from dataclasses import dataclass
 from pathlib import Path
 
+from deltawire.cli.elsewhere import cache_elsewhere
 from deltawire.cli.stores import Cache, cached_resources, clusters_of, open_cache, shards_of
 from deltawire.cli.view.text import plural
+from deltawire.common.clock import SystemClock
 from deltawire.common.config.plan import Plan
-from deltawire.common.errors import ConfigError, DeltawireError, StateError
+from deltawire.common.errors import ConfigError, StateError
 from deltawire.common.meta.keys import display_key
 from deltawire.common.meta.resources import ResourceType, find, parse_query
+from deltawire.common.store.reader import ReaderUnavailable
+from deltawire.handlers.core import CorePlan, described
 
 LOCK_FILE = "supervisor.lock"
-FALLBACK_NAMESPACE = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +29,48 @@ class Found:
 
 
 def find_cache(plan: Plan, text: str, cluster: str | None = None) -> Found:
-    """The cache of the resource that ``text`` names by kubectl's grammar. Raises StateError, ConfigError."""
+    """The cache of the resource that ``text`` names by kubectl's grammar. Raises StateError, ConfigError.
+
+    Where its files cannot be read from here, the workers are asked.
+    """
+    if isinstance(plan, CorePlan):
+        return _elsewhere(plan, text, cluster)
     shards = shards_of(plan.store_dir)
     if not shards:
         raise StateError(
             f"{plan.store_dir} is not a state folder of deltawire",
             hint="name it with --store, or run `deltawire up`",
         )
-    chosen = _cluster(plan, cluster)
+    chosen = _cluster(plan, cluster, list(clusters_of(plan.store_dir)))
     cached = cached_resources(plan.store_dir, chosen)
     name = _match(text, cached)
-    cache = open_cache(plan.store_dir, chosen, name, shards) if name else None
+    try:
+        cache = open_cache(plan.store_dir, chosen, name, shards) if name else None
+    except ReaderUnavailable:
+        # Processes of another pid namespace have it open: those of ours may not map it.
+        if not is_running(plan.store_dir):
+            raise
+        return _elsewhere(described(plan, clock=SystemClock()), text, cluster)
     if cache is None:
-        known = ", ".join(cached) or "nothing yet"
-        raise StateError(
-            f"{text!r} is not cached in cluster {chosen!r}; cached: {known}",
-            hint="add an informer, or a handler that watches it",
-        )
+        raise _not_cached(text, chosen, cached)
     return Found(chosen, _type(name), cache, f"{chosen}/{name}")
 
 
-def default_namespace(plan: Plan, cluster: str) -> str:
-    """The namespace of the cluster's context, as kubectl takes it; ``default`` where that cannot be read."""
-    from deltawire.client.config.loading import load
+def _elsewhere(plan: CorePlan, text: str, cluster: str | None) -> Found:
+    chosen = _cluster(plan, cluster, sorted({one.cluster for one in plan.informers.values()}))
+    cached = sorted(one.resource for one in plan.informers.values() if one.cluster == chosen)
+    name = _match(text, cached)
+    if not name:
+        raise _not_cached(text, chosen, cached)
+    return Found(chosen, _type(name), cache_elsewhere(plan, f"{chosen}/{name}"), f"{chosen}/{name}")
 
-    options = plan.clusters.get(cluster)
-    if options is None:
-        return FALLBACK_NAMESPACE
-    try:
-        return load(kubeconfig=options.kubeconfig, context=options.context).namespace
-    except DeltawireError:
-        return FALLBACK_NAMESPACE
+
+def _not_cached(text: str, cluster: str, cached: list[str]) -> StateError:
+    known = ", ".join(cached) or "nothing yet"
+    return StateError(
+        f"{text!r} is not cached in cluster {cluster!r}; cached: {known}",
+        hint="add an informer, or a handler that watches it",
+    )
 
 
 def is_running(store_dir: Path) -> bool:
@@ -81,8 +95,7 @@ def key_words(resource: ResourceType, key: str) -> str:
     return f"{resource.name} {display_key(key)}"
 
 
-def _cluster(plan: Plan, wanted: str | None) -> str:
-    known = clusters_of(plan.store_dir)
+def _cluster(plan: Plan, wanted: str | None, known: list[str]) -> str:
     if wanted is not None:
         if wanted not in known:
             raise ConfigError(

@@ -1,12 +1,12 @@
 """What changes in a cache, seen by polling its change index: for ``tail`` and ``get -w``."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deltawire.cli.stores import Cache
+from deltawire.cli.stores import Cache, Shard
+from deltawire.common.errors import TransportError
 from deltawire.common.store.layout import Row
-from deltawire.common.store.reader import ShardReader
 
 POLL_S = 0.2
 # How many values of a field diff are shown for one change.
@@ -34,9 +34,31 @@ class ChangeFeed:
             yield from shard.poll()
 
 
+class Patience:
+    """For a command that follows a cache through its workers: it goes on while these do not answer, and says so."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._is_told = False
+
+    def poll(self, feed: ChangeFeed) -> Iterator[Change]:
+        """What changed since the last call; what could not be asked for comes with a later one."""
+        try:
+            yield from feed.poll()
+        except TransportError as error:
+            if not self._is_told:
+                self._say(f"{error}: going on when it does")
+            self._is_told = True
+            return
+        if self._is_told:
+            self._say("the caches are read again")
+        self._is_told = False
+
+
 class _Shard:
-    def __init__(self, reader: ShardReader) -> None:
+    def __init__(self, reader: Shard) -> None:
         self._reader = reader
+        self._store = reader.store
         self._seq = 0
         self._known: dict[str, Row] = {}
         for _ in self._read():
@@ -44,16 +66,22 @@ class _Shard:
 
     def poll(self) -> Iterator[Change]:
         yield from self._read()
-        # The index holds live objects only: fewer of them than we know means that some are gone.
+        # The index holds live objects only: another number of them than we know means that some are gone.
         if self._reader.count() != len(self._known):
             yield from self._deleted()
 
     def _read(self) -> Iterator[Change]:
         while True:
             rows, seq = self._reader.changes_after(self._seq)
+            if self._reader.store != self._store:
+                # It was made anew, and numbers its changes anew; what is in it as before has not changed.
+                self._store, self._seq = self._reader.store, 0
+                continue
             for row in rows:
                 old = self._known.get(row.key)
                 self._known[row.key] = row
+                if old is not None and (old.uid, old.version, old.object) == (row.uid, row.version, row.object):
+                    continue
                 if old is not None and old.uid != row.uid:
                     yield Change(old, None)
                     old = None
@@ -63,9 +91,8 @@ class _Shard:
             self._seq = seq
 
     def _deleted(self) -> Iterator[Change]:
-        for key in list(self._known):
-            if self._reader.get(key) is None:
-                yield Change(self._known.pop(key), None)
+        for key in self._reader.gone(list(self._known)):
+            yield Change(self._known.pop(key), None)
 
 
 def field_diffs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

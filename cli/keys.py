@@ -4,7 +4,15 @@ from collections.abc import Iterable, Iterator
 
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError
-from deltawire.common.wire.keys import Allowed, KeyFolder, Secret, new_secret, parse_entry, parse_owner
+from deltawire.common.wire.keys import (
+    LIMITED,
+    Allowed,
+    KeyFolder,
+    Secret,
+    new_secret,
+    parse_entry,
+    parse_owner,
+)
 
 
 def owners_of(plan: Plan) -> Iterator[str]:
@@ -73,7 +81,7 @@ def rows(folder: KeyFolder) -> list[list[str]]:
     table = [["OWNER", "KEY", "INFORMERS", "SECRET"]]
     for entry in folder.allowed():
         informers = "all" if entry.informers is None else ",".join(sorted(entry.informers))
-        may_read = informers if entry.owner.startswith("handler/") else "-"
+        may_read = informers if entry.kind in (*LIMITED, "cli") else "-"
         table.append([entry.owner, entry.key, may_read, "here" if _is_here(folder, entry) else "-"])
     return table
 
@@ -100,7 +108,7 @@ def problems(folder: KeyFolder, owners: Iterable[str]) -> Iterator[str]:
 
 def _made_by(missing: list[str]) -> str:
     """The command for keys that are missing: a handler may be in no config, so that it is named."""
-    if all(owner.startswith("handler/") for owner in missing):
+    if all(Allowed(owner, "").kind in LIMITED for owner in missing):
         return " and ".join(f"`deltawire keys new {owner}`" for owner in missing)
     return "`deltawire keys new`"
 
@@ -114,6 +122,9 @@ def _is_here(folder: KeyFolder, entry: Allowed) -> bool:
 
 def _entry(owner: str, key: str, informers: Iterable[str]) -> Allowed:
     names = frozenset(informers)
-    if names and not owner.startswith("handler/"):
-        raise ConfigError(f"{owner} reads nothing", path="--informers", hint="only handlers have informers")
-    return Allowed(owner, key, names or None)
+    entry = Allowed(owner, key, names or None)
+    if names and entry.kind not in LIMITED:
+        raise ConfigError(
+            f"{owner} has no informers of its own", path="--informers", hint="only handlers and readers have"
+        )
+    return entry

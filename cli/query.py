@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from deltawire.cli.changes import POLL_S, ChangeFeed
+from deltawire.cli.changes import POLL_S, ChangeFeed, Patience
 from deltawire.cli.output import formats
 from deltawire.cli.output.table import table_lines
 from deltawire.cli.stores import Cache
@@ -100,16 +100,17 @@ def follow(
     show_namespace: bool,
     clock: Clock,
     each_turn: Callable[[float], None],
+    say: Callable[[str], None],
 ) -> None:
     """Print each change from now on, until interrupted: kubectl's -w prints a deleted object once more.
 
-    ``each_turn`` is called with the monotonic instant before each look.
+    ``each_turn`` is called with the monotonic instant before each look; ``say`` prints a line beside what is printed.
     """
-    feed = ChangeFeed(cache)
+    feed, patience = ChangeFeed(cache), Patience(say)
     try:
         while True:
             each_turn(clock.now_s())
-            for change in feed.poll():
+            for change in patience.poll(feed):
                 row = change.new or change.old
                 if row is None:
                     continue

@@ -1,25 +1,17 @@
 """Requests of a command to the running supervisor."""
 
-import os
 from typing import Any
-
-import zmq
 
 from deltawire.cli.caches import is_running
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import DeltawireError
-from deltawire.common.wire.codec import take
-from deltawire.common.wire.identity import new_identity
-from deltawire.common.wire.link import Arrived, Link, Opened
-from deltawire.common.wire.messages.control import Answer, Ask
-from deltawire.common.wire.network import TCP, open_context
-
-CONNECT_TIMEOUT_S = 3.0
-ANSWER_TIMEOUT_S = 10.0
+from deltawire.common.wire.network import TCP
+from deltawire.handlers.asking import Asking, NoAnswer
+from deltawire.handlers.core import CorePlan
 
 
-class NotRunning(DeltawireError):
+class NotRunning(NoAnswer):
     """No supervisor answers for this state folder. ``is_free``: the folder is not locked either."""
 
     is_free = False
@@ -29,44 +21,30 @@ class Supervision:
     """A connection to the supervisor. Use as a context manager. Raises NotRunning without an answer."""
 
     def __init__(self, plan: Plan, *, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
-        self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "cli")
-        self._asked = 0
-        self._link = Link(
-            self._context,
-            plan.endpoint("control"),
-            new_identity("cli", f"cli-{os.getpid()}"),
-            dict,
-            clock=self._clock,
-            silent_s=ANSWER_TIMEOUT_S,
-        )
         # The state folder is not locked: there is no supervisor to wait for, unless it is on another host.
         is_held, is_far = is_running(plan.store_dir), plan.endpoint("control").startswith(TCP)
-        if not (is_held or is_far) or not self._wait(Opened, CONNECT_TIMEOUT_S):
+        if not (is_held or is_far):
+            raise _not_running(plan, is_held=False, is_far=False)
+        owner = plan.owner if isinstance(plan, CorePlan) else "cli"
+        self._asking = Asking(plan, owner, clock=clock or SystemClock())
+        try:
+            is_open = self._asking.open()
+        except BaseException:
+            self.close()
+            raise
+        if not is_open:
             self.close()
             raise _not_running(plan, is_held=is_held, is_far=is_far)
 
     def ask(self, verb: str, arguments: dict[str, Any] | None = None) -> Any:
         """The answer's body. Raises DeltawireError with the supervisor's own words when it refuses."""
-        self._asked += 1
-        if not self._link.send(Ask(self._asked, verb, arguments or {})):
-            raise NotRunning("the supervisor has just gone")
-        deadline_s = self._clock.now_s() + ANSWER_TIMEOUT_S
-        while (left_s := deadline_s - self._clock.now_s()) > 0:
-            event = self._wait(Arrived, left_s)
-            if isinstance(event, Arrived):
-                answer = take(event.message, Answer)
-                if answer.id == self._asked:
-                    if not answer.ok:
-                        raise DeltawireError(str(answer.body))
-                    return answer.body
-            if not self._link.is_open:
-                raise NotRunning("the supervisor has just gone")
-        raise DeltawireError(f"the supervisor did not answer within {ANSWER_TIMEOUT_S:g} s")
+        try:
+            return self._asking.ask(verb, arguments)
+        except NoAnswer as error:
+            raise NotRunning(str(error)) from None
 
     def close(self) -> None:
-        self._link.close()
-        self._context.term()
+        self._asking.close()
 
     def __enter__(self) -> "Supervision":
         return self
@@ -74,31 +52,21 @@ class Supervision:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _wait(self, kind: type[Opened] | type[Arrived], timeout_s: float) -> Opened | Arrived | None:
-        deadline_s = self._clock.now_s() + timeout_s
-        while True:
-            for event in [*self._link.tick(), *self._link.receive(frames_max=1)]:
-                if isinstance(event, kind):
-                    return event
-            left_s = deadline_s - self._clock.now_s()
-            if left_s <= 0:
-                return None
-            self._link.socket.poll(int(min(left_s, 0.1) * 1000))
-
 
 def _not_running(plan: Plan, *, is_held: bool, is_far: bool) -> NotRunning:
-    if is_held:
+    if is_held and not isinstance(plan, CorePlan):
         error = NotRunning(f"who runs on the state folder {plan.store_dir} does not answer", hint="see its log")
     elif is_far:
         address = plan.endpoint("control").removeprefix(TCP)
         hint = "start it, or see what its log says of the key" if plan.keys_dir else "start it"
-        error = NotRunning(f"nobody answers at {address} (network.endpoints.control)", hint=hint)
+        where = "" if isinstance(plan, CorePlan) else " (network.endpoints.control)"
+        error = NotRunning(f"nobody answers at {address}{where}", hint=hint)
     else:
         error = NotRunning(
             f"no `deltawire up` runs on the state folder {plan.store_dir}",
             hint="start it, or name the config with -c",
         )
-    error.is_free = not is_held
+    error.is_free = not (is_held or is_far)
     return error
 
 

@@ -1,9 +1,10 @@
 """Reading the caches of a state folder from a command, over all shards of an informer."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 from deltawire.common.meta.keys import shard_of
 from deltawire.common.store.folder import CLUSTERS, MARKER, cluster_folder, find_shards, last_cluster_id
@@ -11,21 +12,45 @@ from deltawire.common.store.layout import Row
 from deltawire.common.store.reader import ShardFreshness, ShardReader
 
 
-class Cache:
-    """All shards of one informer on disk. Use as a context manager. Raises StateError as `ShardReader`."""
+class Shard(Protocol):
+    """A shard of a cache, here or elsewhere. ``store`` names it: in another one changes are numbered anew."""
 
-    def __init__(self, folders: list[Path], shards: int) -> None:
+    @property
+    def store(self) -> str: ...
+
+    def get(self, key: str) -> Row | None: ...
+
+    def page(self, prefix: str = "", after: str = "") -> tuple[list[Row], str]: ...
+
+    def index_page(self, name: str, value: str, after: str = "") -> tuple[list[Row], str]: ...
+
+    def changes_after(self, seq: int) -> tuple[list[Row], int]: ...
+
+    def count(self) -> int: ...
+
+    def gone(self, keys: Iterable[str]) -> list[str]: ...
+
+
+class LocalShard(ShardReader):
+    """A shard whose files are here."""
+
+    @property
+    def store(self) -> str:
+        return str(self.folder)
+
+    def gone(self, keys: Iterable[str]) -> list[str]:
+        """Those that are not stored."""
+        return [key for key in keys if self.get(key) is None]
+
+
+class Cache:
+    """All shards of one informer. Use as a context manager. Raises StateError, of a cache elsewhere TransportError."""
+
+    def __init__(self, readers: Mapping[int, Shard], shards: int, stack: ExitStack) -> None:
+        """``stack``: what is to be closed with it."""
+        self.readers = dict(readers)
         self._shards = shards
-        self._stack = ExitStack()
-        self.readers: dict[int, ShardReader] = {}
-        try:
-            for folder in folders:
-                reader = ShardReader(folder)
-                self._stack.callback(reader.close)
-                self.readers[int(folder.name.removeprefix("shard-"))] = reader
-        except BaseException:
-            self._stack.close()
-            raise
+        self._stack = stack
 
     def get(self, key: str) -> Row | None:
         reader = self.readers.get(shard_of(key, self._shards))
@@ -39,8 +64,8 @@ class Cache:
         """All rows with this value in an index, as `rows`."""
         return self._merged(lambda reader, after: reader.index_page(name, value, after))
 
-    def _merged(self, page: Callable[[ShardReader, str], tuple[list[Row], str]]) -> Iterator[Row]:
-        def of_shard(reader: ShardReader) -> Iterator[Row]:
+    def _merged(self, page: Callable[[Shard, str], tuple[list[Row], str]]) -> Iterator[Row]:
+        def of_shard(reader: Shard) -> Iterator[Row]:
             after = ""
             while True:
                 rows, after = page(reader, after)
@@ -54,7 +79,8 @@ class Cache:
         return sum(reader.count() for reader in self.readers.values())
 
     def freshness(self) -> list[ShardFreshness]:
-        return [reader.meta() for reader in self.readers.values()]
+        """Of the shards whose files are here."""
+        return [reader.meta() for reader in self.readers.values() if isinstance(reader, LocalShard)]
 
     def __enter__(self) -> "Cache":
         return self
@@ -67,7 +93,18 @@ def open_cache(store_dir: Path, cluster: str, resource: str, shards: int) -> Cac
     """The cache of a resource, or None if nothing of it is stored."""
     cluster_id = last_cluster_id(store_dir, cluster)
     folders = find_shards(store_dir, cluster_id, resource) if cluster_id else []
-    return Cache(folders, shards) if folders else None
+    if not folders:
+        return None
+    stack, readers = ExitStack(), {}
+    try:
+        for folder in folders:
+            shard = LocalShard(folder)
+            stack.callback(shard.close)
+            readers[int(folder.name.removeprefix("shard-"))] = shard
+    except BaseException:
+        stack.close()
+        raise
+    return Cache(readers, shards, stack)
 
 
 def shards_of(store_dir: Path) -> int:

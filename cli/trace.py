@@ -3,9 +3,10 @@
 from typing import Any
 
 from deltawire.cli.clients import new_client
+from deltawire.cli.elsewhere import cache_elsewhere
 from deltawire.cli.freshness import ask, words
 from deltawire.cli.requests import Supervision, from_workers
-from deltawire.cli.stores import open_cache
+from deltawire.cli.stores import Cache, open_cache
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.cli.view.units import format_age
 from deltawire.common.config.load import canonical
@@ -13,6 +14,7 @@ from deltawire.common.config.plan import ALL_NAMESPACES, Plan
 from deltawire.common.errors import ConfigError, DeltawireError
 from deltawire.common.meta.keys import display_key, key_of, shard_of, split_key
 from deltawire.common.meta.resources import find
+from deltawire.handlers.core import CorePlan
 
 
 def parse_target(plan: Plan, text: str, namespace: str = "default") -> tuple[str, str]:
@@ -49,6 +51,9 @@ def _served(plan: Plan, informer: str, key: str) -> str:
 
     found = plan.informers[informer]
     namespace, name = split_key(key)
+    options = plan.clusters[found.cluster]
+    if isinstance(plan, CorePlan) and not (options.kubeconfig or options.context):
+        return "not asked from here (name its kubeconfig in a config, with -c)"
     try:
         client = new_client(plan, found.cluster)
         try:
@@ -64,7 +69,10 @@ def _served(plan: Plan, informer: str, key: str) -> str:
 def _stored(plan: Plan, informer: str, key: str, wall_s: float) -> str:
     found = plan.informers[informer]
     try:
-        cache = open_cache(plan.store_dir, found.cluster, found.resource, plan.shards)
+        if isinstance(plan, CorePlan):
+            cache: Cache | None = cache_elsewhere(plan, informer)
+        else:
+            cache = open_cache(plan.store_dir, found.cluster, found.resource, plan.shards)
         if cache is None:
             return "nothing of this resource is stored"
         with cache:

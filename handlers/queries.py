@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from deltawire.common.clock import Clock
-from deltawire.common.errors import CapacityError, TransportError
-from deltawire.common.wire.messages.group import Problem, Rows, StoredRow
+from deltawire.common.errors import CapacityError, ProtocolError, TransportError
+from deltawire.common.wire.messages.group import Changes, Problem, Rows, StoredRow
+
+Answer = Rows | Changes
 
 QUERIES_MAX = 256
 TIMEOUT_S = 10.0
@@ -34,7 +36,7 @@ class _Waiting:
 
     def __init__(self, question: Question) -> None:
         self.question = question
-        self.answer: Rows | Problem | None = None
+        self.answer: Answer | Problem | None = None
 
 
 class Queries:
@@ -49,7 +51,7 @@ class Queries:
         self._outgoing: deque[Question] = deque()
         self._last_id = 0
 
-    def ask(self, worker: int, informer: str, shard: int, verb: str, *arguments: Any) -> Rows:
+    def ask(self, worker: int, informer: str, shard: int, verb: str, *arguments: Any) -> Answer:
         """The worker's answer. Called by any thread but the loop's, which has to bring the answer.
 
         Raises TransportError if none comes in time or the worker cannot answer, CapacityError above
@@ -93,7 +95,7 @@ class Queries:
             if question.id in self._waiting:
                 self._outgoing.append(question)
 
-    def answered(self, answer: Rows | Problem) -> None:
+    def answered(self, answer: Answer | Problem) -> None:
         """Hands an answer to its caller; one that comes too late is ignored."""
         with self._changed:
             waiting = self._waiting.get(answer.id)
@@ -120,7 +122,7 @@ class RemoteShard:
         self._place = (worker, informer, shard)
 
     def get(self, key: str) -> StoredRow | None:
-        rows = self._queries.ask(*self._place, "get", key).rows
+        rows, _ = self._rows("get", key)
         return rows[0] if rows else None
 
     def page(self, prefix: str, after: str, limit: int) -> tuple[list[StoredRow], str]:
@@ -131,4 +133,6 @@ class RemoteShard:
 
     def _rows(self, verb: str, *arguments: Any) -> tuple[list[StoredRow], str]:
         answer = self._queries.ask(*self._place, verb, *arguments)
+        if not isinstance(answer, Rows):
+            raise ProtocolError(f"a worker answers {verb} with {type(answer).__name__}")
         return answer.rows, answer.after

@@ -203,7 +203,7 @@ class Runner:
                 self._opened(opened)
             case wire.Synced() as synced:
                 self._statistics.synced.setdefault(synced.informer, set()).add(synced.shard)
-            case wire.Rows() | wire.Problem() as answer:
+            case wire.Rows() | wire.Changes() | wire.Problem() as answer:
                 self._queries.answered(answer)
 
     def _tell_gap(self, link: WorkerLink, notice: wire.Gap) -> None:

@@ -37,7 +37,15 @@ class Dropped(NamedTuple):
 
 
 LinkNews = (
-    Received | Dropped | wire.Opened | wire.Synced | wire.Rows | wire.Problem | wire.InformerProofs | wire.Gap
+    Received
+    | Dropped
+    | wire.Opened
+    | wire.Synced
+    | wire.Rows
+    | wire.Changes
+    | wire.Problem
+    | wire.InformerProofs
+    | wire.Gap
 )
 _DECODE: Decoder[wire.ToHandler] = Decoder(wire.ToHandler)
 

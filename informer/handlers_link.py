@@ -15,11 +15,14 @@ from deltawire.common.wire.messages import group as wire
 from deltawire.common.wire.messages.group import EventRow
 from deltawire.common.wire.messages.proofs import InformerProof
 from deltawire.common.wire.session import Peer
+from deltawire.informer import readers
 from deltawire.informer.groups import outcomes
 from deltawire.informer.groups.group import Group
 from deltawire.informer.groups.options import GroupOptions
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import EVERY, LATEST, KnownReplica
+from deltawire.informer.queries import Queries
+from deltawire.informer.readers import Readers
 from deltawire.informer.shard import Shard
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.store.trouble import OwnerLost
@@ -55,6 +58,8 @@ class HandlersLink:
         self._busy = busy
         self.malformed = 0
         self._informers = informers
+        self._queries = Queries(informers, listener)
+        self._readers = Readers(listener)
         self._here: dict[bytes, tuple[Peer, wire.HandlerHello, Replica]] = {}
         # Which replicas know that their group is synced on a shard.
         self._synced: dict[Group, set[bytes]] = {}
@@ -74,10 +79,17 @@ class HandlersLink:
         if isinstance(event, Arrived):
             try:
                 message = _DECODE(event.message)
-                if isinstance(message, wire.Acks):
+                if isinstance(message, wire.Query):
+                    self._queries.take(event.peer, message)
+                elif isinstance(message, wire.Bye):
+                    self._listener.let_go(event.peer, "it has left")
+                elif self._readers.has(event.peer):
+                    self.malformed += 1
+                    self._readers.refuse(event.peer, "acks" if isinstance(message, wire.Acks) else "gap-seen")
+                elif isinstance(message, wire.Acks):
                     self._acks(event.peer, message.informer, message.shard, message.rows)
                 else:
-                    self._arrived(event.peer, message)
+                    self._gap_seen(event.peer, message)
             except ProtocolError as error:
                 self.malformed += 1
                 log.warning("reset %s: it sent %s", event.peer.name[:80], error)
@@ -109,7 +121,8 @@ class HandlersLink:
                 self._tell_synced(shard, group)
 
     def prove(self, rows: list[InformerProof]) -> None:
-        """Send each replica the freshness of this worker's part of each informer."""
+        """Send each replica, and who only reads, the freshness of this worker's part of each informer."""
+        self._readers.prove(rows)
         if not self._here:
             return
         message = wire.InformerProofs(rows)
@@ -117,6 +130,9 @@ class HandlersLink:
             self._listener.send(identity, message)
 
     def _hello(self, peer: Peer) -> None:
+        if peer.role == readers.ROLE:
+            self._readers.hello(peer)
+            return
         try:
             hello = msgspec.convert(peer.body, wire.HandlerHello)
         except msgspec.ValidationError as error:
@@ -191,6 +207,7 @@ class HandlersLink:
 
     def _gone(self, event: Gone) -> None:
         here = self._here.pop(event.peer.identity, None)
+        self._readers.gone(event)
         if here is None:
             return
         _, hello, replica = here
@@ -203,14 +220,6 @@ class HandlersLink:
             group: left for group, told in self._synced.items() if (left := told - {replica.identity})
         }
         self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
-
-    def _arrived(self, peer: Peer, message: wire.Query | wire.GapSeen | wire.Bye) -> None:
-        if isinstance(message, wire.Query):
-            self._query(peer, message)
-        elif isinstance(message, wire.GapSeen):
-            self._gap_seen(peer, message)
-        else:
-            self._listener.let_go(peer, "it has left")
 
     def _acks(self, peer: Peer, name: str, number: int, acks: list[wire.AckRow]) -> None:
         here = self._here.get(peer.identity)
@@ -236,32 +245,6 @@ class HandlersLink:
                 followed, replica.identity, key, seq, fence, verdict, after_ms / 1000.0, error, now
             )
         self._busy.acknowledged(shard, followed)
-
-    def _query(self, peer: Peer, query: wire.Query) -> None:
-        informer = self._informers.get(query.informer)
-        shard = informer.shards.get(query.shard) if informer is not None else None
-        if not self._listener.may_read(peer, query.informer):
-            text = f"the key of {peer.name[:80]} may not read {query.informer}"
-            self._listener.send(peer.identity, wire.Problem(query.id, text))
-            return
-        if informer is None or shard is None:
-            text = f"this worker has no {query.informer} shard {query.shard}"
-            self._listener.send(peer.identity, wire.Problem(query.id, text))
-            return
-        try:
-            rows, after = informer.query(shard, query.verb, query.arguments)
-        except DeltawireError as error:
-            self._listener.send(peer.identity, wire.Problem(query.id, str(error)[:1000]))
-            return
-        size = 0
-        kept: list[wire.StoredRow] = []
-        for row in rows:
-            size += len(row.object)
-            if kept and size > BATCH_BYTES_MAX:
-                after = kept[-1].key
-                break
-            kept.append(wire.StoredRow(row.key, row.version, row.object))
-        self._listener.send(peer.identity, wire.Rows(query.id, kept, after))
 
     def _send_events(self, identity: bytes, shard: Shard, events: list[EventRow]) -> None:
         """In messages of bounded size; what a vanished peer was sent counts as in flight until its Gone."""

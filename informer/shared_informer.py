@@ -4,14 +4,12 @@ import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from deltawire.common.beats import Beats
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import InformerPlan
 from deltawire.common.errors import CapacityError, DeltawireError, StateError
 from deltawire.common.store.folder import last_cluster_id, ledger_folder, remember_cluster_id
-from deltawire.common.store.layout import Row
 from deltawire.informer.archive.keeper import ArchiveKeeper
 from deltawire.informer.archive.opening import OutOfDate, open_archive
 from deltawire.informer.archive.port import ArchiveUnavailable, ShardArchive
@@ -222,18 +220,6 @@ class SharedInformer:
         for shard in self.shards.values():
             if str(shard.indexer.folder) in str(error):
                 generation.distrust(shard.indexer.folder)
-
-    def query(self, shard: Shard, verb: str, arguments: list[Any]) -> tuple[list[Row], str]:
-        """Answer a lister that cannot read the files. Raises StateError for what cannot be answered."""
-        match verb, arguments:
-            case "get", [str(key)]:
-                row = shard.indexer.get(key)
-                return ([row] if row is not None else []), ""
-            case "list", [str(prefix), str(after), int(limit)]:
-                return shard.indexer.query_page(prefix, after, limit)
-            case "index", [str(name), str(value), str(after), int(limit)]:
-                return shard.indexer.query_index(name, value, after, limit)
-        raise StateError(f"a worker does not answer {str(verb)[:40]!r} with these arguments")
 
     def _open_shard(self, cluster_id: str, number: int) -> Shard:
         try:

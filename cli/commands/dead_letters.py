@@ -8,6 +8,9 @@ import typer
 
 from deltawire.cli.commands import options
 
+# Which pipeline: --config, --store, --core, --key.
+Place = tuple[Path | None, Path | None, str | None, Path | None]
+
 app = typer.Typer(help="Events that a handler gave up.", no_args_is_help=True)
 
 HandlerArgument = Annotated[
@@ -37,12 +40,14 @@ def list_(
     where: WhereOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
 ) -> int:
     """List the dead letters of all handlers, or of one."""
     from deltawire.cli import letters
     from deltawire.cli.output.table import align
 
-    rows = letters.rows(_ask("list", config, store, handler, None, where))
+    rows = letters.rows(_ask("list", (config, store, core, key), handler, None, where))
     if len(rows) == 1:
         sys.stderr.write("No dead letters.\n")
     else:
@@ -57,11 +62,13 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, one on a line.")] = False,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
 ) -> int:
     """Show dead letters in full: the object, the attempts, the traceback."""
     from deltawire.cli import letters
 
-    found = _ask("show", config, store, handler, target, where)
+    found = _ask("show", (config, store, core, key), handler, target, where)
     if as_json:
         blocks = [letters.as_json(letter).decode() for letter in found]
     else:
@@ -80,9 +87,11 @@ def retry(
     where: WhereOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
 ) -> int:
     """Hand dead letters to the handler again, with the object's present state."""
-    return _told("tried again", _act("retry", config, store, handler, target, all_, where), target)
+    return _told("tried again", _act("retry", (config, store, core, key), handler, target, all_, where), target)
 
 
 def drop(
@@ -92,9 +101,11 @@ def drop(
     where: WhereOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
 ) -> int:
     """Delete dead letters."""
-    return _told("dropped", _act("drop", config, store, handler, target, all_, where), target)
+    return _told("dropped", _act("drop", (config, store, core, key), handler, target, all_, where), target)
 
 
 def export(
@@ -103,11 +114,13 @@ def export(
     where: WhereOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
 ) -> int:
     """Print dead letters as recorded events, for `deltawire replay FILE PLUGIN.py`. They hold whole objects."""
     from deltawire.cli import letters
 
-    found = _ask("show", config, store, handler, target, where)
+    found = _ask("show", (config, store, core, key), handler, target, where)
     events = [letters.as_event(letter, number) for number, letter in enumerate(found, 1)]
     for event in events:
         if event is not None:
@@ -120,23 +133,22 @@ def export(
 
 def _act(
     action: str,
-    config: Path | None,
-    store: Path | None,
+    place: Place,
     handler: str | None,
     target: str | None,
     is_all: bool,
     where: list[str] | None,
 ) -> int:
     """How many were tried again or dropped."""
-    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.core import plan_of
     from deltawire.common.errors import ConfigError
 
     if (handler is None) == (not is_all):
         raise ConfigError(
             "name one handler, or say --all", hint="deltawire dead-letters list shows whose there are"
         )
-    handlers = [handler] if handler is not None else list(plan_of(config, store).handlers)
-    return sum(_count(action, config, store, name, target, where) for name in handlers)
+    handlers = [handler] if handler is not None else list(plan_of(*place).handlers)
+    return sum(_count(action, place, name, target, where) for name in handlers)
 
 
 def _count(action: str, *arguments: Any) -> int:
@@ -150,27 +162,26 @@ def _ask(action: str, *arguments: Any) -> list[dict[str, Any]]:
 
 def _answers(
     action: str,
-    config: Path | None,
-    store: Path | None,
+    place: Place,
     handler: str | None,
     target: str | None,
     where: list[str] | None,
 ) -> list[dict[str, Any]]:
     """What each worker says."""
-    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.core import plan_of
     from deltawire.cli.letters import parse_where
     from deltawire.cli.requests import Supervision, from_workers
     from deltawire.cli.trace import parse_target
     from deltawire.common.errors import ConfigError
 
-    plan = plan_of(config, store)
+    plan = plan_of(*place)
     if handler is not None and handler not in plan.handlers:
         known = ", ".join(plan.handlers) or "none"
         raise ConfigError(f"no handler named {handler!r} (handlers: {known})")
     question: dict[str, Any] = {"action": action, "group": handler or "", "where": parse_where(where or ())}
     if target is not None:
-        informer, key = parse_target(plan, target)
-        question |= {"informer": informer, "key": key}
+        informer, object_key = parse_target(plan, target)
+        question |= {"informer": informer, "key": object_key}
     with Supervision(plan) as supervision:
         return list(from_workers(supervision.ask("dead-letters", question)).values())
 

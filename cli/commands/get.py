@@ -41,14 +41,17 @@ def get(
     cluster: ClusterOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
 ) -> int:
     """Show objects from the caches: the API server is not asked, and need not run.
 
     The first line, on stderr, says how fresh the cache is.
     """
-    from deltawire.cli.caches import cache_line, default_namespace, find_cache
-    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.caches import cache_line, find_cache
+    from deltawire.cli.core import plan_of
     from deltawire.cli.freshness import FreshnessWatch, ask, words
+    from deltawire.cli.namespaces import default_namespace
     from deltawire.cli.output import formats
     from deltawire.cli.query import Query, follow
     from deltawire.common.clock import SystemClock
@@ -56,7 +59,7 @@ def get(
     shape = formats.parse_format(output)
     word, _, name = type_.partition("/")
     wanted = [*([name] if name else []), *(names or [])]
-    plan, clock = plan_of(config, store), SystemClock()
+    plan, clock = plan_of(config, store, core, key), SystemClock()
     found = find_cache(plan, word, cluster)
     with found.cache:
         resource = found.resource
@@ -99,6 +102,7 @@ def get(
                 show_namespace=all_namespaces,
                 clock=clock,
                 each_turn=watch_freshness.turn,
+                say=say,
             )
     return 1 if missing else 0
 

@@ -23,17 +23,22 @@ def _root() -> None:
     """The handlers of the pipeline that runs."""
 
 
-def list_(config: options.ConfigOption = None, store: options.StoreOption = None) -> int:
+def list_(
+    config: options.ConfigOption = None,
+    store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
+) -> int:
     """List the handlers with what each watches and how far it is."""
     import msgspec
 
-    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.core import plan_of
     from deltawire.cli.output.table import align
     from deltawire.cli.requests import Supervision
     from deltawire.cli.supervisor.status_types import Snapshot
     from deltawire.cli.view.text import known
 
-    plan = plan_of(config, store)
+    plan = plan_of(config, store, core, key)
     with Supervision(plan) as supervision:
         snapshot = msgspec.convert(supervision.ask("status"), Snapshot)
     rows = [["NAME", "WATCHES", "REPLICAS", "SYNCED", "ACKNOWLEDGED", "PENDING", "DEAD", "RUNS"]]

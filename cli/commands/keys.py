@@ -20,13 +20,14 @@ FolderOption = Annotated[
 OwnerArgument = Annotated[
     str,
     typer.Argument(
-        metavar="OWNER", help="fifo, control, reflector-0, worker-0, handler/NAME, cli or cli/NAME."
+        metavar="OWNER",
+        help="fifo, control, reflector-0, worker-0, handler/NAME, cli, cli/NAME, reader or reader/NAME.",
     ),
 ]
 InformersOption = Annotated[
     str,
     typer.Option(
-        "--informers", metavar="NAME,...", help="Which a handler may read (main/pods). Default: all."
+        "--informers", metavar="NAME,...", help="Which a handler or a reader may read (main/pods). Default: all."
     ),
 ]
 

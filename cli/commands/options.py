@@ -13,6 +13,16 @@ StoreOption = Annotated[
     Path | None,
     typer.Option("--store", metavar="DIR", help="The state folder, instead of the config's store.dir."),
 ]
+CoreOption = Annotated[
+    str | None,
+    typer.Option("--core", metavar="HOST:PORT", help="A core on another host: the address of its control socket."),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", metavar="FILE", help="With --core: a secret (reader.ann.secret), the core's list `allowed` beside it."
+    ),
+]
 ForOption = Annotated[
     str | None,
     typer.Option(

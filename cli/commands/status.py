@@ -13,6 +13,8 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="The whole status as one JSON object.")] = False,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
 ) -> int:
     """Show the processes, each stream of each reflector, each cache and each handler, with what is wrong.
 
@@ -20,16 +22,18 @@ def status(
     """
     import msgspec
 
-    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.core import plan_of
     from deltawire.cli.requests import NotRunning, Supervision
     from deltawire.cli.supervisor.status_types import Snapshot
     from deltawire.cli.view import status as view
 
-    plan = plan_of(config, store)
+    plan = plan_of(config, store, core, key, is_described=False)
     try:
         with Supervision(plan) as supervision:
             plain = supervision.ask("status")
     except NotRunning as reason:
+        if core is not None:
+            raise
         caches = view.stored(plan.store_dir)
         if as_json:
             body = {"running": False, "store": str(plan.store_dir), "caches": caches}

@@ -18,6 +18,8 @@ def tail(
     cluster: ClusterOption = None,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
 ) -> int:
     """Print what changes in a cache: + added, ~ updated with the fields that differ, - deleted.
 
@@ -26,8 +28,8 @@ def tail(
     import msgspec
 
     from deltawire.cli.caches import cache_line, find_cache
-    from deltawire.cli.changes import POLL_S, ChangeFeed, field_diffs
-    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.changes import POLL_S, ChangeFeed, Patience, field_diffs
+    from deltawire.cli.core import plan_of
     from deltawire.cli.freshness import FreshnessWatch, ask, words
     from deltawire.common.clock import SystemClock
     from deltawire.common.meta.keys import display_key
@@ -35,17 +37,17 @@ def tail(
     clock = SystemClock()
     for_s = options.parse_for(for_)
     deadline_s = None if for_s is None else clock.now_s() + for_s
-    plan = plan_of(config, store)
+    plan = plan_of(config, store, core, key)
     found = find_cache(plan, type_, cluster)
     with found.cache:
         said = words(ask(plan), found.informer)
         say(cache_line(found, said))
         watch_freshness = FreshnessWatch(plan, found.informer, said, say)
-        feed = ChangeFeed(found.cache)
+        feed, patience = ChangeFeed(found.cache), Patience(say)
         try:
             while deadline_s is None or clock.now_s() < deadline_s:
                 watch_freshness.turn(clock.now_s())
-                for change in feed.poll():
+                for change in patience.poll(feed):
                     row = change.new or change.old
                     if row is None or (namespace and not row.key.startswith(f"{namespace}/")):
                         continue

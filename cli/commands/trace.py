@@ -15,14 +15,16 @@ def trace(
     ] = "default",
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
+    core: options.CoreOption = None,
+    key: options.KeyOption = None,
 ) -> int:
     """Follow one object through every stage, with the version that each has and its age."""
-    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.core import plan_of
     from deltawire.cli.trace import parse_target
     from deltawire.cli.trace import trace as lines_of
     from deltawire.common.clock import SystemClock
 
-    plan = plan_of(config, store)
-    informer, key = parse_target(plan, target, namespace)
-    sys.stdout.write("\n".join(lines_of(plan, informer, key, SystemClock().wall_s())) + "\n")
+    plan = plan_of(config, store, core, key)
+    informer, object_key = parse_target(plan, target, namespace)
+    sys.stdout.write("\n".join(lines_of(plan, informer, object_key, SystemClock().wall_s())) + "\n")
     return 0

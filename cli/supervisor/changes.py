@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from deltawire.cli import runtime_folder
+from deltawire.cli.namespaces import default_namespaces
 from deltawire.cli.supervisor.autoscaler import Autoscaler, Sources
 from deltawire.cli.supervisor.differences import Differences, differences
 from deltawire.cli.supervisor.fleet import Fleet, Grow, Kept, Shrink
@@ -25,10 +26,11 @@ from deltawire.common.config.load import dump, parse
 from deltawire.common.config.plan import HandlerPlan, Plan
 from deltawire.common.config.schema import Scaling
 from deltawire.common.errors import ConfigError, DeltawireError
+from deltawire.handlers.core import DESCRIBE, describe
 
 REPLICAS_MAX = 64
 FLOW = frozenset({"fifo", "informer", "reflector"})
-VERBS = frozenset({"apply", "scale", "restart", "pause", "resume"})
+VERBS = frozenset({DESCRIBE, "apply", "scale", "restart", "pause", "resume"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Changes:
 
     def answer(self, verb: str, arguments: Mapping[str, Any], now_s: float) -> tuple[dict[str, Any], list[Action]]:
         """The answer to a command, and what is to be done at once. Raises ConfigError to refuse."""
+        if verb == DESCRIBE:
+            return describe(self.plan, default_namespaces(self.plan)), []
         if self._launch is None or self._machine.is_draining:
             raise ConfigError("the pipeline is ending: nothing of it is changed any more")
         if verb == "apply":

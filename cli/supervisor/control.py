@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import zmq
 
+from deltawire.cli.supervisor import rights
 from deltawire.cli.supervisor.reports import fault_of
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import Loop
+from deltawire.common.wire.audit import REFUSALS_EVERY_S, REFUSALS_MAX, Lines, audit
 from deltawire.common.wire.codec import take
 from deltawire.common.wire.follow import LOOK_EVERY_S
 from deltawire.common.wire.listener import Listener
@@ -84,6 +86,8 @@ class ControlSocket:
         self._clock = clock
         self._questions: dict[int, _Question] = {}
         self._malformed = 0
+        # Of the audit's log, about what commands ask for.
+        self._lines = Lines(REFUSALS_MAX, REFUSALS_EVERY_S)
         self._asked = 0
 
     @property
@@ -169,19 +173,25 @@ class ControlSocket:
 
     def _on_ask(self, peer: Peer, ask: Ask) -> None:
         number = ask.id
-        if not self._listener.may_command(peer):
-            self._malformed += 1
-            log.warning("%s asked for %s: its key may not", peer.name[:80], ask.verb[:80])
-            text = "this key only reports: to ask, use a key of cli or cli/NAME"
-            self._send(peer.identity, Answer(number, False, text))
-            return
+        guard = self._listener.guard
+        whose = None if guard is None else guard.entry(peer.key)
+        if guard is not None and whose is not None:
+            if text := rights.objection(whose, ask.verb, ask.arguments):
+                self._malformed += 1
+                log.warning("%s asked for %s: its key may not", peer.name[:80], ask.verb[:80])
+                guard.note_refusal(peer, ask.verb[:80])
+                self._send(peer.identity, Answer(number, False, text))
+                return
+            if ask.verb not in rights.ONLY_READ:
+                words = (whose.owner, ask.verb[:80], rights.words(ask.arguments))
+                self._lines.write(self._clock.now_s(), audit.info, "control: %s asks for %s %s", *words)
         try:
             answer = self._answer(ask.verb, ask.arguments)
         except DeltawireError as error:
             self._send(peer.identity, Answer(number, False, str(error)))
             return
         if not isinstance(answer, ToWorkers):
-            self._send(peer.identity, Answer(number, True, answer))
+            self._send(peer.identity, Answer(number, True, rights.narrowed(whose, ask.verb, answer)))
             return
         workers = {p.name: p for p in self._listener.peers if p.role == answer.role}
         if len(self._questions) >= QUESTIONS_MAX:

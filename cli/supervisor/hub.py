@@ -11,6 +11,7 @@ from typing import Any
 
 import zmq
 
+from deltawire.cli.namespaces import default_namespaces
 from deltawire.cli.supervisor.control import FOR_REFLECTORS, FOR_WORKERS, REFLECTOR, ControlSocket, ToWorkers
 from deltawire.cli.supervisor.durability import is_durable, read_mounts
 from deltawire.cli.supervisor.gathering import GatheringLoop
@@ -28,6 +29,7 @@ from deltawire.common.health import HealthFile
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.process import EXIT_OK
 from deltawire.common.wire.network import open_context
+from deltawire.handlers.core import DESCRIBE, describe
 
 
 class _Beats:
@@ -132,6 +134,8 @@ class Hub:
     def _answer(self, verb: str, _arguments: dict[str, Any]) -> Any:
         if verb == "status":
             return self.snapshot().as_plain()
+        if verb == DESCRIBE:
+            return describe(self._plan, default_namespaces(self._plan))
         if verb in FOR_WORKERS:
             return ToWorkers()
         if verb in FOR_REFLECTORS:

@@ -18,7 +18,11 @@ log = logging.getLogger(__name__)
 _SHOWN_CHARS = 80
 # Sessions of one owner on one socket: twice the replicas that a handler may have.
 SESSIONS_MAX = 128
-_ROLES = {"fifo": "fifo", "reflector": "reflector", "worker": "informer", "handler": "handler", "cli": "cli"}
+# What a peer calls itself, by the kind of its key: readers are commands that only read.
+_ROLES = {
+    "fifo": "fifo", "reflector": "reflector", "worker": "informer", "handler": "handler", "cli": "cli", "reader": "cli",
+}  # fmt: skip
+_NOBODY = Allowed("nobody", "", frozenset())
 
 
 class Change(NamedTuple):
@@ -63,15 +67,14 @@ class Guard:
         entry = self._keys.get(key)
         if entry is None:
             return "its key is not allowed any more"
-        kind, _, name = entry.owner.partition("/")
-        role = kind.partition("-")[0]
+        name, role = entry.owner.partition("/")[2], entry.kind
         if peer.role != _ROLES.get(role):
             return f"its key is of {entry.owner}, and it calls itself {peer.role[:_SHOWN_CHARS]!r}"
         if self._has_enough(entry.owner, peer.identity):
             return f"{entry.owner} has {SESSIONS_MAX} sessions here"
         if role == "handler":
             return self._handlers_objection(entry, name, peer)
-        if role != "cli" and peer.name != entry.owner:
+        if role not in ("cli", "reader") and peer.name != entry.owner:
             return f"its key is of {entry.owner}, and it calls itself {peer.name[:_SHOWN_CHARS]!r}"
         return ""
 
@@ -91,10 +94,13 @@ class Guard:
         entry = self._keys.get(key)
         return entry is not None and (entry.informers is None or informer in entry.informers)
 
-    def may_command(self, key: str) -> bool:
-        """Whether it may ask the supervisor for something: only commands do."""
-        entry = self._keys.get(key)
-        return entry is not None and entry.owner.partition("/")[0] == "cli"
+    def entry(self, key: str) -> Allowed:
+        """Whose the key is now; nobody's, who may read nothing, where it is not allowed."""
+        return self._keys.get(key, _NOBODY)
+
+    def note_refusal(self, peer: Peer, what: str) -> None:
+        """A line for the audit, within bounds: a peer wanted what its key does not allow."""
+        self._audit.denied(self.entry(peer.key).owner, peer.name, what, peer.heard_at_s)
 
     def look(self) -> Change | None:
         """What a change of the files means for the socket; None where it means nothing.
@@ -162,9 +168,9 @@ class Guard:
 
 
 def _may_connect(owner: str, socket: str) -> bool:
-    role = owner.partition("/")[0].partition("-")[0]
+    role = Allowed(owner, "").kind
     if socket == "control":
         return role != "control"
     if socket.startswith("worker-"):
-        return role == "handler"
+        return role in ("handler", "cli", "reader")
     return role == ("reflector" if socket == "fifo-in" else "worker")

@@ -1,8 +1,8 @@
 """The keys of CURVE (docs/wire.md §1): a secret for each owner, and the list of the public keys that are allowed.
 
-An owner is ``fifo``, ``control``, ``reflector-<i>``, ``worker-<i>``, ``handler/<name>``, ``cli`` or ``cli/<name>``: it
-says what its key may do. The folder of keys holds ``allowed`` (public, one line a key) and ``<owner>.secret``; a
-host has the list and the secrets of its own processes.
+An owner is ``fifo``, ``control``, ``reflector-<i>``, ``worker-<i>``, ``handler/<name>``, ``cli``, ``cli/<name>``,
+``reader`` or ``reader/<name>``: it says what its key may do. The folder of keys holds ``allowed`` (public, one line a
+key) and ``<owner>.secret``; a host has the list and the secrets of its own processes.
 
 Not here: who may speak on a socket (``guard``), sockets.
 """
@@ -22,8 +22,10 @@ ALLOWED = "allowed"
 # How often the files are looked at while a process runs.
 LOOK_EVERY_S = 1.0
 _OWNER = re.compile(
-    r"fifo|control|(?:reflector|worker)-[0-9]{1,2}|cli|(?:handler|cli)/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    r"fifo|control|(?:reflector|worker)-[0-9]{1,2}|cli|reader|(?:handler|cli|reader)/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
+# Whose line may name the informers that they may read.
+LIMITED = ("handler", "reader")
 _KEY_CHARS = 40
 _LIST_BYTES_MAX = 1024 * 1024
 _INFORMERS = "informers="
@@ -31,11 +33,16 @@ _HEAD = "# Keys that may connect: OWNER PUBLIC-KEY [informers=NAME,...]. Written
 
 
 class Allowed(NamedTuple):
-    """A line of the list. ``informers``: which a handler may read, as the config names them; None: all."""
+    """A line of the list. ``informers``: which a handler or a reader may read, as the config names them; None: all."""
 
     owner: str
     key: str
     informers: frozenset[str] | None = None
+
+    @property
+    def kind(self) -> str:
+        """Whose key it is: ``reflector``, ``worker``, ``handler``, ``cli``, ``reader``, ``fifo`` or ``control``."""
+        return self.owner.partition("/")[0].partition("-")[0]
 
     @property
     def line(self) -> str:
@@ -55,7 +62,7 @@ def parse_owner(text: str) -> str:
     if not _OWNER.fullmatch(text):
         raise ConfigError(
             f"{text!r} cannot own a key",
-            hint="an owner is fifo, control, reflector-0, worker-0, handler/NAME, cli or cli/NAME",
+            hint="an owner is fifo, control, reflector-0, worker-0, handler/NAME, cli, cli/NAME, reader or reader/NAME",
         )
     return text
 
@@ -183,10 +190,13 @@ def parse_entry(words: list[str]) -> Allowed:
         raise ConfigError(f"the key of {owner} is not one: a public key has {_KEY_CHARS} characters of Z85")
     if not rest:
         return Allowed(owner, key)
-    if not rest[0].startswith(_INFORMERS) or not owner.startswith("handler/"):
-        raise ConfigError(f"{rest[0]!r} is not known here", hint="only handlers have informers=NAME,...")
     names = rest[0].removeprefix(_INFORMERS).split(",")
-    return Allowed(owner, key, frozenset(name for name in names if name))
+    entry = Allowed(owner, key, frozenset(name for name in names if name))
+    if not rest[0].startswith(_INFORMERS) or entry.kind not in LIMITED:
+        raise ConfigError(
+            f"{rest[0]!r} is not known here", hint="only handlers and readers have informers=NAME,..."
+        )
+    return entry
 
 
 def _is_z85(text: str) -> bool:

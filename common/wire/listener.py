@@ -167,9 +167,10 @@ class Listener:
         """Whether the peer's key lets it read the informer; True where there are no keys."""
         return self._guard is None or self._guard.may_read(peer.key, informer)
 
-    def may_command(self, peer: Peer) -> bool:
-        """Whether the peer's key lets it ask for what commands ask; True where there are no keys."""
-        return self._guard is None or self._guard.may_command(peer.key)
+    @property
+    def guard(self) -> Guard | None:
+        """Who may do what; None where there are no keys."""
+        return self._guard
 
     def gather(self, when_first: Callable[[], object], when_used: Callable[[], object] | None = None) -> None:
         """As `Link.gather`."""

@@ -281,6 +281,11 @@ class Indexer:
             index = self.indexes[name]
             return pages.read_index_page(txn, index, objects, name, value, after, limit, self._clock)
 
+    def query_changes(self, seq: int, limit: int) -> tuple[list[Row], int]:
+        """For who follows a cache over RPC: see `pages.read_changes`."""
+        with self._read() as txn:
+            return pages.read_changes(txn, self.dbs[layout.CHANGES], self.dbs[layout.OBJECTS], seq, limit)
+
     def check_readers(self) -> int:
         """Free the slots of readers whose process died: their old pages would fill the map."""
         return int(self._env.reader_check())

@@ -127,9 +127,9 @@ class Replica:
 
 
 class Rig:
-    """One config, one worker in a thread."""
+    """One config, one worker in a thread. ``more``: further parts of the config."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: Any) -> None:
         self.clock = SystemClock()
         # Unix socket paths are short, pytest's folders are not.
         self.runtime_dir = Path(tempfile.mkdtemp(prefix="dw-"))
@@ -147,6 +147,7 @@ class Rig:
                         "drain_deadline": 1,
                     },
                     "informers": [{"resource": "pods"}, {"resource": "nodes"}],
+                    **more,
                 }
             )
         )

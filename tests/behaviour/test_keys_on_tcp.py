@@ -20,8 +20,12 @@ from deltawire.common.wire.messages.control import Answer, Ask
 from tests.support.keyed import free_port, keyed_context, make_keys, raw_dealer
 from tests.support.patience import Patience
 
-OWNERS = ("fifo", "control", "reflector-0", "worker-0", "worker-1", "handler/alerts", "handler/audit", "cli")
-ROLES = {"reflector": "reflector", "worker": "informer", "handler": "handler", "cli": "cli", "fifo": "fifo"}
+OWNERS = (
+    "fifo", "control", "reflector-0", "worker-0", "worker-1", "handler/alerts", "handler/audit", "cli", "reader/ann",
+)  # fmt: skip
+ROLES = {
+    "reflector": "reflector", "worker": "informer", "handler": "handler", "cli": "cli", "fifo": "fifo", "reader": "cli",
+}  # fmt: skip
 
 
 class Wire:
@@ -122,6 +126,9 @@ def arrived(wire):
         ("fifo-in", "reflector-0"),
         ("fifo-out", "worker-0"),
         ("worker-0", "handler/alerts"),
+        ("worker-0", "cli"),
+        ("worker-0", "reader/ann"),
+        ("control", "reader/ann"),
         ("control", "handler/alerts"),
         ("control", "worker-1"),
         ("control", "reflector-0"),
@@ -164,11 +171,12 @@ def test_without_an_allowed_key_no_byte_comes_and_nothing_that_is_sent_is_read(m
         ("fifo-in", "worker-0"),
         ("fifo-in", "handler/alerts"),
         ("fifo-in", "cli"),
+        ("fifo-in", "reader/ann"),
         ("fifo-out", "reflector-0"),
         ("fifo-out", "handler/alerts"),
+        ("fifo-out", "reader/ann"),
         ("worker-0", "worker-1"),
         ("worker-0", "reflector-0"),
-        ("worker-0", "cli"),
     ],
 )
 def test_a_key_opens_only_the_sockets_of_its_role(make, socket, owner):
@@ -187,6 +195,9 @@ def test_a_key_opens_only_the_sockets_of_its_role(make, socket, owner):
         ("control", "handler/alerts", {"name": "audit-0"}, "calls itself 'audit-0'"),
         ("control", "handler/alerts", {"name": "cli-1", "role": "cli"}, "calls itself 'cli'"),
         ("worker-0", "handler/alerts", {"name": "audit-0"}, "calls itself 'audit-0'"),
+        ("worker-0", "reader/ann", {"name": "alerts-0", "role": "handler"}, "calls itself 'handler'"),
+        ("worker-0", "handler/alerts", {"name": "cli-1", "role": "cli"}, "calls itself 'cli'"),
+        ("control", "reader/ann", {"name": "worker-0", "role": "informer"}, "calls itself 'informer'"),
         (
             "worker-0",
             "handler/alerts",
@@ -325,7 +336,7 @@ def test_a_key_that_becomes_another_owners_speaks_for_the_former_one_no_longer(m
     assert not wire.listener.peers
 
 
-@pytest.mark.parametrize("owner", ["handler/alerts", "reflector-0", "worker-0", "fifo"])
+@pytest.mark.parametrize("owner", ["handler/alerts", "reflector-0", "worker-0", "fifo", "reader/ann"])
 def test_a_key_that_is_no_commands_asks_the_supervisor_for_nothing(tmp_path, owner):
     keys = make_keys(tmp_path, OWNERS)
     address = f"tcp://127.0.0.1:{free_port()}"

@@ -76,15 +76,12 @@ class Cli:
             os.close(write_end)
         return Ended(done.returncode, "", done.stderr)
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            self._argv(arguments),
-            cwd=self.folder,
-            env=self.env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+    def start(self, *arguments: str, out: Path | None = None, err: Path | None = None) -> "subprocess.Popen[str]":
+        """Does not wait for its end. ``out``, ``err``: files for what it prints."""
+        with (out or Path(os.devnull)).open("w") as stdout, (err or Path(os.devnull)).open("w") as stderr:
+            process = subprocess.Popen(
+                self._argv(arguments), cwd=self.folder, env=self.env, stdout=stdout, stderr=stderr, text=True
+            )
         self._started.append(process)
         return process
 

@@ -127,6 +127,30 @@ class Rows(Message, tag="rows"):
     after: Text
 
 
+class ChangedRow(NamedTuple):
+    """A stored object. ``seq``: the shard's number of its newest change; ``at``: when the reflector read it."""
+
+    key: Text
+    uid: Text
+    version: Text
+    seq: Count
+    at: int
+    object: Object
+
+
+class Changes(Message, tag="changes"):
+    """The answer to query ``id`` for changes or a row. ``seq``: where to go on.
+
+    ``store``: names the shard's present cache; in another one numbers begin anew. ``objects``: how many are stored.
+    """
+
+    id: Count
+    rows: Annotated[list[ChangedRow], ITEMS]
+    seq: Count
+    store: Text
+    objects: Count
+
+
 class Problem(Message, tag="problem"):
     """Query ``id`` cannot be answered."""
 
@@ -159,7 +183,9 @@ class Bye(Message, tag="bye"):
 
 
 class Query(Message, tag="query"):
-    """Verbs and their arguments: ``get`` key; ``list`` prefix, after, limit; ``index`` name, value, after, limit."""
+    """Verbs and their arguments: ``get`` key; ``list`` prefix, after, limit; ``keys`` the same, without the objects;
+    ``index`` name, value, after, limit. With `Changes` in answer: ``row`` key; ``changes`` after a seq, limit.
+    """
 
     id: Count
     informer: Text
@@ -168,5 +194,5 @@ class Query(Message, tag="query"):
     arguments: Annotated[list[Any], Meta(max_length=8)]
 
 
-ToHandler = Opened | Events | Gap | Synced | Rows | Problem | InformerProofs
+ToHandler = Opened | Events | Gap | Synced | Rows | Changes | Problem | InformerProofs
 FromHandler = Acks | GapSeen | Bye | Query

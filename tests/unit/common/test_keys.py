@@ -56,7 +56,7 @@ def test_a_secret_is_kept_for_its_user_alone(tmp_path: Path) -> None:
         (f"worker-x {KEY}", "'worker-x' cannot own a key"),
         ("fifo abc", "line 2: the key of fifo is not one: a public key has 40 characters"),
         (f"fifo {KEY[:-1]}~", "the key of fifo is not one"),
-        (f"fifo {KEY} informers=main/pods", "only handlers have informers"),
+        (f"fifo {KEY} informers=main/pods", "only handlers and readers have informers"),
         (f"handler/a {KEY} readers=x", "'readers=x' is not known here"),
         (f"control {KEY}\nfifo {KEY}", "line 3: the key of control again: a key has one owner"),
     ],
@@ -260,12 +260,3 @@ def test_a_key_that_is_another_owners_now_or_may_read_less_loses_its_session(tmp
     change = guard.look()
     assert change is not None
     assert (change.limited, change.revoked) == ([b"alerts-0.1"], [b"audit-0.1"])
-
-
-def test_only_keys_of_commands_command(tmp_path: Path) -> None:
-    owners = ["control", "fifo", "reflector-0", "worker-0", "handler/alerts", "handler/cli", "cli", "cli/me"]
-    folder = make_keys(tmp_path, [*owners])
-    guard = Guard("control", folder)
-    may = {entry.owner for entry in folder.allowed() if guard.may_command(entry.key)}
-    assert may == {"cli", "cli/me"}
-    assert not guard.may_command(OTHER)
