@@ -16,7 +16,8 @@ from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import ConfigError, ProtocolError, TransportError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
-from deltawire.common.loop import Loop, Waker
+from deltawire.common.loop import Loop
+from deltawire.common.waker import Waker
 from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat

@@ -28,10 +28,10 @@ class Queries:
         self._listener.send(peer.identity, self._answer(peer, query))
 
     def _answer(self, peer: Peer, query: wire.Query) -> Answer:
-        if not self._listener.may_read(peer, query.informer):
+        guard = self._listener.guard
+        if guard is not None and not guard.may_read(peer.key, query.informer):
             text = f"the key of {peer.name[:80]} may not read {query.informer}"
-            if self._listener.guard is not None:
-                self._listener.guard.note_refusal(peer, f"{query.verb[:20]} {query.informer[:200]}")
+            guard.note_refusal(peer, f"{query.verb[:20]} {query.informer[:200]}")
             return wire.Problem(query.id, text)
         informer = self._informers.get(query.informer)
         shard = informer.shards.get(query.shard) if informer is not None else None

@@ -44,6 +44,7 @@ class Readers:
 
     def prove(self, rows: list[InformerProof]) -> None:
         """Tell each how fresh the informers are that it may read."""
+        guard = self._listener.guard
         for identity, peer in self._here.items():
-            seen = [row for row in rows if self._listener.may_read(peer, row.informer)]
+            seen = [row for row in rows if guard is None or guard.may_read(peer.key, row.informer)]
             self._listener.send(identity, wire.InformerProofs(seen))

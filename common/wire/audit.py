@@ -42,13 +42,12 @@ class Lines:
 
 
 class Audit:
-    """The lines about one socket. For the gate's thread, but for `denied`."""
+    """The lines about one socket. For the gate's thread."""
 
     def __init__(self, socket: str) -> None:
         self._socket = socket
         self._refusals = Lines(REFUSALS_MAX, REFUSALS_EVERY_S)
         self._of_keys: dict[str, Lines] = {}
-        self._denials = Lines(REFUSALS_MAX, REFUSALS_EVERY_S)
 
     def admitted(self, owner: str, address: str, key: str, now_s: float) -> None:
         """``key`` is on the list of those that are allowed, so there are no more of them than it has."""
@@ -57,10 +56,6 @@ class Audit:
 
     def refused(self, address: str, key: str, why: str, now_s: float) -> None:
         self._refusals.write(now_s, audit.warning, "%s: refused %s: its key %s is %s", self._socket, address, key, why)
-
-    def denied(self, owner: str, name: str, what: str, now_s: float) -> None:
-        """A peer asked for what its key does not allow. For the loop's thread."""
-        self._denials.write(now_s, audit.warning, "%s: refused %s (%s) %s", self._socket, owner, name[:80], what)
 
     def forget(self, key: str) -> None:
         """It is not allowed any more."""

@@ -10,7 +10,7 @@ import logging
 from typing import Any, NamedTuple
 
 from deltawire.common.errors import ConfigError
-from deltawire.common.wire.audit import Audit
+from deltawire.common.wire.audit import REFUSALS_EVERY_S, REFUSALS_MAX, Audit, Lines, audit
 from deltawire.common.wire.keys import Allowed, KeyFolder, owner_of_socket
 from deltawire.common.wire.session import BEAT_SUFFIX, Peer
 
@@ -18,10 +18,8 @@ log = logging.getLogger(__name__)
 _SHOWN_CHARS = 80
 # Sessions of one owner on one socket: twice the replicas that a handler may have.
 SESSIONS_MAX = 128
-# What a peer calls itself, by the kind of its key: readers are commands that only read.
-_ROLES = {
-    "fifo": "fifo", "reflector": "reflector", "worker": "informer", "handler": "handler", "cli": "cli", "reader": "cli",
-}  # fmt: skip
+# What a peer calls itself where it is not as the kind of its key: readers are commands that only read.
+_ROLES = {"worker": "informer", "reader": "cli"}
 _NOBODY = Allowed("nobody", "", frozenset())
 
 
@@ -44,7 +42,7 @@ class Guard:
         # Connections that were refused.
         self.refused = 0
         self._folder = folder
-        self._audit = Audit(socket)
+        self._audit, self._denials = Audit(socket), Lines(REFUSALS_MAX, REFUSALS_EVERY_S)
         self._owner = owner_of_socket(socket)
         self._stamp = folder.stamp(self._owner)
         self._own, self._keys = self._read_own(), self._read_keys()
@@ -68,7 +66,7 @@ class Guard:
         if entry is None:
             return "its key is not allowed any more"
         name, role = entry.owner.partition("/")[2], entry.kind
-        if peer.role != _ROLES.get(role):
+        if peer.role != _ROLES.get(role, role):
             return f"its key is of {entry.owner}, and it calls itself {peer.role[:_SHOWN_CHARS]!r}"
         if self._has_enough(entry.owner, peer.identity):
             return f"{entry.owner} has {SESSIONS_MAX} sessions here"
@@ -100,7 +98,8 @@ class Guard:
 
     def note_refusal(self, peer: Peer, what: str) -> None:
         """A line for the audit, within bounds: a peer wanted what its key does not allow."""
-        self._audit.denied(self.entry(peer.key).owner, peer.name, what, peer.heard_at_s)
+        words = (self.socket, self.entry(peer.key).owner, peer.name[:_SHOWN_CHARS], what)
+        self._denials.write(peer.heard_at_s, audit.warning, "%s: refused %s (%s) %s", *words)
 
     def look(self) -> Change | None:
         """What a change of the files means for the socket; None where it means nothing.

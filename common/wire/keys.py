@@ -190,12 +190,9 @@ def parse_entry(words: list[str]) -> Allowed:
         raise ConfigError(f"the key of {owner} is not one: a public key has {_KEY_CHARS} characters of Z85")
     if not rest:
         return Allowed(owner, key)
-    names = rest[0].removeprefix(_INFORMERS).split(",")
-    entry = Allowed(owner, key, frozenset(name for name in names if name))
+    entry = Allowed(owner, key, frozenset(filter(None, rest[0].removeprefix(_INFORMERS).split(","))))
     if not rest[0].startswith(_INFORMERS) or entry.kind not in LIMITED:
-        raise ConfigError(
-            f"{rest[0]!r} is not known here", hint="only handlers and readers have informers=NAME,..."
-        )
+        raise ConfigError(f"{rest[0]!r} is not known here", hint="only handlers and readers have informers=NAME,...")
     return entry
 
 

@@ -163,10 +163,6 @@ class Listener:
         """Ends the session of a peer that has said goodbye. A Gone follows."""
         self._end(peer.identity, reason, Ending.LEFT)
 
-    def may_read(self, peer: Peer, informer: str) -> bool:
-        """Whether the peer's key lets it read the informer; True where there are no keys."""
-        return self._guard is None or self._guard.may_read(peer.key, informer)
-
     @property
     def guard(self) -> Guard | None:
         """Who may do what; None where there are no keys."""
