@@ -44,7 +44,7 @@ def test_a_handlers_key_may_be_bound_to_informers(folder: KeyFolder) -> None:
     assert entry.informers == {"main/pods", "main/nodes"}
     keys("allow", "handler/alerts", entry.key, "--informers", "main/pods")
     assert folder.allowed() == [Allowed("handler/alerts", entry.key, frozenset({"main/pods"}))]
-    assert "only handlers have informers" in keys("new", "fifo", "--informers", "main/pods", code=2)
+    assert "only handlers and readers have" in keys("new", "fifo", "--informers", "main/pods", code=2)
 
 
 def test_the_list_says_what_each_key_may_read_and_whose_secret_is_here(folder: KeyFolder) -> None:
