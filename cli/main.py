@@ -12,6 +12,7 @@ import typer
 from deltawire.cli.commands import dead_letters, faults, handlers, keys, new
 from deltawire.cli.commands.apiserver import apiserver
 from deltawire.cli.commands.apply import apply
+from deltawire.cli.commands.backup import backup, restore
 from deltawire.cli.commands.chaos import chaos
 from deltawire.cli.commands.check import check
 from deltawire.cli.commands.get import get
@@ -66,7 +67,14 @@ def _exits(command: Callable[..., int | None]) -> Callable[..., None]:
 
 
 _PANELS: dict[str, list[tuple[str, Callable[..., int]]]] = {
-    "Run": [("up", up), ("run", run), ("apply", apply), ("apiserver", apiserver)],
+    "Run": [
+        ("up", up),
+        ("run", run),
+        ("apply", apply),
+        ("backup", backup),
+        ("restore", restore),
+        ("apiserver", apiserver),
+    ],
     "Look": [
         ("get", get),
         ("tail", tail),

@@ -58,27 +58,33 @@ def copy(indexer: Indexer) -> tuple[Position, Iterator[Op]]:
 
 def _rows(indexer: Indexer) -> Iterator[Op]:
     with indexer.view() as view:
-        for name in (layout.OBJECTS, layout.GONE, layout.HISTORY):
-            for raw, data in view.rows(name):
-                indexer.beats.progress("a copy for the archive")
-                if name == layout.HISTORY:
-                    yield past_op(*unpack_past(data))
-                elif name == layout.GONE:
-                    yield gone_op(unpack_row(data))
-                else:
-                    yield object_op(unpack_row(data, layout.text_of(raw)))
-        for raw, data in view.rows(layout.LOST):
-            lost = decode_lost(data)
-            if lost.held:
-                yield object_op(unpack_row(lost.held))
-            if lost.lives:
-                yield layout.LOST, raw, encode_lost(msgspec.structs.replace(lost, held=b""))
-        for table in _AS_THEY_ARE:
-            for raw, data in view.rows(table):
-                yield table, raw, data
-        for raw, data in view.rows(layout.META):
-            if raw.startswith(meta.STREAM_PREFIX):
-                yield layout.META, raw, data
+        for op in rows_of(view):
+            indexer.beats.progress("a copy for the archive")
+            yield op
+
+
+def rows_of(view: View) -> Iterator[Op]:
+    """All that an archive holds of a shard."""
+    for name in (layout.OBJECTS, layout.GONE, layout.HISTORY):
+        for raw, data in view.rows(name):
+            if name == layout.HISTORY:
+                yield past_op(*unpack_past(data))
+            elif name == layout.GONE:
+                yield gone_op(unpack_row(data))
+            else:
+                yield object_op(unpack_row(data, layout.text_of(raw)))
+    for raw, data in view.rows(layout.LOST):
+        lost = decode_lost(data)
+        if lost.held:
+            yield object_op(unpack_row(lost.held))
+        if lost.lives:
+            yield layout.LOST, raw, encode_lost(msgspec.structs.replace(lost, held=b""))
+    for table in _AS_THEY_ARE:
+        for raw, data in view.rows(table):
+            yield table, raw, data
+    for raw, data in view.rows(layout.META):
+        if raw.startswith(meta.STREAM_PREFIX):
+            yield layout.META, raw, data
 
 
 class WithLost:

@@ -106,6 +106,8 @@ def test_no_config_says_what_to_do(cli: Cli) -> None:
 NOTHING_THERE = {
     "rbac": ["there is no deltawire.yaml here (name a config with -c)"],
     "relist pods": ["no `deltawire up` runs"],
+    "backup some.file": ["is not a state folder of deltawire", "deltawire up"],
+    "restore none.file": ["none.file cannot be read: No such file"],
     "trace pods/web": ["no informer on pods", "name the config with -c"],
     "faults list": ["no API server is known here", "--kubeconfig FILE"],
 }

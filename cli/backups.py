@@ -1,0 +1,74 @@
+"""Backups of a state folder, from and to files and streams.
+
+Not here: what is in one (``informer.archive.backup``).
+"""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+from deltawire.cli import runtime_folder
+from deltawire.cli.session import LOCK
+from deltawire.cli.stores import clusters_of, shards_of
+from deltawire.cli.view.text import plural
+from deltawire.common.clock import SystemClock
+from deltawire.common.config.plan import Plan
+from deltawire.common.errors import StateError
+from deltawire.common.store import folder as state_folder
+from deltawire.informer.archive import backup
+from deltawire.informer.archive.backup import Counts
+
+
+def write(plan: Plan, out: IO[bytes]) -> Counts:
+    """Raises StateError where there is no state folder, or a cache cannot be read."""
+    shards = shards_of(plan.store_dir)
+    if not shards:
+        raise StateError(
+            f"{plan.store_dir} is not a state folder of deltawire",
+            hint="name it with --store, or run `deltawire up`",
+        )
+    counts = backup.write(out, plan.store_dir, shards, clusters_of(plan.store_dir), SystemClock())
+    out.flush()
+    return counts
+
+
+def write_file(plan: Plan, file: Path) -> Counts:
+    """As `write`; the file is for its owner alone, and there only when it is whole."""
+    try:
+        with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as made:  # noqa: SIM117
+            with ExitStack() as undo:
+                undo.callback(Path(made.name).unlink)
+                counts = write(plan, made)
+                os.fsync(made.fileno())
+                Path(made.name).replace(file)
+                undo.pop_all()
+    except OSError as error:
+        raise StateError(f"{file} cannot be written: {error.strerror}") from None
+    return counts
+
+
+def restore(plan: Plan, data: IO[bytes]) -> Counts:
+    """Raises StateError where the folder is in use or has caches, and for what is no backup of it."""
+    with ExitStack() as stack:
+        stack.enter_context(runtime_folder.owner_only())
+        state_folder.prepare(plan.store_dir, plan.shards)
+        for name in (LOCK, *(f"worker-{index}" for index in range(plan.config.runtime.workers))):
+            stack.enter_context(state_folder.hold(plan.store_dir, name))
+        return backup.restore(data, plan.store_dir, plan.shards, SystemClock())
+
+
+def restore_file(plan: Plan, file: Path) -> Counts:
+    """As `restore`."""
+    try:
+        with file.open("rb") as data:
+            return restore(plan, data)
+    except OSError as error:
+        raise StateError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def told(counts: Counts) -> str:
+    """For people."""
+    what = f"{plural(counts.shards, 'shard')} with what handlers know of {plural(counts.objects, 'object')}"
+    return f"{what}, and {counts.parked} dead letters and retries,"
