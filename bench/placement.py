@@ -4,10 +4,10 @@
 
 An item is a shard with its cache, a worker is one process on some host. Rules that are compared:
 
-deal            the pipeline's own (`common.config.plan.deal`): its rank, no worker above an equal share
-rendezvous      the pipeline's rank without a bound
-mixed           a rank that mixes item and worker well, without a bound
-mixed, 1.1      the same with at most 1.1 times an equal share
+deal            the pipeline's own (`common.config.plan.deal`): its rank, no worker above 1.1 times an equal share
+even            the same rank, no worker above an equal share
+no bound        the same rank
+CRC-32          a rank that is no independent draw, without a bound
 
 A worker reads the items that it takes over one after the other, ``seconds-each``.
 """
@@ -19,7 +19,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from zlib import crc32
 
 from deltawire.common.meta.keys import rendezvous_rank
 
@@ -28,17 +28,16 @@ Rank = Callable[[str, int], int]
 KEPT = 24
 
 
-def mixed_rank(item: str, owner: int) -> int:
-    digest = blake2b(f"{item}\0{owner}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
+def crc_rank(item: str, owner: int) -> int:
+    return crc32(f"{item}\0{owner}".encode())
 
 
-# Name → rank, and a worker's room as a multiple of an equal share.
-RULES: dict[str, tuple[Rank, float]] = {
-    "deal": (rendezvous_rank, 1.0),
-    "rendezvous": (rendezvous_rank, math.inf),
-    "mixed": (mixed_rank, math.inf),
-    "mixed, 1.1": (mixed_rank, 1.1),
+# Name → rank, and a worker's room in hundredths of an equal share; None: no bound.
+RULES: dict[str, tuple[Rank, int | None]] = {
+    "deal": (rendezvous_rank, 110),
+    "even": (rendezvous_rank, 100),
+    "no bound": (rendezvous_rank, None),
+    "CRC-32": (crc_rank, None),
 }
 
 
@@ -57,9 +56,10 @@ class Ranks:
         yield from sorted(self._owners, key=lambda o: self._rank(item, o), reverse=True)[KEPT:]
 
 
-def place(ranks: Ranks, room: float, items: Sequence[str], owners: Sequence[int]) -> dict[str, int]:
+def place(ranks: Ranks, room: int | None, items: Sequence[str], owners: Sequence[int]) -> dict[str, int]:
     """The worker of each item, in the items' order."""
-    each = len(items) if room == math.inf else math.ceil(room * len(items) / len(owners))
+    count = len(items)
+    each = count if room is None else max(math.ceil(count / len(owners)), room * count // (100 * len(owners)))
     left = dict.fromkeys(owners, each)
     found = {}
     for item in items:

@@ -259,9 +259,11 @@ def _both(one: Subscription | None, other: Subscription) -> Subscription:
 def deal(items: list[str], owners: int) -> list[int]:
     """An owner 0 ≤ i < owners for each item: its rendezvous favourite that still has room.
 
-    No owner gets more than ceil(items / owners), so that work is spread evenly even among few items.
+    No owner gets more than an equal share, rounded up, or a tenth more where that is whole items: few items are spread
+    evenly, and of many nearly none moves but those whose owner came or left. All parts of a pipeline compute
+    the same owners, also those of the version before: never change it.
     """
-    room = [-(-len(items) // owners)] * owners
+    room = [max(-(-len(items) // owners), 11 * len(items) // (10 * owners))] * owners
     dealt = []
     for item in items:
         owner = max((o for o in range(owners) if room[o]), key=lambda o: rendezvous_rank(item, o))

@@ -1,5 +1,6 @@
 """Keys of objects and the shard a key belongs to."""
 
+from hashlib import blake2b
 from zlib import crc32
 
 
@@ -31,6 +32,8 @@ def shard_of(key: str, shards: int) -> int:
 def rendezvous_rank(item: str, owner: int) -> int:
     """How much the numbered process ``owner`` wants ``item``: the highest rank wins.
 
-    More or fewer owners move only the items that must move.
+    More or fewer owners move only the items that must move. An independent draw for each pair, which a CRC is not. All
+    parts of a pipeline compute the same owners, also those of the version before: never change it.
     """
-    return crc32(f"{item}\0{owner}".encode())
+    digest = blake2b(f"{item}\0{owner}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")

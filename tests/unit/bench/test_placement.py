@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.placement import RULES, Ranks, mixed_rank, place, simulate, table
+from bench.placement import RULES, Ranks, place, simulate, table
 from deltawire.common.config.plan import deal
+from deltawire.common.meta.keys import rendezvous_rank
 
 PAGE = Path(__file__).parents[3] / "docs" / "scale.md"
 ITEMS = [f"shard-{number}" for number in range(300)]
@@ -19,16 +20,16 @@ def test_the_simulated_deal_is_the_pipelines(workers: int) -> None:
 
 
 def test_without_a_bound_only_what_must_move_moves() -> None:
-    ranks, full = Ranks(mixed_rank, 21), list(range(20))
-    before = place(ranks, float("inf"), ITEMS, full)
-    less = place(ranks, float("inf"), ITEMS, [o for o in full if o != 3])
+    ranks, full = Ranks(rendezvous_rank, 21), list(range(20))
+    before = place(ranks, None, ITEMS, full)
+    less = place(ranks, None, ITEMS, [o for o in full if o != 3])
     assert {i for i in ITEMS if less[i] != before[i]} == {i for i in ITEMS if before[i] == 3}
-    more = place(ranks, float("inf"), ITEMS, [*full, 20])
+    more = place(ranks, None, ITEMS, [*full, 20])
     assert {more[i] for i in ITEMS if more[i] != before[i]} == {20}
 
 
 def test_no_worker_has_more_than_its_room() -> None:
-    steps = [s for s in simulate(30, 300, seed=1, each_s=1.0) if s.rule == "mixed, 1.1"]
+    steps = [s for s in simulate(30, 300, seed=1, each_s=1.0) if s.rule == "deal"]
     workers = [30, 29, 28, 27, 31, 33]
     assert all(s.most <= -(-330 // n) for s, n in zip(steps, workers, strict=True))
 
