@@ -35,5 +35,4 @@ def rendezvous_rank(item: str, owner: int) -> int:
     More or fewer owners move only the items that must move. An independent draw for each pair, which a CRC is not. All
     parts of a pipeline compute the same owners, also those of the version before: never change it.
     """
-    digest = blake2b(f"{item}\0{owner}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
+    return int.from_bytes(blake2b(f"{item}\0{owner}".encode(), digest_size=8).digest(), "little")
