@@ -58,11 +58,12 @@ class Broker:
         boot: str,
         engine: Engine,
         latest_only: frozenset[str] = frozenset(),
+        make: type[Informer] = Informer,
     ) -> None:
         self.boot = boot
         self.counters = BrokerCounters()
         self.informers = {
-            name: Informer(name, streams, shards, engine, boot=boot, latest_only=name in latest_only)
+            name: make(name, streams, shards, engine, boot=boot, latest_only=name in latest_only)
             for name, streams in informers.items()
         }
         self.reflectors: Members[tuple[str, str]] = Members()
@@ -254,7 +255,7 @@ class Broker:
             self.counters.late += 1
             return []
         if isinstance(message, workers.Ack):
-            if message.boot != self.boot or not shard.is_open:
+            if message.boot != informer.boot_of(shard) or not shard.is_open:
                 self.counters.late += 1
                 return []
             freed = informer.ack(message)
@@ -306,7 +307,9 @@ class Broker:
             stream = informer.streams[name]
             owed = stream.give_back(deltas, size)
             if owed and stream.owner:
-                actions.append(Send(Side.REFLECTORS, stream.owner, reflectors.Credit(informer.name, name, *owed)))
+                actions.append(
+                    Send(Side.REFLECTORS, stream.owner, reflectors.Credit(informer.name, name, *owed))
+                )
         return actions
 
     # Both.

@@ -89,8 +89,13 @@ class InOrderQueue:
         self.waiting_bytes += len(object_)
         self.counters.published += 1
 
-    def begin(self, stream: str, generation: int) -> None:
-        tail = self._entries[-1] if self._entries else None
+    def starts_after(self, number: int) -> None:
+        """Numbers begin behind ``number``, which the worker has: for a queue that nothing was put into."""
+        self._last = self.acked = self.sent = number
+
+    def begin(self, stream: str, generation: int, *, is_apart: bool = False) -> None:
+        """``is_apart``: it has a number of its own, also behind a list that was cut before its first item."""
+        tail = self._entries[-1] if self._entries and not is_apart else None
         if isinstance(tail, ListBegin) and tail.stream == stream and tail.number > self.sent:
             # The list before was cut before its first item: no message has carried this number yet.
             self._entries[-1] = ListBegin(*self._address, tail.number, stream, generation)

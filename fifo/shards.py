@@ -59,7 +59,9 @@ class Shard:
 
     def settle(self, freed: Freed) -> None:
         for barrier in freed.barriers:
-            self.holds[barrier.stream] = not isinstance(barrier, from_worker.ListBegin) and bool(barrier.version)
+            self.holds[barrier.stream] = not isinstance(barrier, from_worker.ListBegin) and bool(
+                barrier.version
+            )
 
 
 class Informer:
@@ -83,6 +85,10 @@ class Informer:
         self._touched: dict[int, Shard] = {}
         # Streams that are further than their marks say.
         self._unmarked: set[str] = set()
+
+    def boot_of(self, shard: Shard) -> str:
+        """What the numbers of the shard's queue belong to."""
+        return self._boot
 
     # From reflectors. Each returns False if the message is late and was dropped.
 

@@ -1,0 +1,193 @@
+"""The broker's decisions where its queue is shared with other hosts: what the queue's servers answer, in; actions, out.
+
+Pure, as `deltawire.fifo.broker`. What it asks of the servers is in each informer's ``wants``.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import msgspec
+
+from deltawire.common.errors import ProtocolError
+from deltawire.common.wire.messages import shard as workers
+from deltawire.fifo.actions import Action, Reset, Side
+from deltawire.fifo.broker import Broker
+from deltawire.fifo.in_order import InMemoryEngine
+from deltawire.fifo.relay.informer import SharedInformer
+from deltawire.fifo.relay.message import Published, decode
+from deltawire.fifo.relay.proofs import decode as decode_proof
+from deltawire.fifo.relay.wants import Demand, Want
+from deltawire.fifo.shards import Informer
+
+log = logging.getLogger(__name__)
+
+
+class RelayBroker(Broker):
+    def __init__(
+        self,
+        informers: Mapping[str, list[str]],
+        shards: int,
+        *,
+        boot: str,
+        latest_only: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(
+            informers,
+            shards,
+            boot=boot,
+            engine=InMemoryEngine(),
+            latest_only=latest_only,
+            make=SharedInformer,
+        )
+        # Messages and answers that no message of this format can be.
+        self.unreadable = 0
+
+    def shared(self, name: str) -> SharedInformer:
+        informer = self.informers[name]
+        assert isinstance(informer, SharedInformer)  # noqa: S101  # `make` above
+        return informer
+
+    def wants(self) -> list[Want]:
+        """What the shell must do now, in this order."""
+        found: list[Want] = []
+        for name in self.informers:
+            informer = self.shared(name)
+            informer.leave_unowned()
+            if informer.wants:
+                found += informer.wants
+                informer.wants = []
+        return found
+
+    # Reigns.
+
+    def leads(
+        self,
+        name: str,
+        reign: str,
+        tails: Mapping[int, tuple[Published, int]],
+        reports: Mapping[int, workers.ShardState],
+    ) -> list[Action]:
+        """This broker has the lease of an informer."""
+        informer = self.shared(name)
+        actions = self._learn_cluster(informer, [tail for tail, _ in tails.values()])
+        for report in reports.values():
+            # Without a tail what shards say is all that is known of the cluster.
+            if not tails:
+                actions += self._cluster_of(informer, report.cluster_id, report.address)
+        informer.lead(reign, tails, reports)
+        self._identify(informer)
+        return actions + self._steer(informer)
+
+    def heard_reports(self, name: str, reports: Mapping[int, workers.ShardState]) -> list[Action]:
+        informer = self.shared(name)
+        informer.reports.update(reports)
+        return self._steer(informer)
+
+    def steps_down(self, name: str, reason: str) -> list[Action]:
+        """The lease is lost, or another broker has published. Its reflectors say hello again, and wait."""
+        informer = self.shared(name)
+        if not informer.leads:
+            return []
+        log.warning("%s is led by another broker now: %s", name, reason)
+        owners = {stream.owner for stream in informer.streams.values() if stream.owner is not None}
+        actions: list[Action] = []
+        for owner in sorted(owners):
+            actions += self._drop(Side.REFLECTORS, owner)
+            actions.append(Reset(Side.REFLECTORS, owner, f"another broker leads {name} now"))
+        informer.step_down()
+        return actions
+
+    def published(self, name: str, shard: int, reign: str, sequence: int) -> list[Action]:
+        informer = self.shared(name)
+        had_begun = all(outbox.is_fenced for outbox in informer.outboxes)
+        freed = informer.published(shard, reign, sequence)
+        actions = self._give_back(informer, freed)
+        if freed.barriers or not had_begun or any(s.state != "started" for s in informer.streams.values()):
+            actions += self._steer(informer)
+        return actions
+
+    def demanded(self, name: str, payload: bytes, revision: int) -> list[Action]:
+        informer = self.shared(name)
+        try:
+            demand = msgspec.msgpack.decode(payload, type=Demand)
+        except msgspec.MsgspecError:
+            self.unreadable += 1
+            return []
+        if informer.leads and demand.boot and informer.boot_of_shard(demand.shard) == demand.boot:
+            # The next reign begins a boot; the demand is still there then, and is one for a list.
+            return self.steps_down(name, f"shard {demand.shard} lacks what is no longer in the queue")
+        if not informer.demand(demand, revision):
+            return []
+        log.warning("a shard of %s lacks what is no longer in the queue: its streams list", name)
+        informer.publish()
+        return self._steer(informer)
+
+    # To workers.
+
+    def tail_seen(self, name: str, tail: Published) -> list[Action]:
+        """A message of the informer's queue, for the cluster's id: a host may have workers only."""
+        return self._learn_cluster(self.shared(name), [tail])
+
+    def delivered(self, name: str, shard: int, token: int, sequence: int, payload: bytes) -> list[Action]:
+        informer = self.shared(name)
+        try:
+            message = decode(payload)
+        except ProtocolError as error:
+            self.unreadable += 1
+            log.error("%s shard %d: %s", name, shard, error)
+            return []
+        actions = self._learn_cluster(informer, [message])
+        if informer.delivered(shard, token, message, sequence, len(payload)):
+            self._went_on(informer)
+        return actions
+
+    def _went_on(self, informer: SharedInformer) -> None:
+        self._outgoing.mark(informer)
+        self._outgoing.prove(informer)
+        self._outgoing.enqueue(informer)
+
+    def asked(self, name: str, shard: int, token: int) -> None:
+        """A demand is kept by the servers: its shard goes on."""
+        informer = self.shared(name)
+        informer.asked(shard, token)
+        self._went_on(informer)
+
+    def proven(self, name: str, payload: bytes) -> None:
+        try:
+            proven = decode_proof(payload)
+        except ProtocolError:
+            self.unreadable += 1
+            return
+        informer = self.shared(name)
+        informer.proven(proven)
+        self._outgoing.prove(informer)
+
+    # Clusters.
+
+    def _learn_cluster(self, informer: SharedInformer, messages: list[Published]) -> list[Action]:
+        actions: list[Action] = []
+        for message in messages:
+            if message.cluster_id:
+                actions += self._cluster_of(informer, message.cluster_id, message.address)
+        return actions
+
+    def _cluster_of(self, informer: SharedInformer, cluster_id: str, address: str) -> list[Action]:
+        before = self._clusters.id_of(informer.cluster)
+        if before == cluster_id:
+            return []
+        _, is_new = self._clusters.shard_said(informer.cluster, cluster_id, address)
+        if self._clusters.id_of(informer.cluster) != before:
+            return self._cluster_known(informer.cluster, is_new)
+        return []
+
+    def _cluster_known(self, cluster: str, is_new: bool) -> list[Action]:
+        for name, informer in self.informers.items():
+            if informer.cluster == cluster:
+                self._identify(self.shared(name))
+        return super()._cluster_known(cluster, is_new)
+
+    def _identify(self, informer: Informer) -> None:
+        known = self._clusters.known.get(informer.cluster)
+        if known is not None and isinstance(informer, SharedInformer):
+            informer.identify(known.id, known.address)
+            informer.publish()

@@ -1,0 +1,174 @@
+"""The consuming end of a shard: messages become the entries of its queue, and acknowledgements free messages (pure).
+
+The queue has a boot for each reign of a leader. What a store has is (boot, number); the first message of a boot says
+which entry of which boot it follows, so a store sees whether the queue goes on where it is: else something is gone that
+it never had, or that the servers had confirmed and lost.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from deltawire.common.meta.versions import is_at_or_below
+from deltawire.common.wire.messages.shard import ShardState
+from deltawire.common.wire.messages.stream import Begin, Deltas
+from deltawire.fifo.in_order import InOrderQueue
+from deltawire.fifo.relay.message import Published
+
+_BEGINNING = ("", 0)
+
+
+@dataclass(slots=True)
+class Lacks:
+    """What a shard's store needs that the queue cannot give: a list, and a new boot where ``renew``."""
+
+    is_any: bool = False
+    renew: bool = False
+
+    def note(self, *, renew: bool = False) -> None:
+        self.is_any = True
+        self.renew = self.renew or renew
+
+
+@dataclass(slots=True)
+class Delivered:
+    """A message here. ``last`` 0: it is of no use, or of a boot that is done."""
+
+    sequence: int
+    last: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class Inbox:
+    """``report``: what the store had when this consumption began; numbers up to ``report.number`` are in it."""
+
+    report: ShardState
+    latest_only: bool = False
+    token: int = 0
+    queue: InOrderQueue = field(init=False)
+    boot: str = field(init=False)
+    # A hole inside a boot: nothing can follow in it.
+    is_broken: bool = False
+    # It lacks something, and waits until that is asked for.
+    is_held: bool = False
+    # The store goes on where the queue was; False: it began with the queue, or was there before.
+    is_linked: bool = False
+    # The last entry before this boot that the store or the queue has.
+    _link: tuple[str, int] = _BEGINNING
+    _checked: set[str] = field(default_factory=set)
+    _delivered: deque[Delivered] = field(default_factory=deque)
+    # Messages from the next boot on wait until all of this one is stored.
+    _later: deque[tuple[Published, Delivered]] = field(default_factory=deque)
+    _judged: Delivered | None = None
+
+    def __post_init__(self) -> None:
+        self._enter(self.report.boot, self.report.number)
+
+    @property
+    def number(self) -> int:
+        """The last number that is in the queue or in the store."""
+        return self.queue.last
+
+    def deliver(self, message: Published, sequence: int, size: int) -> Lacks:
+        """``size``: bytes of the message, which are given back with it."""
+        entry = Delivered(sequence, message.last, size)
+        self._delivered.append(entry)
+        self._later.append((message, entry))
+        return self.go_on()
+
+    def go_on(self) -> Lacks:
+        """Take from what was delivered what can be taken now."""
+        lacks = Lacks()
+        while self._later and not self.is_held:
+            message, entry = self._later[0]
+            if message.boot != self.boot:
+                if self.queue.depth or self.queue.leased:
+                    break
+                self._follow(message, lacks)
+            if entry is not self._judged:
+                self._judged = entry
+                self._check(message, lacks)
+                if lacks.is_any:
+                    # Once it goes on, the store no longer shows what it lacks: it must be asked for before.
+                    self.is_held = True
+                    break
+            self._later.popleft()
+            self._take(message, entry)
+        return lacks
+
+    def asked(self) -> Lacks:
+        """What it lacks is asked for, and will be, whatever dies."""
+        self.is_held = False
+        return self.go_on()
+
+    def acked(self, number: int) -> tuple[int, int, int]:
+        """Sequence before which all is stored, messages and bytes that are free; 0, 0, 0 for none."""
+        sequence = messages = size = 0
+        waiting = self._later[0][1] if self._later else None
+        while self._delivered and self._delivered[0] is not waiting and self._delivered[0].last <= number:
+            done = self._delivered.popleft()
+            sequence, messages, size = done.sequence, messages + 1, size + done.bytes
+        return sequence, messages, size
+
+    def _enter(self, boot: str, number: int) -> None:
+        self.boot = boot
+        self.is_broken = False
+        informer, shard = self.report.informer, self.report.shard
+        self.queue = InOrderQueue(informer, shard, boot, latest_only=self.latest_only)
+        self.queue.starts_after(number)
+
+    def _follow(self, message: Published, lacks: Lacks) -> None:
+        """Into the boot of ``message``."""
+        link = (self.boot, self.number) if self.number else self._link
+        if message.first > 1 or self.is_broken:
+            lacks.note()
+        elif message.after == _BEGINNING and not self.is_linked:
+            # What the store must have had before is checked for each stream.
+            self._checked.clear()
+        elif message.after == link:
+            self.is_linked = True
+        else:
+            lacks.note()
+        self._link = link
+        for delivered in self._delivered:
+            if delivered is self._later[0][1]:
+                break
+            delivered.last = 0
+        self._enter(message.boot, message.first - 1)
+
+    def _take(self, message: Published, delivered: Delivered) -> None:
+        if self.is_broken:
+            delivered.last = 0
+            return
+        number = message.first
+        for entry in message.entries:
+            if isinstance(entry, Deltas):
+                for row in entry.rows:
+                    if number > self.number:
+                        self.queue.add(entry.stream, entry.at, row)
+                    number += 1
+                continue
+            if number > self.number:
+                if isinstance(entry, Begin):
+                    self.queue.begin(entry.stream, entry.generation, is_apart=True)
+                else:
+                    self.queue.end(entry.stream, entry.generation, entry.items, entry.version)
+            number += 1
+        for stream, version in message.marks:
+            self.queue.mark(stream, version)
+
+    def _check(self, message: Published, lacks: Lacks) -> None:
+        """A store that began with the queue has all of a stream only if it had what was before the beginning."""
+        if message.first > self.number + 1 and not self.is_broken:
+            self.is_broken = True
+            lacks.note(renew=True)
+        if self.is_linked or message.boot == self.report.boot:
+            self._checked.update(message.streams)
+            return
+        for name, reached in message.streams.items():
+            if name in self._checked:
+                continue
+            self._checked.add(name)
+            said = self.report.streams.get(name)
+            if reached.base and not (said and said.resume and is_at_or_below(reached.base, said.resume)):
+                lacks.note()
