@@ -124,9 +124,23 @@ class RelayBroker(Broker):
 
     # To workers.
 
-    def tail_seen(self, name: str, tail: Published) -> list[Action]:
-        """A message of the informer's queue, for the cluster's id: a host may have workers only."""
-        return self._learn_cluster(self.shared(name), [tail])
+    def cut(self, name: str, shard: int) -> list[Action]:
+        """The shard's queue is not the one that was consumed: its worker reports anew what it has."""
+        owner = self.shared(name).shards[shard].owner
+        if owner is None:
+            return []
+        return [*self._drop(Side.WORKERS, owner), Reset(Side.WORKERS, owner, f"the queue of {name} was lost")]
+
+    def opened(self, name: str, shard: int, token: int, tail: Published | None) -> list[Action]:
+        """What a consumption begins with: the shard's newest message, where there is one."""
+        informer = self.shared(name)
+        actions = self._learn_cluster(informer, [tail] if tail else [])
+        informer.opened(shard, token, tail)
+        return actions
+
+    def heard_tails(self, name: str, tails: list[Published]) -> list[Action]:
+        """Messages of the informer's queue, for the cluster's id: a host may have workers only."""
+        return self._learn_cluster(self.shared(name), tails)
 
     def delivered(self, name: str, shard: int, token: int, sequence: int, payload: bytes) -> list[Action]:
         informer = self.shared(name)

@@ -12,7 +12,7 @@ from deltawire.common.meta.versions import is_at_or_below
 from deltawire.common.wire.messages.shard import ShardState
 from deltawire.common.wire.messages.stream import Begin, Deltas
 from deltawire.fifo.in_order import InOrderQueue
-from deltawire.fifo.relay.message import Published
+from deltawire.fifo.relay.message import Published, place_of
 
 _BEGINNING = ("", 0)
 
@@ -60,6 +60,8 @@ class Inbox:
     # Messages from the next boot on wait until all of this one is stored.
     _later: deque[tuple[Published, Delivered]] = field(default_factory=deque)
     _judged: Delivered | None = None
+    # Line and count of the store's reign, where all before it is passed over.
+    _passed: tuple[str, int] | None = None
 
     def __post_init__(self) -> None:
         self._enter(self.report.boot, self.report.number)
@@ -69,10 +71,24 @@ class Inbox:
         """The last number that is in the queue or in the store."""
         return self.queue.last
 
+    def opened(self, tail: Published | None) -> None:
+        """``tail``: the newest message when this consumption began. What is of earlier reigns than the store's is in
+        the store, unless the queue itself is of an earlier one: then it has lost something."""
+        mine, its = place_of(self.report.boot), place_of(tail.boot) if tail else None
+        if mine and its and mine[0] == its[0] and mine[1] <= its[1]:
+            self._passed = mine
+
+    def _is_passed(self, message: Published) -> bool:
+        its = place_of(message.boot)
+        return bool(self._passed and its and its[0] == self._passed[0] and its[1] < self._passed[1])
+
     def deliver(self, message: Published, sequence: int, size: int) -> Lacks:
         """``size``: bytes of the message, which are given back with it."""
         entry = Delivered(sequence, message.last, size)
         self._delivered.append(entry)
+        if self._is_passed(message):
+            entry.last = 0
+            return Lacks()
         self._later.append((message, entry))
         return self.go_on()
 
@@ -122,7 +138,7 @@ class Inbox:
         link = (self.boot, self.number) if self.number else self._link
         if message.first > 1 or self.is_broken:
             lacks.note()
-        elif message.after == _BEGINNING and not self.is_linked:
+        elif message.after == _BEGINNING and not self.is_linked and not _is_of_line(link, message.boot):
             # What the store must have had before is checked for each stream.
             self._checked.clear()
         elif message.after == link:
@@ -172,3 +188,9 @@ class Inbox:
             said = self.report.streams.get(name)
             if reached.base and not (said and said.resume and is_at_or_below(reached.base, said.resume)):
                 lacks.note()
+
+
+def _is_of_line(link: tuple[str, int], boot: str) -> bool:
+    """True if something of the queue that ``boot`` belongs to was there before."""
+    its, mine = place_of(boot), place_of(link[0])
+    return bool(its and mine and its[0] == mine[0] and link[1])

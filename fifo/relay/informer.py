@@ -83,7 +83,7 @@ class SharedInformer(Informer):
         self.reports = dict(reports)
         for number, outbox in enumerate(self.outboxes):
             tail, sequence = tails.get(number, (None, 0))
-            outbox.lead(f"{reign}.{number}", tail, sequence)
+            outbox.lead(reign, tail, sequence)
         self.publish()
 
     def step_down(self) -> None:
@@ -223,6 +223,12 @@ class SharedInformer(Informer):
     def leave_unowned(self) -> None:
         for number in [n for n in self.inboxes if self.shards[n].report is None]:
             self.left(number)
+
+    def opened(self, number: int, token: int, tail: Published | None) -> None:
+        """The shard's newest message, before the first one is delivered."""
+        inbox = self.inboxes.get(number)
+        if inbox is not None and inbox.token == token:
+            inbox.opened(tail)
 
     def delivered(self, number: int, token: int, message: Published, sequence: int, size: int) -> bool:
         """A message of the shard, in the subject's order. False: it is of no use here any more."""

@@ -54,6 +54,20 @@ class Published(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         return self.boot, self.count
 
 
+def next_boot(former: str, reign: str) -> str:
+    """The boot of a new reign: the queue's line, which of its reigns it is, and the reign's own nonce."""
+    place = place_of(former)
+    line, count = place if place else (reign, 0)
+    return f"{line}:{count + 1}:{reign}"
+
+
+def place_of(boot: str) -> tuple[str, int] | None:
+    """Line and count of a boot; None for one of another engine."""
+    line, _, rest = boot.partition(":")
+    count = rest.partition(":")[0]
+    return (line, int(count)) if count.isdecimal() else None
+
+
 def numbers_of(entry: Entry) -> int:
     return len(entry.rows) if isinstance(entry, Deltas) else 1
 

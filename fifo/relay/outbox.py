@@ -9,7 +9,16 @@ from collections import deque
 from deltawire.common.meta.versions import highest
 from deltawire.common.wire.messages.stream import Begin, Deltas, End
 from deltawire.fifo.engine import Freed
-from deltawire.fifo.relay.message import FORMAT, Entry, Published, Reached, bytes_of, encode, numbers_of
+from deltawire.fifo.relay.message import (
+    FORMAT,
+    Entry,
+    Published,
+    Reached,
+    bytes_of,
+    encode,
+    next_boot,
+    numbers_of,
+)
 
 # A message ends before the entry with which its objects would have more.
 MESSAGE_BYTES = 512 * 1024
@@ -50,10 +59,10 @@ class Outbox:
         """The number that the newest entry has or will have."""
         return self.number + self.depth
 
-    def lead(self, boot: str, tail: Published | None, sequence: int) -> None:
-        """A reign begins behind ``tail``, which has that sequence. ``boot``: tells it from all others."""
+    def lead(self, reign: str, tail: Published | None, sequence: int) -> None:
+        """A reign begins behind ``tail``, which has that sequence."""
         self.sequence = sequence
-        self.boot = boot
+        self.boot = next_boot(tail.boot if tail else "", reign)
         if tail is not None:
             # A boot without an entry is not worth following: who has none of it is where it began.
             self._after = (tail.boot, tail.last) if tail.last else tail.after

@@ -15,8 +15,8 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class Consume(msgspec.Struct, frozen=True):
-    """From the shard's first message on, until another `Consume` of it or `Leave`. Answered with ``delivered`` for each
-    message, in order."""
+    """From the shard's first message on, until another `Consume` of it or `Leave`. Answered with ``opened``, then with
+    ``delivered`` for each message, in order."""
 
     informer: str
     shard: int

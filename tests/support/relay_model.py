@@ -170,6 +170,9 @@ class Host(World):
                 self.answers.append(lambda: self.relay.published(INFORMER, want.shard, want.reign, sequence))
         elif isinstance(want, Consume):
             self.consumed[want.shard] = (want.token, 0, 0)
+            subject = servers.subjects[want.shard]
+            tail = decode(subject[-1][1]) if subject else None
+            self.answers.append(lambda: self.relay.opened(INFORMER, want.shard, want.token, tail))
         elif isinstance(want, Leave):
             self.consumed.pop(want.shard, None)
         elif isinstance(want, Done):
