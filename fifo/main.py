@@ -1,10 +1,11 @@
 """The broker's process: two sockets, the control line, one loop around `Broker`."""
 
 import logging
+import platform
 import threading
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -34,7 +35,11 @@ from deltawire.common.wire.session import Peer
 from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
 from deltawire.fifo.broker import Broker, FromPeer
 from deltawire.fifo.in_order import InMemoryEngine
+from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.status import status_of
+
+if TYPE_CHECKING:
+    from deltawire.fifo.relay.jetstream import JetStreamQueue
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +50,8 @@ _DECODE: dict[Side, Decoder[FromPeer]] = {
 }
 # What is not acknowledged by then comes again from the API server, so a longer wait saves little.
 DRAIN_S_MAX = 5.0
+# How often it is looked whether an informer of a shared queue can be led from here.
+ATTEND_S = 0.5
 _NEVER_S = float("inf")
 
 
@@ -55,13 +62,7 @@ class Fifo:
         self._plan = plan
         self._clock = clock or SystemClock()
         identity = new_identity(ROLE, name, plan.run)
-        self.broker = Broker(
-            {informer.name: informer.streams for informer in plan.informers.values()},
-            plan.shards,
-            boot=identity.nonce,
-            engine=InMemoryEngine(),
-            latest_only=latest_only(plan),
-        )
+        self.broker, self._shared = _make_broker(plan, identity.nonce, self._clock)
         plan.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, "fifo")
         silent_s = SILENT_INTERVALS_MAX * plan.heartbeat_s
@@ -93,11 +94,17 @@ class Fifo:
             for side, listener in self._listeners.items():
                 follow_listener(self._loop, listener, partial(self._take, side))
             self._control.join(self._loop, self.status)
+            if self._shared is not None:
+                self._shared.start()
+                self._loop.reads(self._shared.waker.fileno(), self._take_answers)
+                self._loop.every(ATTEND_S, self._attend)
             self._loop.run(stop, self._pump, until=lambda: self._control.wants_drain)
             return self._drain()
         finally:
             self._heartbeat.stop()
             self._control.close()
+            if self._shared is not None:
+                self._shared.close()
             self._close_sockets()
 
     def status(self) -> dict[str, Any]:
@@ -106,6 +113,8 @@ class Fifo:
         unanswered = sum(listener.unanswered for listener in self._listeners.values())
         connections_refused = sum(listener.connections_refused for listener in self._listeners.values())
         counts = {"unanswered": unanswered, "connections_refused": connections_refused}
+        if self._shared is not None:
+            status["nats"] = self._shared.status()
         return status | {"malformed": status["malformed"] + malformed, **counts}
 
     def _drain(self) -> int:
@@ -145,12 +154,24 @@ class Fifo:
             self._perform(broker.pump())
             if broker.has_work:
                 self._loop.soon()
+        if self._shared is not None and isinstance(broker, RelayBroker):
+            for want in broker.wants():
+                self._shared.do(want)
         due_s = broker.due_s
         if due_s != _NEVER_S:
             self._ticks.hurry(due_s)
 
     def _tick(self) -> None:
         self._perform(self.broker.tick(self._clock.now_s()))
+
+    def _take_answers(self) -> None:
+        """What the servers of a shared queue have answered."""
+        if self._shared is not None and isinstance(self.broker, RelayBroker):
+            self._perform(self._shared.take(self.broker))
+
+    def _attend(self) -> None:
+        if self._shared is not None and isinstance(self.broker, RelayBroker):
+            self._shared.attend(self.broker)
 
     def _forget(self, event: Gone, side: Side) -> None:
         # Unless it has said hello again since: then it is another peer.
@@ -181,6 +202,24 @@ class Fifo:
         for listener in self._listeners.values():
             listener.close()
         self._context.destroy(linger=0)
+
+
+def _make_broker(plan: Plan, nonce: str, clock: Clock) -> "tuple[Broker, JetStreamQueue | None]":
+    """The broker with the engine that the config names, and the shell of one that is shared. Raises ConfigError."""
+    informers = {informer.name: informer.streams for informer in plan.informers.values()}
+    if plan.nats is None:
+        broker = Broker(
+            informers, plan.shards, boot=nonce, engine=InMemoryEngine(), latest_only=latest_only(plan)
+        )
+        return broker, None
+    # Imported when needed: nats-py and asyncio take 200 ms and 17 MiB.
+    from deltawire.fifo.relay.jetstream import JetStreamQueue
+    from deltawire.jetstream.settings import settings_of
+
+    shared = JetStreamQueue(
+        settings_of(plan.nats), informers, plan.shards, label=f"{platform.node()}-{nonce}", clock=clock
+    )
+    return RelayBroker(informers, plan.shards, boot=nonce, latest_only=latest_only(plan)), shared
 
 
 def latest_only(plan: Plan) -> frozenset[str]:

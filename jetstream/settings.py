@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from deltawire.common.config.schema import NatsEngine
+from deltawire.common.errors import ConfigError
+from deltawire.common.home import expanded
+from deltawire.common.meta.units import parse_bytes
+
 # What may be no part of a subject or of a stream's name.
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]")
 
@@ -69,3 +74,26 @@ def word_of(text: str) -> str:
 def without_password(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def settings_of(engine: NatsEngine) -> NatsSettings:
+    """Of the config. Raises ConfigError for a file that is not there."""
+
+    def file(field: str, named: str | None) -> str | None:
+        if named is None:
+            return None
+        path = expanded(named, where=f"engine.{field}")
+        if not path.is_file():
+            raise ConfigError(f"there is no file {path}", path=f"engine.{field}")
+        return str(path)
+
+    return NatsSettings(
+        servers=tuple(engine.servers),
+        name=engine.name,
+        replicas=engine.replicas,
+        max_bytes=parse_bytes(engine.max_bytes),
+        credentials=file("credentials", engine.credentials),
+        ca=file("ca", engine.ca),
+        cert=file("cert", engine.cert),
+        key=file("key", engine.key),
+    )

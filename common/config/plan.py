@@ -10,7 +10,15 @@ from pathlib import Path
 import msgspec
 
 from deltawire.common.config.load import DEFAULT_CLUSTER, canonical, clause_of
-from deltawire.common.config.schema import Cluster, Config, HandlerProcess, Informer, Scaling, Subscription
+from deltawire.common.config.schema import (
+    Cluster,
+    Config,
+    HandlerProcess,
+    Informer,
+    NatsEngine,
+    Scaling,
+    Subscription,
+)
 from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
 from deltawire.common.meta.clauses import Clause, union
@@ -176,6 +184,14 @@ class Plan:
         """The address of ``fifo-in``, ``fifo-out``, ``worker-<i>`` or ``control``."""
         address = self.config.network.endpoints.get(socket)
         return f"tcp://{address}" if address else f"ipc://{self.runtime_dir / socket}"
+
+    @property
+    def nats(self) -> NatsEngine | None:
+        """The engine, where it is NATS."""
+        engine = self.config.engine
+        if isinstance(engine, str):
+            return NatsEngine() if engine == "nats" else None
+        return engine
 
     @property
     def keys_dir(self) -> str | None:

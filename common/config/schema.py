@@ -69,6 +69,22 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     keys: str | None = None
 
 
+class NatsEngine(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="nats"
+):
+    """The queue on NATS JetStream. ``name``: the first word of all that is kept there. ``max_bytes``: of one informer's
+    stream. ``credentials``, ``ca``, ``cert``, ``key``: files."""
+
+    servers: list[str] = ["nats://127.0.0.1:4222"]
+    name: Name = "deltawire"
+    replicas: Annotated[int, Meta(ge=1, le=5)] = 3
+    max_bytes: Size = "1GiB"
+    credentials: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where /metrics, /livez and /readyz answer: ``127.0.0.1:9095``, ``unix:PATH`` or ``off``.
 
@@ -166,6 +182,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     store: Store = Store()
     runtime: Runtime = Runtime()
     network: Network = Network()
+    engine: Literal["memory", "nats"] | NatsEngine = "memory"
     metrics: Metrics = Metrics()
     informers: list[Informer] = []
     handlers: list[HandlerProcess] = []

@@ -20,7 +20,7 @@ from deltawire.fifo.relay.inbox import Inbox, Lacks
 from deltawire.fifo.relay.message import Published, Reached
 from deltawire.fifo.relay.outbox import Outbox
 from deltawire.fifo.relay.proofs import Outgoing, Proven
-from deltawire.fifo.relay.wants import Consume, Demand, Done, Leave, Met, Prove, Publish, Report, Want
+from deltawire.fifo.relay.wants import Consume, Demand, Done, Leave, Met, Prove, Publish, Report, Resign, Want
 from deltawire.fifo.shards import Informer, Shard
 from deltawire.fifo.streams import Stream
 
@@ -88,6 +88,7 @@ class SharedInformer(Informer):
 
     def step_down(self) -> None:
         """The lease is lost, or another broker has published: what was not is read again, by who leads then."""
+        self.wants.append(Resign(self.name, self.reign))
         self.reign = ""
         self.demanded.clear()
         self._met_above.clear()

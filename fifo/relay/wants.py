@@ -14,6 +14,13 @@ class Publish(msgspec.Struct, frozen=True):
     follows: int
 
 
+class Resign(msgspec.Struct, frozen=True):
+    """The reign has ended."""
+
+    informer: str
+    reign: str
+
+
 class Consume(msgspec.Struct, frozen=True):
     """From the shard's first message on, until another `Consume` of it or `Leave`. Answered with ``opened``, then with
     ``delivered`` for each message, in order."""
@@ -77,4 +84,4 @@ class Prove(msgspec.Struct, frozen=True):
     payload: bytes
 
 
-Want = Publish | Consume | Leave | Done | Report | Demand | Met | Prove
+Want = Publish | Consume | Leave | Done | Report | Demand | Met | Prove | Resign

@@ -17,7 +17,7 @@ SERVER = Path(sys.executable).parent / "nats-server"
 class NatsServers:
     """``count`` servers; with more than one they are a cluster. Ended with the ``with`` block."""
 
-    def __init__(self, folder: Path, *, count: int = 1, payload_bytes_max: int = 8 * 1024**2) -> None:
+    def __init__(self, folder: Path, *, count: int = 1, payload_bytes_max: int = 16 * 1024**2) -> None:
         self.folder = folder
         ports = [(free_port(), free_port(), free_port()) for _ in range(count)]
         routes = ", ".join(f'"nats://127.0.0.1:{route}"' for _, route, _ in ports)

@@ -1,0 +1,152 @@
+"""The shell around the shared queue: carries out what the pure parts want, on JetStream, and hands the answers in.
+
+It lives in two threads. The broker's calls `do`, `attend` and `take`; the connection's does the rest. Between them is a
+queue of answers, which is bounded by what was asked for: one message under way for each shard that is published, and
+room for so much (`ROOM_BYTES`, `ROOM_MESSAGES`) of each one that is consumed.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from deltawire.common.clock import Clock
+from deltawire.common.loop import Waker
+from deltawire.fifo.actions import Action
+from deltawire.fifo.relay.broker import RelayBroker
+from deltawire.fifo.relay.consumer import Consumer
+from deltawire.fifo.relay.publisher import WRONG_SEQUENCE, Publisher
+from deltawire.fifo.relay.servers import Counters, Servers
+from deltawire.fifo.relay.wants import Consume, Demand, Done, Leave, Met, Prove, Publish, Report, Resign, Want
+from deltawire.jetstream.connection import Connection
+from deltawire.jetstream.settings import NatsSettings
+
+log = logging.getLogger(__name__)
+
+
+class JetStreamQueue:
+    """``shards``: of each informer. ``label``: this broker's name among those of all hosts."""
+
+    def __init__(
+        self, settings: NatsSettings, informers: Iterable[str], shards: int, *, label: str, clock: Clock
+    ) -> None:
+        self._connection = Connection(settings, label=f"deltawire fifo {label}", clock=clock)
+        self._informers = list(informers)
+        self._shards = shards
+        self._servers = Servers(self._connection)
+        self._publisher = Publisher(self._servers, self._informers, shards, label, clock)
+        self._consumer = Consumer(self._servers)
+
+    @property
+    def waker(self) -> Waker:
+        """Rings when `take` has something to hand in."""
+        return self._servers.waker
+
+    # In the broker's thread.
+
+    def start(self) -> None:
+        self._connection.start()
+        self._connection.submit(self._servers.guarded(self._begin, "queue"))
+        self._connection.submit(self._servers.guarded(self._consumer.purge, "purge"))
+
+    def close(self) -> None:
+        self._connection.close()
+        self.waker.close()
+
+    def take(self, broker: RelayBroker) -> list[Action]:
+        """All answers that are there, handed in; what the broker does about them."""
+        self.waker.clear()
+        actions: list[Action] = []
+        answers = self._servers.answers
+        for _ in range(len(answers)):
+            actions += answers.popleft()(broker) or ()
+        return actions
+
+    def attend(self, broker: RelayBroker) -> None:
+        """Call it twice a second: informers whose reflectors are all here are led from here, if nobody else does."""
+        self._publisher.attend(broker)
+
+    def do(self, want: Want) -> None:
+        if isinstance(want, Publish):
+            self._publisher.publish(want)
+        elif isinstance(want, Consume):
+            self._consumer.consume(want)
+        elif isinstance(want, Leave):
+            self._consumer.leave(want.informer, want.shard)
+        elif isinstance(want, Resign):
+            self._publisher.resign(want)
+        elif isinstance(want, Done):
+            self._consumer.done(want)
+        elif isinstance(want, Report):
+            key = self._servers.key("report", want.informer, want.shard)
+            self._connection.submit(self._servers.put(key, want.payload))
+        elif isinstance(want, Demand):
+            self._servers.counters.demands += 1
+            self._connection.submit(self._demand(want))
+        elif isinstance(want, Met):
+            self._connection.submit(self._met(want))
+        else:
+            self._connection.submit(self._prove(want))
+
+    def status(self) -> dict[str, Any]:
+        """docs/status.md."""
+        servers = self._servers
+        problems = [self._connection.problem, *servers.problems.values()]
+        return {
+            "server": self._connection.server,
+            "problem": "; ".join(dict.fromkeys(problem for problem in problems if problem)),
+            "reconnects": self._connection.reconnects,
+            "leading": self._publisher.leading,
+            "led_by": self._publisher.led_by,
+            **{name: getattr(servers.counters, name) for name in Counters.__slots__},
+        }
+
+    # In the connection's.
+
+    async def _begin(self) -> None:
+        """What the queue has tells which cluster it is of."""
+        self._servers.check_payload()
+        await self._connection.client.subscribe(
+            self._servers.settings.subject("proof") + ".>", cb=self._proven
+        )
+        for name in self._informers:
+            await self._servers.make(name)
+            tails = [await self._servers.tail(name, shard) for shard in range(self._shards)]
+            messages = [tail[0] for tail in tails if tail]
+            self._servers.answer(lambda b, n=name, m=messages: b.heard_tails(n, m))  # type: ignore[misc]
+
+    async def _demand(self, want: Demand) -> None:
+        await self._servers.put(
+            self._servers.key("demand", want.informer, want.shard), msgspec.msgpack.encode(want)
+        )
+        self._servers.answer(lambda b: b.asked(want.informer, want.shard, want.token))
+
+    async def _met(self, want: Met) -> None:
+        from nats.js.errors import APIError
+
+        async def delete() -> None:
+            try:
+                bucket = await self._servers.state()
+                await bucket.delete(
+                    self._servers.key("demand", want.informer, want.shard), last=want.revision
+                )
+            except APIError as error:
+                # A newer demand has taken its place.
+                if error.err_code not in WRONG_SEQUENCE:
+                    raise
+
+        await self._servers.guarded(delete, f"{want.informer}#{want.shard}")
+
+    async def _prove(self, want: Prove) -> None:
+        """Lost where nobody is connected: the next one comes with the next beat."""
+        try:
+            await self._connection.client.publish(self._servers.proofs(want.informer), want.payload)
+        except Exception as error:
+            log.debug("a proof was not sent: %s", error)
+
+    async def _proven(self, message: Any) -> None:
+        payload = message.data
+        for name in self._informers:
+            if message.subject == self._servers.proofs(name):
+                self._servers.answer(lambda b, n=name: b.proven(n, payload))  # type: ignore[misc]
