@@ -1,0 +1,67 @@
+"""`engine: nats` on two hosts: the one that leads is killed, or stopped and woken up, and the judge is content."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from deltawire.jetstream.leases import LEASE_S
+from tests.support.nats_hosts import TwoHosts
+from tests.support.pipeline import wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(180), pytest.mark.xdist_group("nats")]
+
+
+def test_a_leader_that_is_stopped_past_its_lease_gets_nothing_in_when_it_wakes_up(tmp_path: Path):
+    with TwoHosts(tmp_path) as hosts:
+        try:
+            hosts.wait_flowing()
+            lists = len(hosts.server.reflectors_lists())
+            former = hosts.leader()
+            assert former is not None
+            hosts.signal(f"fifo-{former}", signal.SIGSTOP)
+            other = 1 - former
+            wait_until("the other to lead", lambda: hosts.reigns(other) > 0, seconds=10 * LEASE_S)
+            # The former leader's own worker is cut off with it; the other's goes on.
+            wait_until(
+                "a published change of the new leader",
+                lambda: hosts.server.admin("GET", "requests") and hosts.leader() == other,
+                seconds=20,
+            )
+            hosts.signal(f"fifo-{former}", signal.SIGCONT)
+            wait_until(
+                "the former leader to step down",
+                lambda: "is led by another broker now" in hosts.log(f"fifo-{former}"),
+                seconds=30,
+            )
+            hosts.wait_flowing()
+            verdict = hosts.judge_in_the_end()
+            assert verdict["complaints"] == 0, verdict
+            assert len(hosts.server.reflectors_lists()) == lists, "a hand-over lists nothing"
+        except BaseException:
+            for name in hosts.names:
+                print(f"== {name}\n{hosts.log(name)[-3000:]}")
+            raise
+
+
+def test_the_death_of_the_leading_host_is_taken_over_without_a_list(tmp_path: Path):
+    with TwoHosts(tmp_path) as hosts:
+        try:
+            hosts.wait_flowing()
+            lists = len(hosts.server.reflectors_lists())
+            former = hosts.leader()
+            assert former is not None
+            for name in (f"fifo-{former}", f"reflector-{former}", f"worker-{former}"):
+                hosts.kill(name)
+            other = 1 - former
+            wait_until("the other to lead", lambda: hosts.reigns(other) > 0, seconds=10 * LEASE_S)
+            for name in (f"worker-{former}", f"fifo-{former}", f"reflector-{former}"):
+                hosts.start(name)
+            hosts.wait_flowing()
+            verdict = hosts.judge_in_the_end()
+            assert verdict["complaints"] == 0, verdict
+            assert len(hosts.server.reflectors_lists()) == lists, "a hand-over lists nothing"
+        except BaseException:
+            for name in hosts.names:
+                print(f"== {name}\n{hosts.log(name)[-3000:]}")
+            raise

@@ -1,0 +1,193 @@
+"""Two hosts on one machine, which share a queue on NATS: a broker, a reflector and a worker each, and three handlers.
+
+Each host has its own sockets and its own state folder. Its worker owns half of the shards. Handlers reach both workers
+over loopback TCP. Who is killed is started again, as a supervisor would.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.keyed import free_port
+from tests.support.nats_servers import NatsServers
+from tests.support.pipeline import ACCEPTANCE, DELTAWIRE, RECORDER, TWO_RESOURCES, ServerProcess, wait_until
+
+HANDLERS = {"latest": ("latest", 0), "every": ("every", 1), "third": ("every", 0)}
+
+
+class TwoHosts:
+    """Use as a ``with`` block. Processes are named as ``fifo-0``, ``reflector-1``, ``worker-0``, ``latest``."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        nodes: int = 1,
+        objects: int = 60,
+        churn_per_s: float = 30,
+        heartbeat_s: float = 1,
+        max_bytes: str = "256MiB",
+    ) -> None:
+        self.folder = folder
+        self.nats = NatsServers(folder / "nats", count=nodes)
+        self.calls = {name: folder / f"{name}.calls" for name in HANDLERS}
+        self._runtime = Path(tempfile.mkdtemp(prefix="dw-"))
+        self._objects, self._churn_per_s = objects, churn_per_s
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, list[str]] = {}
+        self._engine = {
+            "kind": "nats", "servers": self.nats.urls, "replicas": min(3, nodes), "max_bytes": max_bytes
+        }  # fmt: skip
+        self._heartbeat_s = heartbeat_s
+
+    def __enter__(self) -> "TwoHosts":
+        try:
+            self.nats.__enter__()
+            self.server = ServerProcess(
+                self.folder, "--objects", f"pods={self._objects}", "--churn", f"{self._churn_per_s:g}/s"
+            )
+            endpoints = {f"worker-{i}": f"127.0.0.1:{free_port()}" for i in range(2)}
+            for host in range(2):
+                self._write_config(host, endpoints)
+            for host in range(2):
+                config = str(self.config(host))
+                self._commands |= {
+                    f"fifo-{host}": ["fifo", "-c", config],
+                    f"reflector-{host}": ["reflector", "-c", config],
+                    f"worker-{host}": ["informer", "-c", config, "--index", str(host)],
+                }
+            for name, (_, host) in HANDLERS.items():
+                self._commands[name] = ["handler", name, "-c", str(self.config(host)), "--index", "0"]
+            for name in self._commands:
+                self.start(name)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self._processes):
+            self.kill(name)
+        if hasattr(self, "server"):
+            self.server.stop()
+        self.nats.__exit__()
+        shutil.rmtree(self._runtime, ignore_errors=True)
+
+    def config(self, host: int) -> Path:
+        return self.folder / f"host-{host}.json"
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._commands)
+
+    def start(self, name: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [str(DELTAWIRE), *self._commands[name]], stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, with all that it started."""
+        process = self._processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def restart(self, name: str) -> None:
+        """Killed, and started again at once."""
+        self.kill(name)
+        self.start(name)
+
+    def signal(self, name: str, sign: int) -> None:
+        os.killpg(self._processes[name].pid, sign)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def reigns(self, host: int) -> int:
+        """How often the broker of the host has become the leader of pods."""
+        return self.log(f"fifo-{host}").count("leads dev/pods")
+
+    def leader(self) -> int | None:
+        """The host whose broker began the newest reign over pods."""
+        newest: tuple[str, int] | None = None
+        for host in range(2):
+            for line in self.log(f"fifo-{host}").splitlines():
+                if "leads dev/pods" in line and line.startswith("{"):
+                    newest = max(newest or ("", 0), (json.loads(line)["time"], host))
+        return newest[1] if newest else None
+
+    def acknowledged(self) -> dict[str, int]:
+        return {
+            name: path.read_bytes().count(b'"end"') if path.exists() else 0
+            for name, path in self.calls.items()
+        }
+
+    def wait_flowing(self, seconds: float = 60) -> float:
+        """Until each handler has acknowledged calls of now; the seconds that it took."""
+        before, began_s = self.acknowledged(), time.monotonic()
+        wait_until(
+            "calls of every handler",
+            lambda: all(count > before[name] for name, count in self.acknowledged().items()),
+            seconds=seconds,
+        )
+        return time.monotonic() - began_s
+
+    def judge(self) -> dict[str, Any]:
+        """The outside judge's verdict now."""
+        asked = [part for resource in TWO_RESOURCES for part in ("--resource", resource)]
+        done = subprocess.run(
+            [sys.executable, str(ACCEPTANCE / "judge.py"), "--kubeconfig", str(self.server.kubeconfig), *asked,
+             *map(str, self.calls.values())],
+            capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+        assert done.stdout, done.stderr
+        verdict: dict[str, Any] = json.loads(done.stdout)
+        return verdict
+
+    def judge_in_the_end(self, seconds: float = 90) -> dict[str, Any]:
+        """Churn stopped, the verdict once it is content, or the last one."""
+        self.server.churn(0)
+        verdict: dict[str, Any] = {}
+
+        def is_content() -> bool:
+            nonlocal verdict
+            verdict = self.judge()
+            return not verdict["complaints"]
+
+        try:
+            wait_until("a content judge", is_content, seconds=seconds, every_s=0.5)
+        except AssertionError:
+            pass
+        return verdict
+
+    def _write_config(self, host: int, endpoints: dict[str, str]) -> None:
+        config = {
+            "version": 1,
+            "clusters": {"dev": {"kubeconfig": str(self.server.kubeconfig)}},
+            "store": {"dir": str(self.folder / f"state-{host}")},
+            "engine": self._engine,
+            "runtime": {
+                "reflectors": 1,
+                "workers": 2,
+                "heartbeat": self._heartbeat_s,
+                "dir": str(self._runtime / str(host)),
+            },
+            "network": {"endpoints": endpoints},
+            "handlers": [
+                {
+                    "name": name,
+                    "command": [sys.executable, str(RECORDER), str(self.calls[name])],
+                    "on": list(TWO_RESOURCES),
+                    "delivery": delivery,
+                }
+                for name, (delivery, _) in HANDLERS.items()
+            ],
+        }
+        self.config(host).write_text(json.dumps(config))
