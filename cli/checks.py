@@ -42,6 +42,7 @@ def run(plan: Plan) -> Iterator[Result]:
     yield _state(plan)
     yield _open_files(plan)
     yield from _keys(plan)
+    yield from _engine(plan)
     if not plan.config.handlers:
         yield Result("handlers", NO_HANDLERS)
     for handler in plan.config.handlers:
@@ -71,6 +72,20 @@ def _keys(plan: Plan) -> Iterator[Result]:
     if plan.keys_dir is not None:
         found = list(key_problems(plan))
         yield Result("keys", "; ".join(found) or f"all are in {plan.keys_dir}", not found)
+
+
+def _engine(plan: Plan) -> Iterator[Result]:
+    if plan.nats is None:
+        return
+    from deltawire.fifo.relay.servers import PAYLOAD_BYTES_NEEDED
+    from deltawire.jetstream.probe import probe
+    from deltawire.jetstream.settings import settings_of
+
+    try:
+        settings = settings_of(plan.nats)
+        yield Result(f"engine nats {settings.shown}", probe(settings, PAYLOAD_BYTES_NEEDED))
+    except DeltawireError as error:
+        yield Result("engine nats", str(error), False)
 
 
 def _open_files(plan: Plan) -> Result:

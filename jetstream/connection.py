@@ -56,6 +56,7 @@ class Connection:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="nats", daemon=True)
         self._is_up = asyncio.Event()
+        self._is_closing = False
         self._works: set[asyncio.Future[Any]] = set()
 
     def start(self) -> None:
@@ -141,6 +142,7 @@ class Connection:
         if self._thread.ident is None:
             self._loop.close()
             return
+        self._is_closing = True
         try:
             asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(2 * CONNECT_S)
         except Exception as error:
@@ -171,6 +173,8 @@ class Connection:
 
         async def lost() -> None:
             self._is_up.clear()
+            if self._is_closing:
+                return
             self.problem = "the connection is lost"
             log.warning("NATS: the connection is lost")
 

@@ -77,7 +77,7 @@ def without_password(url: str) -> str:
 
 
 def settings_of(engine: NatsEngine) -> NatsSettings:
-    """Of the config. Raises ConfigError for a file that is not there."""
+    """Of the config. Raises ConfigError for a file that is not there, and a certificate without its key."""
 
     def file(field: str, named: str | None) -> str | None:
         if named is None:
@@ -87,6 +87,8 @@ def settings_of(engine: NatsEngine) -> NatsSettings:
             raise ConfigError(f"there is no file {path}", path=f"engine.{field}")
         return str(path)
 
+    if (engine.cert is None) != (engine.key is None):
+        raise ConfigError("a certificate needs its key, and a key its certificate", path="engine.cert")
     return NatsSettings(
         servers=tuple(engine.servers),
         name=engine.name,

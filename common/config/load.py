@@ -8,7 +8,7 @@ import msgspec
 
 from deltawire.common.config.complaints import explain
 from deltawire.common.config.kubeconfigs import with_kubeconfigs
-from deltawire.common.config.network import check_engine, check_network
+from deltawire.common.config.network import check_network
 from deltawire.common.config.schema import Config, HandlerProcess, Informer, Scaling, Subscription
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.clauses import Clause, make_clause
@@ -95,7 +95,8 @@ def check(config: Config) -> None:
         _value(field, parse_duration_s, value)
     _value("runtime.hang_after", parse_hang_after_s, config.runtime.hang_after)
     check_network(config)
-    check_engine(config)
+    if not isinstance(config.engine, str):
+        _value("engine.max_bytes", parse_bytes, config.engine.max_bytes)
     names: dict[tuple[str | None, str], str] = {}
     for i, informer in enumerate(config.informers):
         _check_informer(config, informer, f"informers[{i}]")

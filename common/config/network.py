@@ -1,11 +1,10 @@
-"""What the schema's types cannot say about the config's ``network`` and ``engine``."""
+"""What the schema's types cannot say about the config's ``network``."""
 
 import ipaddress
 import re
 
 from deltawire.common.config.schema import Config
 from deltawire.common.errors import ConfigError
-from deltawire.common.meta.units import parse_bytes
 
 _PORT_MAX = 65535
 _HOST_CHARS_MAX = 253
@@ -44,29 +43,6 @@ def check_network(config: Config) -> None:
                 path="network.listen",
                 hint="name a folder in network.keys, and fill it with `deltawire keys new`",
             )
-
-
-def check_engine(config: Config) -> None:
-    """Raises ConfigError with the field's path."""
-    engine = config.engine
-    if isinstance(engine, str):
-        return
-    if not engine.servers:
-        raise ConfigError("no server is named", path="engine.servers", hint="[nats://nats.example:4222]")
-    for i, server in enumerate(engine.servers):
-        scheme, _, rest = server.partition("://")
-        if scheme not in ("nats", "tls") or not rest:
-            raise ConfigError(
-                "this is no URL of NATS",
-                path=f"engine.servers[{i}]",
-                hint="nats://HOST:PORT or tls://HOST:PORT",
-            )
-    try:
-        parse_bytes(engine.max_bytes)
-    except ConfigError as error:
-        raise ConfigError(error.message, path="engine.max_bytes", hint=error.hint) from None
-    if (engine.cert is None) != (engine.key is None):
-        raise ConfigError("a certificate needs its key, and a key its certificate", path="engine.cert")
 
 
 def _is_host(host: str) -> bool:

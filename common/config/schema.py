@@ -75,7 +75,9 @@ class NatsEngine(
     """The queue on NATS JetStream. ``name``: the first word of all that is kept there. ``max_bytes``: of one informer's
     stream. ``credentials``, ``ca``, ``cert``, ``key``: files."""
 
-    servers: list[str] = msgspec.field(default_factory=lambda: ["nats://127.0.0.1:4222"])
+    servers: Annotated[list[Annotated[str, Meta(pattern="^(nats|tls)://.")]], Meta(min_length=1)] = (
+        msgspec.field(default_factory=lambda: ["nats://127.0.0.1:4222"])
+    )
     name: Name = "deltawire"
     replicas: Annotated[int, Meta(ge=1, le=5)] = 3
     max_bytes: Size = "1GiB"

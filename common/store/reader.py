@@ -142,9 +142,7 @@ class ShardReader:
                         break
                     stream = meta.decode_stream(data)
                     name = key.removeprefix(meta.STREAM_PREFIX).decode()
-                    streams[name] = StreamFreshness(
-                        stream.resume, stream.is_listed, stream.is_complete
-                    )
+                    streams[name] = StreamFreshness(stream.resume, stream.is_listed, stream.is_complete)
         return ShardFreshness(streams, state.committed_at, state.indexes)
 
     def close(self) -> None:

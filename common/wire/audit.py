@@ -55,7 +55,9 @@ class Audit:
         lines.write(now_s, audit.info, "%s: %s connects from %s with %s", self._socket, owner, address, key)
 
     def refused(self, address: str, key: str, why: str, now_s: float) -> None:
-        self._refusals.write(now_s, audit.warning, "%s: refused %s: its key %s is %s", self._socket, address, key, why)
+        self._refusals.write(
+            now_s, audit.warning, "%s: refused %s: its key %s is %s", self._socket, address, key, why
+        )
 
     def forget(self, key: str) -> None:
         """It is not allowed any more."""

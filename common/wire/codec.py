@@ -58,7 +58,9 @@ def encode(message: msgspec.Struct | msgspec.Raw) -> bytes:
     data = _encode(message)
     if len(data) > MESSAGE_BYTES_MAX:
         kind = type(message).__name__.lower()
-        raise CapacityError(f"a message ({kind}) of {len(data)} bytes is over the limit of {MESSAGE_BYTES_MAX}")
+        raise CapacityError(
+            f"a message ({kind}) of {len(data)} bytes is over the limit of {MESSAGE_BYTES_MAX}"
+        )
     return data
 
 

@@ -99,7 +99,11 @@ class Link:
         if self.is_open:
             silent_at_s = self._heard_at_s + self._silent_s
             # A changed key is seen soon.
-            return silent_at_s if self._network is None else min(silent_at_s, self._clock.now_s() + keys.LOOK_EVERY_S)
+            return (
+                silent_at_s
+                if self._network is None
+                else min(silent_at_s, self._clock.now_s() + keys.LOOK_EVERY_S)
+            )
         return self._session.hello_due_s()
 
     @property
@@ -226,7 +230,9 @@ class Link:
             self._gathered.drop()
         if verdict == "opened":
             self._unanswered = 0
-            events.append(Opened(message.body[0] if message.body and isinstance(message.body[0], dict) else {}))
+            events.append(
+                Opened(message.body[0] if message.body and isinstance(message.body[0], dict) else {})
+            )
         elif verdict == "lost":
             events.append(Lost(f"session ended by {message.kind or 'a gap between messages'}"))
         elif verdict == "refused":

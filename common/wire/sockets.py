@@ -103,7 +103,11 @@ def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, identity: by
 
 
 def connect_again(
-    context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes], endpoint: str, identity: bytes, attempt: int
+    context: zmq.Context[zmq.Socket[bytes]],
+    socket: zmq.Socket[bytes],
+    endpoint: str,
+    identity: bytes,
+    attempt: int,
 ) -> None:
     """Make a DEALER's connection anew, with the keys of now; what was on its way is lost. Raises ConfigError."""
     network = network_of(context)
@@ -157,7 +161,9 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, clock: Clock) -
 
 def _cannot_listen(endpoint: str, network: Network | None, error: zmq.ZMQError) -> ConfigError:
     if network is None or not endpoint.startswith(TCP):
-        return ConfigError(f"cannot listen on {endpoint}: {error.strerror}", hint="choose another runtime.dir")
+        return ConfigError(
+            f"cannot listen on {endpoint}: {error.strerror}", hint="choose another runtime.dir"
+        )
     reason, hint = error.strerror, "choose another address"
     if error.errno == errno.EADDRINUSE:
         reason, hint = "another socket does", "choose another port"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from deltawire.common.clock import Clock
-from deltawire.common.loop import Waker
+from deltawire.common.waker import Waker
 from deltawire.fifo.actions import Action
 from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.relay.consumer import Consumer

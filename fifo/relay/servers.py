@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import OBJECT_BYTES_MAX
-from deltawire.common.loop import Waker
+from deltawire.common.waker import Waker
 from deltawire.fifo.actions import Action
 from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.relay.message import Published, decode

@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 
 from deltawire.common.clock import SystemClock
+from deltawire.fifo.relay.message import Published
+from deltawire.fifo.relay.outbox import Outbox
+from deltawire.fifo.relay.publisher import Publisher, _Reign
+from deltawire.fifo.relay.servers import Servers
+from deltawire.fifo.relay.wants import Publish
 from deltawire.jetstream.connection import Connection, NatsError
 from deltawire.jetstream.leases import LEASE_S, Lease
 from deltawire.jetstream.settings import NatsSettings
@@ -81,3 +86,61 @@ def test_more_replicas_than_servers_is_one_line_that_says_what_to_do(tmp_path: P
             connection.wait(connection.bucket("leases", ttl_s=LEASE_S), 20)
         assert "\n" not in str(found.value)
         connection.close()
+
+
+def test_what_a_former_leader_publishes_is_refused_by_the_servers(tmp_path: Path):
+    with NatsServers(tmp_path) as nats:
+        connection = Connection(NatsSettings(servers=tuple(nats.urls)), label="t")
+        connection.start()
+        servers = Servers(connection)
+        connection.wait(servers.guarded(lambda: servers.make("dev/pods"), "t"), 20)
+        former, present = Outbox(), Outbox()
+        former.lead("r1", None, 0)
+        send(servers, former)
+        present.lead("r2", *newest(servers))
+        send(servers, present)
+        former.mark("*", "1")
+        former.identify("c1", "")
+        with pytest.raises(Fenced):
+            send(servers, former)
+        tail, sequence = newest(servers)
+        assert (tail.boot, sequence) == (present.boot, 2)
+        connection.close()
+
+
+class Fenced(Exception):
+    """Another message was published first."""
+
+
+def newest(servers: Servers) -> tuple[Published, int]:
+    tail = servers.connection.wait(servers.tail("dev/pods", 0), 20)
+    assert tail is not None
+    return tail
+
+
+def send(servers: Servers, outbox: Outbox) -> None:
+    """Publish what waits, as a broker that holds its lease does."""
+    publisher = Publisher(servers, ["dev/pods"], 1, "t", SystemClock())
+    payload, follows = outbox.take() or (b"", 0)
+    lease = Lease(servers.connection, "x", "t", SystemClock(), lambda _: None)
+    publisher._reigns["dev/pods"] = _Reign(lease, id="r")
+    servers.answers.clear()
+    publisher.publish(Publish("dev/pods", 0, "r", outbox.flight_id, payload, follows))
+    until(lambda: servers.answers, "an answer")
+    broker = Recorded()
+    servers.answers.popleft()(broker)  # type: ignore[arg-type]
+    if broker.sequence is None:
+        raise Fenced
+    outbox.confirmed(broker.sequence)
+
+
+class Recorded:
+    """Notes what a broker is told."""
+
+    sequence: int | None = None
+
+    def published(self, name: str, shard: int, reign: str, sequence: int) -> None:
+        self.sequence = sequence
+
+    def steps_down(self, name: str, reason: str) -> None:
+        assert "another one has published" in reason

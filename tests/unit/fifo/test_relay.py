@@ -1,0 +1,181 @@
+"""The two ends of a shard of the shared queue, one rule at a time."""
+
+from typing import Any
+
+import pytest
+
+from deltawire.common.errors import ProtocolError
+from deltawire.common.wire.messages.shard import ListBegin, Pop, ShardState, StreamAt
+from deltawire.common.wire.messages.stream import Begin, Delta, Deltas, End
+from deltawire.fifo.relay.inbox import Inbox
+from deltawire.fifo.relay.message import Published, Reached, decode, encode
+from deltawire.fifo.relay.outbox import Outbox
+
+PODS = "dev/pods"
+
+
+def deltas(*versions: int, stream: str = "*", size: int = 2) -> Deltas:
+    rows = [Delta("U", "a", f"k{v}", f"u{v}", str(v), b"x" * size) for v in versions]
+    return Deltas(PODS, stream, str(versions[-1]), 1, rows)
+
+
+def led(tail: Published | None = None, sequence: int = 0, reign: str = "r1") -> Outbox:
+    outbox = Outbox()
+    outbox.lead(reign, tail, sequence)
+    return outbox
+
+
+def taken(outbox: Outbox, sequence: int) -> Published:
+    found = outbox.take()
+    assert found is not None
+    message = decode(found[0])
+    outbox.confirmed(sequence)
+    return message
+
+
+def store(boot: str = "", number: int = 0, resume: str = "") -> ShardState:
+    return ShardState(PODS, 0, "c1", boot, number, {"*": StreamAt(resume, resume, 1 if resume else 0)})
+
+
+def first_reign() -> tuple[Outbox, Published, Published]:
+    """An outbox whose reign has begun, with a whole list of two."""
+    outbox = led()
+    beginning = taken(outbox, 1)
+    for entry in (Begin(PODS, "*", 1), deltas(1, 2), End(PODS, "*", 1, 2, "2")):
+        outbox.put(entry)
+    return outbox, beginning, taken(outbox, 2)
+
+
+def test_a_reign_begins_with_a_message_and_one_is_under_way_at_a_time() -> None:
+    outbox = led()
+    outbox.put(Begin(PODS, "*", 1))
+    payload, follows = outbox.take() or (b"", -1)
+    assert follows == 0
+    assert not outbox.is_fenced
+    assert outbox.take() is None
+    outbox.put(deltas(1))
+    freed = outbox.confirmed(7)
+    assert outbox.is_fenced
+    assert not freed.credit
+    assert decode(payload).last == 1
+    assert (outbox.take() or (b"", -1))[1] == 7
+
+
+def test_credit_comes_back_when_deltas_are_in_the_queue() -> None:
+    outbox, _, _ = first_reign()
+    outbox.put(deltas(3, 4, size=10))
+    outbox.take()
+    assert outbox.depth == 2
+    assert outbox.confirmed(3).credit == {"*": (2, 20)}
+    assert outbox.depth == 0
+
+
+def test_a_message_says_how_far_the_shard_is_behind_it() -> None:
+    outbox, _, listed = first_reign()
+    assert listed.streams["*"] == Reached("2", "2", 1, "")
+    outbox.put(deltas(5))
+    outbox.mark("*", "9")
+    later = taken(outbox, 3)
+    assert later.streams["*"].resume == "9"
+    assert later.marks == [("*", "9")]
+    outbox.mark("*", "11")
+    outbox.put(Begin(PODS, "*", 2))
+    begun = taken(outbox, 4)
+    assert begun.streams["*"] == Reached("", "9", 2, "")
+    assert begun.marks == [], "a mark from before a list says nothing after its begin"
+
+
+def test_a_large_object_is_a_message_of_its_own() -> None:
+    outbox, _, _ = first_reign()
+    for version in (3, 4, 5):
+        outbox.put(deltas(version, size=400_000))
+    assert [taken(outbox, n).last for n in (3, 4, 5)] == [5, 6, 7]
+
+
+def test_the_next_reign_follows_the_last_entry_of_the_former_one() -> None:
+    _, _, listed = first_reign()
+    message = taken(led(listed, 2, "r2"), 3)
+    assert message.after == (listed.boot, listed.last)
+    assert message.first == 1
+    assert message.streams == listed.streams
+
+
+def test_a_store_goes_on_where_it_is_through_several_reigns() -> None:
+    _, beginning, listed = first_reign()
+    second = led(listed, 2, "r2")
+    second.put(deltas(3))
+    later = taken(second, 3)
+    inbox = Inbox(store(listed.boot, 3, "2"))
+    inbox.opened(later)
+    for sequence, message in enumerate((beginning, listed), 1):
+        assert not inbox.deliver(message, sequence, 10).is_any
+    pop: Any = inbox.queue.pop(9, 10**6)
+    assert (pop.number, pop.version) == (4, "2"), "what the store has is skipped"
+    assert not inbox.deliver(later, 3, 10).is_any
+    assert inbox.queue.pop(9, 10**6) is None, "the next boot waits for the acknowledgement"
+    inbox.queue.ack(4)
+    assert inbox.acked(4) == (2, 2, 20)
+    assert not inbox.go_on().is_any
+    pop = inbox.queue.pop(9, 10**6)
+    assert (pop.boot, pop.first, pop.keys[0].rows[0].version) == (later.boot, 1, "3")
+
+
+def test_a_store_that_lacks_something_waits_until_that_is_asked_for() -> None:
+    outbox, _, _ = first_reign()
+    outbox.put(deltas(3))
+    later = taken(outbox, 3)
+    inbox = Inbox(store())
+    lacks = inbox.deliver(later, 3, 10)
+    assert lacks.is_any, "the list before it is gone"
+    assert inbox.queue.pop(9, 10**6) is None
+    assert not inbox.asked().is_any
+    assert isinstance(inbox.queue.pop(9, 10**6), Pop)
+
+
+def test_a_store_that_has_what_the_servers_lost_asks_for_a_list() -> None:
+    outbox, _, listed = first_reign()
+    outbox.put(deltas(3))
+    lost = taken(outbox, 3)
+    second = led(listed, 2, "r2")
+    second.put(deltas(4))
+    inbox = Inbox(store(lost.boot, lost.last, "3"))
+    message = taken(second, 3)
+    inbox.opened(message)
+    assert inbox.deliver(listed, 2, 10).is_any is False
+    assert inbox.deliver(message, 3, 10).is_any
+
+
+def test_a_new_store_at_the_queues_beginning_lacks_nothing() -> None:
+    _, beginning, listed = first_reign()
+    inbox = Inbox(store())
+    inbox.opened(listed)
+    assert not inbox.deliver(beginning, 1, 10).is_any
+    assert not inbox.deliver(listed, 2, 10).is_any
+    assert isinstance(inbox.queue.pop(9, 10**6), ListBegin)
+
+
+def test_a_store_that_is_older_than_the_queues_beginning_asks_for_a_list() -> None:
+    outbox = led()
+    outbox.know("*", Reached("50", "50", 1, "50"))
+    beginning = taken(outbox, 1)
+    assert not Inbox(store("memory", 9, "60")).deliver(beginning, 1, 10).is_any
+    assert Inbox(store("memory", 9, "40")).deliver(beginning, 1, 10).is_any
+    assert Inbox(store()).deliver(beginning, 1, 10).is_any
+
+
+def test_a_hole_inside_a_boot_needs_a_new_boot() -> None:
+    outbox, _, listed = first_reign()
+    outbox.put(deltas(3))
+    taken(outbox, 3)
+    outbox.put(deltas(4))
+    inbox = Inbox(store(listed.boot, listed.last, "2"))
+    assert inbox.deliver(taken(outbox, 4), 4, 10).renew
+
+
+def test_what_is_no_message_of_ours_is_refused() -> None:
+    _, _, listed = first_reign()
+    assert decode(encode(listed)) == listed
+    listed.format = 2
+    for data in (b"", b"\xc1", b"\x93\x01\x02\x03", encode(listed)):
+        with pytest.raises(ProtocolError, match="a message in the queue"):
+            decode(data)
