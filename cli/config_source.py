@@ -24,12 +24,11 @@ from deltawire.common.config.schema import (
 from deltawire.common.errors import ConfigError, DeltawireError
 from deltawire.common.home import expanded
 from deltawire.common.meta.resources import find, learn
+from deltawire.handlers.core import EFFECTIVE as EFFECTIVE
 from deltawire.handlers.installed import installed
 
 DEFAULT_FILE = Path("deltawire.yaml")
 EMBEDDED = "embedded"
-# Written by the supervisor into the runtime folder: what the roles read.
-EFFECTIVE = "config.json"
 _DEMO_FILES = ("printer.py", "pods_per_node.py")
 
 

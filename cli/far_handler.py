@@ -1,6 +1,5 @@
 """A handler whose core is on another host: the config that its process needs, from the core and from its own entry."""
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -10,7 +9,6 @@ from deltawire.common.clock import SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config, HandlerProcess
 from deltawire.common.errors import ConfigError
-from deltawire.common.temporary import temporary_folder
 from deltawire.handlers.core import CorePlan, address_plan, described
 
 
@@ -34,8 +32,6 @@ def config_of(name: str, core: str, key: Path | None, run: Path | None, config: 
     replace = msgspec.structs.replace
     whole = replace(
         found.config,
-        # There is none here: caches are where the workers say, or are asked for.
-        store=replace(found.config.store, dir=str(Path(temporary_folder()) / f"deltawire-elsewhere-{os.getuid()}")),
         runtime=replace(found.config.runtime, control=True, dir=None if mine is None else mine.runtime.dir),
         handlers=[entry],
     )

@@ -4,6 +4,7 @@
 and to be a handler: it has no config of the pipeline.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,10 +21,13 @@ from deltawire.common.config.schema import Cluster, Config, Network, Runtime, St
 from deltawire.common.errors import ConfigError, DeltawireError
 from deltawire.common.home import expanded
 from deltawire.common.meta.resources import learn
+from deltawire.common.temporary import temporary_folder
 from deltawire.common.wire.keys import KeyFolder, parse_owner
 from deltawire.handlers.asking import Asking, NoAnswer
 
 DESCRIBE = "describe"
+# What runs writes its effective config here, in its runtime folder.
+EFFECTIVE = "config.json"
 _ENDING = ".secret"
 _ADDRESS = re.compile(r".+:[0-9]{1,5}")
 
@@ -117,11 +121,18 @@ def described(plan: Plan, *, clock: Clock, owner: str = "") -> CorePlan:
         network=Network(endpoints=endpoints, keys=network.keys),
         # Sockets that are files lie where the plan says.
         runtime=msgspec.structs.replace(config.runtime, dir=plan.config.runtime.dir),
-        store=msgspec.structs.replace(config.store, dir=plan.config.store.dir),
+        store=msgspec.structs.replace(config.store, dir=_store_dir(plan)),
     )
     learn(config.resources)
     check(config)
     return CorePlan(config, owner=owner, namespaces=told.namespaces)
+
+
+def _store_dir(plan: Plan) -> str:
+    """Where the caches' files would be, for one of which only the address is known: in no folder that is there."""
+    if not isinstance(plan, CorePlan):
+        return plan.config.store.dir
+    return str(Path(temporary_folder()) / f"deltawire-elsewhere-{os.getuid()}")
 
 
 def reached(endpoints: Mapping[str, str], core: str) -> dict[str, str]:

@@ -8,18 +8,26 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Sequence
+from typing import Protocol
 
 from deltawire.common.clock import Clock
 from deltawire.common.meta.keys import display_key
 from deltawire.handlers.async_loop import place_in_plugin
-from deltawire.handlers.calls import Program
-from deltawire.handlers.dispatch import Call
+from deltawire.handlers.dispatch import Call, Outcome
 from deltawire.handlers.executor import Results
 from deltawire.handlers.late_acks import ACKS_MAX
 
 # Calls that wait for a thread. Measured at full speed: 32 give 24k events/s, 128 give 28k, since the loop turns
 # less often. Not more, as reconciles of one key meet in `dispatch` and no longer here.
 PREFETCH_CALLS = 128
+
+
+class Runs(Protocol):
+    """What a call does: `calls.Program`. `run` never raises."""
+
+    def run(self, call: Call) -> Outcome: ...
+
+    def close(self) -> None: ...
 
 
 class Pool:
@@ -29,7 +37,7 @@ class Pool:
     as it has calls, and no thread that is busy.
     """
 
-    def __init__(self, program: Program, workers: int, results: Results, *, clock: Clock) -> None:
+    def __init__(self, program: Runs, workers: int, results: Results, *, clock: Clock) -> None:
         self.capacity = workers + PREFETCH_CALLS
         self.results = results
         results.may_visit = True

@@ -51,14 +51,19 @@ class Reader:
         self.queries = Queries(self._waker.wake, clock=clock)
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, owner)
+        # A handler's key lets it read as a replica; this one gets no events.
+        kind, _, group = owner.partition("/")
+        is_handlers = kind == "handler" and bool(plan.keys_dir)
+        role, stem = ("handler", group) if is_handlers else (ROLE, ROLE)
+        hello = {"group": group, "informers": []} if is_handlers else {}
         # No two readers of a process bear one name: a worker would take one for the other, come back.
-        identity = partial(new_identity, ROLE, f"{ROLE}-{os.getpid()}-{next(_numbers)}")
+        identity = partial(new_identity, role, f"{stem}-{os.getpid()}-reads-{next(_numbers)}")
         self._links: dict[int, Link] = {}
         try:
             for number in range(plan.config.runtime.workers):
                 endpoint = _endpoint(plan, number)
                 self._links[number] = Link(
-                    self._context, endpoint, identity(), dict, clock=clock, silent_s=silent_s
+                    self._context, endpoint, identity(), lambda: dict(hello), clock=clock, silent_s=silent_s
                 )
         except BaseException:
             self._context.destroy(linger=0)

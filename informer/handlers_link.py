@@ -71,7 +71,9 @@ class HandlersLink:
         """How many replicas of each group are here."""
         counts: dict[str, int] = {}
         for _, hello, _ in self._here.values():
-            counts[hello.group] = counts.get(hello.group, 0) + 1
+            # Who gets no events only reads.
+            if hello.informers:
+                counts[hello.group] = counts.get(hello.group, 0) + 1
         return counts
 
     def take(self, event: ListenerEvent) -> None:

@@ -14,7 +14,8 @@ import functools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from deltawire.client.dynamic.dynamic_client import target_of
 from deltawire.client.dynamic.unstructured import Unstructured
@@ -27,6 +28,7 @@ from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import ResourceType, find
 from deltawire.fifo.deltas import Tombstone as DeletedFinalStateUnknown
 from deltawire.fifo.deltas import Transform
+from deltawire.local.attached.factory import Attachment
 from deltawire.local.groups import InformerGroups, watchable
 from deltawire.local.indexer import IndexFunction
 from deltawire.local.informer import SharedIndexInformer
@@ -37,6 +39,7 @@ from deltawire.local.source import ClientListerWatcher, Scope, TweakListOptions
 from deltawire.local.status import InformerStatus
 
 __all__ = [
+    "AttachedInformerFactory",
     "DeletedFinalStateUnknown",
     "DynamicSharedInformerFactory",
     "FilteringHandler",
@@ -178,6 +181,33 @@ class SharedInformerFactory(_Factory[type[Any]], InformerGroups):
         InformerGroups.__init__(self, self._informer)
         self._custom_resync_s = dict(custom_resync_s or {})
 
+    @classmethod
+    def attach(
+        cls,
+        *,
+        core: str = "",
+        key: Path | str | None = None,
+        store: Path | str | None = None,
+        config: Path | str | None = None,
+        cluster: str = "",
+        name: str = "",
+        resync_s: float = 0.0,
+        clock: Clock | None = None,
+    ) -> "AttachedInformerFactory":
+        """Informers on the caches of a pipeline that runs: nothing is listed and watched for them.
+
+        Here: by its state folder ``store`` (default ``.deltawire``) or its ``config``; on another host: by ``core``,
+        HOST:PORT of its control socket, and ``key``, a secret's file beside the list ``allowed``. ``cluster``: by
+        default the first one. ``name``: the group that handlers get their events as; without it there are listers only.
+        Programs of one name share its events.
+
+        Raises ConfigError, StateError where nothing runs, NoAnswer (`deltawire.handlers.asking`) where nobody answers.
+        """
+        attachment = Attachment(
+            core=core, key=key, store=store, config=config, cluster=cluster, name=name, resync_s=resync_s, clock=clock
+        )
+        return AttachedInformerFactory(attachment, clock)
+
     def informer_for(self, object_type: type[T]) -> SharedIndexInformer[T]:
         """The informer of a class: ``factory.informer_for(Pod)``. Raises ConfigError."""
         return self._informer(_row(object_type))
@@ -197,6 +227,20 @@ class SharedInformerFactory(_Factory[type[Any]], InformerGroups):
             lambda: self._settings.informer(
                 row.resource, object_type, resync_s=self._custom_resync_s.get(object_type)
             ),
+        )
+
+
+class AttachedInformerFactory(SharedInformerFactory):
+    """What `SharedInformerFactory.attach` returns. Its informers answer to the same calls."""
+
+    def __init__(self, attachment: Attachment, clock: Clock | None = None) -> None:
+        self._attachment = attachment
+        self._set = InformerSet(clock)
+        InformerGroups.__init__(self, self._informer)
+
+    def _informer(self, row: Row) -> SharedIndexInformer[Any]:
+        return self._set.get(
+            row.object_type, lambda: cast("SharedIndexInformer[Any]", self._attachment.informer(row))
         )
 
 

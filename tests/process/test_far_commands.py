@@ -3,15 +3,23 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from lightkube.models.core_v1 import Pod
 
+from deltawire import Clientset, SharedInformerFactory
 from deltawire.cli import keys as commands
+from deltawire.client.config.loading import load
+from deltawire.common.errors import ConfigError, StatusError
 from deltawire.common.wire.keys import ALLOWED, KeyFolder
+from deltawire.factory import AttachedInformerFactory
 from tests.support.cli_rig import Cli, Ended
+from tests.support.informer_rig import Recorder
 from tests.support.keyed import free_port
 from tests.support.patience import wait_until
 
@@ -49,14 +57,18 @@ class Hosts:
             shutil.copy(keys.secret_path(owner), there)
         ports = {name: free_port() for name in ("fifo-in", "fifo-out", "worker-0", "worker-1", "control")}
         self.core = f"127.0.0.1:{ports['control']}"
-        config = {
+        config: dict[str, Any] = {
             "version": 1,
             "runtime": {"heartbeat": 1},
             "network": {"keys": "keys", "endpoints": {n: f"127.0.0.1:{port}" for n, port in ports.items()}},
             "informers": [{"resource": "pods", "indexes": {"by-node": ".spec.nodeName"}}, {"resource": "nodes"}],
             "handlers": [{"name": "seen", "command": ["cat"], "on": ["nodes"], "replicas": 0}],
         }
-        (self.here.folder / "deltawire.yaml").write_text(yaml.safe_dump(config))
+        # For this process, which has other environment variables than the commands.
+        config["runtime"] |= {"dir": str(self.here.folder / "run")}
+        self.config = self.here.folder / "deltawire.yaml"
+        config["store"] = {"dir": str(self.here.folder / "state")}
+        self.config.write_text(yaml.safe_dump(config))
         self.up = self.start()
 
     def start(self) -> "subprocess.Popen[str]":
@@ -64,6 +76,14 @@ class Hosts:
 
     def far(self, *arguments: str, key: str = "cli") -> Ended:
         return self.away.run(*arguments, "--core", self.core, "--key", f"keys/{key}.secret")
+
+    def delete(self, key: str) -> None:
+        """An object of the embedded API server; the caches know of it afterwards."""
+        namespace, _, name = key.partition("/")
+        kubeconfig = next(self.here.folder.glob("**/embedded.kubeconfig"))
+        with Clientset.from_config(load(kubeconfig=str(kubeconfig))) as clientset:
+            clientset.core_v1().pods(namespace).delete(name, grace_period_s=0)
+        wait_until(lambda: self.here.run("get", "pods", name, "-n", namespace).code == 1, "the deletion", seconds=60)
 
     def wait_ready(self) -> None:
         def is_ready() -> bool:
@@ -160,6 +180,68 @@ def test_a_handler_elsewhere_needs_its_code_its_key_and_an_address(hosts: Hosts)
     refused = hosts.away.run("handler", "far", *arguments)
     assert refused.code == 2
     assert "far watches embedded/nodes, which the core does not cache for it" in refused.err
+
+
+def attached(hosts: Hosts, where: str, **more: Any) -> AttachedInformerFactory:
+    if where == "here":
+        return SharedInformerFactory.attach(config=hosts.config, **more)
+    key = hosts.away.folder / "keys" / ("handler.far.secret" if more.get("name") else "reader.ann.secret")
+    return SharedInformerFactory.attach(core=hosts.core, key=key, **more)
+
+
+@pytest.mark.parametrize("where", ["here", "away"])
+def test_a_program_attached_to_a_pipeline_reads_its_caches_and_watches_nothing(hosts: Hosts, where: str) -> None:
+    factory, stop = attached(hosts, where), threading.Event()
+    pods = factory.core().v1().pods()
+    informer, lister = pods.informer(), pods.lister()
+    with pytest.raises(ConfigError, match="give it a name"):
+        informer.add_event_handler(on_add=print)
+    factory.start(stop)
+    try:
+        assert factory.wait_for_cache_sync(stop, 60) == {Pod: True}
+        assert len(lister.list()) == 300
+        some = lister.list("app")[0]
+        assert lister.pods(some.metadata.namespace).get(some.metadata.name) == some
+        found = informer.get_indexer().by_index("by-node", "node-3")
+        assert found
+        assert {pod.spec.nodeName for pod in found} == {"node-3"}
+        with pytest.raises(StatusError):
+            lister.pods("default").get("none")
+        assert lister.freshness().is_fresh
+    finally:
+        stop.set()
+        assert factory.shutdown(30)
+
+
+@pytest.mark.parametrize("where", ["here", "away"])
+def test_handlers_of_an_attached_informer_see_all_that_is_there_at_each_start_and_what_was_deleted_meanwhile(
+    hosts: Hosts, where: str
+) -> None:
+    def run(until: Callable[[Recorder], bool], late: Recorder | None = None) -> Recorder:
+        factory, stop, told = attached(hosts, where, name="far"), threading.Event(), Recorder()
+        informer = factory.informer_for(Pod)
+        registration = informer.add_event_handler(told)
+        factory.start(stop)
+        try:
+            wait_until(registration.has_synced, factory.status, seconds=60)
+            if late is not None:
+                other = informer.add_event_handler(late)
+                wait_until(other.has_synced, factory.status, seconds=60)
+            wait_until(lambda: until(told), lambda: (factory.status(), told.told[-3:]), seconds=60)
+        finally:
+            stop.set()
+            assert factory.shutdown(30)
+        return told
+
+    late = Recorder()
+    first = run(lambda told: len(told.cache) >= 299, late)
+    assert first.faults == late.faults == []
+    assert set(late.cache) == set(first.cache)
+    gone = sorted(first.cache)[0]
+    hosts.delete(gone)
+    again = run(lambda told: ("delete", gone, "unknown") in told.told)
+    assert again.faults == [f"{gone} was deleted and never added"]
+    assert set(again.cache) == set(first.cache) - {gone}
 
 
 @pytest.mark.long
