@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from deltawire.client.dynamic.dynamic_client import target_of
 from deltawire.client.dynamic.unstructured import Unstructured
@@ -28,7 +28,6 @@ from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import ResourceType, find
 from deltawire.fifo.deltas import Tombstone as DeletedFinalStateUnknown
 from deltawire.fifo.deltas import Transform
-from deltawire.local.attached.factory import Attachment
 from deltawire.local.groups import InformerGroups, watchable
 from deltawire.local.indexer import IndexFunction
 from deltawire.local.informer import SharedIndexInformer
@@ -37,6 +36,9 @@ from deltawire.local.listers import Lister
 from deltawire.local.notifications import FilteringHandler, ResourceEventHandler
 from deltawire.local.source import ClientListerWatcher, Scope, TweakListOptions
 from deltawire.local.status import InformerStatus
+
+if TYPE_CHECKING:
+    from deltawire.local.attached.factory import Attachment
 
 __all__ = [
     "AttachedInformerFactory",
@@ -203,6 +205,9 @@ class SharedInformerFactory(_Factory[type[Any]], InformerGroups):
 
         Raises ConfigError, StateError where nothing runs, NoAnswer (`deltawire.handlers.asking`) where nobody answers.
         """
+        # Not for those who watch by themselves: it loads what talks to processes.
+        from deltawire.local.attached.factory import Attachment
+
         attachment = Attachment(
             core=core, key=key, store=store, config=config, cluster=cluster, name=name, resync_s=resync_s, clock=clock
         )
@@ -233,7 +238,7 @@ class SharedInformerFactory(_Factory[type[Any]], InformerGroups):
 class AttachedInformerFactory(SharedInformerFactory):
     """What `SharedInformerFactory.attach` returns. Its informers answer to the same calls."""
 
-    def __init__(self, attachment: Attachment, clock: Clock | None = None) -> None:
+    def __init__(self, attachment: "Attachment", clock: Clock | None = None) -> None:
         self._attachment = attachment
         self._set = InformerSet(clock)
         InformerGroups.__init__(self, self._informer)
