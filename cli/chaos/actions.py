@@ -12,6 +12,7 @@ class Kind(StrEnum):
     STOP = "stop"  # SIGSTOP to it, SIGCONT after `amount` s
     KILL_ALL = "kill-all"  # SIGKILL to everything; up again after `amount` s
     RESTART = "restart"  # drained and started again with the shape that `target` names (pick)
+    HANDLER_RESTART = "handler-restart"  # `handlers restart` of the group of one of its replicas (pick)
     SERVER_KILL = "server-kill"  # SIGKILL to the API server; started again after `amount` s
     SERVER_RESTART = "server-restart"  # SIGTERM instead
     SERVER_STOP = "server-stop"  # SIGSTOP to it for `amount` s

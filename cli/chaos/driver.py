@@ -42,6 +42,7 @@ class Driver:
             Kind.STOP: self._stop,
             Kind.KILL_ALL: self._kill_all,
             Kind.RESTART: self._restart,
+            Kind.HANDLER_RESTART: self._handler_restart,
             Kind.SERVER_KILL: self._server_restart,
             Kind.SERVER_RESTART: self._server_restart,
             Kind.SERVER_STOP: self._server_stop,
@@ -178,6 +179,14 @@ class Driver:
             self._complain("drain", f"a drain ended with exit code {code}: {self._pipeline.last_words()}")
         self.use(shape)
         self._up()
+        self._log.end(entry)
+
+    def _handler_restart(self, action: Action) -> None:
+        name = self._victims.one(action)[0].rpartition("-")[0]
+        entry = self._log.add(Kind.HANDLER_RESTART, text=f"restart handler {name}", name=name)
+        # Something else may have been killed or stopped just then: not taken, it is only not done.
+        if name and self._pipeline.restart_handler(name, self._later.do):
+            self.done["handlers restarted"] = self.done.get("handlers restarted", 0) + 1
         self._log.end(entry)
 
     def _applied(self, shape: Shape) -> bool:

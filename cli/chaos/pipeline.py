@@ -98,8 +98,17 @@ class Pipeline:
 
     def apply(self, meanwhile: Callable[[], None]) -> bool:
         """``deltawire apply`` of what was written; whether it succeeded. ``meanwhile`` is called all the time."""
+        return self._told(["apply"], meanwhile)
+
+    def restart_handler(self, name: str, meanwhile: Callable[[], None]) -> bool:
+        """``deltawire handlers restart``; whether it was taken. ``meanwhile`` is called all the time."""
+        return self._told(["handlers", "restart", name], meanwhile)
+
+    def _told(self, words: list[str], meanwhile: Callable[[], None]) -> bool:
+        """Whether a command to what runs succeeded."""
         process = processes.start(
-            [sys.executable, "-m", "deltawire.cli", "apply", "-c", str(self.config)], self._folder / "apply.log"
+            [sys.executable, "-m", "deltawire.cli", *words, "-c", str(self.config)],
+            self._folder / f"{words[0]}.log",
         )
         deadline = self._clock.now_s() + APPLY_S
         while (code := process.poll()) is None and self._clock.now_s() < deadline:

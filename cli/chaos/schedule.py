@@ -1,7 +1,7 @@
 """A seed's schedule: the same actions each time. Pure."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from deltawire.cli.chaos.actions import Action, Kind
@@ -31,8 +31,9 @@ FAULTS: dict[str, tuple[float, float, int]] = {
     "no-bookmarks": (0, 0, 3),
 }
 FAULT_S = 4.0
-# Mean distance of two actions.
+# Mean distance of two actions, and of two restarts of handlers, which are drawn beside the others.
 EVERY_S = 1.2
+HANDLER_RESTARTS_EVERY_S = 10.0
 
 _WEIGHTS: dict[Kind, int] = {
     Kind.KILL: 46,
@@ -60,7 +61,15 @@ def schedule(seed: int, for_s: float, *, stop_s_max: float = 6.0) -> tuple[Actio
         [kind] = rng.choices(kinds, weights)
         actions.append(_of_kind(rng, round(at_s, 3), kind, stop_s_max))
         at_s += min(rng.expovariate(1 / EVERY_S), 4 * EVERY_S)
-    return tuple(actions)
+    return tuple(sorted([*actions, *_handler_restarts(seed, for_s)], key=lambda action: action.at_s))
+
+
+def _handler_restarts(seed: int, for_s: float) -> Iterator[Action]:
+    rng = random.Random(f"handlers {seed}")
+    at_s = rng.expovariate(1 / HANDLER_RESTARTS_EVERY_S)
+    while at_s < for_s:
+        yield Action(at_s=round(at_s, 3), kind=Kind.HANDLER_RESTART, target="handler", pick=rng.randrange(1000))
+        at_s += rng.expovariate(1 / HANDLER_RESTARTS_EVERY_S)
 
 
 def kills_and_stops(seed: int, kills: int, stops: int, *, stop_s_max: float = 6.0) -> tuple[Action, ...]:
