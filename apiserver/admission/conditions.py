@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deltawire.apiserver.admission.attempt import Attempt, described
+from deltawire.apiserver.cel import authorization
 from deltawire.apiserver.core.resource import Resource
 
 
@@ -16,7 +17,17 @@ def values_of(attempt: Attempt, shown: Resource) -> dict[str, Any]:
     obj, old = attempt.in_version(shown)
     request = described(attempt, shown) | {"dryRun": attempt.is_dry_run, "options": attempt.options}
     request = {"name": "", "namespace": "", "subResource": "", "requestSubResource": "", **request}
-    return {"object": obj, "oldObject": old, "request": request, "params": None, "namespaceObject": None}
+    asked = attempt.resource.type
+    return {
+        "object": obj,
+        "oldObject": old,
+        "request": request,
+        "params": None,
+        "namespaceObject": None,
+        "authorizer": authorization.authorizer(
+            asked.group, asked.plural, attempt.subresource, attempt.namespace, attempt.name
+        ),
+    }
 
 
 def all_hold(conditions: Iterable[Mapping[str, Any]], values: Mapping[str, Any]) -> bool:

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from deltawire.apiserver.access.authorizer import Authorizer
 from deltawire.apiserver.admission import calls
 from deltawire.apiserver.admission.attempt import EXEMPT_GROUP, Attempt, converted
+from deltawire.apiserver.admission.authorizing import Rights
 from deltawire.apiserver.admission.conditions import ConditionFailed, all_hold, values_of
 from deltawire.apiserver.admission.matching import Matcher
 from deltawire.apiserver.admission.policies import Policies
 from deltawire.apiserver.admission.review import BadAnswer, Verdict, review, verdict, version_of
+from deltawire.apiserver.cel.authorization import answered_by
 from deltawire.apiserver.core import failures
 from deltawire.apiserver.core.api import ApiCore
 from deltawire.apiserver.core.resource import Resource
@@ -48,8 +51,9 @@ class Patch(NamedTuple):
 class Dispatcher:
     """Raises StatusError for what is refused, or could not be asked."""
 
-    def __init__(self, core: ApiCore) -> None:
+    def __init__(self, core: ApiCore, authorizer: Authorizer) -> None:
         self._core = core
+        self._authorizer = authorizer
         self._matcher = Matcher(core.catalogue, self._labels_of)
         self._policies = Policies(core, self._matcher)
 
@@ -86,7 +90,8 @@ class Dispatcher:
     async def validate(self, attempt: Attempt, warnings: list[str]) -> None:
         """Policies first, then all webhooks at once; of several refusals the first one counts."""
         if self._policies.are_there:
-            self._policies.check(attempt, warnings)
+            with answered_by(Rights(self._authorizer, attempt.user).decide):
+                self._policies.check(attempt, warnings)
         wanted = [
             (hook, shown)
             for hook in self._hooks(VALIDATING)
@@ -118,7 +123,8 @@ class Dispatcher:
         if shown is None or not hook.get("matchConditions"):
             return shown
         try:
-            return shown if all_hold(hook["matchConditions"], values_of(attempt, shown)) else None
+            with answered_by(Rights(self._authorizer, attempt.user).decide):
+                return shown if all_hold(hook["matchConditions"], values_of(attempt, shown)) else None
         except ConditionFailed as error:
             if (hook.get("failurePolicy") or "Fail") == "Ignore":
                 return None

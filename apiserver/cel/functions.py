@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from deltawire.apiserver.cel import addresses, formats, quantities, texts, versions
+from deltawire.apiserver.cel import addresses, authorization, formats, quantities, texts, versions
 
 QUANTITY, IP, CIDR, SEMVER = quantities.NAME, addresses.IP, addresses.CIDR, versions.NAME
 URL = "kubernetes.URL"
-OWN_TYPES = (QUANTITY, IP, CIDR, SEMVER, URL, formats.NAME)
+OWN_TYPES = (QUANTITY, IP, CIDR, SEMVER, URL, formats.NAME, *authorization.TYPES)
 
 
 class Function(NamedTuple):
@@ -168,6 +168,7 @@ def _table() -> tuple[Function, ...]:
         *addresses.FUNCTIONS,
         *versions.FUNCTIONS,
         *formats.FUNCTIONS,
+        *authorization.FUNCTIONS,
     )
     return (*_LISTS, *_TEXTS, *(Function(*row) for row in rows))
 

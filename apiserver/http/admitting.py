@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from deltawire.apiserver.access.authorizer import Authorizer
 from deltawire.apiserver.admission.attempt import CREATE, DELETE, UPDATE, Attempt
 from deltawire.apiserver.admission.dispatcher import Dispatcher, Patch
 from deltawire.apiserver.core.api import ApiCore
@@ -23,10 +24,10 @@ _NOT_YET = ("uid", "creationTimestamp", "generation", "resourceVersion")
 class Admitting:
     """Without any admission configuration a write is done at once, at no extra cost."""
 
-    def __init__(self, core: ApiCore, converting: Converting) -> None:
+    def __init__(self, core: ApiCore, converting: Converting, authorizer: Authorizer) -> None:
         self._core = core
         self._settle = converting.settle
-        self._dispatcher = Dispatcher(core)
+        self._dispatcher = Dispatcher(core, authorizer)
 
     async def written(
         self, asked: Asked, write: Write, record_of: Callable[[Any], Record] = lambda record: record

@@ -68,7 +68,7 @@ class ResourceHandlers:
         self._gate = gate
         self._plan = plan
         self._converting = Converting(core.store)
-        self._admitting = Admitting(core, self._converting)
+        self._admitting = Admitting(core, self._converting, gate.authorizer)
         self._subresources = SubresourceHandlers(core, gate.tokens, scripts, streams)
         self._bookmark_interval_s = bookmark_interval_s
         self._watch_timeout_s = watch_timeout_s

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,9 +29,13 @@ _CONSTRAINTS: Tree = {
 class Cluster:
     def __init__(self, url: str) -> None:
         self.url = url
+        self.headers: dict[str, str] = {}
+        self.trusted: str | bool = True
 
     def ask(self, method: str, path: str, body: Tree | None = None) -> requests.Response:
-        return requests.request(method, f"{self.url}/{path}", json=body, timeout=30)
+        return requests.request(
+            method, f"{self.url}/{path}", json=body, headers=self.headers, verify=self.trusted, timeout=30
+        )
 
     def policy(self, *validations: Tree, **fields: Any) -> requests.Response:
         spec = {"matchConstraints": _CONSTRAINTS, "validations": list(validations), **fields}
@@ -192,3 +197,114 @@ def test_conditions_that_cost_too_much_together_deny(cluster: Cluster) -> None:
     assert cluster.create(k="short").status_code == 201
     told = "validation failed due to running out of cost budget, no further validation rules will be run"
     assert cluster.create("long", k="y" * 300_000).json()["message"].endswith(told)
+
+
+# ---- rights that expressions ask for
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Cluster]:
+    """With RBAC; `ask` is the administrator, `alice` may write configmaps, and read pods in her namespace."""
+    with ApiServer(ApiServerOptions(rbac=True, tokens=("admin",))) as server:
+        cluster = Cluster(server.url)
+        cluster.headers = {"Authorization": "Bearer admin"}
+        (tmp_path / "ca.pem").write_bytes(server.ca_pem)
+        cluster.trusted = str(tmp_path / "ca.pem")
+        rules = [
+            {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]},
+            {"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get"]},
+        ]
+        server.create("roles.rbac.authorization.k8s.io", {"metadata": {"name": "r"}, "rules": rules}, "default")
+        for name, subject in {
+            "alice": {"kind": "User", "name": "alice"},
+            "robot": {"kind": "ServiceAccount", "name": "robot", "namespace": "default"},
+        }.items():
+            reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"}
+            binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
+            server.create("rolebindings.rbac.authorization.k8s.io", binding, "default")
+        yield cluster
+
+
+ASKED = [
+    ("authorizer.group('').resource('pods').namespace('default').check('get').allowed()", True),
+    ("authorizer.group('').resource('pods').namespace('default').check('delete').allowed()", False),
+    ("authorizer.group('').resource('pods').subresource('log').namespace('default').check('get').allowed()", True),
+    ("authorizer.group('').resource('pods').namespace('other').check('get').allowed()", False),
+    ("authorizer.group('apps').resource('pods').namespace('default').check('get').allowed()", False),
+    ("authorizer.group('').resource('pods').namespace('default').name('x').check('get').reason() != ''", True),
+    ("authorizer.path('/healthz').check('get').allowed()", True),
+    ("authorizer.path('/secret').check('get').allowed()", False),
+    ("authorizer.requestResource.check('create').allowed()", True),
+    ("authorizer.requestResource.check('escalate').allowed()", True),
+    ("authorizer.requestResource.name('other').check('get').errored()", False),
+    (
+        "authorizer.serviceAccount('default', 'robot').group('').resource('pods').namespace('default')"
+        ".check('get').allowed()",
+        True,
+    ),
+    (
+        "authorizer.serviceAccount('default', 'nobody').group('').resource('pods').namespace('default')"
+        ".check('get').allowed()",
+        False,
+    ),
+]
+
+
+def test_policies_may_ask_what_the_user_and_accounts_may(guarded: Cluster) -> None:
+    admin = guarded.headers
+    guarded.policy({"expression": "true"})
+    guarded.bind()
+    for number, (expression, expected) in enumerate(ASKED):
+        policy = guarded.ask("GET", f"{_GROUP}/validatingadmissionpolicies/p").json()
+        policy["spec"]["validations"] = [{"expression": expression, "message": "denied"}]
+        answer = guarded.ask("PUT", f"{_GROUP}/validatingadmissionpolicies/p", policy)
+        assert answer.status_code == 200, answer.text
+        guarded.headers = {**admin, "Impersonate-User": "alice", "Impersonate-Group": "dev"}
+        made = guarded.create(f"map-{number}")
+        guarded.headers = admin
+        assert made.status_code == (201 if expected else 422), (expression, made.text)
+
+
+def test_a_condition_may_ask_for_rights(guarded: Cluster) -> None:
+    guarded.policy(
+        {"expression": "false", "message": "no"},
+        matchConditions=[
+            {"name": "no-admin", "expression": "!authorizer.group('').resource('nodes').check('delete').allowed()"}
+        ],
+    )
+    guarded.bind()
+    assert guarded.create("of-the-admin").status_code == 201
+    guarded.headers = {**guarded.headers, "Impersonate-User": "alice", "Impersonate-Group": "dev"}
+    assert guarded.create("of-alice").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("authorizer.path('').check('get').allowed()", "path must not be empty"),
+        ("authorizer.group('').resource('').check('get').allowed()", "resource must not be empty"),
+        ("authorizer.serviceAccount('', 'x').path('/x').check('get').allowed()", "Invalid namespace"),
+        ("authorizer.check('get').allowed()", "no such overload"),
+    ],
+)
+def test_a_question_that_is_none_is_an_error(guarded: Cluster, expression: str, said: str) -> None:
+    guarded.policy({"expression": expression})
+    guarded.bind()
+    assert said in guarded.create().json()["message"]
+
+
+def test_a_question_on_what_cannot_be_asked_is_refused_with_the_policy(guarded: Cluster) -> None:
+    answer = guarded.policy({"expression": "authorizer.group('').check('get').allowed()"})
+    assert answer.status_code == 422
+    assert "found no matching overload for 'check'" in answer.json()["message"]
+
+
+def test_more_than_two_checks_cost_too_much_for_one_expression(guarded: Cluster) -> None:
+    one = "authorizer.path('/healthz').check('get').allowed()"
+    guarded.policy({"expression": " && ".join([one] * 2)})
+    guarded.bind()
+    assert guarded.create("two").status_code == 201
+    policy = guarded.ask("GET", f"{_GROUP}/validatingadmissionpolicies/p").json()
+    policy["spec"]["validations"] = [{"expression": " && ".join([one] * 3)}]
+    guarded.ask("PUT", f"{_GROUP}/validatingadmissionpolicies/p", policy)
+    assert "cost" in guarded.create("three").json()["message"]
