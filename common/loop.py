@@ -8,17 +8,15 @@ Not here: what a role does in its turns.
 
 import heapq
 import select
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
 import zmq
 
 from deltawire.common.clock import Clock
-from deltawire.common.waker import Waker
+from deltawire.common.waker import Waker, woken_by_signals
 from deltawire.common.wire.sockets import has_message
 
 # The longest sleep: so often a loop without any event shows that it turns, and sees that it is to stop.
@@ -207,24 +205,14 @@ class Loop:
         A signal's handler may set ``stop``: in the main thread the loop wakes at once. What another thread sets is seen
         within `IDLE_S` elsewhere, and within ``idle_s`` in the main thread.
         """
-        with self._woken_by_signals() as is_woken:
-            wait_s = self._idle_s if is_woken else IDLE_S
-            while not (stop.is_set() or until()):
-                self.turn(after, wait_s_max=wait_s)
-
-    @contextmanager
-    def _woken_by_signals(self) -> Iterator[bool]:
-        """True where signals are handled by this thread, so that they can wake it."""
-        if threading.current_thread() is not threading.main_thread():
-            yield False
-            return
         waker = Waker()
         self.reads(waker.fileno(), waker.clear)
-        before = signal.set_wakeup_fd(waker.writer, warn_on_full_buffer=False)
         try:
-            yield True
+            with woken_by_signals(waker) as is_woken:
+                wait_s = self._idle_s if is_woken else IDLE_S
+                while not (stop.is_set() or until()):
+                    self.turn(after, wait_s_max=wait_s)
         finally:
-            signal.set_wakeup_fd(before)
             self.forgets(waker.fileno())
             waker.close()
 

@@ -18,6 +18,8 @@ class SharedLoop(Loop):
 
     def __init__(self, clock: Clock, turns: Turns, *, idle_s: float = IDLE_S) -> None:
         self._lock = threading.Lock()
+        # Held by who turns, also in its sleep.
+        self._seat = threading.Lock()
         # The thread that holds it and acts.
         self._inside = 0
         # The time of the first timer when the sleep began; nothing is earlier while there is no sleep.
@@ -65,6 +67,18 @@ class SharedLoop(Loop):
             finally:
                 self._inside = 0
 
+    def wake(self) -> None:
+        """End the sleep of whoever turns; from any thread."""
+        self._visited.wake()
+
+    @property
+    def is_due(self) -> bool:
+        """The first timer has run out; for any thread, as of this moment."""
+        try:
+            return self._heap[0][0] <= self._clock.now_s()
+        except IndexError:
+            return False
+
     def end_visits(self) -> None:
         """Before what visitors use is closed."""
         with self._lock:
@@ -76,7 +90,11 @@ class SharedLoop(Loop):
         self._visited.close()
 
     def turn(self, after: Action | None = None, *, wait_s_max: float = IDLE_S) -> None:
-        """As `Loop.turn`. Raises what a visitor's action raised."""
+        """As `Loop.turn`, for any thread; another that turns is waited for. Raises what a visitor's action raised."""
+        with self._seat:
+            self._turn(after, wait_s_max)
+
+    def _turn(self, after: Action | None, wait_s_max: float) -> None:
         with self._lock:
             wait_ms = 0 if self._is_soon else self._wait_ms(wait_s_max)
             self._sleeps_until_s = self._heap[0][0] if self._heap else float("inf")

@@ -1,6 +1,10 @@
 """Wakes a thread that sleeps in a poll."""
 
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Waker:
@@ -42,3 +46,16 @@ class Waker:
             os.close(self._reader)
             os.close(self._writer)
             self._reader = -1
+
+
+@contextmanager
+def woken_by_signals(waker: Waker) -> Iterator[bool]:
+    """During the block a signal wakes ``waker``'s poll. False where another thread than this one handles signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield False
+        return
+    before = signal.set_wakeup_fd(waker.writer, warn_on_full_buffer=False)
+    try:
+        yield True
+    finally:
+        signal.set_wakeup_fd(before)

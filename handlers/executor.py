@@ -40,13 +40,14 @@ class Results:
     while ``are_awaited`` is false it does so soon, by a timer. It sets that, then takes.
 
     ``hand_over``: what a thread does in place of waking the loop, where ``may_visit``: it visits it. ``waiting``: what
-    was not taken yet.
+    was not taken yet. ``on_wake``: what follows when the loop was woken, from any thread.
     """
 
     def __init__(self) -> None:
         self.are_awaited = True
         self.may_visit = False
         self.waiting: deque[tuple[Call, Outcome]] = deque()
+        self.on_wake: Callable[[], None] = lambda: None
         self._waker = Waker()
         self.hand_over: Callable[[], None] = self._waker.wake
 
@@ -69,6 +70,7 @@ class Results:
     def wake(self) -> None:
         """Makes the loop turn; from any thread."""
         self._waker.wake()
+        self.on_wake()
 
     def clear(self) -> None:
         """The loop was woken; call it before `take`."""

@@ -16,6 +16,7 @@ from deltawire.handlers.async_loop import place_in_plugin
 from deltawire.handlers.dispatch import Call, Outcome
 from deltawire.handlers.executor import Results
 from deltawire.handlers.late_acks import ACKS_MAX
+from deltawire.handlers.turn_taking import TurnTaking
 
 # Calls that wait for a thread. Measured at full speed: 32 give 24k events/s, 128 give 28k, since the loop turns
 # less often. Not more, as reconciles of one key meet in `dispatch` and no longer here.
@@ -34,7 +35,8 @@ class Pool:
     """``workers`` threads that make calls. An `Executor`.
 
     A thread takes one call after the other without the loop in between; a batch of calls wakes as many idle threads
-    as it has calls, and no thread that is busy.
+    as it has calls, and no thread that is busy. A thread that is alone does the turns of the loop itself while it has
+    no call (``turns``).
     """
 
     def __init__(self, program: Runs, workers: int, results: Results, *, clock: Clock) -> None:
@@ -46,6 +48,9 @@ class Pool:
         self._program = program
         self._clock = clock
         self._calls: deque[Call] = deque()
+        # None while nobody turns here: then the thread sleeps.
+        self.turns: TurnTaking | None = None
+        self.is_alone = workers == 1
         self._is_closing = False
         # Locks of the threads that sleep: each holds its own while it does, and who releases it wakes the thread.
         self._sleepers: list[threading.Lock] = []
@@ -63,6 +68,10 @@ class Pool:
     def submit(self, calls: Sequence[Call]) -> None:
         self._calls.extend(calls)
         self._wake(len(calls))
+
+    def rouse(self) -> None:
+        """Wake the thread that is alone."""
+        self._wake(1)
 
     def overdue(self, since_s: float) -> list[str]:
         """The calls that have run since before ``since_s``, each with the place where its thread is."""
@@ -109,6 +118,8 @@ class Pool:
         while True:
             if self._is_closing and not self._calls:
                 return None
+            if self._has_turned():
+                continue
             try:
                 return self._calls.popleft()
             except IndexError:
@@ -123,7 +134,16 @@ class Pool:
                     pass  # somebody has just woken it
             mine.acquire()
 
+    def _has_turned(self) -> bool:
+        """Do a turn of the loop, where it is this thread's to do and there is no call, or a timer has run out."""
+        turns, has_calls = self.turns, bool(self._calls)
+        if turns is None or (has_calls and not turns.is_due()):
+            return False
+        return turns.turn(has_calls=has_calls)
+
     def _make(self, me: int, call: Call) -> None:
+        if self.turns is not None:
+            self.turns.begins()
         self._running[me] = (call, self._clock.now_s())
         outcome = self._program.run(call)
         del self._running[me]

@@ -28,9 +28,11 @@ from deltawire.handlers.gaps import GapFilter, text_of
 from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.late_acks import HotKeys, LateAcks
 from deltawire.handlers.leaks import LOOK_EVERY_S, Leaks
+from deltawire.handlers.pool import Pool
 from deltawire.handlers.queries import Queries
 from deltawire.handlers.settings import Settings
 from deltawire.handlers.statistics import Statistics
+from deltawire.handlers.turn_taking import TurnTaking
 from deltawire.handlers.worker_link import Dropped, Received, WorkerLink
 
 log = logging.getLogger(__name__)
@@ -99,6 +101,12 @@ class Runner:
         self._loop.reads(executor.results.fileno(), self._finish)
         if executor.results.may_visit:
             executor.results.hand_over = partial(self._loop.visit, self._go_on)
+        self._turns: TurnTaking | None = None
+        if isinstance(executor, Pool) and executor.is_alone:
+            executor.turns = self._turns = TurnTaking(
+                self._loop, heartbeat, rouse=executor.rouse, idle_s=idle_s
+            )
+            executor.results.on_wake = self._turns.hurry
         for link in links:
             follow_link(self._loop, clock, link.link, partial(self._take, link))
             heartbeat.watch(link.link)
@@ -118,7 +126,8 @@ class Runner:
         """Work until ``stop`` is set or the supervisor says drain. Raises HandlerFailed."""
         self._heartbeat.start()
         try:
-            self._loop.run(stop, self._work, until=lambda: bool(self._control.wants_drain or self._failure))
+            run = self._loop.run if self._turns is None else self._turns.run
+            run(stop, self._work, until=lambda: bool(self._control.wants_drain or self._failure))
             in_time = self._drain(HUNG_GRACE_S if self._failure else self._drain_deadline_s)
             with self._loop.without_visitors():
                 self._control.report(self.status())
@@ -330,6 +339,8 @@ class Runner:
         has_ended = self._executor.close(0.0 if self._dispatch.calls_out else EXECUTOR_GRACE_S)
         if has_ended:
             self._executor.results.close()
+            if self._turns is not None:
+                self._turns.close()
         self._heartbeat.stop()
         if has_ended and not self._dispatch.calls_out:
             # Without it a worker would wait for its silence: events may have been sent since our last look.
