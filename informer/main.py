@@ -2,10 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 import zmq
 
@@ -16,7 +16,7 @@ from deltawire.common.control import Control
 from deltawire.common.errors import CapacityError, DeltawireError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import Loop
-from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK, RoleArguments, parse_arguments, run_role
+from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK, Role, RoleArguments, parse_arguments, run_role
 from deltawire.common.store import folder
 from deltawire.common.store.reader import ReaderUnavailable
 from deltawire.common.wire.follow import follow_link, follow_listener
@@ -31,7 +31,7 @@ from deltawire.informer.broker_link import BrokerLink, hello_of
 from deltawire.informer.claims import Claims
 from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.handlers_link import HandlersLink
-from deltawire.informer.shared_informer import SharedInformer
+from deltawire.informer.shared_informer import ArchiveOf, SharedInformer
 from deltawire.informer.status import status_of
 from deltawire.informer.store import generation
 from deltawire.informer.store.trouble import DamagedError, OwnerLost
@@ -52,13 +52,27 @@ DRAIN_S_MAX = 5.0
 class Worker:
     """The role. ``index`` says which shards are its own (plan.shards_of_worker)."""
 
-    def __init__(self, plan: Plan, index: int, name: str, *, clock: Clock | None = None) -> None:
-        """Raises StateError if the state folder is not ours, in use, or of another number of shards."""
+    def __init__(
+        self,
+        plan: Plan,
+        index: int,
+        name: str,
+        *,
+        clock: Clock | None = None,
+        lock: IO[str] | None = None,
+        archive_of: ArchiveOf | None = None,
+        may_send: Callable[[], bool] | None = None,
+    ) -> None:
+        """``lock``: of the state folder, where it is held already. ``archive_of``: see `SharedInformer`; ``may_send``:
+        whether the shards are still this worker's, where others may take them.
+
+        Raises StateError if the state folder is not ours, in use, or of another number of shards.
+        """
         self._plan = plan
         self._clock = clock or SystemClock()
+        self._may_send = may_send
         identity = new_identity(ROLE, name, plan.run)
-        folder.prepare(plan.store_dir, plan.shards)
-        self._lock = folder.hold(plan.store_dir, f"worker-{index}")
+        self._lock = lock or hold_place(plan, index)
         silent_s = SILENT_INTERVALS_MAX * plan.heartbeat_s
         numbers: dict[str, list[int]] = {informer: [] for informer in plan.informers}
         for informer, shard in plan.shards_of_worker(index):
@@ -80,6 +94,7 @@ class Worker:
                 clock=self._clock,
                 submit=self._disk.submit,
                 beats=self._beats,
+                archive_of=archive_of,
                 sync=plan.config.store.sync,
             )
             for informer, owned in numbers.items()
@@ -166,9 +181,16 @@ class Worker:
         if self._broker.waiting or self._tried:
             self._store()
         if self._busy.are_there:
+            # Behind what may have waited for the archive.
+            self._check_lease()
             self._deliver()
         if self._broker.waiting and self._broker.has_work:
             self._loop.soon()
+
+    def _check_lease(self) -> None:
+        """Raises OwnerLost where another worker may have the shards by now."""
+        if self._may_send is not None and not self._may_send():
+            raise OwnerLost("the lease of these shards has ended: another worker may have them")
 
     def _try_paused(self) -> None:
         self._tried = [informer for informer in self.informers.values() if informer.begin_try()]
@@ -265,6 +287,7 @@ class Worker:
             self._broker.fail(informer)
 
     def _keep_house(self) -> None:
+        self._check_lease()
         for informer in self.informers.values():
             if informer.error or not informer.shards:
                 continue
@@ -316,6 +339,12 @@ class Worker:
         self._lock.close()
 
 
+def hold_place(plan: Plan, index: int) -> IO[str]:
+    """The lock of the worker's part of the state folder. Raises StateError as `Worker` does."""
+    folder.prepare(plan.store_dir, plan.shards)
+    return folder.hold(plan.store_dir, f"worker-{index}")
+
+
 def _is_dead(known: KnownReplica) -> bool:
     return is_known_dead(known.pid, known.started, known.host)
 
@@ -323,7 +352,13 @@ def _is_dead(known: KnownReplica) -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m deltawire.informer --config FILE --index N``; the exit code for `sys.exit`."""
 
-    def make(arguments: RoleArguments, plan: Plan) -> Worker:
-        return Worker(plan, arguments.index, arguments.name_of(ROLE))
+    def make(arguments: RoleArguments, plan: Plan) -> Role:
+        name = arguments.name_of(ROLE)
+        if plan.config.archive is not None:
+            # Imported where it is wanted: it brings NATS.
+            from deltawire.informer.leased import LeasedWorker
+
+            return LeasedWorker(plan, plan.config.archive, arguments.index, name)
+        return Worker(plan, arguments.index, name)
 
     return run_role(ROLE, make, parse_arguments(ROLE, argv))

@@ -53,8 +53,16 @@ class Lease:
     """
 
     def __init__(
-        self, connection: Connection, key: str, holder: str, clock: Clock, changed: Callable[[bool], object]
+        self,
+        connection: Connection,
+        key: str,
+        holder: str,
+        clock: Clock,
+        changed: Callable[[bool], object],
+        *,
+        inherits: bool = False,
     ) -> None:
+        """``inherits``: whoever held it under this name before is known to have ended, so that it need not run out."""
         self.key = key
         self.holder = holder
         # Who held it when this process last looked, "" where nobody did.
@@ -62,6 +70,7 @@ class Lease:
         self._connection = connection
         self._clock = clock
         self._changed = changed
+        self._inherits = inherits
         self._held = Held()
         self._said = False
 
@@ -100,6 +109,9 @@ class Lease:
             try:
                 entry = await bucket.get(self.key)
                 self.seen = (entry.value or b"").decode(errors="replace")
+                if self._inherits and self.seen == self.holder:
+                    # The next turn renews it, if nobody else was faster.
+                    self._held.revision = entry.revision or 0
             except KeyNotFoundError:
                 self.seen = ""
             except (Error, nats.errors.Error, TimeoutError):

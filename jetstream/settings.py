@@ -76,19 +76,19 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def settings_of(engine: NatsEngine) -> NatsSettings:
-    """Of the config. Raises ConfigError for a file that is not there, and a certificate without its key."""
+def settings_of(engine: NatsEngine, where: str = "engine") -> NatsSettings:
+    """Of the config, where it is named ``where``. Raises ConfigError for a file that is not there, and a certificate without its key."""
 
     def file(field: str, named: str | None) -> str | None:
         if named is None:
             return None
-        path = expanded(named, where=f"engine.{field}")
+        path = expanded(named, where=f"{where}.{field}")
         if not path.is_file():
-            raise ConfigError(f"there is no file {path}", path=f"engine.{field}")
+            raise ConfigError(f"there is no file {path}", path=f"{where}.{field}")
         return str(path)
 
     if (engine.cert is None) != (engine.key is None):
-        raise ConfigError("a certificate needs its key, and a key its certificate", path="engine.cert")
+        raise ConfigError("a certificate needs its key, and a key its certificate", path=f"{where}.cert")
     return NatsSettings(
         servers=tuple(engine.servers),
         name=engine.name,

@@ -97,6 +97,8 @@ def check(config: Config) -> None:
     check_network(config)
     if not isinstance(config.engine, str):
         _value("engine.max_bytes", parse_bytes, config.engine.max_bytes)
+    if config.archive is not None:
+        _value("archive.max_bytes", parse_bytes, config.archive.max_bytes)
     names: dict[tuple[str | None, str], str] = {}
     for i, informer in enumerate(config.informers):
         _check_informer(config, informer, f"informers[{i}]")

@@ -72,7 +72,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class NatsEngine(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="nats"
 ):
-    """The queue on NATS JetStream. ``name``: the first word of all that is kept there. ``max_bytes``: of one informer's
+    """NATS JetStream, of a queue or an archive. ``name``: the first word of all that is kept there. ``max_bytes``: of one
     stream. ``credentials``, ``ca``, ``cert``, ``key``: files."""
 
     servers: Annotated[list[Annotated[str, Meta(pattern="^(nats|tls)://.")]], Meta(min_length=1)] = (
@@ -176,7 +176,8 @@ class HandlerProcess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole config file. ``kubeconfigs``: a folder whose files are further clusters."""
+    """A whole config file. ``kubeconfigs``: a folder whose files are further clusters. ``archive``: where workers keep
+    what lets their shards move to other hosts."""
 
     version: Literal[1]
     clusters: dict[Name, Cluster] = {}
@@ -185,6 +186,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     runtime: Runtime = Runtime()
     network: Network = Network()
     engine: Literal["memory", "nats"] | NatsEngine = "memory"
+    archive: NatsEngine | None = None
     metrics: Metrics = Metrics()
     informers: list[Informer] = []
     handlers: list[HandlerProcess] = []

@@ -15,6 +15,8 @@ from deltawire.common.store import layout
 from deltawire.common.store.layout import Row as StoredRow
 from deltawire.common.store.layout import pack_past, pack_row, seq_key, seq_of, unpack_row
 
+# 1: the first.
+FORMAT = 1
 # Of one part, so that it fits into one message of a NATS server with its defaults (1 MiB). A larger row is alone.
 PART_BYTES_MAX = 512 * 1024
 TABLES = (
@@ -55,9 +57,10 @@ class Record(msgspec.Struct, array_like=True, kw_only=True):
 
     ``epoch``: of the owner who wrote it, ``place``: of the transaction it is, or for ``take`` and ``all`` the newest
     that it contains. ``part``: from 0; ``more``: another part follows. ``trims``: rows of these tables up to this
-    number are gone.
+    number are gone. ``format``: of the record; rows in it are of the store's schema.
     """
 
+    format: int = FORMAT
     kind: Literal["take", "ops", "all"]
     epoch: int
     place: Place
@@ -74,11 +77,17 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 
 
 def decode(data: bytes) -> Record:
-    """Raises StateError for what is no record."""
+    """Raises StateError for what is no record, or one of a newer program."""
     try:
-        return _decode(data)
+        record = _decode(data)
     except msgspec.MsgspecError as error:
         raise StateError(f"the archive holds something that is no record: {error}") from None
+    if record.format > FORMAT:
+        raise StateError(
+            f"the archive holds records of format {record.format}, this program reads {FORMAT}",
+            hint="use the version that wrote them",
+        )
+    return record
 
 
 def bare(row: StoredRow) -> bytes:

@@ -1,0 +1,131 @@
+"""A worker whose shards may be another host's: it begins when it has their lease, and ends before that can end.
+
+The lease is of the worker's place (``worker-0``), so of the shards that the config deals to it. It says who may begin;
+what keeps a former holder from writing is the fence of each shard's archive.
+"""
+
+import contextlib
+import logging
+import secrets
+import threading
+from pathlib import Path
+
+from deltawire.common.beats import of_process
+from deltawire.common.clock import Clock, SystemClock
+from deltawire.common.config.plan import Plan
+from deltawire.common.config.schema import NatsEngine
+from deltawire.common.errors import StateError
+from deltawire.common.process import EXIT_FAILED, EXIT_OK
+from deltawire.common.store.files import write_whole
+from deltawire.informer.archive.nats import NatsArchives
+from deltawire.informer.main import Worker, hold_place
+from deltawire.informer.store.trouble import OwnerLost
+from deltawire.jetstream.connection import Connection
+from deltawire.jetstream.leases import Lease
+from deltawire.jetstream.settings import settings_of
+
+log = logging.getLogger(__name__)
+
+# While it waits it says so often that it is alive.
+_LOOK_S = 0.1
+_SAY_EVERY_S = 60.0
+# A state folder's name among hosts.
+_HOST = "host"
+
+
+class LeasedWorker:
+    """The role. Raises as `Worker`, and ConfigError without nats-py."""
+
+    def __init__(
+        self, plan: Plan, options: NatsEngine, index: int, name: str, *, clock: Clock | None = None
+    ) -> None:
+        self._plan = plan
+        self._index = index
+        self._name = name
+        self._clock = clock or SystemClock()
+        # First: whoever held the lease for this folder before is gone then.
+        self._lock = hold_place(plan, index)
+        self._settings = settings_of(options, "archive")
+        self._connection = Connection(self._settings, label=f"deltawire {name}", clock=self._clock)
+        self._archives = NatsArchives(self._connection, bytes_max=self._settings.max_bytes)
+        self._lease = Lease(
+            self._connection,
+            f"worker-{index}",
+            host_of(plan.store_dir),
+            self._clock,
+            lambda is_held: None,
+            inherits=True,
+        )
+
+    def run(self, stop: threading.Event) -> int:
+        """Wait for the lease, then work until ``stop`` is set or it is lost."""
+        self._connection.start()
+        try:
+            self._connection.submit(self._lease.keep())
+            if not self._wait(stop):
+                return EXIT_OK
+            log.info("has the lease of %s", self._lease.key)
+            self._check_shards()
+            worker = Worker(
+                self._plan,
+                self._index,
+                self._name,
+                clock=self._clock,
+                lock=self._lock,
+                archive_of=self._archives.of,
+                may_send=lambda: self._lease.is_valid,
+            )
+            return worker.run(stop)
+        except OwnerLost as error:
+            # Not a fault of this host: its next process waits for its turn.
+            log.error("%s", error)
+            return EXIT_FAILED
+        finally:
+            self._connection.close()
+            self._lock.close()
+
+    def _wait(self, stop: threading.Event) -> bool:
+        """False if it is to end before it has the lease."""
+        beats, said_at_s = of_process(), float("-inf")
+        while not self._lease.is_valid:
+            if stop.wait(_LOOK_S):
+                return False
+            beats.progress(f"a wait for {self._lease.key}")
+            now_s = self._clock.now_s()
+            if now_s - said_at_s >= _SAY_EVERY_S and (self._connection.problem or self._lease.seen):
+                said_at_s = now_s
+                why = self._connection.problem or f"host {self._lease.seen} has it"
+                log.info("waits for the lease of %s: %s", self._lease.key, why)
+        return True
+
+    def _check_shards(self) -> None:
+        """All hosts must cut their caches into as many shards. Raises StateError."""
+        ours = str(self._plan.shards)
+        found = self._archives.wait(self._shards(ours))
+        if found != ours:
+            raise StateError(
+                f"the archive {self._settings.name} on {self._settings.shown} is of {found} shards, not {ours}",
+                hint=f"set store.shards to {found}, or another archive.name",
+            )
+
+    async def _shards(self, ours: str) -> str:
+        from nats.js.errors import KeyWrongLastSequenceError
+
+        bucket = await self._connection.bucket("pipeline")
+        with contextlib.suppress(KeyWrongLastSequenceError):
+            await bucket.create("shards", ours.encode())
+        entry = await bucket.get("shards")
+        return (entry.value or b"").decode(errors="replace")
+
+
+def host_of(store_dir: Path) -> str:
+    """The name of a state folder among hosts; drawn at random at its first use."""
+    path = store_dir / _HOST
+    try:
+        known = path.read_text().strip()
+    except FileNotFoundError:
+        known = ""
+    if not known:
+        known = secrets.token_hex(8)
+        write_whole(path, known.encode(), mode=0o600)
+    return known
