@@ -41,6 +41,19 @@ def _informer(informer: SharedInformer, claims: Claims) -> dict[str, Any]:
     }
 
 
+def _archive(shard: Shard) -> dict[str, Any]:
+    """Nothing without an archive."""
+    kept = shard.archive
+    if kept is None:
+        return {}
+    return {
+        "restoring": shard.is_restoring,
+        "archived": kept.records,
+        "archived_bytes": kept.bytes,
+        "copies": kept.copies,
+    }
+
+
 def _shard(informer: SharedInformer, shard: Shard) -> dict[str, Any]:
     functions = shard.indexer.functions
     return {
@@ -51,6 +64,7 @@ def _shard(informer: SharedInformer, shard: Shard) -> dict[str, Any]:
         "version": {name: stream.resume for name, stream in shard.progress.streams.items()},
         "pinned_by": shard.pinned_by,
         "ledger_late": shard.keeper.late if shard.keeper is not None else 0,
+        **_archive(shard),
         "index_errors": functions.errors,
         "index_error": functions.last_error,
         "error": informer.error,

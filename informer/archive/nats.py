@@ -147,7 +147,9 @@ class NatsArchives:
                     self.stream, seq=revision, subject=subject
                 )
             except Exception as error:
-                log.warning("the archive %s keeps what is out of date until the next copy: %s", subject, error)
+                log.warning(
+                    "the archive %s keeps what is out of date until the next copy: %s", subject, error
+                )
 
         self._connection.submit(purge())
 

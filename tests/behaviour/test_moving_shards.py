@@ -79,7 +79,10 @@ def test_a_deletion_while_the_shard_moved_is_told_without_content(world: World) 
     world.start(world.hosts[1])
     world.pop()
     found = world.deliver()
-    assert {(name, event[2], event[3]) for name, event in found} == {("latest", "D", uid), ("every", "D", uid)}
+    assert {(name, event[2], event[3]) for name, event in found} == {
+        ("latest", "D", uid),
+        ("every", "D", uid),
+    }
     for _, event in found:
         assert event[8] & FINAL_STATE_UNKNOWN
         assert msgspec.json.decode(event[9])["metadata"]["name"] == "k1"
@@ -125,6 +128,16 @@ def test_versions_that_went_with_the_host_are_a_gap_for_a_group_that_wants_each(
     world.pop()
     flags = {name: (event[2], event[8] & GAP) for name, event in world.deliver()}
     assert flags == {"latest": ("U", 0), "every": ("U", GAP)}
+
+
+def test_nothing_is_told_on_the_other_host_before_the_list_has_brought_all_content(world: World) -> None:
+    world.pop()
+    world.deliver(lambda event: None)
+    _lost_host(world)
+    for _ in ("its begin", "one object", "another one"):
+        world.pop(1)
+        assert world.deliver() == []
+    assert len(_rest(world)) == 6, "no scan has passed what had no content"
 
 
 def test_dead_letters_and_attempts_move(world: World) -> None:

@@ -37,7 +37,7 @@ class Hosts:
                 "clusters": {"dev": {"kubeconfig": str(kubeconfig)}},
                 "store": {"dir": str(folder / host), "shards": 2},
                 "runtime": {"reflectors": 1, "workers": 1, "heartbeat": 1, "dir": str(folder / "run")},
-                "archive": {"servers": servers},
+                "archive": {"servers": servers, "replicas": 1},
                 "handlers": [
                     {
                         "name": name,
@@ -78,7 +78,9 @@ class Hosts:
         """The calls that a handler has acknowledged."""
         path = self.calls[name]
         lines = path.read_bytes().splitlines() if path.exists() else []
-        return [entry for entry in map(json.loads, lines) if entry["what"] == "end" and entry["type"] != "gap"]
+        return [
+            entry for entry in map(json.loads, lines) if entry["what"] == "end" and entry["type"] != "gap"
+        ]
 
     def complaints(self) -> str:
         done = subprocess.run(
