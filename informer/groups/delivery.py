@@ -372,7 +372,8 @@ class _Sending:
         if parked is not None and parked.seq == row.seq:
             flight.again = parked.again
         elif kind != RESYNC:
-            flight.again = row.seq <= group.sent.before
+            # An add, too, of which an earlier version may have been sent as one.
+            flight.again = (row.born if kind == ADD else row.seq) <= group.sent.before
         if kind == UPDATE and replica.wants_old:
             flight.old = old or group.olds.get(row.key)
         if kind == DELETE or group.record.is_every:

@@ -60,6 +60,18 @@ def test_what_was_sent_and_not_acknowledged_comes_again_as_another_attempt(world
     assert {found[4] for found in again} == {2}
 
 
+def test_an_add_whose_acknowledgement_went_with_the_host_is_another_attempt_in_any_version(world: World) -> None:
+    world.pop()
+    assert len(world.deliver()) == 6
+    world.at.kill()
+    for key in list(world.state):
+        world.change(key, "put")
+    world.start(world.hosts[1])
+    adds = [found for found in _rest(world) if found[1] == "A"]
+    assert len(adds) > 0
+    assert {attempt for _, _, _, _, attempt in adds} == {2}
+
+
 def test_an_object_that_changed_while_the_shard_moved_is_an_update(world: World) -> None:
     _rest(world)
     world.at.kill()

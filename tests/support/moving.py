@@ -42,6 +42,8 @@ class Seen:
         assert what not in self.settled, f"{self.name}: {kind} {key} {what} comes though it was acknowledged"
         if what in self.sent:
             assert attempt > 1, f"{self.name}: {what} comes again as attempt {attempt}"
+        if kind == "A" and uid in self.known_uids:
+            assert attempt > 1, f"{self.name}: {uid} is new again as attempt {attempt}"
         if kind == "A":
             assert not any(done[0] == uid for done in self.settled), f"{self.name}: {uid} is new again"
         assert fence > self.fences.get(key, 0), f"{self.name}: a fence of {key} is given out again"
