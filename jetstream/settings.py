@@ -77,7 +77,7 @@ def without_password(url: str) -> str:
 
 
 def settings_of(engine: NatsEngine, where: str = "engine") -> NatsSettings:
-    """Of the config, where it is named ``where``. Raises ConfigError for a file that is not there, and a certificate without its key."""
+    """Of the part ``where`` of a config. Raises ConfigError for a missing file, or a certificate without its key."""
 
     def file(field: str, named: str | None) -> str | None:
         if named is None:

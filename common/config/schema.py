@@ -72,8 +72,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class NatsEngine(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="nats"
 ):
-    """NATS JetStream, of a queue or an archive. ``name``: the first word of all that is kept there. ``max_bytes``: of one
-    stream. ``credentials``, ``ca``, ``cert``, ``key``: files."""
+    """A queue or an archive on NATS JetStream. ``name``: the first word of all that is kept there. ``max_bytes``: of
+    one stream. ``credentials``, ``ca``, ``cert``, ``key``: files."""
 
     servers: Annotated[list[Annotated[str, Meta(pattern="^(nats|tls)://.")]], Meta(min_length=1)] = (
         msgspec.field(default_factory=lambda: ["nats://127.0.0.1:4222"])
