@@ -17,18 +17,22 @@ from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.health import HealthFile
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import Loop, Timer
-from deltawire.common.process import usage_of
+from deltawire.common.process import own_usage
 from deltawire.common.wire.codec import take
 from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import Identity
 from deltawire.common.wire.link import Arrived, Link, LinkEvent, Opened
 from deltawire.common.wire.messages.control import Answer, Ask, Drain, Status, ToRole
+from deltawire.common.wire.network import TCP
 
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 1.0
 HEALTH_EVERY_S = 0.25
+# Beats of a role on a control connection within the host: each so many intervals. There reports show that it lives, and
+# the kernel says at once who has ended.
+BEATS_EVERY = 3
 # The delay of a status that cannot wait for the second; all changes in it go into one status.
 HURRY_S = 0.05
 # An `ask` handler: (verb, arguments) → the answer's body. Raises DeltawireError to refuse.
@@ -38,6 +42,11 @@ Answerer = Callable[[str, dict[str, Any]], Any]
 def refuse_all(verb: str, _arguments: dict[str, Any]) -> Any:
     """The answerer of a role that takes no requests."""
     raise DeltawireError(f"this role does not know {verb!r}")
+
+
+def beats_every(endpoint: str) -> int:
+    """How many heartbeat intervals lie between two beats on this control endpoint; silence is as much longer."""
+    return 1 if endpoint.startswith(TCP) else BEATS_EVERY
 
 
 class Control:
@@ -58,31 +67,35 @@ class Control:
         self._identity = identity
         self._heartbeat = heartbeat
         self._every_s = min(STATUS_EVERY_S, plan.heartbeat_s)
+        self._beat_s = plan.heartbeat_s
         # A report that says nothing new may wait for the beat; half a period early is not too early.
         self._same_every_s = plan.heartbeat_s - self._every_s / 2
         self._reported: dict[str, Any] | None = None
         self._reported_at_s = float("-inf")
         self._status: Callable[[], dict[str, Any]] = dict
         self._due: Timer | None = None
+        # A role that says when something happens is looked at each beat until then.
+        self._may_rest = self._rests = False
         self._loop: Loop | None = None
         self._wants_drain = False
         self._link: Link | None = None
         if plan.config.runtime.control:
-            self._link = Link(
-                context,
-                plan.endpoint("control"),
-                identity,
-                dict,
-                clock=clock,
-                silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
-            )
-            heartbeat.watch(self._link)
+            endpoint = plan.endpoint("control")
+            every = beats_every(endpoint)
+            silent_s = SILENT_INTERVALS_MAX * every * plan.heartbeat_s
+            self._link = Link(context, endpoint, identity, dict, clock=clock, silent_s=silent_s)
+            heartbeat.watch(self._link, every=every)
         health = plan.config.runtime.health
         self._health = HealthFile(Path(health), clock=clock) if health else None
 
-    def join(self, loop: Loop, status: Callable[[], dict[str, Any]]) -> None:
-        """Report ``status`` and answer requests in the turns of ``loop``."""
+    def join(self, loop: Loop, status: Callable[[], dict[str, Any]], *, may_rest: bool = False) -> None:
+        """Report ``status`` and answer requests in the turns of ``loop``.
+
+        ``may_rest``: while nothing changes the status is looked at each beat only; the role calls `moved` when
+        something may have.
+        """
         self._status = status
+        self._may_rest = may_rest
         if self._health:
             loop.every(HEALTH_EVERY_S, self._show_health)
         if self._link is not None:
@@ -93,6 +106,12 @@ class Control:
     def wants_drain(self) -> bool:
         """The supervisor has asked the role to finish what is in flight and leave."""
         return self._wants_drain
+
+    def moved(self) -> None:
+        """The status changes, after a time in which it did not: report it in the next second. Cheap."""
+        if self._rests and self._due is not None and self._loop is not None:
+            self._rests = False
+            self._due.hurry(self._loop.next_beat_s(self._every_s))
 
     def hurry(self) -> None:
         """Report soon: what the last status said does not hold any more."""
@@ -124,18 +143,19 @@ class Control:
         now_s = self._clock.now_s()
         if self._link is not None and self._link.is_open:
             status = self._status()
+            self._rests = self._may_rest and status == self._reported
             if status != self._reported or now_s - self._reported_at_s >= self._same_every_s:
                 self.report(status)
                 self._reported, self._reported_at_s = status, now_s
         if self._due is not None and self._loop is not None:
-            self._due.set(self._loop.next_beat_s(self._every_s))
+            self._due.set(self._loop.next_beat_s(self._beat_s if self._rests else self._every_s))
 
     def report(self, status: dict[str, Any]) -> None:
         """Send the status now; a role does so once more at its very end."""
         if self._link is None:
             return
         me = self._identity
-        rss_mb, cpu_s = usage_of(me.pid)
+        rss_mb, cpu_s = own_usage()
         head = {
             "role": me.role,
             "name": me.name,

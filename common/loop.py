@@ -22,7 +22,7 @@ from deltawire.common.wire.sockets import has_message
 # The longest sleep: so often a loop without any event shows that it turns, and sees that it is to stop.
 IDLE_S = 0.25
 # The longest sleep of a loop whose role asks for no more, and which signals wake: in the main thread.
-RARE_S = 1.0
+RARE_S = 2.0
 _FD = int(zmq.FD)
 # An instant that is so near counts as past: the sum of intervals is not exact.
 _ROUNDING_S = 1e-6

@@ -8,6 +8,7 @@ import faulthandler
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -120,6 +121,21 @@ def run_role(role: str, make_role: Callable[[RoleArguments, Plan], Role], argume
     except Exception:
         log.exception("a bug: please report it with this traceback")
         return EXIT_FAILED
+
+
+def own_usage() -> tuple[float, float]:
+    """(resident MB, CPU seconds) of this process; as `usage_of`, at a fraction of its cost."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    rss_mb = 0.0
+    try:
+        statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            rss_mb = round(int(os.read(statm, 200).split()[1]) * _PAGE_BYTES / 1e6, 1)
+        finally:
+            os.close(statm)
+    except (OSError, IndexError, ValueError):
+        pass  # nothing says it
+    return rss_mb, round(used.ru_utime + used.ru_stime, 2)
 
 
 def usage_of(pid: int) -> tuple[float, float]:

@@ -120,7 +120,7 @@ class Runner:
             self._leaks_looked_at.set(clock.now_s() + LOOK_EVERY_S)
         self._paced = self._loop.timer(self._work)
         self._pace = settings.pace(clock.now_s())
-        control.join(self._loop, self.status)
+        control.join(self._loop, self.status, may_rest=True)
 
     def run(self, stop: threading.Event) -> int:
         """Work until ``stop`` is set or the supervisor says drain. Raises HandlerFailed."""
@@ -176,6 +176,7 @@ class Runner:
                 # Also where a thread is what is missing: a look too many does no harm.
                 self._paced.set(self._pace.due_s)
         if calls:
+            self._control.moved()
             now_s = self._clock.now_s()
             self._late.handed_out(now_s)
             self._look_later()

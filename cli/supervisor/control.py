@@ -11,6 +11,7 @@ import zmq
 from deltawire.cli.supervisor import rights
 from deltawire.cli.supervisor.reports import fault_of
 from deltawire.common.clock import Clock
+from deltawire.common.control import beats_every
 from deltawire.common.errors import CapacityError, DeltawireError, ProtocolError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import Loop
@@ -75,8 +76,9 @@ class ControlSocket:
         answer: Callable[[str, dict[str, Any]], Any],
         clock: Clock,
     ) -> None:
+        silent_s = SILENT_INTERVALS_MAX * beats_every(endpoint) * heartbeat_s
         self._listener = Listener(
-            context, endpoint, clock=clock, silent_s=SILENT_INTERVALS_MAX * heartbeat_s, run=run
+            context, endpoint, clock=clock, silent_s=silent_s, run=run
         )
         self._listener.watch_ends()
         self._on_ready = on_ready

@@ -160,16 +160,17 @@ class Summaries:
         claim = Claim() if self.shape.groups[name].is_off else self._readiness.group(name)
         is_known = self._readiness.is_pending_known(name)
 
-        def total(field: str) -> int:
-            return sum(self._reported.sum("informer", "groups", name, informer, field) for informer in watched)
-
+        # Looked up once: of many groups each has many figures.
         reports = [
-            map_at(carried.latest, "groups", name, informer)
+            (map_at(carried.latest, "groups", name, informer), carried, informer)
             for _, carried in self._reported.of_role("informer")
             for informer in watched
-            if name in map_at(carried.latest, "groups")
         ]
-        known = [r for r in reports if r]
+
+        def total(field: str) -> int:
+            return sum(int(r.get(field) or 0) + c.before("groups", name, i, field) for r, c, i in reports)
+
+        known = [r for r, _, _ in reports if r]
         handlers = self._reported.of_group(name)
         lags = [map_at(c.latest, "lag_ms") for c in handlers]
         p50s = [(float(lag["p50"]), int(lag.get("count") or 1)) for lag in lags if lag.get("p50") is not None]

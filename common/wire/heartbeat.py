@@ -26,17 +26,19 @@ class Heartbeat:
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", interval_s: float) -> None:
         self._context = context
         self._interval_s = interval_s
-        self._links: list[Link] = []
+        # Each with the number of intervals between two beats.
+        self._watched: list[tuple[Link, int]] = []
         self.turns = 0
         self._beats = of_process()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
-    def watch(self, link: Link) -> None:
-        self._links = [*self._links, link]
+    def watch(self, link: Link, *, every: int = 1) -> None:
+        """``every``: beat only each so many intervals, where other messages show that the process lives."""
+        self._watched = [*self._watched, (link, every)]
 
     def forget(self, link: Link) -> None:
-        self._links = [other for other in self._links if other is not link]
+        self._watched = [(other, every) for other, every in self._watched if other is not link]
 
     def show(self) -> None:
         """The main loop turns: report it to the parent."""
@@ -47,7 +49,7 @@ class Heartbeat:
     @property
     def links(self) -> list[Link]:
         """Those it beats for."""
-        return self._links
+        return [link for link, _ in self._watched]
 
     def start(self) -> None:
         self._thread.start()
@@ -60,14 +62,18 @@ class Heartbeat:
     def _run(self) -> None:
         # By link and identity: a link that connects anew on TCP has another one, and maybe another key.
         beats: dict[tuple[Link, bytes], zmq.Socket[bytes]] = {}
+        number = 0
         try:
             while True:
-                wanted = [(link, link.beat_identity) for link in self._links]
+                wanted = {(link, link.beat_identity): every for link, every in self._watched}
                 for gone in [known for known in beats if known not in wanted]:
                     beats.pop(gone).close(linger=0)
-                for known in wanted:
+                for known, every in wanted.items():
                     link, identity = known
-                    if known not in beats:
+                    if known in beats:
+                        if number % every:
+                            continue
+                    else:
                         try:
                             beats[known] = sockets.connect(self._context, link.endpoint, identity)
                         except ConfigError as error:
@@ -77,6 +83,7 @@ class Heartbeat:
                     if not self._beat(beats[known], *link.session) and link.endpoint.startswith(TCP):
                         # Its key was refused, and libzmq gave the connection up: the next beat makes another.
                         beats.pop(known).close(linger=0)
+                number += 1
                 if self._stop.wait(self._interval_s):
                     return
         finally:

@@ -210,6 +210,8 @@ class Peer:
     version: int = WIRE_VERSION
     heard_at_s: float = 0.0
     turns: int = 0
+    # Frames that it had been sent when its last beat was answered.
+    sent_at_beat: int = 0
     counter: Counter | None = field(default=None, repr=False)
     gathered: Gathered = field(default_factory=Gathered, repr=False)
 
@@ -275,12 +277,14 @@ class ServerSessions:
         peer.heard_at_s = now_s
         if message.kind == "beat":
             peer.turns = message.body[0] if message.body and type(message.body[0]) is int else peer.turns
-            return "beat"
+            # What it was sent since its last beat has shown that we live: an answer would wake it for nothing.
+            is_answered, peer.sent_at_beat = peer.counter.sent > peer.sent_at_beat, peer.counter.sent
+            return "ignore" if is_answered else "beat"
         return "reset"
 
     def welcome(self, peer: Peer, now_s: float) -> int:
         """Opens a session for the peer of a hello and returns its number."""
-        peer.counter = Counter(self.new_session(), peer.version)
+        peer.counter, peer.sent_at_beat = Counter(self.new_session(), peer.version), 0
         peer.heard_at_s = now_s
         self.peers[peer.identity] = peer
         return peer.counter.session

@@ -91,7 +91,11 @@ class Rig:
         control = cast(
             Control,
             SimpleNamespace(
-                wants_drain=False, join=lambda *_: None, report=lambda _: None, close=lambda: None
+                wants_drain=False,
+                join=lambda *_, **__: None,
+                moved=lambda: None,
+                report=lambda _: None,
+                close=lambda: None,
             ),
         )
         self.runner = Runner(

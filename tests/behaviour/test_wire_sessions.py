@@ -403,7 +403,9 @@ def test_a_newer_end_speaks_the_version_of_the_hello(pair, newer, monkeypatch):
     [peer] = pair.listener.peers
     pair.listener.send(peer.identity, plain("pop", [1]))
     assert unpack(hears()).version == other
-    socket.send(pack(opened.session, 0, encode(plain("beat", 1)), version=other))
+    # Of two beats after a message only the second needs an answer.
+    for _ in range(2):
+        socket.send(pack(opened.session, 0, encode(plain("beat", 1)), version=other))
     assert unpack(hears()).version == other
     pair.listener.reset(peer, "a test")
     assert unpack(hears()).version == other

@@ -113,6 +113,16 @@ def test_a_gap_is_reset_and_a_stale_session_ignored():
     assert sessions.on_message(peer.identity, Message("ack", 100, 3, []), 0.0) == "reset"
 
 
+def test_a_beat_is_answered_unless_something_was_sent_since_the_last_one():
+    sessions, peer = served()
+    beat = Message("beat", 100, 0, [1])
+    assert sessions.on_message(peer.identity + b"~", beat, 1.0) == "beat"
+    peer.counter.sent += 1
+    assert sessions.on_message(peer.identity + b"~", beat, 5.0) == "ignore"
+    assert sessions.silent(10.0) == []
+    assert sessions.on_message(peer.identity + b"~", beat, 7.0) == "beat"
+
+
 def test_a_beat_of_the_second_connection_keeps_the_peer_and_carries_its_turns():
     sessions, peer = served()
     assert sessions.on_message(peer.identity + b"~", Message("beat", 100, 0, [41]), 5.0) == "beat"
