@@ -23,12 +23,14 @@ ROLES = {"fifo": "broker", "informer": "worker", "handlers": "handler"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What runs. ``handlers``: name → environment beside ``BENCH_OUT``. ``more``: informers of other resources."""
+    """What runs. ``handlers``: name → environment beside ``BENCH_OUT``. ``more``: informers of other resources.
+    ``engine``: as the config has it."""
 
     workers: int = 1
     handlers: dict[str, dict[str, str]] = field(default_factory=lambda: {"bench": {}})
     more: tuple[str, ...] = ()
     handler_file: Path = HANDLER
+    engine: object = "memory"
 
 
 @dataclass
@@ -86,6 +88,7 @@ def plan(kubeconfig: Path, state: Path, shape: Shape, outs: dict[str, Path]) -> 
     informers = [{"resource": "pods", "indexes": {"by-node": ".spec.nodeName"}}]
     return {
         "version": 1,
+        "engine": shape.engine,
         "clusters": {"bench": {"kubeconfig": str(kubeconfig)}},
         "store": {"dir": str(state)},
         "runtime": {"reflectors": 1, "workers": shape.workers},
