@@ -2,9 +2,9 @@
 
     python bench/engines.py [--seconds 8] [--rounds 2] [--nodes 1] [--objects 1000]
 
-Each round measures one engine after the other, on one source. Everything else is the same: one reflector, broker, worker and
-handler, delivery `every`. With ``--nodes 3`` the servers are a cluster and streams have three replicas, all on this
-machine. Prints a line for each, and the ratio of the medians.
+Each round measures one engine after the other. Everything else is the same: one reflector, broker, worker and handler,
+delivery `every`. With ``--nodes 3`` the servers are a cluster and streams have three replicas, all on this machine.
+Prints a line for each, and the ratio of the medians.
 """
 
 import argparse
@@ -43,18 +43,17 @@ def main() -> int:
     options = parser.parse_args()
     rates: dict[str, list[float]] = {"memory": [], "nats": []}
     print("  ".join(f"{text:>9}" for text in HEAD))
-    with tempfile.TemporaryDirectory(prefix="deltawire-engines-") as temporary:
-        with NatsServers(Path(temporary) / "nats", count=options.nodes) as nats:
-            for turn in range(options.rounds):
-                for name in rates:
-                    folder = Path(temporary) / f"{name}-{turn}"
-                    folder.mkdir()
-                    engine: object = "memory"
-                    if name == "nats":
-                        engine = {
-                            "kind": "nats", "servers": nats.urls, "replicas": options.nodes, "name": f"bench-{turn}"
-                        }  # fmt: skip
-                    rates[name].append(measure(folder, options, engine, name))
+    with (
+        tempfile.TemporaryDirectory(prefix="deltawire-engines-") as temporary,
+        NatsServers(Path(temporary) / "nats", count=options.nodes) as nats,
+    ):
+        servers = {"kind": "nats", "servers": nats.urls, "replicas": options.nodes}
+        for turn in range(options.rounds):
+            for name, found in rates.items():
+                folder = Path(temporary) / f"{name}-{turn}"
+                folder.mkdir()
+                engine = servers | {"name": f"bench-{turn}"} if name == "nats" else name
+                found.append(measure(folder, options, engine, name))
     memory, shared = (statistics.median(found) for found in rates.values())
     print(
         f"memory {memory:,.0f} events/s, nats {shared:,.0f} events/s: {shared / memory:.2f} x (must be {RATIO_MIN} x)"

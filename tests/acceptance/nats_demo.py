@@ -2,10 +2,10 @@
 
     python tests/acceptance/nats_demo.py [--folder DIR] [--only NAME…]
 
-Everything runs on this machine: three nats-server processes with replicas of 3, the embedded API server under churn, two
-brokers each with a reflector (one leads, the other waits) and a worker, three recording handlers. Each victim gets a
-SIGKILL and is started again when the others have shown that they go on without it, where they can. In the end the
-outside judge compares what the handlers wrote down with the API server. Exit code 1 if it has a complaint. `make demo-nats`.
+Everything runs on this machine: three nats-server processes with replicas of 3, the embedded API server under churn,
+two brokers each with a reflector (one leads, the other waits) and a worker, three recording handlers. Each victim gets
+a SIGKILL and is started again, a NATS server when all have gone on without it. In the end the outside judge compares
+what the handlers wrote down with the API server. Exit code 1 if it has a complaint. ``make demo-nats`` runs it.
 """
 
 import argparse
