@@ -45,9 +45,9 @@ def kill(hosts: TwoHosts, name: str) -> float:
 def run(hosts: TwoHosts, victims: list[str]) -> dict[str, object]:
     """Kills each victim; what happened, and the judge's verdict."""
     began_s = time.monotonic()
-    first_s = hosts.wait_flowing(120)
+    first_s = hosts.wait_listed()
     wait_until("a leader", lambda: hosts.leader() is not None)
-    say(f"flowing after {first_s:.1f} s; the broker of host {hosts.leader()} leads pods")
+    say(f"listed and flowing after {first_s:.1f} s; the broker of host {hosts.leader()} leads pods")
     lists = len(hosts.server.reflectors_lists())
     recovery: dict[str, float] = {}
     for name in victims:

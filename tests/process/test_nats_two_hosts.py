@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(180), pytest.mark.xdist_g
 def test_a_leader_that_is_stopped_past_its_lease_gets_nothing_in_when_it_wakes_up(tmp_path: Path):
     with TwoHosts(tmp_path) as hosts:
         try:
-            hosts.wait_flowing()
+            hosts.wait_listed()
             lists = len(hosts.server.reflectors_lists())
             former = hosts.leader()
             assert former is not None
@@ -47,7 +47,7 @@ def test_a_leader_that_is_stopped_past_its_lease_gets_nothing_in_when_it_wakes_u
 def test_the_death_of_the_leading_host_is_taken_over_without_a_list(tmp_path: Path):
     with TwoHosts(tmp_path) as hosts:
         try:
-            hosts.wait_flowing()
+            hosts.wait_listed()
             lists = len(hosts.server.reflectors_lists())
             former = hosts.leader()
             assert former is not None

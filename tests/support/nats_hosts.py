@@ -139,6 +139,17 @@ class TwoHosts:
         )
         return time.monotonic() - began_s
 
+    def wait_listed(self, seconds: float = 120) -> float:
+        """Until each handler has acknowledged as many calls as there were objects, and goes on; the seconds."""
+        began_s = time.monotonic()
+        wait_until(
+            "the first lists to be handled",
+            lambda: all(count >= self._objects for count in self.acknowledged().values()),
+            seconds=seconds,
+        )
+        self.wait_flowing(seconds)
+        return time.monotonic() - began_s
+
     def judge(self) -> dict[str, Any]:
         """The outside judge's verdict now."""
         asked = [part for resource in TWO_RESOURCES for part in ("--resource", resource)]
