@@ -44,6 +44,7 @@ def test_a_leader_that_is_stopped_past_its_lease_gets_nothing_in_when_it_wakes_u
             raise
 
 
+@pytest.mark.long
 def test_the_death_of_the_leading_host_is_taken_over_without_a_list(tmp_path: Path):
     with TwoHosts(tmp_path) as hosts:
         try:

@@ -10,7 +10,7 @@ from tests.support.fifo_model import Worker
 from tests.support.fifo_model_informer import RealWorker
 from tests.support.relay_model import Both, Servers
 
-SEEDS = 150
+SEEDS, MORE_SEEDS = 40, 300
 STEPS = 250
 
 
@@ -24,12 +24,26 @@ def tight_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "MESSAGE_ENTRIES", 3)
 
 
-@pytest.mark.parametrize("worker", [Worker, RealWorker], ids=["rules", "informer"])
-@pytest.mark.parametrize("first", range(0, SEEDS, 50))
+WORKERS = pytest.mark.parametrize("worker", [Worker, RealWorker], ids=["rules", "informer"])
+
+
+@WORKERS
+@pytest.mark.parametrize("first", range(0, SEEDS, 20))
 def test_the_stores_of_two_hosts_equal_the_server_whatever_is_killed(
     first: int, worker: type[Worker]
 ) -> None:
-    for seed in range(first, first + 50):
+    run_worlds(range(first, first + 20), worker)
+
+
+@pytest.mark.long
+@WORKERS
+@pytest.mark.parametrize("first", range(SEEDS, MORE_SEEDS, 65))
+def test_in_more_worlds_the_stores_equal_the_server(first: int, worker: type[Worker]) -> None:
+    run_worlds(range(first, first + 65), worker)
+
+
+def run_worlds(seeds: range, worker: type[Worker]) -> None:
+    for seed in seeds:
         world = Both(seed, worker=worker)
         try:
             world.run(STEPS)
@@ -37,10 +51,10 @@ def test_the_stores_of_two_hosts_equal_the_server_whatever_is_killed(
             pytest.fail(f"seed {seed}: {error}")
 
 
-@pytest.mark.parametrize("first", range(0, 60, 30))
+@pytest.mark.parametrize("first", range(0, 20, 10))
 def test_nothing_is_listed_for_a_kill_a_lost_lease_or_a_stop(first: int) -> None:
     """Without a lost disk and without a loss in the servers the queue has all that any shard needs."""
-    for seed in range(first, first + 30):
+    for seed in range(first, first + 10):
         world = Both(seed, losses=False)
         world.run(STEPS)
         assert world.demands == 0, f"seed {seed}"
