@@ -10,6 +10,7 @@ from deltawire.cli.preflight import command_problem, key_problems
 from deltawire.cli.runtime_folder import owner_only
 from deltawire.cli.view.text import plural
 from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
+from deltawire.common.config.schema import NatsEngine
 from deltawire.common.errors import DeltawireError
 from deltawire.common.store import folder as state_folder
 
@@ -75,17 +76,22 @@ def _keys(plan: Plan) -> Iterator[Result]:
 
 
 def _engine(plan: Plan) -> Iterator[Result]:
-    if plan.nats is None:
-        return
+    named = {"engine": plan.nats, "archive": plan.config.archive}
+    for what, options in named.items():
+        if options is not None:
+            yield _nats(what, options)
+
+
+def _nats(what: str, options: NatsEngine) -> Result:
     from deltawire.fifo.relay.servers import PAYLOAD_BYTES_NEEDED
     from deltawire.jetstream.probe import probe
     from deltawire.jetstream.settings import settings_of
 
     try:
-        settings = settings_of(plan.nats)
-        yield Result(f"engine nats {settings.shown}", probe(settings, PAYLOAD_BYTES_NEEDED))
+        settings = settings_of(options, what)
+        return Result(f"{what} nats {settings.shown}", probe(settings, PAYLOAD_BYTES_NEEDED))
     except DeltawireError as error:
-        yield Result("engine nats", str(error), False)
+        return Result(f"{what} nats", str(error), False)
 
 
 def _open_files(plan: Plan) -> Result:

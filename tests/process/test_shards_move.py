@@ -98,7 +98,8 @@ class Hosts:
 
     def close(self) -> None:
         for process in self.processes.values():
-            os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
@@ -154,6 +155,7 @@ def test_a_host_that_is_lost_with_its_disk_leaves_its_shards_to_the_other(hosts:
     _is_content(hosts)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_stopped_hands_its_shards_over_and_back(hosts: Hosts) -> None:
     assert hosts.end("worker-a", signal.SIGTERM) in (0, 4)
     wait_until(lambda: "has the lease" in hosts.log("worker-b"), "the lease of the other host's worker")
@@ -170,3 +172,49 @@ def test_a_worker_that_is_stopped_hands_its_shards_over_and_back(hosts: Hosts) -
         lambda: "is older than its archive" in hosts.log("worker-a"), "the old disk to be found out of date"
     )
     _is_content(hosts)
+
+
+@pytest.mark.long
+def test_a_worker_killed_on_its_own_host_does_not_wait_for_its_lease_to_run_out(hosts: Hosts) -> None:
+    hosts.end("worker-b", signal.SIGTERM)
+    hosts.end("worker-a", signal.SIGKILL)
+    before = {name: len(hosts.ended(name)) for name in HANDLERS}
+    hosts.start("worker-a", "informer", host="a")
+    wait_until(
+        lambda: all(len(hosts.ended(name)) > before[name] + 50 for name in HANDLERS),
+        "the worker to go on",
+        seconds=60,
+    )
+    assert "is filled from its archive" not in hosts.log("worker-a"), "its disk has it all"
+    _is_content(hosts)
+
+
+@pytest.mark.long
+def test_hosts_of_other_numbers_of_shards_are_refused(hosts: Hosts) -> None:
+    hosts.end("worker-b", signal.SIGTERM)
+    config = yaml.safe_load((hosts.folder / "b.yaml").read_text())
+    config["store"] |= {"shards": 3, "dir": str(hosts.folder / "c")}
+    (hosts.folder / "c.yaml").write_text(yaml.safe_dump(config))
+    hosts.end("worker-a", signal.SIGTERM)
+    hosts.start("worker-c", "informer", host="c")
+    assert hosts.processes.pop("worker-c").wait(60) == 2
+    assert "set store.shards to 2" in hosts.log("worker-c")
+
+
+@pytest.mark.long
+def test_a_worker_that_wakes_up_after_its_lease_ends_by_itself(hosts: Hosts) -> None:
+    hosts.end("worker-b", signal.SIGTERM)
+    # A host that sees nothing of the first one but its lease.
+    config = yaml.safe_load((hosts.folder / "b.yaml").read_text())
+    (hosts.folder / "other").mkdir(mode=0o700)
+    config["runtime"]["dir"] = str(hosts.folder / "other")
+    (hosts.folder / "b.yaml").write_text(yaml.safe_dump(config))
+    stopped = hosts.processes["worker-a"]
+    stopped.send_signal(signal.SIGSTOP)
+    hosts.start("worker-d", "informer", host="b")
+    wait_until(lambda: "has the lease" in hosts.log("worker-d"), "the lease to run out", seconds=60)
+    before = {name: len(hosts.ended(name)) for name in HANDLERS}
+    stopped.send_signal(signal.SIGCONT)
+    assert stopped.wait(60) == 1
+    assert "the lease of these shards has ended" in hosts.log("worker-a")
+    assert {name: len(hosts.ended(name)) for name in HANDLERS} == before, "it has sent nothing more"
