@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "deltawire.apiserver.pytest_plugin",
+    "tests.support.garbage",
     "tests.support.watchdog",
     "tests.support.leftovers",
     "tests.support.servers",
