@@ -121,6 +121,7 @@ def test_from_another_host_get_prints_byte_for_byte_what_it_prints_on_the_cores_
     assert not list(hosts.away.folder.glob("**/*.mdb"))
 
 
+@pytest.mark.long
 def test_the_other_commands_say_the_same_from_another_host(hosts: Hosts) -> None:
     for arguments in (("handlers", "list"), ("dead-letters", "list")):
         here, there = hosts.here.run(*arguments), hosts.far(*arguments)
@@ -213,7 +214,7 @@ def test_a_program_attached_to_a_pipeline_reads_its_caches_and_watches_nothing(h
         assert factory.shutdown(30)
 
 
-@pytest.mark.parametrize("where", ["here", "away"])
+@pytest.mark.parametrize("where", [pytest.param("here", marks=pytest.mark.long), "away"])
 def test_handlers_of_an_attached_informer_see_all_that_is_there_at_each_start_and_what_was_deleted_meanwhile(
     hosts: Hosts, where: str
 ) -> None:
