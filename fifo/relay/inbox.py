@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from deltawire.common.meta.versions import is_at_or_below
 from deltawire.common.wire.messages.shard import ShardState
-from deltawire.common.wire.messages.stream import Begin, Deltas
+from deltawire.common.wire.messages.stream import Begin, Deltas, End
 from deltawire.fifo.in_order import InOrderQueue
-from deltawire.fifo.relay.message import Published, place_of
+from deltawire.fifo.relay.message import Published, numbers_of, place_of
 
 _BEGINNING = ("", 0)
 
@@ -63,7 +63,11 @@ class Inbox:
     # Line and count of the store's reign, where all before it is passed over.
     _passed: tuple[str, int] | None = None
 
+    # Streams of which the store waits for a list's begin, or for the end of its open one.
+    _wanting: set[str] = field(default_factory=set)
+
     def __post_init__(self) -> None:
+        self._wanting = {name for name, said in self.report.streams.items() if not said.resume}
         self._enter(self.report.boot, self.report.number)
 
     @property
@@ -178,6 +182,8 @@ class Inbox:
         if message.first > self.number + 1 and not self.is_broken:
             self.is_broken = True
             lacks.note(renew=True)
+        if message.last >= self.number:
+            self._await_lists(message, lacks)
         if self.is_linked or message.boot == self.report.boot:
             self._checked.update(message.streams)
             return
@@ -187,6 +193,23 @@ class Inbox:
             self._checked.add(name)
             said = self.report.streams.get(name)
             if reached.base and not (said and said.resume and is_at_or_below(reached.base, said.resume)):
+                lacks.note()
+
+    def _await_lists(self, message: Published, lacks: Lacks) -> None:
+        """A store without a resume version, one that was filled from its archive for example, needs a list; where the
+        queue has one for it, that will do."""
+        number = message.first
+        for entry in message.entries if self._wanting else ():
+            is_new = number > self.number
+            number += numbers_of(entry)
+            said = self.report.streams.get(entry.stream)
+            is_end = isinstance(entry, End) and said is not None and entry.generation == said.generation
+            if is_new and (isinstance(entry, Begin) or is_end):
+                self._wanting.discard(entry.stream)
+        for name in list(self._wanting):
+            reached = message.streams.get(name)
+            if reached is not None and reached.resume:
+                self._wanting.discard(name)
                 lacks.note()
 
 

@@ -130,8 +130,11 @@ class SharedInformer(Informer):
         self.demanded[demand.shard] = revision
         for stream in self.streams.values():
             known = [o.streams[stream.name].generation for o in self.outboxes if stream.name in o.streams]
-            stream.generation = max(stream.generation, demand.generation, *known)
+            former, stream.generation = stream.generation, max(stream.generation, demand.generation, *known)
             self._met_above[stream.name] = stream.generation
+            if stream.generation > former:
+                # A list that was asked for and has not begun has too low a generation: ask anew.
+                stream.awaits_list = False
             if stream.accepted is not None:
                 stream.must_list()
         return True

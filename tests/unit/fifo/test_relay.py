@@ -163,6 +163,26 @@ def test_a_store_that_is_older_than_the_queues_beginning_asks_for_a_list() -> No
     assert Inbox(store()).deliver(beginning, 1, 10).is_any
 
 
+def test_a_store_that_was_filled_from_its_archive_asks_for_a_list() -> None:
+    """It goes on where it was, but without the resume version, since its objects have no content."""
+    _, beginning, listed = first_reign()
+    inbox = Inbox(store(listed.boot, listed.last))
+    inbox.opened(listed)
+    assert not inbox.deliver(beginning, 1, 10).is_any
+    assert inbox.deliver(listed, 2, 10).is_any
+
+
+def test_a_store_in_the_middle_of_a_list_waits_for_its_end() -> None:
+    outbox = led()
+    taken(outbox, 1)
+    outbox.put(Begin(PODS, "*", 1))
+    begun = taken(outbox, 2)
+    outbox.put(End(PODS, "*", 1, 0, "2"))
+    inbox = Inbox(ShardState(PODS, 0, "c1", begun.boot, 1, {"*": StreamAt("", "", 1)}))
+    assert not inbox.deliver(begun, 2, 10).is_any
+    assert not inbox.deliver(taken(outbox, 3), 3, 10).is_any
+
+
 def test_a_hole_inside_a_boot_needs_a_new_boot() -> None:
     outbox, _, listed = first_reign()
     outbox.put(deltas(3))
