@@ -25,6 +25,13 @@ SHARD_BYTES_MAX = 8 * MIB
 # Messages waiting in a socket. Credit keeps far below it, so reaching it is a bug (docs/wire.md §1).
 SOCKET_MESSAGES_MAX = 20_000
 
+# What a worker holds for a peer that asks about caches: answers that its connection has not taken, questions that wait
+# for room or time. A process asks 256 at once (handlers/queries).
+UNREAD_BYTES_MAX = 4 * MIB
+UNREAD_MESSAGES_MAX = 512
+QUESTIONS_WAITING_MAX = 1_024
+QUESTIONS_BYTES_MAX = MIB
+
 # What a socket answers to peers without a session, and the lines that it writes about broken rules.
 RESETS_MAX = 1_000
 RESETS_EVERY_S = 1.0

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, ProtocolError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX
+from deltawire.common.loop import Loop
 from deltawire.common.meta.clauses import Judge
 from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.listener import Listener
@@ -51,14 +53,20 @@ class HandlersLink:
     """All replicas of all groups that this worker serves."""
 
     def __init__(
-        self, informers: dict[str, SharedInformer], listener: Listener, busy: BusyShards
+        self,
+        informers: dict[str, SharedInformer],
+        listener: Listener,
+        busy: BusyShards,
+        *,
+        loop: Loop,
+        clock: Clock,
     ) -> None:
         """``busy`` is told of each shard that something happened to, and of the group if only it is concerned."""
         self._listener = listener
         self._busy = busy
         self.malformed = 0
         self._informers = informers
-        self._queries = Queries(informers, listener)
+        self._queries = Queries(informers, listener, loop, clock)
         self._readers = Readers(listener)
         self._here: dict[bytes, tuple[Peer, wire.HandlerHello, Replica]] = {}
         # Which replicas know that their group is synced on a shard.
@@ -82,7 +90,7 @@ class HandlersLink:
             try:
                 message = _DECODE(event.message)
                 if isinstance(message, wire.Query):
-                    self._queries.take(event.peer, message)
+                    self._queries.take(event.peer, message, len(bytes(event.message)))
                 elif isinstance(message, wire.Bye):
                     self._listener.let_go(event.peer, "it has left")
                 elif self._readers.has(event.peer):
@@ -210,6 +218,7 @@ class HandlersLink:
     def _gone(self, event: Gone) -> None:
         here = self._here.pop(event.peer.identity, None)
         self._readers.gone(event)
+        self._queries.gone(event.peer)
         if here is None:
             return
         _, hello, replica = here

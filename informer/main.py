@@ -126,7 +126,9 @@ class Worker:
         self._loop = Loop(self._clock, self._heartbeat)
         self._busy = BusyShards(self._loop, self._clock)
         self._broker = BrokerLink(self.informers, self._link, self._loop, clock=self._clock)
-        self._handlers = HandlersLink(self.informers, self._listener, self._busy)
+        self._handlers = HandlersLink(
+            self.informers, self._listener, self._busy, loop=self._loop, clock=self._clock
+        )
         self._asks = Asks(self.informers, self._clock)
         self._control = Control(
             self._context, plan, identity, self._heartbeat, clock=self._clock, answer=self._answer

@@ -9,7 +9,7 @@ import msgspec
 import zmq
 
 from deltawire.common.clock import Clock
-from deltawire.common.errors import CapacityError, ProtocolError
+from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import RESETS_EVERY_S, RESETS_MAX
 from deltawire.common.wire import keys, sockets
 from deltawire.common.wire.bounded_log import BoundedLog
@@ -26,6 +26,7 @@ from deltawire.common.wire.session import (
     message_of,
     parse_hello,
 )
+from deltawire.common.wire.unread import Unread
 
 log = logging.getLogger(__name__)
 _NOBLOCK = int(zmq.NOBLOCK)
@@ -75,6 +76,8 @@ class Listener:
         self.on_gone: Callable[[], object] = lambda: None
         self._looked_at_s = 0.0
         self._waiting: dict[bytes, Peer] = {}
+        # Of peers that asked something; it outlives the session, as the connection does.
+        self._unread: dict[bytes, Unread] = {}
         self._when_first: Callable[[], object] | None = None
         self._when_used: Callable[[], object] | None = None
         self._ends: zmq.Socket[bytes] | None = None
@@ -145,19 +148,19 @@ class Listener:
         if self._guard is not None:
             self._guard.opens(peer.key, peer.identity)
         welcome = encode(plain("welcome", body or {}))
-        return self._answer(peer.identity, pack(session, 0, welcome, version=peer.version))
+        return self._transmit(peer.identity, pack(session, 0, welcome, version=peer.version))
 
     def refuse(self, peer: Peer, reason: str) -> None:
         self.refused += 1
         self._warn("refused %s: %s", peer.name[:_SHOWN_CHARS], reason)
         if self._resets.take(self._clock.now_s(), (peer.identity, "refuse")):
             refusal = encode(plain("refuse", reason))
-            self._answer(peer.identity, pack(0, 0, refusal, version=peer.version))
+            self._transmit(peer.identity, pack(0, 0, refusal, version=peer.version))
 
     def reset(self, peer: Peer, reason: str) -> None:
         """Ends a session whose peer broke the rules; it must say hello again. A Gone follows."""
         self._end(peer.identity, reason, Ending.RESET)
-        self._answer(peer.identity, pack(peer.session, 0, _RESET, version=peer.version))
+        self._transmit(peer.identity, pack(peer.session, 0, _RESET, version=peer.version))
 
     def let_go(self, peer: Peer, reason: str) -> None:
         """Ends the session of a peer that has said goodbye. A Gone follows."""
@@ -175,20 +178,37 @@ class Listener:
     def send(self, identity: bytes, message: msgspec.Struct | msgspec.Raw) -> bool:
         """Sends to a peer with a session; False if there is none (any more): a Gone was or will be reported.
 
-        Raises CapacityError for a message over the bound, or at the high-water mark, which credit forbids.
+        Raises CapacityError for a message over the bound. At the high-water mark the session ends.
         """
         peer = self._sessions.peers.get(identity)
-        if peer is None or peer.counter is None:
+        return peer is not None and peer.counter is not None and self._gather(peer, encode(message))
+
+    def answer(self, peer: Peer, message: msgspec.Struct | msgspec.Raw) -> bool:
+        """As `send`, for what the peer has asked for and no credit bounds: only while `may_answer`."""
+        if not self.has(peer):
             return False
-        data = encode(message)
+        return self._gather(peer, encode(message), self._unread.setdefault(peer.identity, Unread()))
+
+    def may_answer(self, peer: Peer) -> bool:
+        """False while the peer's connection has not taken as many answers as may wait (`UNREAD_BYTES_MAX`)."""
+        unread = self._unread.get(peer.identity)
+        return unread is None or unread.has_room()
+
+    def has(self, peer: Peer) -> bool:
+        """True while the session of a peer that has come goes on."""
+        return self._sessions.peers.get(peer.identity) is peer
+
+    def _gather(self, peer: Peer, data: bytes, unread: Unread | None = None) -> bool:
         if not peer.gathered.add(data):
             self._flush(peer)
             peer.gathered.add(data)
+        if unread is not None:
+            unread.add(len(data))
         if self._when_first is None:
             return self._flush(peer)
         if not self._waiting:
             self._when_first()
-        self._waiting[identity] = peer
+        self._waiting[peer.identity] = peer
         return True
 
     def flush(self) -> None:
@@ -213,7 +233,7 @@ class Listener:
         if self._ends is not None and self._has_ended(self._ends, now_s):
             for peer in self.peers:
                 # libzmq does not say whose it was: sending to that one fails.
-                self._answer(peer.identity, pack(peer.session, 0, _BEAT, version=peer.version))
+                self._transmit(peer.identity, pack(peer.session, 0, _BEAT, version=peer.version))
         for peer in self._sessions.silent(now_s):
             self._end(peer.identity, f"silent for {now_s - peer.heard_at_s:.1f} s")
         if self._guard is not None and now_s - self._looked_at_keys_s >= keys.LOOK_EVERY_S:
@@ -222,6 +242,7 @@ class Listener:
             self._looked_at_keys_s = float("-inf") if self._is_unbound else now_s
         if now_s - self._looked_at_s >= _LOOK_EVERY_S:
             self._looked_at_s = now_s
+            self._forget_read()
             for peer in self.peers:
                 if is_known_dead(peer.pid, peer.started, peer.host):
                     self._end(peer.identity, f"process {peer.pid} is dead")
@@ -241,6 +262,12 @@ class Listener:
             ends.recv_multipart(zmq.NOBLOCK)
             self._probe_until_s = now_s + _PROBE_S
         return now_s < self._probe_until_s
+
+    def _forget_read(self) -> None:
+        """Of peers without a session what their connections have taken, or dropped."""
+        peers = self._sessions.peers
+        for identity in [i for i, unread in self._unread.items() if i not in peers and unread.is_done]:
+            del self._unread[identity]
 
     def _look_at_keys(self, guard: Guard) -> None:
         """End the sessions of keys that are allowed no longer, and all connections: the others come back."""
@@ -282,7 +309,7 @@ class Listener:
             return [] if hello is None else [hello]
         if verdict == "beat":
             beat = pack(message.session, 0, _BEAT, version=message.version)
-            self._answer(identity.removesuffix(BEAT_SUFFIX), beat)
+            self._transmit(identity.removesuffix(BEAT_SUFFIX), beat)
         elif verdict == "reset":
             self._void(identity.removesuffix(BEAT_SUFFIX), message)
         return []
@@ -309,7 +336,7 @@ class Listener:
     def _void(self, identity: bytes, message: Message) -> None:
         self._end(identity, "messages between us were lost", Ending.RESET)
         if self._resets.take(self._clock.now_s(), (identity, message.session)):
-            self._answer(identity, pack(message.session, 0, _RESET, version=message.version))
+            self._transmit(identity, pack(message.session, 0, _RESET, version=message.version))
 
     def _say_version(self, identity: bytes, error: UnspokenVersion) -> None:
         """Refuse a peer of another version, in its version; it may know mine."""
@@ -318,7 +345,7 @@ class Listener:
         self._end(identity, f"changed its version: {error}", Ending.RESET)
         if self._resets.take(self._clock.now_s(), (identity, "version")):
             refusal = encode(plain("refuse", str(error), WIRE_VERSION))
-            self._answer(identity, pack(0, 0, refusal, version=error.version))
+            self._transmit(identity, pack(0, 0, refusal, version=error.version))
 
     def _reject(self, identity: bytes, reason: str) -> None:
         self.malformed += 1
@@ -344,23 +371,20 @@ class Listener:
             self._gone.append(Gone(peer, reason, how))
             self.on_gone()
 
-    def _answer(self, identity: bytes, data: bytes) -> bool:
-        """As `_transmit`, for answers that no credit bounds: a peer that lets them pile up loses its session."""
-        try:
-            return self._transmit(identity, data)
-        except CapacityError:
-            self._end(identity, "it does not read what it is sent")
-            return False
-
     def _transmit(self, identity: bytes, data: bytes) -> bool:
+        """False where the peer is not there. One that lets what it is sent pile up loses its session, and is named."""
         if self._when_used is not None:
             self._when_used()
+        unread = self._unread.get(identity) if self._unread else None
         try:
-            sockets.send_to(self.socket, identity, data)
+            if unread is not None and unread.wants_mark:
+                unread.mark(sockets.send_followed(self.socket, identity, data))
+            else:
+                sockets.send_to(self.socket, identity, data)
         except zmq.Again:
-            raise CapacityError(
-                f"the socket to {identity!r} is full: more was sent than credit allows"
-            ) from None
+            self._warn("%r on %s does not read what it is sent", identity[:_SHOWN_CHARS], self.endpoint)
+            self._end(identity, "it does not read what it is sent")
+            return False
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise

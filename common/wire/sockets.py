@@ -87,6 +87,14 @@ def send_to(socket: zmq.Socket[bytes], identity: bytes, data: bytes) -> None:
     socket.send(data, _NOBLOCK)
 
 
+def send_followed(socket: zmq.Socket[bytes], identity: bytes, data: bytes) -> zmq.MessageTracker:
+    """As `send_to`; the answer says when the data has left the socket, or was dropped with its connection."""
+    socket.send(identity, _SNDMORE)
+    frame = zmq.Frame(data, track=True, copy=False)
+    socket.send(frame, _NOBLOCK, copy=False)
+    return frame.tracker
+
+
 def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, identity: bytes) -> zmq.Socket[bytes]:
     """A DEALER connected to ``endpoint``; the peer need not be there yet."""
     socket = context.socket(zmq.DEALER)
