@@ -92,7 +92,8 @@ def send_followed(socket: zmq.Socket[bytes], identity: bytes, data: bytes) -> zm
     socket.send(identity, _SNDMORE)
     frame = zmq.Frame(data, track=True, copy=False)
     socket.send(frame, _NOBLOCK, copy=False)
-    return frame.tracker
+    tracker: zmq.MessageTracker = frame.tracker
+    return tracker
 
 
 def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, identity: bytes) -> zmq.Socket[bytes]:
