@@ -1,6 +1,8 @@
 """Any resource reduced to its metadata: client-go's metadata client.
 
 The server is asked to leave out the rest; from one that does not, the rest is passed over while reading.
+
+Not here: the same awaited (client/aio).
 """
 
 from dataclasses import dataclass
@@ -78,15 +80,11 @@ class MetadataResource(PartialClient[PartialObjectMetadata, PartialObjectMetadat
 
     def namespace(self, namespace: str) -> "MetadataResource":
         """The same resource in one namespace."""
-        target = target_of(self._target.resource, bool(namespace))
-        return MetadataResource(self._rest, MetadataTarget(target.resource), namespace)
+        target = metadata_target(self._target.resource, bool(namespace))
+        return MetadataResource(self._rest, target, namespace)
 
     def _object(self, request: Request) -> PartialObjectMetadata:
-        found = super()._object(request)
-        seen = found.metadata
-        if not (seen.name or seen.generateName or seen.uid or seen.creationTimestamp):
-            raise TransportError("the server answered with something without metadata", reason="garbage")
-        return found
+        return checked_metadata(super()._object(request))
 
 
 class MetadataClient:
@@ -102,8 +100,20 @@ class MetadataClient:
 
     def resource(self, resource: GroupVersionResource | ResourceType) -> MetadataResource:
         """Raises ConfigError for a resource without version or plural."""
-        target = target_of(resource, is_namespaced=False)
-        return MetadataResource(self.rest, MetadataTarget(target.resource))
+        return MetadataResource(self.rest, metadata_target(resource, is_namespaced=False))
 
     def close(self) -> None:
         self.rest.close()
+
+
+def metadata_target(resource: GroupVersionResource | ResourceType, is_namespaced: bool) -> MetadataTarget:
+    """What is sent for a resource in a namespace, or in none. Raises ConfigError."""
+    return MetadataTarget(target_of(resource, is_namespaced).resource)
+
+
+def checked_metadata(found: PartialObjectMetadata) -> PartialObjectMetadata:
+    """``found``. Raises TransportError where it is of no object."""
+    seen = found.metadata
+    if not (seen.name or seen.generateName or seen.uid or seen.creationTimestamp):
+        raise TransportError("the server answered with something without metadata", reason="garbage")
+    return found

@@ -1,5 +1,6 @@
 """The scale of anything that has one, deployments and custom resources alike: client-go's scale client."""
 
+from collections.abc import Callable
 from typing import Any, Unpack
 
 import msgspec
@@ -7,9 +8,10 @@ import msgspec
 from deltawire.client.object_client import name_of
 from deltawire.client.options import PatchOptions, WriteOptions, params_of
 from deltawire.client.rest.client import RESTClient, checked_rest
-from deltawire.client.rest.request import Request
+from deltawire.client.rest.request import Request, patch_media_type
 from deltawire.client.restmapper.mapper import Mapper
 from deltawire.client.schema import GroupVersionResource
+from deltawire.client.verbs import R
 from deltawire.common.errors import TransportError
 from deltawire.common.meta.resources import ResourceType
 
@@ -55,7 +57,7 @@ class ScaleClient:
 
     def get(self, resource: GroupVersionResource, name: str, namespace: str = "") -> Scale:
         """``resource`` may leave out its version. Raises NoMatchError, StatusError, TransportError."""
-        return _scale(self._request(self._rest.get(), self._mapper.resource_for(resource), name, namespace))
+        return _scale(get_scale(self._rest.verb, self._mapper.resource_for(resource), name, namespace))
 
     def update(
         self,
@@ -66,8 +68,7 @@ class ScaleClient:
     ) -> Scale:
         """PUT; the resourceVersion in the metadata guards against lost updates (409)."""
         found = self._mapper.resource_for(resource)
-        request = self._request(self._rest.put(), found, name_of(scale), namespace)
-        return _scale(request.params(params_of(options, WriteOptions)).body(_body(scale)))
+        return _scale(update_scale(self._rest.verb, found, scale, namespace, options))
 
     def patch(
         self,
@@ -80,15 +81,55 @@ class ScaleClient:
         **options: Unpack[PatchOptions],
     ) -> Scale:
         """``resource`` must have its version: the mapper is not asked."""
-        request = self._request(self._rest.patch(patch_type), resource, name, namespace)
-        return _scale(request.params(params_of(options, PatchOptions)).body(patch))
+        return _scale(patch_scale(self._rest.verb, resource, name, patch, namespace, patch_type, options))
 
-    def _request(
-        self, request: Request, resource: GroupVersionResource, name: str, namespace: str
-    ) -> Request:
-        group, version, plural = resource
-        request.resource(ResourceType(group, version, plural, "", bool(namespace)))
-        return request.namespace_if_scoped(namespace, bool(namespace)).name(name).sub_resource("scale")
+
+# The requests, made and not sent: ``new`` begins one of an HTTP verb.
+
+
+def get_scale(new: Callable[[str], R], resource: GroupVersionResource, name: str, namespace: str) -> R:
+    return _on(new("GET"), resource, name, namespace)
+
+
+def update_scale(
+    new: Callable[[str], R],
+    resource: GroupVersionResource,
+    scale: Scale,
+    namespace: str,
+    options: WriteOptions,
+) -> R:
+    """Raises ConfigError for a scale without a name."""
+    request = _on(new("PUT"), resource, name_of(scale), namespace)
+    return request.params(params_of(options, WriteOptions)).body(_body(scale))
+
+
+def patch_scale(
+    new: Callable[[str], R],
+    resource: GroupVersionResource,
+    name: str,
+    patch: Any,
+    namespace: str,
+    patch_type: str,
+    options: PatchOptions,
+) -> R:
+    """Raises ConfigError for an unknown ``patch_type``."""
+    request = new("PATCH").set_header("Content-Type", patch_media_type(patch_type))
+    return _on(request, resource, name, namespace).params(params_of(options, PatchOptions)).body(patch)
+
+
+def checked_scale(found: Scale) -> Scale:
+    """``found``. Raises TransportError where it is none."""
+    if found.kind != "Scale" or found.apiVersion not in _VERSIONS:
+        raise TransportError(
+            f"the server answered with {found.apiVersion} {found.kind} instead of a Scale", reason="garbage"
+        )
+    return found
+
+
+def _on(request: R, resource: GroupVersionResource, name: str, namespace: str) -> R:
+    group, version, plural = resource
+    request.resource(ResourceType(group, version, plural, "", bool(namespace)))
+    return request.namespace_if_scoped(namespace, bool(namespace)).name(name).sub_resource("scale")
 
 
 def _body(scale: Scale) -> dict[str, Any]:
@@ -103,9 +144,4 @@ def _body(scale: Scale) -> dict[str, Any]:
 
 
 def _scale(request: Request) -> Scale:
-    found = request.do().into(Scale)
-    if found.kind != "Scale" or found.apiVersion not in _VERSIONS:
-        raise TransportError(
-            f"the server answered with {found.apiVersion} {found.kind} instead of a Scale", reason="garbage"
-        )
-    return found
+    return checked_scale(request.do().into(Scale))

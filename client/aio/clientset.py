@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
+from deltawire.client.aio.discovery_client import AsyncDiscoveryClient
 from deltawire.client.aio.groups import AsyncGroups
 from deltawire.client.aio.object_client import AsyncObjectClient
 from deltawire.client.aio.rest import AsyncRESTClient
@@ -50,6 +51,9 @@ class AsyncClientset(AsyncGroups):
     @property
     def config(self) -> ClientConfig:
         return self.rest.sync.config
+
+    def discovery(self) -> AsyncDiscoveryClient:
+        return AsyncDiscoveryClient(self.rest)
 
     def of(self, object_type: type[T], namespace: str = "") -> AsyncObjectClient[T, Any]:
         """The client of a class: ``clientset.of(Deployment, "default")``. Raises ConfigError."""

@@ -56,8 +56,9 @@ class AsyncCreateClient(AsyncCaller[T]):
         return await self._object(self._verbs.create(obj, options))
 
 
-class AsyncObjectClient(AsyncCreateClient[T], Generic[T, L]):
-    """All verbs. Objects are T, lists are L; options and errors are those of `client.object_client`."""
+class AsyncPartialClient(AsyncCaller[T], Generic[T, L]):
+    """The verbs that need no whole object. Objects are T, lists are L; options and errors are those of
+    `client.object_client`."""
 
     async def get(self, name: str, **options: Unpack[GetOptions]) -> T:
         return await self._object(self._verbs.get(name, options))
@@ -86,9 +87,7 @@ class AsyncObjectClient(AsyncCreateClient[T], Generic[T, L]):
             return PagedList(list(whole.items), version_of(whole), whole, 1)
         return PagedList(items, version_of(first), first, pages)
 
-    async def each(
-        self, *, page_size: int = PAGE_ITEMS, **options: Unpack[ListOptions]
-    ) -> AsyncIterator[T]:
+    async def each(self, *, page_size: int = PAGE_ITEMS, **options: Unpack[ListOptions]) -> AsyncIterator[T]:
         """The objects one by one, with one page in memory at any time."""
         async for page in self._pages(page_size, options):
             for item in page.items:
@@ -136,6 +135,10 @@ class AsyncObjectClient(AsyncCreateClient[T], Generic[T, L]):
     ) -> None:
         """Delete all that the selectors name: without selectors, everything of the namespace."""
         await self._verbs.delete_collection(delete_options, options).do()
+
+
+class AsyncObjectClient(AsyncPartialClient[T, L], AsyncCreateClient[T], Generic[T, L]):
+    """All verbs."""
 
     async def update(self, obj: T, **options: Unpack[WriteOptions]) -> T:
         """PUT under the object's own name; its resourceVersion, if set, guards against lost updates (409)."""

@@ -159,3 +159,13 @@ class _HttpSender(_Sender):
                     raise
         elif limiter is not None:
             await asyncio.to_thread(limiter.wait)
+
+
+def checked_async_rest(rest: AsyncRESTClient, taker: str) -> AsyncRESTClient:
+    """``rest`` if it is one. The TypeError says what ``taker`` takes, and what makes it."""
+    if isinstance(rest, AsyncRESTClient):
+        return rest
+    way = "AsyncRESTClient(RESTClient(config))"
+    if isinstance(getattr(rest, "rest", None), AsyncRESTClient):
+        way = f"the .rest of the {type(rest).__name__}"
+    raise TypeError(f"{taker} takes an AsyncRESTClient, not a {type(rest).__name__}: give {way}")

@@ -8,12 +8,15 @@ import hashlib
 import logging
 import os
 import tempfile
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
 
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.discovery.cluster_id import address_id
+from deltawire.client.rest.result import Result
+from deltawire.common.errors import StatusError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,13 @@ class KeptAnswer(msgspec.Struct, frozen=True):
     content_type: str
     body: bytes
     digest: bytes
+
+    def is_confirmed_by(self, error: StatusError) -> bool:
+        """True if the server, asked with the ETag, says that it still holds (304)."""
+        return error.code == HTTPStatus.NOT_MODIFIED
+
+    def result(self) -> Result:
+        return Result(HTTPStatus.OK, {"Content-Type": self.content_type}, self.body)
 
 
 class AnswerFiles:
@@ -54,6 +64,13 @@ class AnswerFiles:
             return None
         is_whole = found.digest == _digest(found.etag, found.content_type, found.body)
         return found if is_whole and found.format == _FORMAT else None
+
+    def keep(self, path: str, accept: str, found: Result) -> None:
+        """`put` an answer that has an ETag."""
+        etag = found.headers.get("ETag", "")
+        if etag:
+            content_type = found.headers.get("Content-Type", "")
+            self.put(path, accept, etag=etag, content_type=content_type, body=found.raw)
 
     def put(self, path: str, accept: str, *, etag: str, content_type: str, body: bytes) -> None:
         """Keep the answer; not one that is larger than `ANSWER_BYTES_MAX`, or whose ETag cannot be sent back."""

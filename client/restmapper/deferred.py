@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from deltawire.client.discovery.memory_cache import CachedDiscovery
+from deltawire.client.discovery.model import Discovered
 from deltawire.client.restmapper.mapper import NoMatchError, RESTMapper
 from deltawire.client.schema import GroupVersionKind, GroupVersionResource
 from deltawire.common.clock import Clock, SystemClock
@@ -14,6 +15,30 @@ T = TypeVar("T")
 
 # Lookups of names that do not exist must not cause a discovery request each.
 RESET_INTERVAL_S = 5.0
+
+
+class Misses:
+    """How often a miss may lead to discovery. Not safe to use from many threads by itself."""
+
+    def __init__(self, interval_s: float, clock: Clock) -> None:
+        self._interval_s = interval_s
+        self._clock = clock
+        self._looked_at_s: float | None = None
+
+    def may_look_again(self) -> bool:
+        """True, and noted, if the last time is at least the interval ago."""
+        now_s = self._clock.now_s()
+        if self._looked_at_s is not None and now_s - self._looked_at_s < self._interval_s:
+            return False
+        self._looked_at_s = now_s
+        return True
+
+
+def mapper_of(discovered: Discovered) -> RESTMapper:
+    """Groups that do not answer are left out. Raises the error of one of them where none answers."""
+    if not discovered.resources and discovered.failures:
+        raise next(iter(discovered.failures.values()))
+    return RESTMapper(discovered)
 
 
 class DeferredRESTMapper:
@@ -31,11 +56,9 @@ class DeferredRESTMapper:
         clock: Clock | None = None,
     ) -> None:
         self._discovery = discovery
-        self._reset_interval_s = reset_interval_s
-        self._clock = clock or SystemClock()
+        self._misses = Misses(reset_interval_s, clock or SystemClock())
         self._lock = threading.Lock()
         self._mapper: RESTMapper | None = None
-        self._reset_at_s: float | None = None
 
     def rest_mapping(self, group: str, kind: str, *versions: str) -> ResourceType:
         return self._ask(lambda mapper: mapper.rest_mapping(group, kind, *versions))
@@ -70,10 +93,7 @@ class DeferredRESTMapper:
         """The mapper of what is known now. Raises StatusError and TransportError."""
         with self._lock:
             if self._mapper is None:
-                discovered = self._discovery.server_groups_and_resources()
-                if not discovered.resources and discovered.failures:
-                    raise next(iter(discovered.failures.values()))
-                self._mapper = RESTMapper(discovered)
+                self._mapper = mapper_of(self._discovery.server_groups_and_resources())
             return self._mapper
 
     def _ask(self, question: Callable[[RESTMapper], T]) -> T:
@@ -90,10 +110,8 @@ class DeferredRESTMapper:
         with self._lock:
             if self._mapper is not asked:
                 return True  # another thread has looked again meanwhile
-            now_s = self._clock.now_s()
-            if self._reset_at_s is not None and now_s - self._reset_at_s < self._reset_interval_s:
+            if not self._misses.may_look_again():
                 return False
-            self._reset_at_s = now_s
             self._reset_locked()
             return True
 

@@ -13,6 +13,7 @@ from deltawire.common.version import __version__ as __version__
 if TYPE_CHECKING:
     from deltawire.client.aio.clientset import AsyncClientset as AsyncClientset
     from deltawire.client.aio.dynamic_client import AsyncDynamicClient as AsyncDynamicClient
+    from deltawire.client.aio.metadata import AsyncMetadataClient as AsyncMetadataClient
     from deltawire.client.config.client_config import ClientConfig as ClientConfig
     from deltawire.client.discovery.discovery_client import DiscoveryClient as DiscoveryClient
     from deltawire.client.dynamic.dynamic_client import DynamicClient as DynamicClient
@@ -37,6 +38,7 @@ __all__ = [
     "AsyncClientset",
     "AsyncContext",
     "AsyncDynamicClient",
+    "AsyncMetadataClient",
     "ClientConfig",
     "Clientset",
     "Context",
@@ -68,6 +70,7 @@ _HANDLERS = ("AsyncContext", "Context", "Dead", "Event", "Gap", "Handler", "Requ
 _HOMES = {
     "AsyncClientset": "deltawire.client.aio.clientset",
     "AsyncDynamicClient": "deltawire.client.aio.dynamic_client",
+    "AsyncMetadataClient": "deltawire.client.aio.metadata",
     "ClientConfig": "deltawire.client.config.client_config",
     "Clientset": "deltawire.client.typed.clientset",
     "FakeClientset": "deltawire.fake",

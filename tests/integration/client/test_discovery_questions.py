@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from deltawire.client.discovery.discovery_client import ROUNDS_MAX, DiscoveryClient
+from deltawire.client.discovery.discovery_client import DiscoveryClient
+from deltawire.client.discovery.steps import ROUNDS_MAX
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.schema import GroupVersion
 from deltawire.common.errors import StatusError
