@@ -4,7 +4,9 @@ Not here: what is in one (``informer.archive.backup``).
 """
 
 import os
-from contextlib import ExitStack
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
@@ -50,13 +52,37 @@ def write_file(plan: Plan, file: Path) -> Counts:
 
 
 def restore(plan: Plan, data: IO[bytes]) -> Counts:
-    """Raises StateError where the folder is in use or has caches, and for what is no backup of it."""
+    """Raises StateError where the folder is in use or has caches, and for what is no backup of it.
+
+    A restore that fails leaves the folder as it was found: another file or config may be tried on it.
+    """
     with ExitStack() as stack:
         stack.enter_context(runtime_folder.owner_only())
+        is_new = not (plan.store_dir / state_folder.MARKER).exists()
         state_folder.prepare(plan.store_dir, plan.shards)
         for name in (LOCK, *(f"worker-{index}" for index in range(plan.config.runtime.workers))):
             stack.enter_context(state_folder.hold(plan.store_dir, name))
+        # Only now: until the locks are held the folder may be somebody else's.
+        stack.enter_context(_undone_on_failure(plan.store_dir, is_new=is_new))
         return backup.restore(data, plan.store_dir, plan.shards, SystemClock())
+
+
+@contextmanager
+def _undone_on_failure(store_dir: Path, *, is_new: bool) -> Iterator[None]:
+    """Half a restore is no state to start from, and a new folder's number of shards may be what was wrong.
+
+    What had caches before is not touched. Locks are left: they say nothing.
+    """
+    before = set(store_dir.iterdir())
+    try:
+        yield
+    except BaseException:
+        for path in list(store_dir.iterdir()):
+            if path.is_dir() and path not in before:
+                shutil.rmtree(path)
+        if is_new:
+            (store_dir / state_folder.MARKER).unlink(missing_ok=True)
+        raise
 
 
 def restore_file(plan: Plan, file: Path) -> Counts:

@@ -13,6 +13,7 @@ from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
 from deltawire.common.config.schema import NatsEngine
 from deltawire.common.errors import DeltawireError
 from deltawire.common.store import folder as state_folder
+from deltawire.common.wire.network import host_of, unknown_host
 
 if TYPE_CHECKING:
     from deltawire.client.rest.client import RESTClient
@@ -42,6 +43,7 @@ def run(plan: Plan) -> Iterator[Result]:
     """State folder, open files, commands, clusters, informers; one after the other, as asking takes time."""
     yield _state(plan)
     yield _open_files(plan)
+    yield from _network(plan)
     yield from _keys(plan)
     yield from _engine(plan)
     if not plan.config.handlers:
@@ -67,6 +69,17 @@ def _state(plan: Plan) -> Result:
     except DeltawireError as error:
         return Result(what, str(error), False)
     return Result(what, "in use by a running `deltawire up`" if is_running(plan.store_dir) else "ours, free")
+
+
+def _network(plan: Plan) -> Iterator[Result]:
+    """Names that cannot be looked up: a process that connects there waits, and says nothing."""
+    sockets: dict[str, list[str]] = {}
+    for name in plan.config.network.endpoints:
+        sockets.setdefault(host_of(plan.endpoint(name)), []).append(name)
+    for host, names in sockets.items():
+        if unknown_host(plan.endpoint(names[0])):
+            text = f"the name {host!r} of {', '.join(names)} cannot be looked up from here"
+            yield Result("network.endpoints", f"{text} (write an address, or add it to DNS or /etc/hosts)", False)
 
 
 def _keys(plan: Plan) -> Iterator[Result]:

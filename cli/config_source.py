@@ -47,19 +47,23 @@ def required(path: Path | None) -> Config:
     return config
 
 
+def named_plan(path: Path | None, store: Path | None = None) -> Plan:
+    """The plan of the user's own config, whatever runs. Without a config file the state folder is as for `plan_of`."""
+    return Plan(with_options(read(path, is_strict=False) or Config(version=1), store=store))
+
+
 def plan_of(path: Path | None, store: Path | None = None) -> Plan:
     """The plan that a question is about: the effective config of what runs on the state folder, if it is there.
 
     Without a config file the state folder is ``store``, else ``.deltawire``.
     """
-    config = with_options(read(path, is_strict=False) or Config(version=1), store=store)
-    plan = Plan(config)
+    plan = named_plan(path, store)
     effective = plan.runtime_dir / EFFECTIVE
     try:
         return Plan(load(effective))
     except DeltawireError:
         # Nothing runs, or something of another version did: there are the user's own words, and what was learnt.
-        learn(list(dict.fromkeys([*config.resources, *resource_names.known(plan)])))
+        learn(list(dict.fromkeys([*plan.config.resources, *resource_names.known(plan)])))
         return plan
 
 

@@ -7,7 +7,7 @@ from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import DeltawireError
 from deltawire.common.wire.network import TCP
-from deltawire.handlers.asking import Asking, NoAnswer
+from deltawire.handlers.asking import Asking, NoAnswer, silence_hint
 from deltawire.handlers.core import CorePlan
 
 
@@ -58,9 +58,8 @@ def _not_running(plan: Plan, *, is_held: bool, is_far: bool) -> NotRunning:
         error = NotRunning(f"who runs on the state folder {plan.store_dir} does not answer", hint="see its log")
     elif is_far:
         address = plan.endpoint("control").removeprefix(TCP)
-        hint = "start it, or see what its log says of the key" if plan.keys_dir else "start it"
         where = "" if isinstance(plan, CorePlan) else " (network.endpoints.control)"
-        error = NotRunning(f"nobody answers at {address}{where}", hint=hint)
+        error = NotRunning(f"nobody answers at {address}{where}", hint=silence_hint(plan))
     else:
         error = NotRunning(
             f"no `deltawire up` runs on the state folder {plan.store_dir}",

@@ -12,7 +12,7 @@ from deltawire.common.wire.codec import take
 from deltawire.common.wire.identity import Identity, new_identity
 from deltawire.common.wire.link import Arrived, Link, Opened, Refused
 from deltawire.common.wire.messages.control import Answer, Ask
-from deltawire.common.wire.network import open_context
+from deltawire.common.wire.network import open_context, unknown_host
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 10.0
@@ -22,6 +22,14 @@ ROLE = "cli"
 
 class NoAnswer(DeltawireError):
     """Nobody answers, or no longer."""
+
+
+def silence_hint(plan: Plan) -> str:
+    """What to do where nobody answers at the plan's `control` on TCP."""
+    host = unknown_host(plan.endpoint("control"))
+    if host:
+        return f"the name {host!r} cannot be looked up from here: write an address, or add it to DNS or /etc/hosts"
+    return "start it, or see what its log says of the key" if plan.keys_dir else "start it"
 
 
 class Asking:

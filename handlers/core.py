@@ -23,7 +23,7 @@ from deltawire.common.home import expanded
 from deltawire.common.meta.resources import learn
 from deltawire.common.temporary import temporary_folder
 from deltawire.common.wire.keys import KeyFolder, parse_owner
-from deltawire.handlers.asking import Asking, NoAnswer
+from deltawire.handlers.asking import Asking, NoAnswer, silence_hint
 
 DESCRIBE = "describe"
 # What runs writes its effective config here, in its runtime folder.
@@ -100,8 +100,7 @@ def described(plan: Plan, *, clock: Clock, owner: str = "") -> CorePlan:
     asking = Asking(plan, owner, clock=clock)
     try:
         if not asking.open():
-            hint = "start it, or see what its log says of the key" if plan.keys_dir else "start it"
-            raise NoAnswer(f"nobody answers at {core.partition('://')[2]}", hint=hint)
+            raise NoAnswer(f"nobody answers at {core.partition('://')[2]}", hint=silence_hint(plan))
         answer = asking.ask(DESCRIBE)
     finally:
         asking.close()
@@ -153,7 +152,13 @@ def _key(path: Path) -> tuple[str, str]:
     whole = expanded(str(path), where="--key").resolve()
     if not whole.name.endswith(_ENDING):
         raise ConfigError(f"{path} is not a secret", path="--key", hint="a file such as reader.ann.secret")
-    owner = parse_owner(whole.name.removesuffix(_ENDING).replace(".", "/", 1))
+    try:
+        owner = parse_owner(whole.name.removesuffix(_ENDING).replace(".", "/", 1))
+    except ConfigError:
+        if whole.exists():
+            raise
+        hint = "copy the secret from the core's folder of keys"
+        raise ConfigError(f"there is no file {path}", path="--key", hint=hint) from None
     folder = KeyFolder(whole.parent)
     folder.secret(owner)
     if not folder.allowed():

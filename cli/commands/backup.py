@@ -41,9 +41,10 @@ def restore(
     Caches are listed anew. Handlers get what changed since the backup, and deletions of objects that are gone by now.
     """
     from deltawire.cli import backups
-    from deltawire.cli.config_source import plan_of
+    from deltawire.cli.config_source import named_plan
 
-    plan = plan_of(config, store)
+    # What ran last on the folder may have had another config: what `up` will be started with counts.
+    plan = named_plan(config, store)
     counts = backups.restore(plan, sys.stdin.buffer) if file == _STREAM else backups.restore_file(plan, file)
     sys.stderr.write(f"{backups.told(counts)} restored: `deltawire up` lists what there is now\n")
     return 0

@@ -105,7 +105,7 @@ def restore(data: IO[bytes], store_dir: Path, shards: int, clock: Clock) -> Coun
     """Fill a state folder that holds no cache.
 
     Raises StateError for what is no backup, one that is cut, of another number of shards or a newer version, and for a
-    folder that has caches. What was filled by then is left: begin again with an empty folder.
+    folder that has caches. What was filled by then is left for the caller to remove.
     """
     values = _values(data)
     head = _as(Head, next(values, None))

@@ -134,3 +134,21 @@ def test_check_says_how_many_open_files_a_reflector_may_need_and_may_have(
     found = {result.what: result for result in checks.run(Plan(parse(config)))}
     assert found["open files"].is_ok == is_ok
     assert said in found["open files"].text
+
+
+def test_check_names_each_host_of_the_endpoints_that_cannot_be_looked_up_once(folder: Path) -> None:
+    endpoints = {
+        "fifo-in": "no-host.invalid:7401",
+        "control": "no-host.invalid:7400",
+        "fifo-out": "127.0.0.1:7402",
+        "worker-0": "[::1]:7403",
+    }
+    config = {
+        "version": 1,
+        "clusters": {"dev": {"kubeconfig": str(folder / "kubeconfig")}},
+        "store": {"dir": str(folder / "state")},
+        "network": {"endpoints": endpoints, "keys": str(folder / "keys")},
+    }
+    found = [result for result in checks.run(Plan(parse(config))) if result.what == "network.endpoints"]
+    assert [result.is_ok for result in found] == [False]
+    assert "the name 'no-host.invalid' of fifo-in, control cannot be looked up" in found[0].text

@@ -10,6 +10,7 @@ from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import Config
 from deltawire.common.errors import ConfigError
+from deltawire.handlers.asking import silence_hint
 from deltawire.handlers.core import address_plan, describe, reached
 from tests.support.keyed import make_keys
 
@@ -73,7 +74,7 @@ def test_a_key_says_by_its_file_whose_it_is(tmp_path: Path) -> None:
         ("core:99999", "cli.secret", "is not HOST:PORT"),
         ("core:7400", None, "core:7400 is on another host, and no key is named .name yours with --key FILE"),
         ("core:7400", "allowed", "--key: .* is not a secret"),
-        ("core:7400", "king.secret", "'king' cannot own a key"),
+        ("core:7400", "king.secret", "there is no file .*king.secret"),
         ("core:7400", "cli.me.secret", "cli/me has no key here"),
     ],
 )
@@ -90,3 +91,16 @@ def test_without_the_list_of_keys_it_says_where_to_copy_it(tmp_path: Path) -> No
     (keys.folder / "allowed").unlink()
     with pytest.raises(ConfigError, match=f"no list of keys beside .*copy the core's `allowed` to {keys.folder}"):
         address_plan("core:7400", keys.secret_path("cli"))
+
+
+def test_a_key_that_is_not_there_is_said_to_be_missing_and_not_to_have_a_wrong_name(tmp_path: Path) -> None:
+    (tmp_path / "king.secret").write_text("")
+    for name, says in (("nope.secret", "there is no file .*nope.secret"), ("king.secret", "'king' cannot own a key")):
+        with pytest.raises(ConfigError, match=says):
+            address_plan("core:7400", tmp_path / name)
+
+
+def test_where_nobody_answers_a_name_that_cannot_be_looked_up_is_named(tmp_path: Path) -> None:
+    keys = make_keys(tmp_path / "keys", ["control", "reader"])
+    for core, says in (("no-host.invalid:7400", "'no-host.invalid' cannot be looked up"), ("127.0.0.1:1", "start it")):
+        assert says in silence_hint(address_plan(core, keys.secret_path("reader")))

@@ -75,7 +75,7 @@ class Pipeline:
         """Raises InformerStateError before the first informer was started, and after the last one was stopped."""
         caches = self._caches
         if caches is None:
-            raise InformerStateError("no cache is read: start the factory first")
+            raise InformerStateError("no cache is read: call start() of the factory after the first informer()")
         return caches.lister(cluster, resource)
 
     def freshness(self, informer: str) -> Freshness:
