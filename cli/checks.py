@@ -13,7 +13,8 @@ from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
 from deltawire.common.config.schema import NatsEngine
 from deltawire.common.errors import DeltawireError
 from deltawire.common.store import folder as state_folder
-from deltawire.common.wire.network import host_of, unknown_host
+from deltawire.common.wire.network import host_of
+from deltawire.handlers.asking import unknown_host
 
 if TYPE_CHECKING:
     from deltawire.client.rest.client import RESTClient

@@ -1,6 +1,7 @@
 """Requests to a pipeline's `control` socket (docs/wire.md §8), and a wait for each answer."""
 
 import os
+from socket import AF_INET, SOCK_STREAM, getaddrinfo
 from typing import Any
 
 import zmq
@@ -12,7 +13,7 @@ from deltawire.common.wire.codec import take
 from deltawire.common.wire.identity import Identity, new_identity
 from deltawire.common.wire.link import Arrived, Link, Opened, Refused
 from deltawire.common.wire.messages.control import Answer, Ask
-from deltawire.common.wire.network import open_context, unknown_host
+from deltawire.common.wire.network import TCP, host_of, is_ipv6, open_context
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 10.0
@@ -22,6 +23,22 @@ ROLE = "cli"
 
 class NoAnswer(DeltawireError):
     """Nobody answers, or no longer."""
+
+
+def unknown_host(endpoint: str) -> str:
+    """The name in an endpoint on TCP that cannot be looked up here, "" where there is none.
+
+    It asks the resolver, and waits as long as that takes. ZeroMQ looks names up by itself, again and again, and says
+    nothing when that fails.
+    """
+    host = host_of(endpoint)
+    if not endpoint.startswith(TCP) or is_ipv6(host):
+        return ""
+    try:
+        getaddrinfo(host, None, AF_INET, SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return host
+    return ""
 
 
 def silence_hint(plan: Plan) -> str:

@@ -8,7 +8,6 @@ import logging
 import resource
 from collections.abc import Mapping
 from pathlib import Path
-from socket import AF_INET, SOCK_STREAM, getaddrinfo
 
 import zmq
 
@@ -173,22 +172,6 @@ def network_of(context: "zmq.Context[zmq.Socket[bytes]]") -> Network | None:
 
 def host_of(endpoint: str) -> str:
     return endpoint.removeprefix(TCP).rpartition(":")[0]
-
-
-def unknown_host(endpoint: str) -> str:
-    """The name in an endpoint on TCP that cannot be looked up here, "" where there is none.
-
-    It asks the resolver, and waits as long as that takes. ZeroMQ looks names up by itself, again and again, and says
-    nothing when that fails.
-    """
-    host = host_of(endpoint)
-    if not endpoint.startswith(TCP) or is_ipv6(host):
-        return ""
-    try:
-        getaddrinfo(host, None, AF_INET, SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return host
-    return ""
 
 
 def is_ipv6(host: str) -> bool:
