@@ -10,7 +10,8 @@ exits with 1 if there is a complaint. A complaint is:
 - an object of the server that was never seen;
 - a deleted object without a deletion;
 - two overlapping calls of a key;
-- a version of a key going back within a uid;
+- a version of a key going back within a uid, but for calls that come again and say so (`attempt` 2 or more): what was
+  acknowledged last before a worker was killed (P2);
 - a uid that changed without a deletion between.
 """
 
@@ -45,11 +46,15 @@ def read_calls(path: Path) -> tuple[list[dict], int]:
 def judge_key(key: str, calls: list[dict], held: dict | None) -> list[str]:
     """Complaints about one key of one handler. ``held``: the server's uid and version, if it has the key."""
     complaints = []
+    told = {(calls[0]["uid"], calls[0]["version"])}
     for before, after in itertools.pairwise(calls):
+        mark = (after["uid"], after["version"])
+        is_repeated = mark in told and after.get("attempt", 1) > 1
+        told.add(mark)
         if after["began"] < before["ended"]:
             complaints.append(f"{key}: two calls overlap ({before['version']} and {after['version']})")
         if before["uid"] == after["uid"]:
-            if int(after["version"]) < int(before["version"]):
+            if int(after["version"]) < int(before["version"]) and not is_repeated:
                 complaints.append(f"{key}: version goes back from {before['version']} to {after['version']}")
         elif before["type"] != "deleted":
             complaints.append(f"{key}: uid changed from {before['uid']} to {after['uid']} without a deletion")

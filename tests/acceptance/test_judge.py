@@ -13,9 +13,9 @@ spec.loader.exec_module(judge)
 SERVER = {("pods", "a/x"): {"uid": "u1", "version": "12"}}
 
 
-def call(kind, version, *, uid="u1", key="a/x", began=0.0, ended=None):
+def call(kind, version, *, uid="u1", key="a/x", began=0.0, ended=None, attempt=1):
     return {
-        "type": kind, "version": version, "uid": uid, "key": key, "resource": "pods",
+        "type": kind, "version": version, "uid": uid, "key": key, "resource": "pods", "attempt": attempt,
         "began": began, "ended": began + 0.5 if ended is None else ended,
     }  # fmt: skip
 
@@ -46,6 +46,22 @@ def test_each_fault_is_a_complaint(calls, complaint):
     found = judge.judge(calls, SERVER)
     assert len(found) == 1
     assert complaint in found[0]
+
+
+def test_calls_that_come_again_in_order_after_a_kill_and_say_so_are_no_complaint():
+    calls = [
+        call("added", "10"),
+        call("updated", "11", began=1),
+        call("added", "10", began=2, attempt=2),
+        call("updated", "11", began=3, attempt=2),
+        call("updated", "12", began=4),
+    ]
+    assert judge.judge(calls, SERVER) == []
+
+
+def test_a_version_that_was_left_out_and_comes_late_is_a_complaint_whatever_its_attempt():
+    calls = [call("added", "12"), call("updated", "11", began=1, attempt=2), call("updated", "12", began=2, attempt=2)]
+    assert len(judge.judge(calls, SERVER)) == 1
 
 
 def test_a_deletion_between_two_uids_is_no_complaint():
