@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from deltawire.client.aio.request import AsyncRequest
 from deltawire.client.aio.streams import AsyncStream, ThreadStream
@@ -12,11 +12,13 @@ from deltawire.client.rest.client import RESTClient, checked_rest
 from deltawire.client.rest.rate_limiter import RateLimiter, TokenBucket
 from deltawire.client.rest.request import patch_media_type
 from deltawire.client.rest.result import Result
+from deltawire.client.rest.upgrade import Upgrade
 from deltawire.common.errors import DeltawireError
 
 if TYPE_CHECKING:
     from deltawire.client.aio.exchange import AsyncExchange
 
+T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -63,6 +65,13 @@ class AsyncRESTClient:
     async def open_stream(self, call: Call) -> AsyncStream:
         return await self._sender.open_stream(call)
 
+    async def upgraded(self, call: Call, open: Callable[[Upgrade], Awaitable[T]]) -> T:
+        """What ``open`` makes of a handshake for ``call``; once more after a 401, with fresh credentials.
+
+        For protocols other than HTTP (client/aio/transport). ``open`` raises StatusError and TransportError.
+        """
+        return await self._sender.upgraded(call, open)
+
     async def close(self) -> None:
         """Close the connections, those of open watches too. The sync client stays open."""
         await self._sender.close()
@@ -82,6 +91,9 @@ class _Sender:
     async def open_stream(self, call: Call) -> AsyncStream:
         raise NotImplementedError
 
+    async def upgraded(self, call: Call, open: Callable[[Upgrade], Awaitable[T]]) -> T:
+        raise NotImplementedError
+
     async def close(self) -> None:
         """Nothing is open by default."""
 
@@ -97,6 +109,9 @@ class _ThreadSender(_Sender):
 
     async def open_stream(self, call: Call) -> AsyncStream:
         return ThreadStream(await asyncio.to_thread(self._rest.open_stream, call))
+
+    async def upgraded(self, call: Call, open: Callable[[Upgrade], Awaitable[T]]) -> T:
+        return await open(self._rest.upgrade(call, {}))
 
 
 class _HttpSender(_Sender):
@@ -142,6 +157,17 @@ class _HttpSender(_Sender):
                 raise
         await self._throttle()
         return await self._exchange.stream(call, await self._exchange.identity(call))
+
+    async def upgraded(self, call: Call, open: Callable[[Upgrade], Awaitable[T]]) -> T:
+        await self._throttle()
+        identity = await self._exchange.identity(call)
+        try:
+            return await open(await asyncio.to_thread(self._rest.upgrade, call, identity))
+        except DeltawireError as error:
+            if not await self._exchange.may_refresh(error, identity):
+                raise
+        identity = await self._exchange.identity(call)
+        return await open(await asyncio.to_thread(self._rest.upgrade, call, identity))
 
     async def close(self) -> None:
         if "_exchange" in self.__dict__:

@@ -190,11 +190,11 @@ class RESTClient:
         self._throttle(call)
         identity = self.identity(call)
         try:
-            return open(self._upgrade(call, identity))
+            return open(self.upgrade(call, identity))
         except DeltawireError as error:
             if not self.may_refresh(error, identity):
                 raise
-        return open(self._upgrade(call, self.identity(call)))
+        return open(self.upgrade(call, self.identity(call)))
 
     # -- what the async client needs of it (client/aio)
 
@@ -227,11 +227,8 @@ class RESTClient:
     def hear_warnings(self, call: Call, header: str | None) -> None:
         hear_warnings(call, header, self._on_warning)
 
-    def close(self) -> None:
-        """Close the idle connections. Open streams go on."""
-        self.connector.close()
-
-    def _upgrade(self, call: Call, identity: Mapping[str, str]) -> Upgrade:
+    def upgrade(self, call: Call, identity: Mapping[str, str]) -> Upgrade:
+        """A handshake for ``call``. Raises ConfigError where there are no sockets. May read files."""
         if not self.connector.has_sockets:
             raise ConfigError(
                 f"{call.path} needs a socket, and this client has none", hint="use a server that listens"
@@ -247,6 +244,10 @@ class RESTClient:
             self.connector.proxies.get("https" if self.config.is_tls else "http", ""),
             self.config.connect_timeout_s,
         )
+
+    def close(self) -> None:
+        """Close the idle connections. Open streams go on."""
+        self.connector.close()
 
     def _throttle(self, call: Call) -> None:
         if self.rate_limiter is not None and self.rate_limiter.wait(self._stop):

@@ -17,6 +17,7 @@ V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 _FROM_SERVER = frozenset({STDOUT, STDERR, ERROR, CLOSE})
 EXIT_CODE_MAX = 255
+STATUS_BYTES_MAX = 64 * 1024
 
 
 class _Size(msgspec.Struct, frozen=True, rename="pascal"):
@@ -64,6 +65,33 @@ def unframe(message: str | bytes) -> tuple[int, bytes] | None:
         log.warning("a message on the unknown channel %d is dropped", channel)
         return None
     return channel, message[1:]
+
+
+class Ending:
+    """What a server's messages say of a program: output, and at last how it ended."""
+
+    def __init__(self) -> None:
+        self._status = bytearray()
+
+    @property
+    def is_told(self) -> bool:
+        return bool(self._status)
+
+    def feed(self, message: str | bytes) -> tuple[int, bytes] | None:
+        """STDOUT or STDERR and what to write there, if that is what ``message`` has. Raises TransportError."""
+        found = unframe(message)
+        if found is None or found[0] == CLOSE:
+            return None
+        if found[0] != ERROR:
+            return found
+        self._status += found[1]
+        if len(self._status) > STATUS_BYTES_MAX:
+            raise TransportError("the command's status does not end", reason="garbage")
+        return None
+
+    def exit_code(self) -> int:
+        """As `exit_code_of`, of all that was told."""
+        return exit_code_of(bytes(self._status))
 
 
 def exit_code_of(status: bytes) -> int:

@@ -11,6 +11,24 @@ from deltawire.common.limits import MIB
 LINE_BYTES_MAX = 1 * MIB
 
 
+class LineCutter:
+    """Lines of what arrives in pieces. ``left`` is the beginning of one whose end has not come. Pure."""
+
+    def __init__(self) -> None:
+        self.left = bytearray()
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The lines that ``chunk`` ends, and pieces of `LINE_BYTES_MAX` of one that is longer."""
+        *lines, tail = chunk.split(b"\n")
+        for line in lines:
+            yield bytes(self.left) + line
+            self.left.clear()
+        self.left += tail
+        while len(self.left) > LINE_BYTES_MAX:
+            yield bytes(self.left[:LINE_BYTES_MAX])
+            del self.left[:LINE_BYTES_MAX]
+
+
 class LogLines:
     """Iterate over it for lines without their newline, as bytes; `close` it from any thread.
 
@@ -23,19 +41,12 @@ class LogLines:
         self._stream = request.stream()
 
     def __iter__(self) -> Iterator[bytes]:
-        left = bytearray()
+        cutter = LineCutter()
         try:
             while chunk := self._stream.read():
-                *lines, tail = chunk.split(b"\n")
-                for line in lines:
-                    yield bytes(left) + line
-                    left.clear()
-                left += tail
-                while len(left) > LINE_BYTES_MAX:
-                    yield bytes(left[:LINE_BYTES_MAX])
-                    del left[:LINE_BYTES_MAX]
-            if left:
-                yield bytes(left)
+                yield from cutter.feed(chunk)
+            if cutter.left:
+                yield bytes(cutter.left)
         finally:
             self._stream.close()
 

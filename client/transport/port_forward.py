@@ -7,17 +7,22 @@ its last byte, what the pod still sends is passed on until it closes, or is sile
 
 import contextlib
 import logging
-import re
 import socket
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.transport import channels
-from deltawire.client.transport.remote_command import PODS
+from deltawire.client.transport.forwarding import (
+    DATA,
+    ForwardedPort,
+    PortFrames,
+    bound,
+    forward_request,
+    parse_port,
+)
 from deltawire.client.transport.websocket import WebSocket, open_websocket
 from deltawire.common.errors import ConfigError, DeltawireError, TransportError
 
@@ -26,28 +31,7 @@ log = logging.getLogger(__name__)
 CONNECTIONS_MAX = 100  # at once, over all ports of a forwarder; more are closed and counted
 READ_BYTES = 32 * 1024
 HALF_CLOSED_SILENCE_S = 30.0
-PORT_MAX = 65535
-_DATA, _ERROR = 0, 1
-_SPEC = re.compile(r"(?:(?P<local>[0-9]{0,5}):)?(?P<remote>[0-9]{1,5})")
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardedPort:
-    """``local`` 0 means a free port, until it is chosen."""
-
-    local: int
-    remote: int
-
-
-def parse_port(text: str) -> ForwardedPort:
-    """``5000``, ``8888:5000``, ``0:5000`` and ``:5000`` (a free local port). Raises ConfigError."""
-    found = _SPEC.fullmatch(text)
-    if found is not None:
-        remote = int(found["remote"])
-        local = remote if found["local"] is None else int(found["local"] or 0)
-        if 0 < remote <= PORT_MAX and local <= PORT_MAX:
-            return ForwardedPort(local, remote)
-    raise ConfigError(f"{text!r} is no port to forward", hint="write LOCAL:REMOTE, :REMOTE or PORT")
+LOOK_S = 1.0  # between two looks at whether the local side has ended
 
 
 class PortForwarder:
@@ -87,8 +71,7 @@ class PortForwarder:
     def start(self) -> None:
         """Listen. Raises ConfigError where a port is in use, or an address is not ours."""
         try:
-            for i, port in enumerate(self.ports):
-                self.ports[i] = self._listen(port)
+            self.ports, self._listeners = bound(self.ports, self._addresses)
         except BaseException:
             self.close()
             raise
@@ -126,27 +109,6 @@ class PortForwarder:
         by_number = {port.local: port for port in self.ports}
         return [(listener, by_number[listener.getsockname()[1]]) for listener in self._listeners]
 
-    def _listen(self, port: ForwardedPort) -> ForwardedPort:
-        """A listener on each address; a free port is chosen at the first and kept for the others."""
-        number = port.local
-        for address in self._addresses:
-            literal = address != "localhost"
-            failed: OSError | None = None
-            bound = 0
-            for host in [address] if literal else ["127.0.0.1", "::1"]:
-                family = socket.AF_INET6 if ":" in host else socket.AF_INET
-                try:
-                    listener = socket.create_server((host, number), family=family)
-                except OSError as error:
-                    failed = error
-                    continue
-                self._listeners.append(listener)
-                number = listener.getsockname()[1]
-                bound += 1
-            if failed is not None and not bound:
-                raise ConfigError(f"cannot listen on {address}:{number}: {failed.strerror}") from None
-        return ForwardedPort(number, port.remote)
-
     def _accept(self, listener: socket.socket, remote: int) -> None:
         while True:
             try:
@@ -167,8 +129,7 @@ class PortForwarder:
                 local.close()
 
     def _open_websocket(self, remote: int) -> WebSocket:
-        request = self._client.get().resource(PODS).namespace(self._namespace).name(self._pod)
-        request.sub_resource("portforward").param("ports", remote)
+        request = forward_request(self._client.get(), self._namespace, self._pod, remote)
         return open_websocket(self._client, request, (channels.V4,))
 
     def _ended(self, tunnel: "_Tunnel", error: DeltawireError | None) -> None:
@@ -223,40 +184,29 @@ class _Tunnel:
         """Local to pod."""
         try:
             while data := self._local.recv(READ_BYTES):
-                far.send(channels.frame(_DATA, data))
+                far.send(channels.frame(DATA, data))
         except (OSError, TransportError):
             pass  # the reader finds the same end, and says why
         self._local_ended.set()
 
     def _receive(self, far: WebSocket) -> None:
         """Pod to local, until either side is gone."""
-        greeted: set[int] = set()
+        frames = PortFrames()
         silent_s = 0.0
         while True:
             try:
-                message = far.receive(1.0)
+                message = far.receive(LOOK_S)
             except TimeoutError:
-                silent_s += 1.0
+                silent_s += LOOK_S
                 if self._local_ended.is_set() and silent_s >= HALF_CLOSED_SILENCE_S:
                     return
                 continue
             silent_s = 0.0
             if message is None:
                 return
-            if isinstance(message, str):
-                raise TransportError("the server sent text where only bytes are allowed", reason="garbage")
-            channel, data = message[:1], message[1:]
-            if channel not in (b"\0", b"\1"):
-                log.warning("a message on an unknown channel is dropped")
-                continue
-            if channel[0] not in greeted:
-                greeted.add(channel[0])  # the port, in two bytes
-                data = data[2:]
+            data = frames.feed(message)
             if not data:
                 continue
-            if channel[0] == _ERROR:
-                text = " ".join(data.decode(errors="replace").split())[:500]
-                raise TransportError("".join(c for c in text if c.isprintable()), reason="refused")
             try:
                 self._local.sendall(data)
             except OSError:

@@ -10,6 +10,7 @@ from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.request import Request
 from deltawire.client.transport import channels
 from deltawire.client.transport.websocket import WebSocket, open_websocket
+from deltawire.client.verbs import R
 from deltawire.common.errors import ConfigError, TransportError, WaitError
 from deltawire.common.meta.resources import ResourceType
 
@@ -17,7 +18,6 @@ log = logging.getLogger(__name__)
 
 PODS = ResourceType("", "v1", "pods", "Pod", True)
 STDIN_BYTES_MAX = 32 * 1024  # one message
-STATUS_BYTES_MAX = 64 * 1024
 _STOP_LOOK_S = 0.1
 
 
@@ -78,15 +78,13 @@ class RemoteExecutor:
         Raises StatusError where the program cannot be run, TransportError where the connection is cut, and
         the first error of a local ``write``, after the rest was read.
         """
-        if self._tty and stderr is not None:
-            raise ConfigError("a terminal has no stderr of its own", hint="leave stderr out, or tty")
-        request = self._request
-        flags = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-        for name, value in flags.items():
-            if value is not None:
-                request.param(name, True)
-        if self._tty:
-            request.param("tty", True)
+        request = with_streams(
+            self._request,
+            tty=self._tty,
+            stdin=stdin is not None,
+            stdout=stdout is not None,
+            stderr=stderr is not None,
+        )
         socket = open_websocket(self._client, request, (channels.V5, channels.V4))
         try:
             if stdin is not None:
@@ -108,19 +106,14 @@ def exec_in(
     tty: bool = False,
 ) -> RemoteExecutor:
     """``command`` (program and arguments, no shell) in a container of ``pod``; "" is its default one."""
-    if not command or isinstance(command, str):
-        raise ConfigError("a command is a list: the program, then its arguments", path="command")
-    request = _request(client, namespace, pod, "exec", container)
-    for word in command:
-        request.param("command", word)
-    return RemoteExecutor(client, request, tty=tty)
+    return RemoteExecutor(client, exec_request(client.get(), namespace, pod, command, container), tty=tty)
 
 
 def attach_to(
     client: RESTClient, namespace: str, pod: str, *, container: str = "", tty: bool = False
 ) -> RemoteExecutor:
     """The main program of a container that runs. ``tty`` must be what the container's own ``tty`` is."""
-    return RemoteExecutor(client, _request(client, namespace, pod, "attach", container), tty=tty)
+    return RemoteExecutor(client, attach_request(client.get(), namespace, pod, container), tty=tty)
 
 
 def run(
@@ -134,13 +127,15 @@ def run(
     stop: threading.Event | None = None,
 ) -> Completed:
     """Run ``command`` to its end and keep what it printed. Raises as `RemoteExecutor.stream`."""
-    out, err = _Kept(), _Kept()
+    out, err = Kept(), Kept()
     executor = exec_in(client, namespace, pod, command, container=container)
     code = executor.stream(stdin=stdin, stdout=out, stderr=err, stop=stop)
     return Completed(code, bytes(out.data), bytes(err.data))
 
 
-class _Kept:
+class Kept:
+    """A `Writable` that keeps everything."""
+
     def __init__(self) -> None:
         self.data = bytearray()
 
@@ -148,14 +143,45 @@ class _Kept:
         self.data += data
 
 
-def _request(client: RESTClient, namespace: str, pod: str, what: str, container: str) -> Request:
-    request = client.get().resource(PODS).namespace(namespace).name(pod).sub_resource(what)
+# What sync and async clients send; ``get`` is a request that was just begun.
+
+
+def exec_request(get: R, namespace: str, pod: str, command: Sequence[str], container: str) -> R:
+    """Raises ConfigError for a command that is no list."""
+    if not command or isinstance(command, str):
+        raise ConfigError("a command is a list: the program, then its arguments", path="command")
+    request = _on(get, namespace, pod, "exec", container)
+    for word in command:
+        request.param("command", word)
+    return request
+
+
+def attach_request(get: R, namespace: str, pod: str, container: str) -> R:
+    return _on(get, namespace, pod, "attach", container)
+
+
+def with_streams(request: R, *, tty: bool, stdin: bool, stdout: bool, stderr: bool) -> R:
+    """``request`` with the streams that are wanted. Raises ConfigError for a terminal with stderr."""
+    if tty and stderr:
+        raise ConfigError("a terminal has no stderr of its own", hint="leave stderr out, or tty")
+    for name, is_wanted in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr), ("tty", tty)):
+        if is_wanted:
+            request.param(name, True)
+    return request
+
+
+def warn_of_input_without_end(protocol: str) -> None:
+    log.warning("the server speaks %s only: the command is not told that its input ended", protocol)
+
+
+def _on(get: R, namespace: str, pod: str, what: str, container: str) -> R:
+    request = get.resource(PODS).namespace(namespace).name(pod).sub_resource(what)
     return request.params({"container": container})
 
 
 def _read(socket: WebSocket, outputs: dict[int, Writable | None], stop: threading.Event | None) -> int:
     """Write what comes until the server closes; the exit code."""
-    status = bytearray()
+    ending = channels.Ending()
     failed: Exception | None = None
     while True:
         try:
@@ -165,22 +191,15 @@ def _read(socket: WebSocket, outputs: dict[int, Writable | None], stop: threadin
                 raise WaitError("stopped before the command had ended", reason="stopped") from None
             continue
         except TransportError:
-            if status:
+            if ending.is_told:
                 break  # it said how it ended, and then did not close as it should
             raise
         if message is None:
             break
-        found = channels.unframe(message)
-        if found is None:
-            continue
-        channel, data = found
-        if channel == channels.ERROR:
-            status += data
-            if len(status) > STATUS_BYTES_MAX:
-                raise TransportError("the command's status does not end", reason="garbage")
-        elif channel != channels.CLOSE and (output := outputs[channel]) is not None and failed is None:
+        found = ending.feed(message)
+        if found is not None and (output := outputs[found[0]]) is not None and failed is None:
             try:
-                output.write(data)
+                output.write(found[1])
             except Exception as error:
                 # Read on: a full pipe would block the program in the container.
                 failed = error
@@ -188,7 +207,7 @@ def _read(socket: WebSocket, outputs: dict[int, Writable | None], stop: threadin
             raise WaitError("stopped before the command had ended", reason="stopped")
     if failed is not None:
         raise failed
-    return channels.exit_code_of(bytes(status))
+    return ending.exit_code()
 
 
 def _copy_stdin(socket: WebSocket, stdin: Readable) -> None:
@@ -199,9 +218,7 @@ def _copy_stdin(socket: WebSocket, stdin: Readable) -> None:
     if socket.protocol == channels.V5:
         socket.send(channels.close_stdin())
     else:
-        log.warning(
-            "the server speaks %s only: the command is not told that its input ended", socket.protocol
-        )
+        warn_of_input_without_end(socket.protocol)
 
 
 def _copy_sizes(socket: WebSocket, sizes: Iterable[TerminalSize]) -> None:

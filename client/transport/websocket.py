@@ -2,9 +2,9 @@
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, Protocol
 
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.rest.failures import status_error, transport_error
@@ -60,7 +60,7 @@ class WebSocket:
         try:
             self._connection.send(message)
         except (WebSocketException, OSError) as error:
-            raise self._ended(error) from error
+            raise cut(self._origin, error) from error
 
     def receive(self, timeout_s: float | None = None) -> str | bytes | None:
         """The next message; None where the server (or `close`) has closed. Raises TimeoutError."""
@@ -75,15 +75,12 @@ class WebSocket:
         except (WebSocketException, OSError) as error:
             if self._is_closed:
                 return None
-            raise self._ended(error) from error
+            raise cut(self._origin, error) from error
 
     def close(self) -> None:
         """May be called again."""
         self._is_closed = True
         self._closing.close()
-
-    def _ended(self, error: BaseException) -> TransportError:
-        return TransportError(f"{self._origin} cut the stream: {_one_line(error)}", reason="reset")
 
 
 def open_websocket(client: RESTClient, request: Request, protocols: Sequence[str]) -> WebSocket:
@@ -101,36 +98,56 @@ def open_websocket(client: RESTClient, request: Request, protocols: Sequence[str
 
 def _open(upgrade: Upgrade, protocols: Sequence[str]) -> WebSocket:
     # Imported at the first use, since it is slow to load.
-    from websockets.exceptions import InvalidStatus, NegotiationError, ProxyError, WebSocketException
     from websockets.sync.client import connect
-    from websockets.typing import Subprotocol
 
+    context = None if upgrade.context is None else wrapping(upgrade.context)
+    closing = contextlib.ExitStack()
+    with handshake(upgrade):
+        connection = closing.enter_context(
+            connect(upgrade.url, ssl=context, **handshake_options(upgrade, protocols))
+        )
+    if connection.subprotocol is None:
+        closing.close()
+        raise not_spoken(upgrade, f"none of {', '.join(protocols)}")
+    return WebSocket(connection, upgrade.origin, closing)
+
+
+# What sync and async code share.
+
+
+def handshake_options(upgrade: Upgrade, protocols: Sequence[str]) -> dict[str, Any]:
+    """The library's, but for TLS. Raises ConfigError for a SOCKS proxy without its package."""
     if upgrade.proxy.startswith("socks") and find_spec("python_socks") is None:
         raise ConfigError(
             f"{upgrade.path} goes through a SOCKS proxy, and the package for it is not installed",
             hint="pip install python-socks, or use an http proxy",
         )
-    closing = contextlib.ExitStack()
+    options: dict[str, Any] = {
+        "subprotocols": list(protocols),
+        "additional_headers": list(upgrade.headers),
+        "user_agent_header": None,
+        "compression": None,
+        "proxy": upgrade.proxy or None,
+        "open_timeout": upgrade.connect_timeout_s,
+        "ping_interval": PING_INTERVAL_S,
+        "ping_timeout": PING_TIMEOUT_S,
+        "close_timeout": CLOSE_TIMEOUT_S,
+        "max_size": MESSAGE_BYTES_MAX,
+        "max_queue": MESSAGES_MAX,
+        "logger": _frames_log,
+    }
+    if upgrade.context is not None and upgrade.server_name:
+        options["server_hostname"] = upgrade.server_name
+    return options
+
+
+@contextlib.contextmanager
+def handshake(upgrade: Upgrade) -> Iterator[None]:
+    """The library's errors of a handshake as ours: StatusError and TransportError."""
+    from websockets.exceptions import InvalidStatus, NegotiationError, ProxyError, WebSocketException
+
     try:
-        connection = closing.enter_context(
-            connect(
-                upgrade.url,
-                ssl=None if upgrade.context is None else wrapping(upgrade.context),
-                server_hostname=(upgrade.server_name or None) if upgrade.context is not None else None,
-                subprotocols=[Subprotocol(name) for name in protocols],
-                additional_headers=list(upgrade.headers),
-                user_agent_header=None,
-                compression=None,
-                proxy=upgrade.proxy or None,
-                open_timeout=upgrade.connect_timeout_s,
-                ping_interval=PING_INTERVAL_S,
-                ping_timeout=PING_TIMEOUT_S,
-                close_timeout=CLOSE_TIMEOUT_S,
-                max_size=MESSAGE_BYTES_MAX,
-                max_queue=MESSAGES_MAX,
-                logger=_frames_log,
-            )
-        )
+        yield
     except InvalidStatus as error:
         answer = error.response
         body = (answer.body or b"")[:ERROR_BODY_BYTES_MAX]
@@ -140,7 +157,7 @@ def _open(upgrade: Upgrade, protocols: Sequence[str]) -> WebSocket:
             f"the proxy on the way to {upgrade.origin} refused the connection", reason="proxy"
         ) from None
     except NegotiationError as error:
-        raise _not_spoken(upgrade, _one_line(error)) from None
+        raise not_spoken(upgrade, _one_line(error)) from None
     except TimeoutError as error:
         raise TransportError(
             f"{upgrade.origin} did not accept the connection in time", reason="timeout"
@@ -148,16 +165,17 @@ def _open(upgrade: Upgrade, protocols: Sequence[str]) -> WebSocket:
     except WebSocketException as error:
         if isinstance(error.__cause__, EOFError | OSError):
             raise TransportError(f"{upgrade.origin} cut the connection", reason="reset") from error
-        raise _not_spoken(upgrade, _one_line(error)) from None
+        raise not_spoken(upgrade, _one_line(error)) from None
     except OSError as error:
         raise transport_error(error, upgrade.origin) from error
-    if connection.subprotocol is None:
-        closing.close()
-        raise _not_spoken(upgrade, f"none of {', '.join(protocols)}")
-    return WebSocket(connection, upgrade.origin, closing)
 
 
-def _not_spoken(upgrade: Upgrade, what: str) -> TransportError:
+def cut(origin: str, error: BaseException) -> TransportError:
+    """The error for a stream that ended otherwise than by a close."""
+    return TransportError(f"{origin} cut the stream: {_one_line(error)}", reason="reset")
+
+
+def not_spoken(upgrade: Upgrade, what: str) -> TransportError:
     return TransportError(
         f"{upgrade.origin} does not open a stream for {upgrade.path}: {what}",
         reason="garbage",

@@ -1,11 +1,14 @@
 """Whatever is opened, the environment's proxy is asked for it, or is not."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from deltawire.client.aio.rest import AsyncRESTClient
+from deltawire.client.aio.transport.websocket import open_websocket as open_async_websocket
 from deltawire.client.auth.https import fetcher
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.identity import OidcProvider
@@ -82,11 +85,19 @@ def stream() -> None:
     open_websocket(ours, ours.get().abs_path("/exec"), ["v5.channel.k8s.io"])
 
 
+def async_stream() -> None:
+    async def main() -> None:
+        ours = AsyncRESTClient(client())
+        await open_async_websocket(ours, ours.get().abs_path("/exec"), ["v5.channel.k8s.io"])
+
+    asyncio.run(main())
+
+
 def renewal() -> None:
     fetcher(OidcProvider("https://api.invalid:6443", "me"))("GET", "https://api.invalid:6443/x", {}, None)
 
 
-@pytest.mark.parametrize("open_", [call, watch, stream, renewal])
+@pytest.mark.parametrize("open_", [call, watch, stream, async_stream, renewal])
 def test_requests_watches_websockets_and_identity_providers_ask_the_same_proxy(
     open_: Callable[[], None], proxy: Refusing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +112,7 @@ def test_requests_watches_websockets_and_identity_providers_ask_the_same_proxy(
     assert proxy.asked == []
 
 
-@pytest.mark.parametrize("open_", [call, watch, stream, renewal])
+@pytest.mark.parametrize("open_", [call, watch, stream, async_stream, renewal])
 def test_a_value_that_is_no_proxy_stops_the_request(
     open_: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from websockets.utils import accept_key
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.identity import Impersonation
 from deltawire.client.rest.client import RESTClient
-from deltawire.client.transport import remote_command, websocket
+from deltawire.client.transport import channels, websocket
 from deltawire.client.transport.remote_command import (
     STDIN_BYTES_MAX,
     TerminalSize,
@@ -219,7 +219,7 @@ def test_garbage_is_an_error(kubelets: Any, client_of: Any, message: Any) -> Non
 def test_a_status_without_end_is_bounded(
     kubelets: Any, client_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_command, "STATUS_BYTES_MAX", 10)
+    monkeypatch.setattr(channels, "STATUS_BYTES_MAX", 10)
     with pytest.raises(TransportError, match="does not end"):
         run(client_of(kubelets.start(says(b"\x03" + b"x" * 11))), "ns", "p", ["true"])
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from deltawire.client.transport import channels
-from deltawire.client.transport.port_forward import ForwardedPort, parse_port
+from deltawire.client.transport.forwarding import ForwardedPort, parse_port
 from deltawire.common.errors import ConfigError, StatusError, TransportError
 
 
