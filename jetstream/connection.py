@@ -28,7 +28,7 @@ PING_S = 3
 REQUEST_S = 5.0
 # While no server is reached this is said again.
 SAY_EVERY_S = 10.0
-INSTALL = "pip install 'deltawire[nats]'"
+INSTALL = "pip install nats-py, or deltawire with its extra 'nats'"
 
 
 class NatsError(DeltawireError):

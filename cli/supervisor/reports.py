@@ -118,6 +118,12 @@ class BrokerReport(msgspec.Struct):
     open: bool = False
 
 
+class NatsReport(msgspec.Struct):
+    """The queue of a broker, where it is on NATS; ``problem``: why it stands still, with what to do."""
+
+    problem: str = ""
+
+
 class RoleReport(msgspec.Struct):
     """All that is read of a report."""
 
@@ -146,6 +152,7 @@ class RoleReport(msgspec.Struct):
     groups: dict[str, dict[str, GroupReport]] = {}
     clusters: dict[str, ClusterReport] = {}
     descriptors: DescriptorsReport = msgspec.field(default_factory=DescriptorsReport)
+    nats: NatsReport = msgspec.field(default_factory=NatsReport)
 
 
 def fault_of(report: Any) -> str | None:

@@ -13,6 +13,7 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     without a session beyond what is answered, of all lives. ``connections_refused``: for their key, of all lives.
     ``hung``: how often it was killed because its main loop stood still.
     ``descriptors_need``, ``descriptors_limit``: open files that it may need and may have; None: unknown.
+    ``error``: why a broker's queue on NATS stands still.
     """
 
     role: str
@@ -28,6 +29,7 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     connections_refused: int = 0
     descriptors_need: int | None = None
     descriptors_limit: int | None = None
+    error: str = ""
     last_end: str = ""
     last_words: str = ""
 
@@ -214,6 +216,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         """One line for each thing that is wrong now."""
         lines = [f"{name}: {s.error}" for name, s in self.streams.items() if s.error]
         lines += [f"{name}: {i.error}" for name, i in self.informers.items() if i.error]
+        lines += [f"{name}: {p.error}" for name, p in self.processes.items() if p.error]
         lines += [
             f"{name}: {p.state} ({p.last_words or p.last_end})"
             for name, p in self.processes.items()

@@ -45,6 +45,7 @@ class Summaries:
             + carried.before("connections_refused"),
             descriptors_need=files.get("need"),
             descriptors_limit=files.get("limit"),
+            error=str(map_at(carried.latest, "nats").get("problem") or "") if self._readiness.is_heard(name) else "",
         )
 
     def clusters(self) -> dict[str, ClusterStatus]:

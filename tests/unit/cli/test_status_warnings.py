@@ -155,3 +155,18 @@ def test_on_a_terminal_of_80_columns_each_part_has_one_line_and_a_long_error_is_
     uncut = status.render(found)
     assert f"ERROR {INFORMER}@*: {error}" in uncut
     assert any("PUBLISHED   APPLIED" in line for line in uncut)
+
+
+def test_why_a_queue_on_nats_stands_still_is_an_error_until_it_goes_on_or_the_broker_is_not_heard() -> None:
+    made = healthy()
+    problem = "nats://n1:4222: Connect call failed"
+    ready = {"fifo": ProcessStatus(role="fifo", state="ready")}
+    made.say("fifo", fifo(made.now_s) | {"nats": {"problem": problem}})
+    found = made.snapshot(**ready)
+    assert found.as_plain()["processes"]["fifo"]["error"] == problem
+    assert f"ERROR fifo: {problem}" in status.render(found)
+    made.say("fifo", fifo(made.now_s) | {"nats": {"problem": ""}})
+    assert made.snapshot(**ready).errors == []
+    made.say("fifo", fifo(made.now_s) | {"nats": {"problem": problem}})
+    made.gone("fifo")
+    assert not [line for line in made.snapshot(**ready).errors if problem in line]
