@@ -5,6 +5,7 @@ Not here: the framing, the numbers, and how ports are bound (client/transport/fo
 
 import asyncio
 import logging
+import socket
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -45,15 +46,16 @@ class AsyncPortForwarder:
         self._namespace = namespace
         self._pod = pod
         self._addresses = tuple(addresses)
+        self._listeners: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._open: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     async def start(self) -> None:
         """Listen. Raises ConfigError where a port is in use, or an address is not ours."""
-        self.ports, listeners = bound(self.ports, self._addresses)
+        self.ports, self._listeners = bound(self.ports, self._addresses)
         by_number = {port.local: port.remote for port in self.ports}
-        for listener in listeners:
+        for listener in self._listeners:
             remote = by_number[listener.getsockname()[1]]
 
             def accept(
@@ -68,13 +70,19 @@ class AsyncPortForwarder:
         self._is_closed = True
         for server in self._servers:
             server.close()
+        for listener in self._listeners:
+            listener.close()
         tasks = list(self._open)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:  # cancelled between two listeners
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

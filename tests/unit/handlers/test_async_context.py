@@ -6,13 +6,15 @@ from functools import partial
 
 import pytest
 
-from deltawire import AsyncClientset, AsyncContext, Context, FakeClientset, Handler
+from deltawire import AsyncClientset, AsyncContext, AsyncMetadataClient, Context, FakeClientset, Handler
+from deltawire.client.aio.mapper import AsyncDeferredRESTMapper
+from deltawire.client.aio.scale import AsyncScaleClient
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.dynamic.dynamic_client import DynamicClient
 from deltawire.client.rest.client import RESTClient
 from deltawire.client.schema import GroupVersionResource
 from deltawire.common.clock import SystemClock
-from deltawire.common.errors import ConfigError, PluginError, TransportError
+from deltawire.common.errors import ConfigError, PluginError, StatusError, TransportError
 from deltawire.handlers.async_loop import AsyncLoop
 from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.reach import Reach
@@ -101,6 +103,23 @@ def test_clients_of_async_functions_are_typed_and_dynamic(clientset):
 
     done(f, clientset)
     assert seen == ["ns", "nginx"]
+
+
+def test_discovery_metadata_and_scale_of_async_functions_are_answered_by_the_harness(clientset):
+    seen = []
+
+    async def f(key, ctx):
+        found = ctx.client.discovery()
+        seen.append((await found.resolve("websites")).kind)
+        only = AsyncMetadataClient(ctx.client.rest).resource(GroupVersionResource("example.com", "v1", "websites"))
+        seen.append((await only.namespace("ns").get("shop")).metadata.name)
+        scales = AsyncScaleClient(ctx.client.rest, AsyncDeferredRESTMapper(found))
+        with pytest.raises(StatusError) as missing:
+            await scales.get(GroupVersionResource("apps", "", "deployments"), "shop", "ns")
+        seen.append(missing.value.code)
+
+    done(f, clientset)
+    assert seen == ["Website", "shop", 404]
 
 
 def test_a_finalizer_is_held_by_async_with_and_goes_when_the_block_ended_well(clientset):
