@@ -99,11 +99,6 @@ def check(config: Config) -> None:
         _value("engine.max_bytes", parse_bytes, config.engine.max_bytes)
     if config.archive is not None:
         _value("archive.max_bytes", parse_bytes, config.archive.max_bytes)
-        if config.engine != "memory":
-            # The queue does not list for a store that is filled from an archive.
-            raise ConfigError(
-                "does not go with engine: nats yet", path="archive", hint="leave one of them out"
-            )
     names: dict[tuple[str | None, str], str] = {}
     for i, informer in enumerate(config.informers):
         _check_informer(config, informer, f"informers[{i}]")

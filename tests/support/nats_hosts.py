@@ -2,6 +2,9 @@
 
 Each host has its own sockets and its own state folder. Its worker owns half of the shards. Handlers reach both workers
 over loopback TCP. Who is killed is started again, as a supervisor would.
+
+With an archive each host has a worker for the other's place, too, which waits for its lease (``standby-0`` is on host 1),
+and a fourth handler, ``stubborn``, fails each call of a config map.
 """
 
 import json
@@ -34,6 +37,7 @@ class TwoHosts:
         churn_per_s: float = 30,
         heartbeat_s: float = 1,
         max_bytes: str = "256MiB",
+        archive: bool = False,
     ) -> None:
         self.folder = folder
         self.nats = NatsServers(folder / "nats", count=nodes)
@@ -46,6 +50,7 @@ class TwoHosts:
             "kind": "nats", "servers": self.nats.urls, "replicas": min(3, nodes), "max_bytes": max_bytes
         }  # fmt: skip
         self._heartbeat_s = heartbeat_s
+        self._archive = archive
 
     def __enter__(self) -> "TwoHosts":
         try:
@@ -63,10 +68,17 @@ class TwoHosts:
                     f"reflector-{host}": ["reflector", "-c", config],
                     f"worker-{host}": ["informer", "-c", config, "--index", str(host)],
                 }
-            for name, (_, host) in HANDLERS.items():
+            for name, host in self._handlers():
                 self._commands[name] = ["handler", name, "-c", str(self.config(host)), "--index", "0"]
             for name in self._commands:
                 self.start(name)
+            if self._archive:
+                for place in range(2):
+                    wait_until(f"worker-{place}'s lease", lambda p=place: "has the lease" in self.log(f"worker-{p}"), seconds=60)
+                for place in range(2):
+                    other = str(self.config(1 - place))
+                    self._commands[f"standby-{place}"] = ["informer", "-c", other, "--index", str(place)]
+                    self.start(f"standby-{place}")
         except BaseException:
             self.__exit__()
             raise
@@ -79,6 +91,20 @@ class TwoHosts:
             self.server.stop()
         self.nats.__exit__()
         shutil.rmtree(self._runtime, ignore_errors=True)
+
+    def _handlers(self) -> list[tuple[str, int]]:
+        """Names, and on which host each is."""
+        found = [(name, host) for name, (_, host) in HANDLERS.items()]
+        return [*found, ("stubborn", 0)] if self._archive else found
+
+    def lose(self, host: int) -> None:
+        """All processes of a host but handlers are killed, and its state folder is gone."""
+        for name in (f"fifo-{host}", f"reflector-{host}", f"worker-{host}", f"standby-{1 - host}"):
+            self.kill(name)
+        shutil.rmtree(self.state(host))
+
+    def state(self, host: int) -> Path:
+        return self.folder / f"state-{host}"
 
     def config(self, host: int) -> Path:
         return self.folder / f"host-{host}.json"
@@ -182,7 +208,7 @@ class TwoHosts:
         config = {
             "version": 1,
             "clusters": {"dev": {"kubeconfig": str(self.server.kubeconfig)}},
-            "store": {"dir": str(self.folder / f"state-{host}")},
+            "store": {"dir": str(self.state(host))},
             "engine": self._engine,
             "runtime": {
                 "reflectors": 1,
@@ -201,4 +227,14 @@ class TwoHosts:
                 for name, (delivery, _) in HANDLERS.items()
             ],
         }
+        if self._archive:
+            config["archive"] = {"servers": self.nats.urls, "replicas": self._engine["replicas"]}
+            config["handlers"].append(
+                {
+                    "name": "stubborn",
+                    "command": [sys.executable, str(RECORDER), str(self.folder / "stubborn.calls"), "--fail-every", "1"],
+                    "on": ["configmaps"],
+                    "attempts_max": 2,
+                }
+            )
         self.config(host).write_text(json.dumps(config))
