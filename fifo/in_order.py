@@ -130,6 +130,10 @@ class InOrderQueue:
             return None
         return Pop(*self._address, 0, 0, [], list(self._take_marks(self._last).items()))
 
+    def take_marks(self) -> dict[str, str]:
+        """What `pop_marks` would bring, for another queue that goes on behind this one."""
+        return self._take_marks(self._last) if self.has_only_marks else {}
+
     def ack(self, number: int) -> Freed:
         if number > self.sent:
             raise ProtocolError(f"an ack of {number}, but only up to {self.sent} was sent")

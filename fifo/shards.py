@@ -176,8 +176,12 @@ class Informer:
             if stream.accepted is None:
                 continue
             said = report.streams.get(stream.name, _NOTHING)
-            stream.generation = max(stream.generation, said.generation)
-            if lacks_all or (shard.holds.get(stream.name) and not _covers(said.resume, stream, ours)):
+            if said.generation > stream.generation:
+                # Filled from its archive in the middle of a list, of which it has lost what was named. A list that was
+                # asked for and has not begun has too low a generation.
+                stream.generation, stream.awaits_list = said.generation, False
+                stream.must_list()
+            elif lacks_all or (shard.holds.get(stream.name) and not _covers(said.resume, stream, ours)):
                 stream.must_list()
             elif stream.accepted:
                 # Marks that were on their way to the worker before may be lost; this one holds them all.

@@ -4,7 +4,7 @@ The rules (docs/design.md §2-§4):
 
 - A delta numbered at or below the last one applied of this broker's life is skipped: it came again.
 - A delta of the watch at or below the shard's resume version of its stream is dropped: another shard was
-  behind, and the watch began at its version.
+  behind, and the watch began at its version. While the stream waits for a list, at or below its floor.
 - A lower version of the same uid is stale and ignored.
 - An object without a version is never old and moves nothing: what came last is the newest.
 - Another uid under the same key is a deletion and an add, never an update.
@@ -88,6 +88,17 @@ class Progress(msgspec.Struct):
         return True
 
 
+def _seen_up_to(stream: StreamState) -> str:
+    """The version up to which what the watch brings has been here, or is of no use; "" where none is known.
+
+    A stream that waits for a list, with a store that was filled from an archive for example, is told the same versions
+    again where the watch goes back for another shard. The list decides about all that is dropped.
+    """
+    if stream.is_complete or stream.open:
+        return stream.resume
+    return stream.floor
+
+
 def prefix_of(stream: str) -> str:
     """What the keys of a stream start with."""
     return "" if stream == ALL_NAMESPACES else f"{stream}/"
@@ -139,6 +150,9 @@ class Apply:
             self._counters.foreign_streams += 1
             return
         stream = progress.change(begin.stream)
+        if begin.generation <= stream.generation:
+            # A queue that was lost gives generations again; what an earlier list of this one named says nothing.
+            self._make(ForgetMarks(prefix_of(begin.stream)))
         stream.open = begin.generation
         stream.give_up_resume()
         stream.generation = max(stream.generation, begin.generation)
@@ -233,7 +247,8 @@ class Apply:
             return None
         if delta.type == "R":
             return self._note_item(name, stream, version)
-        if stream.resume and is_at_or_below(version, stream.resume):
+        seen = _seen_up_to(stream)
+        if seen and is_at_or_below(version, seen):
             self._counters.replayed += 1
             return None
         if version:

@@ -154,7 +154,11 @@ class Inbox:
             if delivered is self._later[0][1]:
                 break
             delivered.last = 0
+        # All that they stand behind is stored.
+        marks = {} if self.is_broken else self.queue.take_marks()
         self._enter(message.boot, message.first - 1)
+        for stream, version in marks.items():
+            self.queue.mark(stream, version)
 
     def _take(self, message: Published, delivered: Delivered) -> None:
         if self.is_broken:

@@ -12,6 +12,7 @@ import msgspec
 
 from deltawire.common.store import layout, meta
 from deltawire.common.store.layout import Row, pack_past, pack_row, seq_key, unpack_past, unpack_row
+from deltawire.common.store.meta import StreamState
 from deltawire.informer.archive.batch import position_of
 from deltawire.informer.archive.mark import put_mark
 from deltawire.informer.archive.record import Image, Op, Position, gone_op, object_op, past_op
@@ -43,12 +44,20 @@ def fill(indexer: Indexer, image: Image) -> None:
                 batch.put(table, raw, data)
         for raw, data in image.tables[layout.META].items():
             stream = meta.decode_stream(data)
-            stream.give_up_resume()
-            stream.open = 0
+            begin_again(stream)
             batch.put_stream(raw.removeprefix(meta.STREAM_PREFIX).decode(), stream)
         position = image.position
         batch.state.boot, batch.state.number, batch.state.seq = position.boot, position.number, position.seq
         put_mark(batch, image.place)
+
+
+def begin_again(stream: StreamState) -> None:
+    """The stream of a store that was filled: a list is needed from its begin on."""
+    stream.give_up_resume()
+    if stream.open:
+        # What it named is not known any more. Its end may still come, and must not be taken for one that will do.
+        stream.open = 0
+        stream.generation += 1
 
 
 def copy(indexer: Indexer) -> tuple[Position, Iterator[Op]]:

@@ -244,6 +244,15 @@ class Store:
             for stream in STREAMS
         }
 
+    def move(self) -> None:
+        """The disk is lost, and another host's is filled from the archive: all but the open lists and resume
+        versions."""
+        for stream in self.open:
+            self.generation[stream] += 1
+        self.open.clear()
+        self.seen.clear()
+        self.resume.clear()
+
     def put(self, key: tuple[str, str], uid: str, version: int) -> None:
         if uid in self.dead:
             raise BrokenPromise(f"{key} {uid} was deleted and came back at {version}")
@@ -299,6 +308,8 @@ class Worker(Peer):
 
     def is_below_resume(self, store: Store, stream: str, version: int) -> bool:
         resume = store.resume.get(stream)
+        if resume is None and stream not in store.open:
+            resume = store.floor.get(stream)
         return resume is not None and version <= resume
 
     def is_stale(self, store: Store, key: tuple[str, str], uid: str, version: int) -> bool:
@@ -316,6 +327,7 @@ class Worker(Peer):
             held = store.resume.get(stream)
             if held is not None:
                 store.resume[stream] = max(held, version)
+            if stream not in store.open:
                 store.floor[stream] = max(store.floor.get(stream, 0), version)
 
     def row(
@@ -352,7 +364,8 @@ class Worker(Peer):
 
 
 class World:
-    """``queue`` and ``worker`` may be subclasses in which a rule is switched off."""
+    """``queue`` and ``worker`` may be subclasses in which a rule is switched off. ``archive``: a shard whose disk is
+    lost is filled from its archive."""
 
     def __init__(
         self,
@@ -361,10 +374,12 @@ class World:
         queue: Callable[[str, int, str, bool], InOrderQueue] = Queue,
         worker: type[Worker] = Worker,
         losses: bool = True,
+        archive: bool = False,
     ) -> None:
         self.rng = random.Random(seed)
         self.server = Server()
         self.stores = [Store() for _ in range(SHARDS)]
+        self.archive = archive
         self.owners: dict[int, Worker] = {}
         self.lists = 0
         self.kills = 0
@@ -498,7 +513,13 @@ class World:
         number = self.rng.randrange(SHARDS)
         for peer in [p for p in self.workers if isinstance(p, Worker) and number in p.shards]:
             self.kill_peer(peer)
-        self.stores[number] = Store()
+        self.lose_store(number)
+
+    def lose_store(self, number: int) -> None:
+        if self.archive:
+            self.stores[number].move()
+        else:
+            self.stores[number] = Store()
 
     # Time.
 
@@ -520,7 +541,7 @@ class World:
             self.kill_all()
         elif dice < 0.495:
             self.supersede(rng.choice(self.peers))
-        elif dice < 0.497 and self._losses:
+        elif dice < (0.52 if self.archive else 0.497) and self._losses:
             self.lose_shard()
         self.turn(rng.random)
 

@@ -9,6 +9,7 @@ from deltawire.common.meta.keys import split_key
 from deltawire.common.store.layout import Row
 from deltawire.common.store.meta import StreamState
 from deltawire.informer.apply import Apply, Progress
+from deltawire.informer.archive.restore import begin_again
 from deltawire.informer.changes import Change, Counters, ForgetMarks, Mark, Put, Remove, SetAside
 from tests.support.fifo_model import CLUSTER_ID, INFORMER, STREAMS, Store, Worker
 from tests.support.messages import work
@@ -45,14 +46,30 @@ class Disk:
         return []
 
 
+class Archived(Store):
+    """A store with a disk, which is filled as `deltawire.informer.archive.restore` fills one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.disk = Disk()
+
+    def move(self) -> None:
+        super().move()
+        self.disk.marks.clear()
+        self.disk.aside.clear()
+        for stream in self.disk.progress.streams.values():
+            begin_again(stream)
+
+
 class RealWorker(Worker):
     """Each batch is one transaction: the world kills between them, never inside."""
 
     def disk(self, shard: int) -> Disk:
         store = self.world.stores[shard]
-        if not hasattr(store, "disk"):
-            store.disk = Disk()  # type: ignore[attr-defined]  # rides along with the store that may be lost
-        return store.disk  # type: ignore[attr-defined,no-any-return]  # set the line before
+        if not isinstance(store, Archived):
+            # It rides along with the store that may be lost.
+            store = self.world.stores[shard] = Archived()
+        return store.disk
 
     def receive(self, kind: str, body: tuple[Any, ...]) -> None:
         if kind == "open":

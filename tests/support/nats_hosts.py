@@ -3,8 +3,8 @@
 Each host has its own sockets and its own state folder. Its worker owns half of the shards. Handlers reach both workers
 over loopback TCP. Who is killed is started again, as a supervisor would.
 
-With an archive each host has a worker for the other's place, too, which waits for its lease (``standby-0`` is on host 1),
-and a fourth handler, ``stubborn``, fails each call of a config map.
+With an archive each host has a worker for the other's place, too, which waits for its lease (``standby-0`` is on
+host 1), and a fourth handler, ``stubborn``, fails each call of a config map.
 """
 
 import json
@@ -73,12 +73,7 @@ class TwoHosts:
             for name in self._commands:
                 self.start(name)
             if self._archive:
-                for place in range(2):
-                    wait_until(f"worker-{place}'s lease", lambda p=place: "has the lease" in self.log(f"worker-{p}"), seconds=60)
-                for place in range(2):
-                    other = str(self.config(1 - place))
-                    self._commands[f"standby-{place}"] = ["informer", "-c", other, "--index", str(place)]
-                    self.start(f"standby-{place}")
+                self._start_standbys()
         except BaseException:
             self.__exit__()
             raise
@@ -92,6 +87,15 @@ class TwoHosts:
         self.nats.__exit__()
         shutil.rmtree(self._runtime, ignore_errors=True)
 
+    def _start_standbys(self) -> None:
+        for place in range(2):
+            log = f"worker-{place}"
+            wait_until(f"the lease of {log}", lambda log=log: "has the lease" in self.log(log), seconds=60)
+        for place in range(2):
+            other = str(self.config(1 - place))
+            self._commands[f"standby-{place}"] = ["informer", "-c", other, "--index", str(place)]
+            self.start(f"standby-{place}")
+
     def _handlers(self) -> list[tuple[str, int]]:
         """Names, and on which host each is."""
         found = [(name, host) for name, (_, host) in HANDLERS.items()]
@@ -100,7 +104,8 @@ class TwoHosts:
     def lose(self, host: int) -> None:
         """All processes of a host but handlers are killed, and its state folder is gone."""
         for name in (f"fifo-{host}", f"reflector-{host}", f"worker-{host}", f"standby-{1 - host}"):
-            self.kill(name)
+            if name in self._processes:
+                self.kill(name)
         shutil.rmtree(self.state(host))
 
     def state(self, host: int) -> Path:
@@ -229,10 +234,11 @@ class TwoHosts:
         }
         if self._archive:
             config["archive"] = {"servers": self.nats.urls, "replicas": self._engine["replicas"]}
+            calls = str(self.folder / "stubborn.calls")
             config["handlers"].append(
                 {
                     "name": "stubborn",
-                    "command": [sys.executable, str(RECORDER), str(self.folder / "stubborn.calls"), "--fail-every", "1"],
+                    "command": [sys.executable, str(RECORDER), calls, "--fail-every", "1"],
                     "on": ["configmaps"],
                     "attempts_max": 2,
                 }

@@ -73,11 +73,12 @@ class Host(World):
         self.reign = ""
         self.frozen = 0
         super().__init__(0, worker=worker)
-        self.rng, self.server, self.stores = both.rng, both.server, both.stores
+        self.rng, self.server, self.stores, self.archive = both.rng, both.server, both.stores, both.archive
 
     def layout(self) -> None:
         self.reflectors = [Reflector(self, f"reflector-{self.number}", STREAMS)]
-        self.workers = [self._worker(self, f"worker-{self.number}", [self.number])]
+        mine = [shard for shard, place in enumerate(self.both.places) if place == self.number]
+        self.workers = [self._worker(self, f"worker-{shard}", [shard]) for shard in mine]
 
     def next_nonce(self) -> str:
         return self.both.next_nonce()
@@ -213,9 +214,12 @@ class Host(World):
 
 
 class Both:
-    """The two hosts; ``losses``: the queue may lose what it had confirmed, and shards their disks."""
+    """The two hosts; ``losses``: the queue may lose what it had confirmed, and shards their disks. ``archive``: a shard
+    whose disk is lost is filled from its archive, and may be the other host's then."""
 
-    def __init__(self, seed: int, *, worker: type[Worker] = Worker, losses: bool = True) -> None:
+    def __init__(
+        self, seed: int, *, worker: type[Worker] = Worker, losses: bool = True, archive: bool = False
+    ) -> None:
         from tests.support.fifo_model import Server
 
         self.rng = random.Random(seed)
@@ -226,6 +230,9 @@ class Both:
         self.late_in = self.demands = 0
         self._nonces = 0
         self._losses = losses
+        self.archive = archive
+        # By shard the host that has it.
+        self.places = list(range(SHARDS))
         self.hosts = [Host(self, number, worker) for number in range(SHARDS)]
 
     def next_nonce(self) -> str:
@@ -257,15 +264,28 @@ class Both:
             want = self.late.pop(rng.randrange(len(self.late)))
             self.late_in += bool(servers.publish(want))
         elif dice < 0.503 and self._losses:
-            self.lose_shard(host)
+            self.lose_shard(rng.randrange(SHARDS))
+        elif 0.51 <= dice < 0.53 and self.archive:
+            self.move_shard(rng.randrange(SHARDS))
         elif dice < 0.505 and self._losses:
             servers.lose(rng)
         self.turn(rng.random)
 
-    def lose_shard(self, host: Host) -> None:
-        for peer in list(host.workers):
+    def lose_shard(self, shard: int) -> None:
+        host = self.hosts[self.places[shard]]
+        for peer in [p for p in host.workers if isinstance(p, Worker) and shard in p.shards]:
             host.kill_peer(peer)
-        self.stores[host.number] = Store()
+        host.lose_store(shard)
+
+    def move_shard(self, shard: int) -> None:
+        """Its host's worker is gone, and the other host's has it, on a disk of its own."""
+        former, host = self.hosts[self.places[shard]], self.hosts[1 - self.places[shard]]
+        self.places[shard] = host.number
+        for peer in [p for p in former.workers if isinstance(p, Worker) and shard in p.shards]:
+            former.workers.remove(former.kill_peer(peer))
+        former.owners.pop(shard, None)
+        host.workers.append(host._worker(host, f"worker-{shard}", [shard]))
+        host.lose_store(shard)
 
     def turn(self, random_: Callable[[], float]) -> None:
         for host in self.hosts:

@@ -37,6 +37,19 @@ def test_the_store_equals_the_server_whatever_is_killed(first: int, worker: type
             pytest.fail(f"seed {seed}: {error}")
 
 
+@pytest.mark.parametrize("worker", [Worker, RealWorker], ids=["rules", "informer"])
+@pytest.mark.parametrize("first", range(0, 100, 50))
+def test_a_store_that_is_filled_from_its_archive_at_any_moment_equals_the_server(
+    first: int, worker: type[Worker]
+) -> None:
+    for seed in range(first, first + 50):
+        world = World(seed, worker=worker, archive=True)
+        try:
+            world.run(STEPS)
+        except AssertionError as error:
+            pytest.fail(f"seed {seed}: {error}")
+
+
 class WithoutNumbers(Worker):
     """The store does not know what it has applied: what comes again after a lost ack is applied again."""
 

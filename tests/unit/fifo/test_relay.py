@@ -183,6 +183,33 @@ def test_a_store_in_the_middle_of_a_list_waits_for_its_end() -> None:
     assert not inbox.deliver(taken(outbox, 3), 3, 10).is_any
 
 
+def test_a_store_filled_in_the_middle_of_a_list_does_not_take_its_end_for_one_that_will_do() -> None:
+    """What the list had named is not known any more, so that its generation is one that no list has had."""
+    outbox = led()
+    taken(outbox, 1)
+    outbox.put(Begin(PODS, "*", 1))
+    begun = taken(outbox, 2)
+    outbox.put(End(PODS, "*", 1, 0, "2"))
+    inbox = Inbox(ShardState(PODS, 0, "c1", begun.boot, 1, {"*": StreamAt("", "", 2)}))
+    inbox.deliver(begun, 2, 10)
+    assert inbox.deliver(taken(outbox, 3), 3, 10).is_any
+
+
+def test_a_mark_is_not_lost_where_another_reign_begins() -> None:
+    outbox, beginning, listed = first_reign()
+    inbox = Inbox(store(listed.boot, 4, "2"))
+    inbox.opened(listed)
+    outbox.mark("*", "9")
+    marked = taken(outbox, 3)
+    following = taken(led(marked, 3, "r2"), 4)
+    for sequence, message in enumerate((beginning, listed, marked, following), start=1):
+        inbox.deliver(message, sequence, 10)
+    pop = inbox.queue.pop_marks()
+    assert pop is not None
+    assert inbox.boot == following.boot
+    assert pop.marks == [("*", "9")]
+
+
 def test_a_hole_inside_a_boot_needs_a_new_boot() -> None:
     outbox, _, listed = first_reign()
     outbox.put(deltas(3))

@@ -42,9 +42,24 @@ def test_in_more_worlds_the_stores_equal_the_server(first: int, worker: type[Wor
     run_worlds(range(first, first + 65), worker)
 
 
-def run_worlds(seeds: range, worker: type[Worker]) -> None:
+@WORKERS
+@pytest.mark.parametrize("first", range(0, 20, 10))
+def test_shards_that_move_to_the_other_host_by_their_archive_equal_the_server(
+    first: int, worker: type[Worker]
+) -> None:
+    run_worlds(range(first, first + 10), worker, archive=True)
+
+
+@pytest.mark.long
+@WORKERS
+@pytest.mark.parametrize("first", range(20, 200, 60))
+def test_in_more_worlds_shards_that_move_equal_the_server(first: int, worker: type[Worker]) -> None:
+    run_worlds(range(first, first + 60), worker, archive=True)
+
+
+def run_worlds(seeds: range, worker: type[Worker], *, archive: bool = False) -> None:
     for seed in seeds:
-        world = Both(seed, worker=worker)
+        world = Both(seed, worker=worker, archive=archive)
         try:
             world.run(STEPS)
         except AssertionError as error:

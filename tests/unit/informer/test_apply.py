@@ -276,3 +276,28 @@ def test_a_list_without_a_version_is_complete_and_leaves_nothing_to_resume_at(ri
     rig.end("", 2)
     assert rig.stored() == {"a/k": ("u1", "")}
     assert rig.shard.is_stored
+
+
+def test_a_stream_that_waits_for_a_list_drops_what_the_watch_has_brought_before(rig: ShardRig) -> None:
+    """The watch may go back for another shard: what was added and deleted since would be new twice."""
+    rig.list("100")
+    rig.pop(("R", "a/x", "u9", "60"))
+    assert resume(rig) == ""
+    brought = ("A", "a/k", "u1", "101"), ("D", "a/k", "u1", "102")
+    rig.pop(*brought)
+    before = rig.shard.indexer.state.seq
+    rig.pop(*brought)
+    assert rig.shard.indexer.state.seq == before
+    rig.pop(("A", "a/k", "u2", "103"))
+    assert rig.stored()["a/k"] == ("u2", "103")
+
+
+def test_a_generation_that_is_given_again_forgets_what_the_earlier_list_named(rig: ShardRig) -> None:
+    """A queue that was lost begins its generations anew."""
+    rig.list("100", ("a/k", "u1", "50"), generation=7)
+    rig.begin(8)
+    rig.pop(("R", "a/k", "u1", "50"))
+    rig.new_broker("b2")
+    rig.begin(8)
+    rig.end("200", 8)
+    assert rig.stored() == {}
