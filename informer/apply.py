@@ -88,17 +88,6 @@ class Progress(msgspec.Struct):
         return True
 
 
-def _seen_up_to(stream: StreamState) -> str:
-    """The version up to which what the watch brings has been here, or is of no use; "" where none is known.
-
-    A stream that waits for a list, with a store that was filled from an archive for example, is told the same versions
-    again where the watch goes back for another shard. The list decides about all that is dropped.
-    """
-    if stream.is_complete or stream.open:
-        return stream.resume
-    return stream.floor
-
-
 def prefix_of(stream: str) -> str:
     """What the keys of a stream start with."""
     return "" if stream == ALL_NAMESPACES else f"{stream}/"
@@ -247,7 +236,7 @@ class Apply:
             return None
         if delta.type == "R":
             return self._note_item(name, stream, version)
-        seen = _seen_up_to(stream)
+        seen = stream.seen_up_to
         if seen and is_at_or_below(version, seen):
             self._counters.replayed += 1
             return None

@@ -35,6 +35,15 @@ class StreamState(msgspec.Struct, gc=False, omit_defaults=True):
         """A list has been completed once, so that the store is a state of this stream that existed."""
         return bool(self.scope)
 
+    @property
+    def seen_up_to(self) -> str:
+        """The version up to which what the watch brings has been here, or is of no use; "" where none is known.
+
+        A stream that waits for a list, in a store that was filled from an archive for example, is told the same
+        versions again where the watch goes back for another shard. The list decides about all that is dropped.
+        """
+        return self.resume if self.is_complete or self.open else self.floor
+
     def give_up_resume(self) -> None:
         """A list must be made. Before the first one has ended there is no history to lose."""
         if self.is_listed and not self.lost_from:
