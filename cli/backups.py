@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
 
 from deltawire.cli import runtime_folder
@@ -19,6 +19,7 @@ from deltawire.common.clock import SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import StateError
 from deltawire.common.store import folder as state_folder
+from deltawire.common.temporary import temporary_folder
 from deltawire.informer.archive import backup
 from deltawire.informer.archive.backup import Counts
 
@@ -37,8 +38,11 @@ def write(plan: Plan, out: IO[bytes]) -> Counts:
 
 
 def write_file(plan: Plan, file: Path) -> Counts:
-    """As `write`; the file is for its owner alone, and there only when it is whole."""
+    """As `write`; the file is for its owner alone, and there only when it is whole. Devices and pipes are kept."""
     try:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            with file.open("wb") as out:
+                return write(plan, out)
         with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as made:  # noqa: SIM117
             with ExitStack() as undo:
                 undo.callback(Path(made.name).unlink)
@@ -52,7 +56,7 @@ def write_file(plan: Plan, file: Path) -> Counts:
 
 
 def restore(plan: Plan, data: IO[bytes]) -> Counts:
-    """Raises StateError where the folder is in use or has caches, and for what is no backup of it.
+    """``data`` can be sought. Raises StateError where the folder is in use or has caches, and for what is no backup.
 
     A restore that fails leaves the folder as it was found: another file or config may be tried on it.
     """
@@ -89,9 +93,26 @@ def restore_file(plan: Plan, file: Path) -> Counts:
     """As `restore`."""
     try:
         with file.open("rb") as data:
-            return restore(plan, data)
+            return _written(plan, data)
     except OSError as error:
         raise StateError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def restore_stream(plan: Plan, data: IO[bytes]) -> Counts:
+    """As `restore`, of what can be read once."""
+    try:
+        with TemporaryFile(dir=temporary_folder()) as whole:
+            shutil.copyfileobj(data, whole)
+            return _written(plan, whole)
+    except OSError as error:
+        raise StateError(f"the standard input cannot be taken: {error.strerror}") from None
+
+
+def _written(plan: Plan, data: IO[bytes]) -> Counts:
+    try:
+        return restore(plan, data)
+    except OSError as error:
+        raise StateError(f"{plan.store_dir} cannot be written: {error.strerror}") from None
 
 
 def told(counts: Counts) -> str:

@@ -1,5 +1,6 @@
 """Entry point of ``deltawire``: the commands, and what an error looks like."""
 
+import errno
 import os
 import signal
 import sys
@@ -41,6 +42,15 @@ app = typer.Typer(
 )
 
 
+# A disk that is full or over its quota, under a file that the output goes to.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _write_no_more() -> None:
+    """What is still buffered has nowhere to go, now and when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _exits(command: Callable[..., int | None]) -> Callable[..., None]:
     """The command as typer wants it: its number is the exit code, a user's mistake is one line."""
 
@@ -48,6 +58,8 @@ def _exits(command: Callable[..., int | None]) -> Callable[..., None]:
     def call(*args: Any, **kwargs: Any) -> None:
         try:
             code = command(*args, **kwargs)
+            # What cannot be written is found here, and not when Python ends.
+            sys.stdout.flush()
         except DeltawireError as error:
             sys.stderr.write(f"deltawire: {error}\n")
             raise typer.Exit(error.exit_code) from None
@@ -58,9 +70,15 @@ def _exits(command: Callable[..., int | None]) -> Callable[..., None]:
 
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
-            # `| head` has seen enough. What is still buffered has nowhere to go, now and when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # `| head` has seen enough.
+            _write_no_more()
             raise typer.Exit(0) from None
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            _write_no_more()
+            sys.stderr.write(f"deltawire: the output cannot be written: {error.strerror}\n")
+            raise typer.Exit(1) from None
         raise typer.Exit(code or 0)
 
     return call

@@ -8,7 +8,9 @@ import typer
 
 from deltawire.cli.commands import options
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A file; - is the standard output or input.")]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A file; - is the standard output or input.")
+]
 _STREAM = Path("-")
 
 
@@ -45,6 +47,10 @@ def restore(
 
     # What ran last on the folder may have had another config: what `up` will be started with counts.
     plan = named_plan(config, store)
-    counts = backups.restore(plan, sys.stdin.buffer) if file == _STREAM else backups.restore_file(plan, file)
+    counts = (
+        backups.restore_stream(plan, sys.stdin.buffer)
+        if file == _STREAM
+        else backups.restore_file(plan, file)
+    )
     sys.stderr.write(f"{backups.told(counts)} restored: `deltawire up` lists what there is now\n")
     return 0

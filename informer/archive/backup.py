@@ -19,12 +19,18 @@ from deltawire.common.clock import Clock
 from deltawire.common.errors import StateError
 from deltawire.common.limits import MESSAGE_BYTES_MAX
 from deltawire.common.store import layout, meta
-from deltawire.common.store.folder import cluster_folder, find_shards, ledger_folder, remember_cluster_id
+from deltawire.common.store.folder import (
+    cluster_folder,
+    find_shards,
+    ledger_folder,
+    remember_cluster_id,
+)
 from deltawire.informer.archive.record import Image, Op, Place, Position, Record, decode, encode, parts_of
 from deltawire.informer.archive.restore import fill, rows_of
 from deltawire.informer.groups import state as group_state
 from deltawire.informer.groups.state import GroupState
 from deltawire.informer.store import generation, identities
+from deltawire.informer.store.damage import is_cut
 from deltawire.informer.store.indexer import Indexer
 from deltawire.informer.store.ledger import Ledger, LedgerState, Life
 from deltawire.informer.store.lost import decode_lost
@@ -102,13 +108,34 @@ def write(out: IO[bytes], store_dir: Path, shards: int, clusters: dict[str, str]
 
 
 def restore(data: IO[bytes], store_dir: Path, shards: int, clock: Clock) -> Counts:
-    """Fill a state folder that holds no cache.
+    """Fill a state folder that holds no cache from ``data``, which can be sought: it is read whole before anything is
+    written.
 
-    Raises StateError for what is no backup, one that is cut, of another number of shards or a newer version, and for a
-    folder that has caches. What was filled by then is left for the caller to remove.
+    Raises StateError for what is no backup, one that is cut or damaged, of another number of shards or a newer version,
+    and for a folder that has caches; CapacityError where there is no room, OSError. What was filled by then is left for
+    the caller to remove.
     """
-    values = _values(data)
-    head = _as(Head, next(values, None))
+    data.seek(0)
+    head = _head(_values(data), shards)
+    if next(store_dir.glob("*/*/*/shard-*"), None) is not None:
+        raise StateError(f"{store_dir} holds caches", hint="a backup is restored into an empty state folder")
+    for _ in _shards(data, head):
+        pass
+    counts = Counts()
+    for cluster_id, section, image in _shards(data, head):
+        try:
+            _fill_shard(store_dir, cluster_id, section, image, clock)
+        except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+            raise _unreadable(f"{section.cluster}/{section.resource}: {error}") from None
+        counts.add({name: len(rows) for name, rows in image.tables.items()})
+    for cluster, cluster_id in head.clusters.items():
+        identities.remember(store_dir, cluster_id, head.addresses.get(cluster_id, ""))
+        remember_cluster_id(store_dir, cluster, cluster_id)
+    return counts
+
+
+def _head(values: Iterator[Any], shards: int) -> Head:
+    head: Head = _as(Head, next(values, None))
     if head.format > FORMAT or head.schema > layout.SCHEMA:
         raise StateError(
             f"the backup was written in format {head.format}, schema {head.schema}; this program reads {FORMAT} and"
@@ -120,29 +147,34 @@ def restore(data: IO[bytes], store_dir: Path, shards: int, clock: Clock) -> Coun
             f"the backup is of {head.shards} shards, the config says {shards}",
             hint=f"say store.shards: {head.shards}",
         )
-    if next(store_dir.glob("*/*/*/shard-*"), None) is not None:
-        raise StateError(f"{store_dir} holds caches", hint="a backup is restored into an empty state folder")
-    counts = Counts()
-    for value in values:
+    return head
+
+
+def _shards(data: IO[bytes], head: Head) -> Iterator[tuple[str, Section, Image]]:
+    """The cluster's id and the content of each shard. Raises StateError, also behind the last one."""
+    data.seek(0)
+    values = _values(data)
+    next(values)
+    for number, value in enumerate(values):
         if isinstance(value, int):
-            if value != counts.shards:
+            # The check of the whole lies behind the last value.
+            if value != number or next(values, None) is not None:
                 break
-            for cluster, cluster_id in head.clusters.items():
-                identities.remember(store_dir, cluster_id, head.addresses.get(cluster_id, ""))
-                remember_cluster_id(store_dir, cluster, cluster_id)
-            return counts
+            return
         section = _as(Section, value)
         image = Image()
         for _ in range(section.parts):
             part = next(values, None)
             if not isinstance(part, bytes):
-                raise StateError("the backup cannot be read: a part is missing", hint=_HINT)
-            image.add(decode(part))
+                raise _unreadable("a part is missing")
+            try:
+                image.add(decode(part))
+            except (StateError, LookupError, ValueError) as error:
+                raise _unreadable(str(error)) from None
         cluster_id = head.clusters.get(section.cluster)
-        if cluster_id is None or image.is_empty or not 0 <= section.shard < shards:
-            raise StateError(f"the backup cannot be read: {section.cluster}/{section.resource}", hint=_HINT)
-        _fill_shard(store_dir, cluster_id, section, image, clock)
-        counts.add({name: len(rows) for name, rows in image.tables.items()})
+        if cluster_id is None or image.is_empty or not 0 <= section.shard < head.shards:
+            raise _unreadable(f"{section.cluster}/{section.resource}")
+        yield cluster_id, section, image
     raise StateError("the backup is cut: its end is missing", hint=_HINT)
 
 
@@ -153,6 +185,8 @@ def _read_shard(folder: Path) -> Record:
             str(folder), readonly=True, create=False, map_size=layout.MAP_BYTES, max_dbs=layout.DBS_MAX,
             max_readers=layout.READERS_MAX,
         ) as env:  # fmt: skip
+            if is_cut(folder, env):
+                raise StateError(f"{folder} is damaged: its file is cut", hint="a worker makes it anew")
             dbs = {name: env.open_db(name, create=False) for name in layout.PLAIN_DBS}
             txn = env.begin()
             state = meta.decode_state(txn.get(meta.STATE_KEY, db=dbs[layout.META]) or meta.encode({}))
@@ -183,16 +217,15 @@ def _fill_shard(store_dir: Path, cluster_id: str, section: Section, image: Image
     # Numbers that were given out after the backup are not given out again: a handler may still be in such a call. What
     # the broker of the backup's time has sent since is in no store, so its numbers mean nothing.
     image.position = Position(seq=image.position.seq + SEQ_MARGIN)
-    folder, _ = generation.choose_folder(
-        store_dir, cluster_id, section.resource, section.shard, generation.boot_id()
-    )
+    place = (store_dir, cluster_id, section.resource, section.shard)
+    folder, _ = generation.choose_folder(*place, generation.boot_id())
     indexer = Indexer(
         folder, owner="restore", informer=f"{section.cluster}/{section.resource}", indexes={}, index_hash="",
         clock=clock,
     )  # fmt: skip
     try:
         fill(indexer, image)
-        ledger = Ledger(ledger_folder(store_dir, cluster_id, section.resource, section.shard))
+        ledger = Ledger(ledger_folder(*place))
         try:
             ledger.commit(_remembered(indexer, groups), _lives(image))
         finally:
@@ -242,11 +275,15 @@ def _values(data: IO[bytes]) -> Iterator[Any]:
                 while True:
                     yield unpacker.unpack()
     except (OSError, EOFError, zlib.error, ValueError, msgpack.UnpackException) as error:
-        raise StateError(f"the backup cannot be read: {error or type(error).__name__}", hint=_HINT) from None
+        raise _unreadable(str(error) or type(error).__name__) from None
 
 
 def _as(kind: Any, value: Any) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise StateError(f"the backup cannot be read: {error}", hint=_HINT) from None
+        raise _unreadable(str(error)) from None
+
+
+def _unreadable(why: str) -> StateError:
+    return StateError(f"the backup cannot be read: {why}", hint=_HINT)

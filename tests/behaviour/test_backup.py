@@ -2,15 +2,22 @@
 
 import gzip
 import io
+import os
 import random
+import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from deltawire.cli import backups
 from deltawire.common.clock import FakeClock
+from deltawire.common.config.load import load
+from deltawire.common.config.plan import Plan
 from deltawire.common.errors import StateError
 from deltawire.common.store import layout
+from deltawire.common.store.folder import MARKER
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
 from deltawire.common.wire.messages.group import EventRow as Event
 from deltawire.informer.archive import backup
@@ -277,6 +284,42 @@ def test_a_file_that_is_no_whole_backup_is_refused(
     (tmp_path / "third").mkdir(mode=0o700)
     with pytest.raises(StateError, match=said):
         backup.restore(io.BytesIO(data), tmp_path / "third", 1, FakeClock())
+    assert list((tmp_path / "third").iterdir()) == []
+
+
+def _large(site: Site) -> bytes:
+    """A backup whose end is not read together with its first shard."""
+    for number in range(3000):
+        site.change(f"{random.Random(number).randbytes(30).hex()}", "A")
+    return site.taken()
+
+
+def test_a_damaged_file_is_noticed_before_anything_is_written(site: Site, tmp_path: Path) -> None:
+    data = _large(site)
+    assert len(data) > 100_000
+    (tmp_path / "third").mkdir(mode=0o700)
+    for spoilt in (_flipped(data), data[:-200], data + b"more", gzip.compress(gzip.decompress(data) + b"x")):
+        with pytest.raises(StateError, match="the backup"):
+            backup.restore(io.BytesIO(spoilt), tmp_path / "third", 1, FakeClock())
+        assert list((tmp_path / "third").iterdir()) == []
+    assert backup.restore(io.BytesIO(data), tmp_path / "third", 1, FakeClock()).shards == 1
+
+
+def test_what_a_whole_file_holds_is_one_line_or_restored_whatever_it_is(site: Site, tmp_path: Path) -> None:
+    for key in KEYS:
+        site.change(key, "A")
+    raw, chance, refused = gzip.decompress(site.taken()), random.Random(1), 0
+    for number in range(150):
+        place = chance.randrange(len(raw))
+        data = raw[:place] + bytes([raw[place] ^ 1 << chance.randrange(8)]) + raw[place + 1 :]
+        folder = tmp_path / str(number)
+        folder.mkdir(mode=0o700)
+        try:
+            backup.restore(io.BytesIO(gzip.compress(data)), folder, 1, FakeClock())
+        except StateError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 20
 
 
 def test_a_backup_of_a_newer_version_or_other_shards_is_refused(
@@ -288,3 +331,56 @@ def test_a_backup_of_a_newer_version_or_other_shards_is_refused(
     monkeypatch.setattr(layout, "SCHEMA", layout.SCHEMA - 1)
     with pytest.raises(StateError, match="use the version that wrote it"):
         backup.restore(io.BytesIO(data), tmp_path / "third", 1, FakeClock())
+
+
+# ---- files that are none
+
+
+@pytest.fixture
+def plan(site: Site) -> Plan:
+    """Of the state folder, whose worker has ended."""
+    site.change("a", "A")
+    site.machine.informer.close(clean=True)
+    (site.machine.folder / MARKER).write_text('{"schema": 1, "shards": 1}')
+    config = site.folder / "deltawire.yaml"
+    config.write_text(
+        f"version: 1\nclusters: {{dev: {{}}}}\ninformers: [{{resource: pods}}]\n"
+        f"store: {{shards: 1, dir: {site.machine.folder}}}\n"
+    )
+    return Plan(load(config))
+
+
+def test_a_pipe_or_a_device_is_written_to_and_stays_what_it_is(
+    site: Site, plan: Plan, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()))
+    reader.start()
+    assert backups.write_file(plan, pipe).objects == 1
+    reader.join()
+    assert pipe.is_fifo()
+    (tmp_path / "third").mkdir(mode=0o700)
+    assert backup.restore(io.BytesIO(found[0]), tmp_path / "third", 1, FakeClock()).objects == 1
+    device = tmp_path / "device"
+    device.symlink_to("/dev/full")
+    with pytest.raises(StateError, match="cannot be written: No space left"):
+        backups.write_file(plan, device)
+
+
+def test_a_cache_that_was_cut_is_named_and_no_backup_is_made_of_it(
+    site: Site, plan: Plan, tmp_path: Path
+) -> None:
+    (data,) = site.machine.folder.glob("*/*/*/shard-0/data.mdb")
+    os.truncate(data, 8192)
+    with pytest.raises(StateError, match="shard-0 is damaged"):
+        backups.write_file(plan, tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_backup_comes_from_a_pipe_as_well(site: Site, plan: Plan, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    backups.write(plan, out)
+    shutil.rmtree(site.machine.folder)
+    assert backups.restore_stream(plan, io.BytesIO(out.getvalue())).objects == 1

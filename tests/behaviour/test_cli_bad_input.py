@@ -1,6 +1,7 @@
 """A user's mistake is one line that says what, where and what to do, and exit code 2; nothing is left behind."""
 
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli_rig import PLUGIN, Cli, cli_in
+from tests.support.pipeline import DELTAWIRE
 
 
 @pytest.fixture
@@ -200,3 +202,17 @@ def test_a_state_folder_of_a_newer_version_is_refused_before_anything_starts(cli
     line = refused(cli, "run", "plugin.py", "--store", "state")
     assert "shard-2 was written in schema 99, this program reads 2" in line
     assert "use the version that wrote it" in line
+
+
+def test_an_output_that_is_full_is_one_line(cli: Cli) -> None:
+    (cli.folder / "deltawire.yaml").write_text(
+        "version: 1\nclusters: {dev: {}}\ninformers: [{resource: pods}]\n"
+    )
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [DELTAWIRE, "rbac"],
+            cwd=cli.folder, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (
+        1, "deltawire: the output cannot be written: No space left on device\n",
+    )  # fmt: skip
