@@ -407,8 +407,9 @@ def test_a_forged_replica_cannot_acknowledge_what_others_hold(unharmed):
             rows = [["default/ghost", seq, fence, 0, 0, ""] for seq in range(20) for fence in range(3)]
             rows += [["default/ghost", 2**63, -1, 99, -(2**60), "x" * 4000]]
             stranger.say("acks", PODS, shard, rows)
-        stranger.beat()
-        stranger.wait_for("beat")
+        # Its answer comes after the acks were looked at.
+        stranger.say("query", 1, PODS, 0, "get", ["default/x"])
+        stranger.wait_for("problem", "rows")
     # A report is up to a heartbeat old: two calls later, each seen in a report, it is one after the attack.
     for _ in range(2):
         before = unharmed.acknowledged("latest")

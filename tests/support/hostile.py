@@ -50,9 +50,6 @@ class Attacker:
         answer = self.wait_for("welcome")
         self.session, self._n = answer[2], 0
 
-    def beat(self) -> None:
-        self.message("beat", self.session, 0, 1)
-
     def wait_for(self, *kinds: str, seconds: float = 10.0) -> list[Any]:
         """The first answer of one of these kinds: version, kind, session, n, fields."""
         seen = []

@@ -205,7 +205,7 @@ from deltawire.apiserver.service import Service
 async def start():
     service = Service(ApiServerOptions())
     await service.start()
-    late = ("apiserver.cel", "apiserver.rules.table", "apiserver.containers.shell", "apiserver.http.columns")
+    late = ("apiserver.cel.library", "apiserver.rules.table", "apiserver.containers.shell", "apiserver.http.columns")
     loaded = [name for name in (*(f"deltawire.{part}" for part in late), "yaml") if name in sys.modules]
     await service.stop()
     assert not loaded, loaded
