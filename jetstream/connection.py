@@ -41,8 +41,11 @@ class Connection:
     Coroutines run in the connection's thread: `submit` and `wait` may be called from any other.
     """
 
-    def __init__(self, settings: NatsSettings, *, label: str, clock: Clock | None = None) -> None:
-        """``label``: by what the server's operator sees the connection. Raises ConfigError without nats-py."""
+    def __init__(
+        self, settings: NatsSettings, *, label: str, clock: Clock | None = None, is_quiet: bool = False
+    ) -> None:
+        """``label``: by what the server's operator sees the connection. ``is_quiet``: what fails is in `problem` and not
+        in the log. Raises ConfigError without nats-py."""
         try:
             import nats.aio.client
         except ImportError:
@@ -51,6 +54,7 @@ class Connection:
         self.reconnects = 0
         self.problem = f"no server of {settings.shown} was reached yet"
         self._label = label
+        self._is_quiet = is_quiet
         self._clock = clock or SystemClock()
         self._client: Client = nats.aio.client.Client()
         self._loop = asyncio.new_event_loop()
@@ -167,7 +171,7 @@ class Connection:
         async def failed(error: Exception) -> None:
             nonlocal last_said_s
             self.problem = f"{self.settings.shown}: {str(error) or type(error).__name__}"
-            if self._clock.now_s() - last_said_s >= SAY_EVERY_S:
+            if not self._is_quiet and self._clock.now_s() - last_said_s >= SAY_EVERY_S:
                 last_said_s = self._clock.now_s()
                 log.warning("NATS: %s", self.problem)
 

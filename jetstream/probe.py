@@ -10,7 +10,7 @@ PROBE_S = 6.0
 
 def probe(settings: NatsSettings, payload_bytes_needed: int) -> str:
     """What was found, in words. Raises NatsError and ConfigError, in one line, with what to do."""
-    connection = Connection(settings, label="deltawire check")
+    connection = Connection(settings, label="deltawire check", is_quiet=True)
     connection.start()
     try:
         return connection.wait(_look(connection, payload_bytes_needed), PROBE_S)

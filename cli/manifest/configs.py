@@ -69,7 +69,9 @@ def plain(value: Any) -> Any:
     """A config as plain data, without what is the default anyway."""
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(type(value))
-        return {
+        tagged = value.__struct_config__
+        kind = {tagged.tag_field: tagged.tag} if tagged.tag_field else {}
+        return kind | {
             field.encode_name: plain(found)
             for field in fields
             if (found := getattr(value, field.name)) != _default(field)

@@ -11,6 +11,8 @@ from deltawire.common.errors import ConfigError
 NAME_CHARS_MAX = 253
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
+# Options of NATS that name files.
+_NATS_FILES = ("credentials", "ca", "cert", "key")
 _FILE = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -36,6 +38,14 @@ def check_plan(plan: Plan) -> None:
             path="clusters",
             hint="make a config for each cluster",
         )
+    for section, options in (("engine", plan.nats), ("archive", plan.config.archive)):
+        for key in _NATS_FILES:
+            if options is not None and getattr(options, key):
+                raise ConfigError(
+                    "no pod has this file: only handlers' code and the keys are taken along",
+                    path=f"{section}.{key}",
+                    hint="leave it out, and add the file and the option to the objects that are written",
+                )
 
 
 def check_file(name: str) -> None:

@@ -379,3 +379,20 @@ def test_without_secrets_no_key_is_made_where_its_owner_has_one_that_is_allowed(
 )
 def test_any_text_of_a_file_is_read_back_as_it_was(text: str) -> None:
     assert yaml.safe_load(document({"data": {"f": text}})) == {"data": {"f": text}}
+
+
+@pytest.mark.parametrize("section", ["engine", "archive"])
+def test_the_core_reads_where_its_queue_and_its_archive_are(tmp_path: Path, section: str) -> None:
+    plan = Plan(parse(CONFIG | {section: {"kind": "nats", "replicas": 1, "servers": ["nats://n1:4222"]}}))
+    allowed, secrets = secrets_of(plan, tmp_path / "keys")
+    shape = Shape("dw", "ops", "image", Size(), allowed=allowed, secrets=secrets)
+    there = parse(config_in(list(objects(plan, shape)), "dw-config"))
+    assert getattr(there, section) == getattr(plan.config, section)
+
+
+@pytest.mark.parametrize(("section", "key"), [("engine", "credentials"), ("archive", "ca"), ("engine", "key")])
+def test_files_for_nats_that_no_pod_has_are_refused_with_their_field(section: str, key: str) -> None:
+    options = {"kind": "nats", "cert": "c.pem", "key": "k.pem"} if key == "key" else {"kind": "nats", key: "file"}
+    plan = Plan(parse(CONFIG | {section: options}))
+    with pytest.raises(ConfigError, match=rf"{section}\.(cert|{key}): "):
+        check_plan(plan)
