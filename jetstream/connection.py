@@ -44,8 +44,8 @@ class Connection:
     def __init__(
         self, settings: NatsSettings, *, label: str, clock: Clock | None = None, is_quiet: bool = False
     ) -> None:
-        """``label``: by what the server's operator sees the connection. ``is_quiet``: what fails is in `problem` and not
-        in the log. Raises ConfigError without nats-py."""
+        """``label``: by what the server's operator sees the connection. ``is_quiet``: what fails is in `problem`,
+        not in the log. Raises ConfigError without nats-py."""
         try:
             import nats.aio.client
         except ImportError:
