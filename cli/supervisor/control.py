@@ -1,6 +1,7 @@
 """The `control` socket (docs/wire.md §8): roles report to it, commands ask through it, it asks the workers."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,8 @@ FOR_REFLECTORS = frozenset({"relist"})
 ANSWER_TIMEOUT_S = 5.0
 # Questions under way; more than this is a command in a loop.
 QUESTIONS_MAX = 64
+# Requests of one peer that are taken in a turn: a command waits for its answers.
+ASKS_PER_TURN_MAX = 64
 # Frames taken in a turn.
 FRAMES_PER_TURN = 100
 TOO_LARGE = "the answer is larger than a message may be (ask for less: one handler, one key)"
@@ -52,7 +55,7 @@ class ToWorkers:
 
 @dataclass(slots=True)
 class _Question:
-    asker: bytes
+    asker: Peer
     number: int
     deadline_s: float
     waiting: set[str]
@@ -77,9 +80,7 @@ class ControlSocket:
         clock: Clock,
     ) -> None:
         silent_s = SILENT_INTERVALS_MAX * beats_every(endpoint) * heartbeat_s
-        self._listener = Listener(
-            context, endpoint, clock=clock, silent_s=silent_s, run=run
-        )
+        self._listener = Listener(context, endpoint, clock=clock, silent_s=silent_s, run=run)
         self._listener.watch_ends()
         self._on_ready = on_ready
         self._on_silent = on_silent
@@ -88,6 +89,8 @@ class ControlSocket:
         self._clock = clock
         self._questions: dict[int, _Question] = {}
         self._malformed = 0
+        # How often each peer has asked in this turn.
+        self._asks_of: Counter[bytes] = Counter()
         # Of the audit's log, about what commands ask for.
         self._lines = Lines(REFUSALS_MAX, REFUSALS_EVERY_S)
         self._asked = 0
@@ -127,6 +130,7 @@ class ControlSocket:
                 self._finish(number)
 
     def _read(self, frames_max: int = FRAMES_PER_TURN) -> None:
+        self._asks_of.clear()
         for event in self._listener.receive(frames_max):
             match event:
                 case Hello(peer):
@@ -164,10 +168,10 @@ class ControlSocket:
         log.warning("reset %s: it sent %s", peer.name[:80], what)
         self._listener.reset(peer, f"sent {what}")
 
-    def _send(self, identity: bytes, message: Message) -> bool:
+    def _reply(self, peer: Peer, message: Message) -> bool:
         """True unless the message is over the wire's bound: an answer can be, made of several workers' answers."""
         try:
-            self._listener.send(identity, message)
+            self._listener.answer(peer, message)
         except CapacityError as error:
             log.warning("not sent: %s", error)
             return False
@@ -175,6 +179,16 @@ class ControlSocket:
 
     def _on_ask(self, peer: Peer, ask: Ask) -> None:
         number = ask.id
+        if not self._listener.has(peer):
+            # What stood behind the message that ended its session.
+            return
+        self._asks_of[peer.identity] += 1
+        if self._asks_of[peer.identity] > ASKS_PER_TURN_MAX:
+            self._reject(peer, f"more than {ASKS_PER_TURN_MAX} requests at once")
+            return
+        if not self._listener.may_answer(peer):
+            self._reject(peer, "requests and does not read the answers")
+            return
         guard = self._listener.guard
         whose = None if guard is None else guard.entry(peer.key)
         if guard is not None and whose is not None:
@@ -182,7 +196,7 @@ class ControlSocket:
                 self._malformed += 1
                 log.warning("%s asked for %s: its key may not", peer.name[:80], ask.verb[:80])
                 guard.note_refusal(peer, ask.verb[:80])
-                self._send(peer.identity, Answer(number, False, text))
+                self._reply(peer, Answer(number, False, text))
                 return
             if ask.verb not in rights.ONLY_READ:
                 words = (whose.owner, ask.verb[:80], rights.words(ask.arguments))
@@ -190,21 +204,21 @@ class ControlSocket:
         try:
             answer = self._answer(ask.verb, ask.arguments)
         except DeltawireError as error:
-            self._send(peer.identity, Answer(number, False, str(error)))
+            self._reply(peer, Answer(number, False, str(error)))
             return
         if not isinstance(answer, ToWorkers):
-            self._send(peer.identity, Answer(number, True, rights.narrowed(whose, ask.verb, answer)))
+            self._reply(peer, Answer(number, True, rights.narrowed(whose, ask.verb, answer)))
             return
         workers = {p.name: p for p in self._listener.peers if p.role == answer.role}
         if len(self._questions) >= QUESTIONS_MAX:
-            self._send(peer.identity, Answer(number, False, "too many requests at once"))
+            self._reply(peer, Answer(number, False, "too many requests at once"))
             return
         self._asked += 1
         self._questions[self._asked] = _Question(
-            peer.identity, number, self._clock.now_s() + ANSWER_TIMEOUT_S, set(workers)
+            peer, number, self._clock.now_s() + ANSWER_TIMEOUT_S, set(workers)
         )
         for worker in workers.values():
-            self._send(worker.identity, Ask(self._asked, ask.verb, ask.arguments))
+            self._listener.send(worker.identity, Ask(self._asked, ask.verb, ask.arguments))
         if not workers:
             self._finish(self._asked)
 
@@ -223,5 +237,5 @@ class ControlSocket:
     def _finish(self, number: int) -> None:
         question = self._questions.pop(number)
         body = {"workers": question.answers, "problems": question.problems}
-        if not self._send(question.asker, Answer(question.number, True, body)):
-            self._send(question.asker, Answer(question.number, False, TOO_LARGE))
+        if not self._reply(question.asker, Answer(question.number, True, body)):
+            self._reply(question.asker, Answer(question.number, False, TOO_LARGE))

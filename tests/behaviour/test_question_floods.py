@@ -1,5 +1,6 @@
 """Who asks a worker more than it reads, or more than it should, is reset; nobody else notices."""
 
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +8,16 @@ from typing import Any
 
 import msgpack
 import pytest
+import zmq
 
+from deltawire.cli.supervisor.control import ControlSocket
+from deltawire.common.clock import SystemClock
 from deltawire.common.limits import QUESTIONS_WAITING_MAX, UNREAD_BYTES_MAX
+from deltawire.common.loop import Loop
 from deltawire.common.wire import sockets
 from tests.behaviour.test_informer_worker import PODS, Broker, Replica, Rig
 from tests.support.hostile import Attacker, attacker
+from tests.support.patience import wait_until
 
 OBJECT_BYTES = 200_000
 
@@ -114,3 +120,61 @@ def test_questions_by_the_thousand_in_one_frame_keep_nobody_waiting(
         rig.until(lambda: rig.worker.status()["malformed"], "the reset")
         assert rig.worker.status()["malformed"] == 1
         serves_others(rig, *scene)
+
+
+class NoBeats:
+    turns = 0
+
+    def show(self) -> None: ...
+
+
+class Control:
+    """A supervisor's socket; each answer has so many bytes."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.answered = 0
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.socket = ControlSocket(
+            self.context, endpoint, heartbeat_s=2.0, on_ready=lambda *_: None, on_silent=lambda *_: None,
+            on_status=lambda *_: None, answer=self._answer, clock=SystemClock(),
+        )  # fmt: skip
+        self.loop = Loop(SystemClock(), NoBeats())
+        self.socket.join(self.loop)
+
+    def _answer(self, verb: str, arguments: dict[str, Any]) -> str:
+        self.answered += 1
+        return "x" * OBJECT_BYTES
+
+    def turn(self) -> None:
+        self.loop.turn(wait_s_max=0.01)
+
+    def close(self) -> None:
+        self.socket.close()
+        self.context.destroy(linger=0)
+
+
+@pytest.mark.parametrize("at_once", [1, 1000], ids=["frame by frame", "in one frame"])
+def test_who_asks_the_supervisor_and_never_reads_is_reset_and_nobody_else_notices(at_once: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="dw-") as folder:
+        control = Control(f"ipc://{folder}/control")
+        try:
+            with (
+                attacker(f"ipc://{folder}/control", "cli-1") as flooder,
+                attacker(f"ipc://{folder}/control", "cli-2") as other,
+            ):
+                for peer in (flooder, other):
+                    peer._socket.setsockopt(zmq.RCVHWM, 1)
+                    peer.hello("cli", {})
+                    wait_until(lambda p=peer: p._socket.poll(0), "a welcome", turn=control.turn)
+                    peer.session = peer.wait_for("welcome")[2]
+                for first in range(0, 2000, at_once):
+                    flooder._n += 1
+                    asks = [["ask", n, "status", {}] for n in range(first, first + at_once)]
+                    flooder.raw(msgpack.packb([2, flooder.session, flooder._n, asks]))
+                    control.turn()
+                wait_until(lambda: control.socket.rejected, "the reset", turn=control.turn)
+                assert control.answered * OBJECT_BYTES < 8 * UNREAD_BYTES_MAX
+                other.say("ask", 1, "status", {})
+                wait_until(lambda: other._socket.poll(0), "an answer", turn=control.turn)
+        finally:
+            control.close()
