@@ -22,6 +22,8 @@ from deltawire.common.process import (
     parse_arguments,
     run_role,
 )
+from deltawire.common.store import folder
+from deltawire.common.store.host import host_of
 from deltawire.common.wire.codec import Decoder
 from deltawire.common.wire.follow import follow_listener
 from deltawire.common.wire.heartbeat import Heartbeat
@@ -216,8 +218,18 @@ def _make_broker(plan: Plan, nonce: str, clock: Clock) -> "tuple[Broker, JetStre
     from deltawire.fifo.relay.jetstream import JetStreamQueue
     from deltawire.jetstream.settings import settings_of
 
+    # With an archive each worker has the lease of its place itself.
+    is_by_host = plan.config.archive is None
+    if is_by_host:
+        folder.prepare(plan.store_dir, plan.shards)
     shared = JetStreamQueue(
-        settings_of(plan.nats), informers, plan.shards, label=f"{platform.node()}-{nonce}", clock=clock
+        settings_of(plan.nats),
+        informers,
+        plan.shards,
+        label=f"{platform.node()}-{nonce}",
+        clock=clock,
+        host=host_of(plan.store_dir) if is_by_host else "",
+        place_of=(lambda informer, shard: plan.shard_owners[shard]) if is_by_host else None,
     )
     return RelayBroker(informers, plan.shards, boot=nonce, latest_only=latest_only(plan)), shared
 

@@ -6,9 +6,7 @@ what keeps a former holder from writing is the fence of each shard's archive.
 
 import contextlib
 import logging
-import secrets
 import threading
-from pathlib import Path
 
 from deltawire.common.beats import of_process
 from deltawire.common.clock import Clock, SystemClock
@@ -16,7 +14,7 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import NatsEngine
 from deltawire.common.errors import StateError
 from deltawire.common.process import EXIT_FAILED, EXIT_OK
-from deltawire.common.store.files import write_whole
+from deltawire.common.store.host import host_of
 from deltawire.informer.archive.nats import NatsArchives
 from deltawire.informer.main import Worker, hold_place
 from deltawire.informer.store.trouble import OwnerLost
@@ -29,8 +27,6 @@ log = logging.getLogger(__name__)
 # While it waits it says so often that it is alive.
 _LOOK_S = 0.1
 _SAY_EVERY_S = 60.0
-# A state folder's name among hosts.
-_HOST = "host"
 
 
 class LeasedWorker:
@@ -116,16 +112,3 @@ class LeasedWorker:
             await bucket.create("shards", ours.encode())
         entry = await bucket.get("shards")
         return (entry.value or b"").decode(errors="replace")
-
-
-def host_of(store_dir: Path) -> str:
-    """The name of a state folder among hosts; drawn at random at its first use."""
-    path = store_dir / _HOST
-    try:
-        known = path.read_text().strip()
-    except FileNotFoundError:
-        known = ""
-    if not known:
-        known = secrets.token_hex(8)
-        write_whole(path, known.encode(), mode=0o600)
-    return known

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from deltawire.fifo.relay.places import Places
 from deltawire.fifo.relay.servers import RETRY_S_MIN, Servers
-from deltawire.fifo.relay.wants import Consume, Done
+from deltawire.fifo.relay.wants import Consume, Done, Report
 from deltawire.jetstream.connection import NatsError
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,18 @@ class _Consumed:
 
 
 class Consumer:
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, places: Places | None) -> None:
+        """``places``: what is consumed only while it is this host's; None: all that workers here want."""
         self._servers = servers
+        self._places = places
+        self._reports: dict[tuple[str, int], bytes] = {}
         self._consumed: dict[tuple[str, int], _Consumed] = {}
 
     # In the broker's thread.
+
+    def report(self, want: Report) -> None:
+        """What the store has of the shard that is consumed next."""
+        self._reports[want.informer, want.shard] = want.payload
 
     def consume(self, want: Consume) -> None:
         self.leave(want.informer, want.shard)
@@ -64,6 +72,13 @@ class Consumer:
 
     async def _consume(self, want: Consume, consumed: _Consumed) -> None:
         name, shard = want.informer, want.shard
+        if self._places is not None:
+            await self._places.hold(name, shard)
+        payload = self._reports.pop((name, shard), None)
+        if payload is not None:
+            self._servers.connection.submit(
+                self._servers.put(self._servers.key("report", name, shard), payload)
+            )
         await self._servers.make(name)
         consumed.has_room.set()
         tail = await self._servers.tail(name, shard)
@@ -104,6 +119,8 @@ class Consumer:
         try:
             while True:
                 await consumed.has_room.wait()
+                if self._places is not None and self._places.is_lost(name, shard):
+                    raise NatsError(f"the place of {name} shard {shard} is another host's")
                 try:
                     [message] = await pull.fetch(1, timeout=FETCH_S)
                 except nats.errors.TimeoutError:

@@ -6,7 +6,7 @@ room for so much (`ROOM_BYTES`, `ROOM_MESSAGES`) of each one that is consumed.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from deltawire.common.waker import Waker
 from deltawire.fifo.actions import Action
 from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.relay.consumer import Consumer
+from deltawire.fifo.relay.places import Places
 from deltawire.fifo.relay.publisher import WRONG_SEQUENCE, Publisher
 from deltawire.fifo.relay.servers import Counters, Servers
 from deltawire.fifo.relay.wants import Consume, Demand, Done, Leave, Met, Prove, Publish, Report, Resign, Want
@@ -26,17 +27,27 @@ log = logging.getLogger(__name__)
 
 
 class JetStreamQueue:
-    """``shards``: of each informer. ``label``: this broker's name among those of all hosts."""
+    """``shards``: of each informer. ``label``: this broker's name among those of all hosts. ``host`` and ``place_of``:
+    see `Places`; without, workers' places have leases of their own."""
 
     def __init__(
-        self, settings: NatsSettings, informers: Iterable[str], shards: int, *, label: str, clock: Clock
+        self,
+        settings: NatsSettings,
+        informers: Iterable[str],
+        shards: int,
+        *,
+        label: str,
+        clock: Clock,
+        host: str = "",
+        place_of: Callable[[str, int], int] | None = None,
     ) -> None:
         self._connection = Connection(settings, label=f"deltawire fifo {label}", clock=clock)
         self._informers = list(informers)
         self._shards = shards
         self._servers = Servers(self._connection)
         self._publisher = Publisher(self._servers, self._informers, shards, label, clock)
-        self._consumer = Consumer(self._servers)
+        places = Places(self._servers, host, place_of, clock) if place_of is not None else None
+        self._consumer = Consumer(self._servers, places)
 
     @property
     def waker(self) -> Waker:
@@ -79,8 +90,7 @@ class JetStreamQueue:
         elif isinstance(want, Done):
             self._consumer.done(want)
         elif isinstance(want, Report):
-            key = self._servers.key("report", want.informer, want.shard)
-            self._connection.submit(self._servers.put(key, want.payload))
+            self._consumer.report(want)
         elif isinstance(want, Demand):
             self._servers.counters.demands += 1
             self._connection.submit(self._demand(want))

@@ -66,3 +66,26 @@ def test_the_death_of_the_leading_host_is_taken_over_without_a_list(tmp_path: Pa
             for name in hosts.names:
                 print(f"== {name}\n{hosts.log(name)[-3000:]}")
             raise
+
+
+@pytest.mark.long
+def test_the_second_host_that_runs_a_workers_index_gets_nothing_and_says_so(tmp_path: Path):
+    with TwoHosts(tmp_path) as hosts:
+        try:
+            hosts.wait_listed()
+            lists = len(hosts.server.reflectors_lists())
+            hosts.start_second(0, host=1)
+            wait_until(
+                "a line that says why",
+                lambda: "worker-0 runs on host" in hosts.log("fifo-1"),
+                seconds=60,
+            )
+            hosts.restart("worker-0")
+            hosts.wait_flowing()
+            verdict = hosts.judge_in_the_end()
+            assert verdict["complaints"] == 0, verdict
+            assert len(hosts.server.reflectors_lists()) == lists
+        except BaseException:
+            for name in hosts.names:
+                print(f"== {name}\n{hosts.log(name)[-3000:]}")
+            raise

@@ -87,6 +87,15 @@ class TwoHosts:
         self.nats.__exit__()
         shutil.rmtree(self._runtime, ignore_errors=True)
 
+    def start_second(self, index: int, *, host: int) -> None:
+        """A worker of the same index as another host's, at an address that handlers do not know."""
+        config = json.loads(self.config(host).read_text())
+        config["network"]["endpoints"][f"worker-{index}"] = f"127.0.0.1:{free_port()}"
+        path = self.folder / "second.json"
+        path.write_text(json.dumps(config))
+        self._commands["second"] = ["informer", "-c", str(path), "--index", str(index)]
+        self.start("second")
+
     def _start_standbys(self) -> None:
         for place in range(2):
             log = f"worker-{place}"

@@ -140,6 +140,14 @@ def test_only_handlers_of_this_deployment_reach_control_and_workers(made: list[d
     assert find(made, "NetworkPolicy", "dw-alerts")["spec"]["ingress"] == []
 
 
+def test_no_policy_keeps_the_core_from_the_api_server_and_from_nats(made: list[dict[str, Any]]) -> None:
+    policies = [obj["spec"] for obj in made if obj["kind"] == "NetworkPolicy"]
+    assert policies
+    for policy in policies:
+        assert policy["policyTypes"] == ["Ingress"]
+        assert "egress" not in policy
+
+
 def test_nothing_keeps_a_node_from_being_drained(made: list[dict[str, Any]]) -> None:
     assert not [obj for obj in made if obj["kind"] == "PodDisruptionBudget"]
 
