@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deltawire.common.clock import Clock, SystemClock
@@ -12,9 +13,10 @@ from deltawire.common.errors import ConfigError, DeltawireError
 from deltawire.jetstream.settings import NatsSettings, without_password
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
     from nats.js import JetStreamContext
     from nats.js.kv import KeyValue
+
+    from deltawire.jetstream.client import Client
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +49,18 @@ class Connection:
         """``label``: by what the server's operator sees the connection. ``is_quiet``: what fails is in `problem`,
         not in the log. Raises ConfigError without nats-py."""
         try:
-            import nats.aio.client
+            from deltawire.jetstream.client import Client
         except ImportError:
             raise ConfigError("nats-py is not installed, and the config names NATS", hint=INSTALL) from None
+        if settings.credentials and find_spec("nkeys") is None:
+            raise ConfigError("credentials for NATS need the package nkeys", hint="pip install nkeys")
         self.settings = settings
         self.reconnects = 0
         self.problem = f"no server of {settings.shown} was reached yet"
         self._label = label
         self._is_quiet = is_quiet
         self._clock = clock or SystemClock()
-        self._client: Client = nats.aio.client.Client()
+        self._client = Client(settings)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="nats", daemon=True)
         self._is_up = asyncio.Event()
@@ -170,7 +174,7 @@ class Connection:
 
         async def failed(error: Exception) -> None:
             nonlocal last_said_s
-            self.problem = f"{self.settings.shown}: {str(error) or type(error).__name__}"
+            self.problem = f"{self._client.tried or self.settings.shown}: {explained(error)}"
             if not self._is_quiet and self._clock.now_s() - last_said_s >= SAY_EVERY_S:
                 last_said_s = self._clock.now_s()
                 log.warning("NATS: %s", self.problem)
@@ -189,9 +193,8 @@ class Connection:
             log.info("NATS: connected to %s again", self.server)
 
         try:
-            options = self.settings.options()
             await self._client.connect(
-                **options,
+                **self.settings.options(),
                 name=self._label,
                 error_cb=failed,
                 disconnected_cb=lost,
@@ -222,13 +225,49 @@ class Connection:
         await self._client.close()
 
 
+def explained(error: Exception) -> str:
+    """Why there is no connection, and where to look."""
+    text = words_of(error)
+    low = text.lower()
+    if "authorization" in low or "authentication" in low:
+        return f"{text} (look at user and password in engine.servers or archive.servers, or at credentials)"
+    if "certificate" in low or "ssl" in low or "tls" in low:
+        return f"{text} (look at tls:// in the URLs, ca, cert and key)"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_S:g} s"
+    return text
+
+
+def words_of(error: Exception) -> str:
+    """What an error of nats-py says, in one line."""
+    from nats.errors import NoRespondersError, OutboundBufferLimitError
+    from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
+
+    if isinstance(error, NoStreamResponseError):
+        return "no stream takes it"
+    if isinstance(error, (NoRespondersError, ServiceUnavailableError)) and not getattr(
+        error, "err_code", None
+    ):
+        return "JetStream does not answer"
+    if isinstance(error, OutboundBufferLimitError):
+        return "no server is connected"
+    text = (error.description if isinstance(error, APIError) else "") or str(error) or type(error).__name__
+    return " ".join(text.removeprefix("nats: ").strip("'").split())
+
+
 def refused(what: str, error: Exception, settings: NatsSettings) -> NatsError:
     """Why the servers will not make or keep something, and what to do."""
-    text = getattr(error, "description", None) or str(error) or type(error).__name__
+    text = words_of(error)
     hint = ""
     code = getattr(error, "err_code", None)
     if code in (10005, 10074) or "replicas" in text:
         hint = f"replicas: {settings.replicas} needs as many servers with JetStream; say fewer in engine.replicas"
-    elif code == 10076 or "jetstream not enabled" in text:
-        hint = "start the servers with JetStream (nats-server -js)"
+    elif code in (10039, 10076) or "jetstream" in text.lower():
+        hint = "start the servers with JetStream (nats-server -js), and let this account use it"
+    elif code in (10047, 10023, 10028):
+        hint = (
+            "max_bytes is more than the servers may keep: say less, or raise max_file_store in their config"
+        )
+    elif code == 10065:
+        hint = "another stream has these subjects: say another engine.name or archive.name, or delete that stream"
     return NatsError(f"NATS {settings.shown} refuses {what}: {text}", hint=hint)

@@ -4,7 +4,7 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from deltawire.common.config.schema import NatsEngine
 from deltawire.common.errors import ConfigError
@@ -23,7 +23,7 @@ class NatsSettings:
     ``credentials``: a file of a user's JWT and seed. ``ca``, ``cert``, ``key``: files of PEM, for TLS.
     """
 
-    servers: tuple[str, ...] = ("nats://127.0.0.1:4222",)
+    servers: tuple[str, ...] = field(default=("nats://127.0.0.1:4222",), repr=False)
     name: str = "deltawire"
     replicas: int = 1
     max_bytes: int = 1024**3
@@ -49,16 +49,38 @@ class NatsSettings:
         """The name of a bucket: ``deltawire_leases``."""
         return f"{self.name}_{what}"
 
-    def options(self) -> dict[str, Any]:
-        """What nats-py's ``connect`` takes of it. Raises OSError and ssl.SSLError for files that cannot be used."""
-        options: dict[str, Any] = {"servers": list(self.servers)}
-        if self.credentials:
-            options["user_credentials"] = self.credentials
-        if self.ca or self.cert:
+    @property
+    def wants_tls(self) -> bool:
+        """True if nothing may be sent in the clear."""
+        return bool(self.ca or self.cert) or any(server.startswith("tls://") for server in self.servers)
+
+    def tls(self) -> ssl.SSLContext | None:
+        """From the files as they are now; None without TLS. Raises OSError, which names the file."""
+        if not self.wants_tls:
+            return None
+        file = self.ca
+        try:
             context = ssl.create_default_context(cafile=self.ca)
             if self.cert:
+                file = f"{self.cert} with {self.key}"
                 context.load_cert_chain(self.cert, self.key)
-            options["tls"] = context
+        except OSError as error:
+            raise OSError(f"{file} cannot be used: {error.strerror or error}") from None
+        return context
+
+    def options(self) -> dict[str, Any]:
+        """What nats-py's ``connect`` takes of it. User and password are of all servers, also of those that the named
+        ones tell of: they are taken from the first URL that has some."""
+        options: dict[str, Any] = {"servers": [without_password(server) for server in self.servers]}
+        if self.credentials:
+            options["user_credentials"] = self.credentials
+        login = next((login for login in map(_login_of, self.servers) if login), "")
+        if login:
+            user, colon, password = login.partition(":")
+            if colon:
+                options |= {"user": unquote(user), "password": unquote(password)}
+            else:
+                options["token"] = unquote(user)
         return options
 
 
@@ -72,12 +94,18 @@ def word_of(text: str) -> str:
 
 
 def without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    """Without user, password and token, also where they have characters that a URL should not have there."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url.rpartition("@")[2]
+
+
+def _login_of(url: str) -> str:
+    return url.partition("://")[2].rpartition("@")[0]
 
 
 def settings_of(engine: NatsEngine, where: str = "engine") -> NatsSettings:
-    """Of the part ``where`` of a config. Raises ConfigError for a missing file, or a certificate without its key."""
+    """Of the part ``where`` of a config. Raises ConfigError for a missing file, a certificate without key, what is no
+    URL."""
 
     def file(field: str, named: str | None) -> str | None:
         if named is None:
@@ -87,6 +115,13 @@ def settings_of(engine: NatsEngine, where: str = "engine") -> NatsSettings:
             raise ConfigError(f"there is no file {path}", path=f"{where}.{field}")
         return str(path)
 
+    for server in map(without_password, engine.servers):
+        try:
+            host, _ = urlsplit(server).hostname, urlsplit(server).port
+        except ValueError:
+            host = None
+        if not host:
+            raise ConfigError(f"{server} is no URL as nats://HOST:PORT", path=f"{where}.servers")
     if (engine.cert is None) != (engine.key is None):
         raise ConfigError("a certificate needs its key, and a key its certificate", path=f"{where}.cert")
     return NatsSettings(

@@ -86,6 +86,10 @@ class NatsEngine(
     cert: str | None = None
     key: str | None = None
 
+    def __repr__(self) -> str:
+        """Without user, password and token of the URLs."""
+        return f"NatsEngine(name={self.name!r}, servers={[server.rpartition('@')[2] for server in self.servers]!r})"
+
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where /metrics, /livez and /readyz answer: ``127.0.0.1:9095``, ``unix:PATH`` or ``off``.

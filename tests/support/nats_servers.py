@@ -15,9 +15,18 @@ SERVER = Path(sys.executable).parent / "nats-server"
 
 
 class NatsServers:
-    """``count`` servers; with more than one they are a cluster. Ended with the ``with`` block."""
+    """``count`` servers; with more than one they are a cluster. ``more``: lines of their config. Ended with the
+    ``with`` block."""
 
-    def __init__(self, folder: Path, *, count: int = 1, payload_bytes_max: int = 16 * 1024**2) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        count: int = 1,
+        payload_bytes_max: int = 16 * 1024**2,
+        jetstream: bool = True,
+        more: str = "",
+    ) -> None:
         self.folder = folder
         ports = [(free_port(), free_port(), free_port()) for _ in range(count)]
         routes = ", ".join(f'"nats://127.0.0.1:{route}"' for _, route, _ in ports)
@@ -30,11 +39,15 @@ class NatsServers:
             text = (
                 f'listen: "127.0.0.1:{port}"\nhttp: "127.0.0.1:{monitor}"\nserver_name: n{index}\n'
                 f"max_payload: {payload_bytes_max}\n"
-                f'jetstream {{ store_dir: "{place}/js", max_file_store: 4GB, max_memory_store: 64MB }}\n'
             )
+            if jetstream:
+                text += (
+                    f'jetstream {{ store_dir: "{place}/js", max_file_store: 4GB, max_memory_store: 64MB }}\n'
+                )
             if count > 1:
                 text += f'cluster {{ name: c, listen: "127.0.0.1:{route}", routes: [{routes}] }}\n'
-            (place / "nats.conf").write_text(text)
+            (place / "nats.base").write_text(text)
+            (place / "nats.conf").write_text(f"{text}{more}\n")
 
     def __enter__(self) -> "NatsServers":
         for index in range(len(self.urls)):
@@ -53,6 +66,12 @@ class NatsServers:
             [SERVER, "-c", place / "nats.conf"], stdout=log, stderr=log, start_new_session=True
         )
         log.close()
+
+    def configure(self, index: int, *, more: str) -> None:
+        """Other lines in the config of one that runs."""
+        place = self.folder / f"nats-{index}"
+        (place / "nats.conf").write_text(f"{(place / 'nats.base').read_text()}{more}\n")
+        self._processes[index].send_signal(signal.SIGHUP)
 
     def kill(self, index: int) -> None:
         process = self._processes.pop(index)

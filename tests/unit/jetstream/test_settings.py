@@ -1,10 +1,28 @@
 import itertools
 
-from deltawire.jetstream.settings import NatsSettings, without_password, word_of
+import pytest
+
+from deltawire.common.config.schema import NatsEngine
+from deltawire.common.errors import ConfigError
+from deltawire.jetstream.settings import NatsSettings, settings_of, without_password, word_of
 
 
 def test_different_names_never_share_a_word():
-    names = ["a.b", "a_b", "a-b", "a--b", "a.-b", "a-.b", "a..b", "*", "", "=", "a b", "é", "deployments.apps"]
+    names = [
+        "a.b",
+        "a_b",
+        "a-b",
+        "a--b",
+        "a.-b",
+        "a-.b",
+        "a..b",
+        "*",
+        "",
+        "=",
+        "a b",
+        "é",
+        "deployments.apps",
+    ]
     words = [word_of(name) for name in names]
     assert len(set(words)) == len(names)
     for text in words:
@@ -28,3 +46,22 @@ def test_words_of_joined_names_do_not_run_together():
     settings = NatsSettings()
     pairs = list(itertools.product(["a", "a_b", "b"], ["c", "b_c", "a"]))
     assert len({settings.subject(*pair) for pair in pairs}) == len(pairs)
+
+
+@pytest.mark.parametrize(
+    "login", ["me:se/cret", "me:se@cret", "me:se#cret", "me:se?cret", "secret", "me:%73ecret"]
+)
+def test_no_character_of_a_password_makes_it_visible(login: str):
+    settings = NatsSettings(servers=(f"nats://{login}@one:4222",))
+    engine = NatsEngine(servers=list(settings.servers))
+    for shown in (settings.shown, repr(settings), repr(engine), str(settings.options()["servers"])):
+        assert "cret" not in shown
+    assert settings.shown == "nats://one:4222"
+
+
+@pytest.mark.parametrize("url", ["nats://one:x", "nats://me:secret@one:99999", "nats://:4222", "nats://[one"])
+def test_a_url_that_is_none_is_refused_with_its_place_and_without_its_password(url: str):
+    with pytest.raises(ConfigError, match="is no URL") as found:
+        settings_of(NatsEngine(servers=[url]))
+    assert found.value.path == "engine.servers"
+    assert "secret" not in str(found.value)
