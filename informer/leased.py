@@ -4,6 +4,7 @@ The lease is of the worker's place (``worker-0``), so of the shards that the con
 what keeps a former holder from writing is the fence of each shard's archive.
 """
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -18,8 +19,8 @@ from deltawire.common.store.host import host_of
 from deltawire.informer.archive.nats import NatsArchives
 from deltawire.informer.main import Worker, hold_place
 from deltawire.informer.store.trouble import OwnerLost
-from deltawire.jetstream.connection import Connection
-from deltawire.jetstream.leases import Lease
+from deltawire.jetstream.connection import Connection, NatsError, words_of
+from deltawire.jetstream.leases import RENEW_S, Lease
 from deltawire.jetstream.settings import settings_of
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,14 @@ class LeasedWorker:
             lambda is_held: None,
             inherits=True,
         )
+        # Why the lease cannot be had, from the servers.
+        self._problem = ""
 
     def run(self, stop: threading.Event) -> int:
         """Wait for the lease, then work until ``stop`` is set or it is lost."""
         self._connection.start()
         try:
-            self._connection.submit(self._lease.keep())
+            self._connection.submit(self._keep())
             if not self._wait(stop):
                 return EXIT_OK
             log.info("has the lease of %s", self._lease.key)
@@ -80,6 +83,21 @@ class LeasedWorker:
             self._connection.close()
             self._lock.close()
 
+    async def _keep(self) -> None:
+        """Also where the servers will not have the bucket of leases: it is tried again, and said."""
+        import nats.errors
+        from nats.js.errors import Error
+
+        while True:
+            try:
+                await self._lease.keep()
+            except (NatsError, nats.errors.Error, Error, OSError, TimeoutError) as error:
+                problem = words_of(error)
+                if problem != self._problem:
+                    self._problem = problem
+                    log.warning("the lease of %s cannot be had: %s", self._lease.key, problem)
+            await asyncio.sleep(RENEW_S)
+
     def _wait(self, stop: threading.Event) -> bool:
         """False if it is to end before it has the lease."""
         beats, said_at_s = of_process(), float("-inf")
@@ -88,9 +106,10 @@ class LeasedWorker:
                 return False
             beats.progress(f"a wait for {self._lease.key}")
             now_s = self._clock.now_s()
-            if now_s - said_at_s >= _SAY_EVERY_S and (self._connection.problem or self._lease.seen):
+            problem = self._connection.problem or self._problem
+            if now_s - said_at_s >= _SAY_EVERY_S and (problem or self._lease.seen):
                 said_at_s = now_s
-                why = self._connection.problem or f"host {self._lease.seen} has it"
+                why = problem or f"host {self._lease.seen} has it"
                 log.info("waits for the lease of %s: %s", self._lease.key, why)
         return True
 

@@ -118,19 +118,27 @@ class Connection:
         await self._is_up.wait()
 
     async def bucket(self, what: str, *, ttl_s: float = 0, max_bytes: int = 64 * 1024**2) -> "KeyValue":
-        """The bucket of that name, made where there is none. ``ttl_s``: what is older is gone; 0: nothing is.
+        """The bucket of that name, made where there is none, as the config has it. ``ttl_s``: what is older is gone; 0:
+        nothing is.
 
         Raises NatsError where the servers will not.
         """
         from nats.js.api import KeyValueConfig
-        from nats.js.errors import BucketNotFoundError, Error
+        from nats.js.errors import APIError, BucketNotFoundError, Error
 
         await self.connected()
         jetstream, name = self.jetstream(), self.settings.bucket(what)
         try:
-            return await jetstream.key_value(name)
+            bucket = await jetstream.key_value(name)
+            found = (await jetstream.stream_info(f"KV_{name}")).config
+            wanted = (self.settings.replicas, ttl_s)
+            if (found.num_replicas, found.max_age or 0) != wanted:
+                await jetstream.update_stream(found.evolve(num_replicas=wanted[0], max_age=ttl_s))
+            return bucket
         except BucketNotFoundError:
             pass
+        except APIError as error:
+            raise refused(f"bucket {name}", error, self.settings) from None
         config = KeyValueConfig(
             bucket=name,
             history=1,

@@ -73,6 +73,7 @@ class Lease:
         self._inherits = inherits
         self._held = Held()
         self._said = False
+        self._is_bucket_gone = False
 
     @property
     def is_valid(self) -> bool:
@@ -84,6 +85,9 @@ class Lease:
             while True:
                 await self._turn(bucket)
                 self._say()
+                if self._is_bucket_gone:
+                    self._is_bucket_gone = False
+                    bucket = await self._connection.bucket("leases", ttl_s=LEASE_S)
                 await asyncio.sleep(RENEW_S if self.is_valid else RENEW_S / 2)
         finally:
             if self.is_valid:
@@ -92,7 +96,7 @@ class Lease:
 
     async def _turn(self, bucket: "KeyValue") -> None:
         import nats.errors
-        from nats.js.errors import Error, KeyNotFoundError, KeyWrongLastSequenceError
+        from nats.js.errors import Error, KeyNotFoundError, KeyWrongLastSequenceError, NoStreamResponseError
 
         asked_s = self._clock.now_s()
         value = self.holder.encode()
@@ -120,6 +124,8 @@ class Lease:
             # It may have been renewed or not: what is known of it holds to its end, and a revision that is not known is
             # found out by looking.
             log.debug("lease %s: %s", self.key, error)
+            # Somebody deleted it, or its servers have no leader now.
+            self._is_bucket_gone = isinstance(error, NoStreamResponseError)
             await self._look(bucket, asked_s)
 
     async def _look(self, bucket: "KeyValue", asked_s: float) -> None:

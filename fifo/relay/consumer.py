@@ -10,7 +10,7 @@ from typing import Any
 from deltawire.fifo.relay.places import Places
 from deltawire.fifo.relay.servers import RETRY_S_MIN, Servers
 from deltawire.fifo.relay.wants import Consume, Done, Report
-from deltawire.jetstream.connection import NatsError
+from deltawire.jetstream.connection import NatsError, words_of
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,8 @@ PURGE_S = 1.0
 
 @dataclass(slots=True)
 class _Consumed:
-    """``done``: all before this sequence is stored; ``purged``: all before is thrown away."""
+    """``done``: all before this sequence is stored; ``purged``: all before is thrown away. ``made``: when its stream
+    was, since sequences of another one of that name mean nothing."""
 
     token: int
     work: "Future[None] | None" = None
@@ -35,6 +36,7 @@ class _Consumed:
     bytes: int = 0
     done: int = 0
     purged: int = 0
+    made: str = ""
 
 
 class Consumer:
@@ -91,20 +93,27 @@ class Consumer:
                 raise
             except Exception as error:
                 # Whatever it is, another consumer goes on behind what was delivered.
-                text = str(error) or type(error).__name__
-                self._servers.note(f"{name}#{shard}", f"{name} shard {shard}: {text}")
+                self._servers.note(f"{name}#{shard}", f"{name} shard {shard}: {words_of(error)}")
             await asyncio.sleep(RETRY_S_MIN * 4)
 
     async def _pull(self, want: Consume, consumed: _Consumed, sequence: int) -> int:
         """Deliver what follows ``sequence`` until the consumer is gone; the last one delivered."""
         import nats.errors
         from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+        from nats.js.errors import NotFoundError
 
         name, shard = want.informer, want.shard
-        info = await self._servers.jetstream.stream_info(self._servers.stream(name))
-        if sequence > info.state.last_seq:
+        try:
+            info = await self._servers.jetstream.stream_info(self._servers.stream(name))
+        except NotFoundError:
+            self._servers.forget(name)
+            self._servers.answer(lambda b: b.cut(name, shard))
+            raise NatsError(f"the stream of {name} is gone, and is made again") from None
+        made = str(info.created)
+        if sequence > info.state.last_seq or consumed.made not in ("", made):
             self._servers.answer(lambda b: b.cut(name, shard))
             raise NatsError(f"the queue of {name} was lost")
+        consumed.made = made
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=sequence + 1,

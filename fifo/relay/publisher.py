@@ -14,7 +14,7 @@ from deltawire.common.wire.messages.shard import ShardState
 from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.relay.servers import RETRY_S_MAX, RETRY_S_MIN, Servers
 from deltawire.fifo.relay.wants import Publish, Resign
-from deltawire.jetstream.connection import NatsError
+from deltawire.jetstream.connection import NatsError, words_of
 from deltawire.jetstream.leases import Lease
 from deltawire.jetstream.settings import word_of
 
@@ -27,6 +27,7 @@ LOOK_S = 1.0
 # A broker whose reflectors are gone gives its lease back after that.
 UNATTENDED_S = 3.0
 WRONG_SEQUENCE = frozenset({10071, 10164})
+_FULL = frozenset({10047, 10077})
 
 
 @dataclass(slots=True)
@@ -172,7 +173,7 @@ class Publisher:
         """Until it is known to be in the queue, or another leader's message is, or the reign has ended."""
         import nats.errors
         from nats.js.api import Header
-        from nats.js.errors import APIError, Error
+        from nats.js.errors import APIError, Error, NoStreamResponseError
 
         name, wait_s = want.informer, RETRY_S_MIN
         subject = self._servers.subject(name, want.shard)
@@ -185,11 +186,14 @@ class Publisher:
                 sequence = ack.seq
             except APIError as error:
                 if error.err_code not in WRONG_SEQUENCE:
-                    sequence = self._not_published(name, error.description or str(error))
+                    sequence = self._not_published(name, error)
                 else:
                     sequence = await self._find(want)
+            except NoStreamResponseError as error:
+                sequence = self._not_published(name, error)
+                await self._begin_again_if_gone(name, reign)
             except (Error, nats.errors.Error, OSError, TimeoutError, NatsError) as error:
-                sequence = self._not_published(name, str(error) or type(error).__name__)
+                sequence = self._not_published(name, error)
             if sequence:
                 self._servers.problems.pop(name, None)
                 self._servers.counters.published += 1
@@ -199,10 +203,25 @@ class Publisher:
             await asyncio.sleep(wait_s)
             wait_s = min(RETRY_S_MAX, wait_s * 2)
 
-    def _not_published(self, name: str, problem: str) -> int:
+    def _not_published(self, name: str, error: Exception) -> int:
         self._servers.counters.refused += 1
-        self._servers.note(name, f"{name} is not published: {problem}")
+        hint = " (engine.max_bytes is reached: its slowest shard makes room)" if _is_full(error) else ""
+        self._servers.note(name, f"{name} is not published: {words_of(error)}{hint}")
         return 0
+
+    async def _begin_again_if_gone(self, name: str, reign: _Reign) -> None:
+        """A stream that was deleted is made again with a new reign; what shards lack of the former one they say."""
+        import nats.errors
+        from nats.js.errors import Error
+
+        try:
+            is_gone = await self._servers.is_gone(name)
+        except (Error, nats.errors.Error, OSError, TimeoutError):
+            return
+        if is_gone and reign.id:
+            self._end_reign(name, reign, "its stream on NATS is gone, and is made again")
+            if reign.lease.is_valid:
+                self._take_over_soon(name, reign)
 
     async def _find(self, want: Publish) -> int:
         """After a refusal by sequence: the message's sequence if it is there, from an attempt without an answer."""
@@ -212,7 +231,7 @@ class Publisher:
         try:
             tail = await self._servers.tail(want.informer, want.shard)
         except (Error, nats.errors.Error, OSError, TimeoutError, NatsError) as error:
-            return self._not_published(want.informer, str(error) or type(error).__name__)
+            return self._not_published(want.informer, error)
         if tail is not None and tail[0].id == want.id:
             return tail[1]
         reign = self._reigns.get(want.informer)
@@ -223,3 +242,7 @@ class Publisher:
                 # Nobody else has the lease: a message of the former leader came in before ours.
                 self._take_over_soon(want.informer, reign)
         return 0
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "err_code", None) in _FULL

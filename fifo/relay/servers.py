@@ -13,8 +13,9 @@ from deltawire.common.waker import Waker
 from deltawire.fifo.actions import Action
 from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.relay.message import Published, decode
-from deltawire.jetstream.connection import Connection, NatsError, refused
+from deltawire.jetstream.connection import Connection, NatsError, words_of
 from deltawire.jetstream.settings import NatsSettings, word_of
+from deltawire.jetstream.streams import ensure_stream
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -82,7 +83,9 @@ class Servers:
         return ".".join([what, *(word_of(part) for part in informer.split("/")), str(shard)])
 
     def note(self, where: str, problem: str) -> None:
-        """Said once, until it is another one."""
+        """Said once, until it is another one. While no server is connected the connection says so, once for all."""
+        if not self.connection.is_connected:
+            return
         if self.problems.get(where) != problem:
             self.problems[where] = problem
             log.warning("%s", problem)
@@ -110,14 +113,15 @@ class Servers:
                 self.problems.pop(where, None)
                 return
             except (NatsError, nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
-                self.note(where, f"{where}: {str(error) or type(error).__name__}")
+                # It may have been deleted: it is looked for anew.
+                self._bucket = None
+                self.note(where, f"{where}: {words_of(error)}")
             await asyncio.sleep(wait_s)
             wait_s = min(RETRY_S_MAX, wait_s * 2)
 
     async def make(self, name: str) -> None:
         """The informer's stream, as this config has it. Raises NatsError."""
         from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-        from nats.js.errors import APIError, NotFoundError
 
         if name in self._made:
             return
@@ -133,16 +137,19 @@ class Servers:
             # Each read is answered by the stream's leader: a replica may be behind.
             allow_direct=False,
         )
-        try:
-            try:
-                found = (await self.jetstream.stream_info(self.stream(name))).config
-                if (found.max_bytes, found.num_replicas) != (wanted.max_bytes, wanted.num_replicas):
-                    await self.jetstream.update_stream(wanted)
-            except NotFoundError:
-                await self.jetstream.add_stream(wanted)
-        except APIError as error:
-            raise refused(f"stream {self.stream(name)}", error, self.settings) from None
+        await ensure_stream(self.jetstream, wanted, self.settings)
         self._made.add(name)
+
+    async def is_gone(self, name: str) -> bool:
+        """True if the informer's stream is not there: somebody deleted it, or its disks are lost."""
+        from nats.js.errors import NotFoundError
+
+        try:
+            await self.jetstream.stream_info(self.stream(name))
+        except NotFoundError:
+            self.forget(name)
+            return True
+        return False
 
     async def tail(self, name: str, shard: int) -> tuple[Published, int] | None:
         """The shard's newest message and its sequence."""

@@ -11,8 +11,9 @@ from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from deltawire.informer.archive.port import ArchiveUnavailable, FencedError
-from deltawire.jetstream.connection import Connection, refused
+from deltawire.jetstream.connection import Connection, NatsError, words_of
 from deltawire.jetstream.settings import word_of
+from deltawire.jetstream.streams import ensure_stream
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +57,10 @@ class NatsArchives:
             if error.err_code == _WRONG_SEQUENCE:
                 raise FencedError(f"another worker has written to the archive on {where}") from None
             hint = "raise archive.max_bytes" if error.err_code in _FULL else "it is tried again"
-            text = f"the archive on {where} refuses: {error.description or error}"
+            text = f"the archive on {where} refuses: {words_of(error)}"
             raise ArchiveUnavailable(text, hint=hint) from None
         except (Error, nats.errors.Error, TimeoutError, OSError, CancelledError) as error:
-            text = f"the archive on {where} does not answer: {str(error) or type(error).__name__}"
+            text = f"the archive on {where} does not answer: {words_of(error)}"
             raise ArchiveUnavailable(text, hint="it is tried again") from None
 
     def make(self) -> None:
@@ -71,15 +72,9 @@ class NatsArchives:
 
     async def _make(self) -> None:
         from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-        from nats.js.errors import BadRequestError, NotFoundError
 
         settings = self._connection.settings
         jetstream = self._connection.jetstream(ANSWER_S)
-        try:
-            await jetstream.stream_info(self.stream)
-            return
-        except NotFoundError:
-            pass
         config = StreamConfig(
             name=self.stream,
             subjects=[f"{ROOT}.{word_of(settings.name)}.>"],
@@ -92,10 +87,9 @@ class NatsArchives:
             allow_direct=False,
         )
         try:
-            await jetstream.add_stream(config)
-        except BadRequestError as error:
-            if error.err_code != 10058:  # another worker made it at the same moment
-                raise ArchiveUnavailable(str(refused(f"stream {self.stream}", error, settings))) from None
+            await ensure_stream(jetstream, config, settings)
+        except NatsError as error:
+            raise ArchiveUnavailable(str(error)) from None
 
     async def append(self, subject: str, data: bytes, after: int) -> int:
         jetstream = self._connection.jetstream(ANSWER_S)
