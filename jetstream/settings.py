@@ -15,6 +15,10 @@ from deltawire.common.meta.units import parse_bytes
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]")
 
 
+# The newest message of each shard is kept, and one of each must fit in besides: several of the largest objects.
+STREAM_BYTES_MIN = 64 * 1024**2
+
+
 @dataclass(frozen=True)
 class NatsSettings:
     """``servers``: URLs, any of the cluster. ``name``: the first word of all that is kept there; two pipelines on one
@@ -122,13 +126,20 @@ def settings_of(engine: NatsEngine, where: str = "engine") -> NatsSettings:
             host = None
         if not host:
             raise ConfigError(f"{server} is no URL as nats://HOST:PORT", path=f"{where}.servers")
+    bytes_max = parse_bytes(engine.max_bytes, f"{where}.max_bytes")
+    if bytes_max < STREAM_BYTES_MIN:
+        raise ConfigError(
+            f"{engine.max_bytes} is too little: large objects would never fit in, and all would stand still",
+            path=f"{where}.max_bytes",
+            hint="say 64MiB or more",
+        )
     if (engine.cert is None) != (engine.key is None):
         raise ConfigError("a certificate needs its key, and a key its certificate", path=f"{where}.cert")
     return NatsSettings(
         servers=tuple(engine.servers),
         name=engine.name,
         replicas=engine.replicas,
-        max_bytes=parse_bytes(engine.max_bytes),
+        max_bytes=bytes_max,
         credentials=file("credentials", engine.credentials),
         ca=file("ca", engine.ca),
         cert=file("cert", engine.cert),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_S_MIN, RETRY_S_MAX = 0.05, 2.0
+# What has not failed again for so long goes on: longer than one request.
+WELL_S = 8.0
 PAYLOAD_BYTES_NEEDED = OBJECT_BYTES_MAX + 1024**2
 
 Answer = Callable[[RelayBroker], Iterable[Action] | None]
@@ -101,14 +103,15 @@ class Servers:
             )
 
     async def guarded(self, work: Callable[[], Any], where: str) -> None:
-        """``work``, again and again, until it ends by itself."""
+        """``work``, again and again, until it ends by itself. Its problem is over when it ended or went on for long."""
         import nats.errors
         import nats.js.errors
 
         wait_s = RETRY_S_MIN
         while True:
+            await self.connection.connected()
+            over = asyncio.get_running_loop().call_later(WELL_S, self.problems.pop, where, None)
             try:
-                await self.connection.connected()
                 await work()
                 self.problems.pop(where, None)
                 return
@@ -116,6 +119,8 @@ class Servers:
                 # It may have been deleted: it is looked for anew.
                 self._bucket = None
                 self.note(where, f"{where}: {words_of(error)}")
+            finally:
+                over.cancel()
             await asyncio.sleep(wait_s)
             wait_s = min(RETRY_S_MAX, wait_s * 2)
 

@@ -65,3 +65,11 @@ def test_a_url_that_is_none_is_refused_with_its_place_and_without_its_password(u
         settings_of(NatsEngine(servers=[url]))
     assert found.value.path == "engine.servers"
     assert "secret" not in str(found.value)
+
+
+@pytest.mark.parametrize("where", ["engine", "archive"])
+def test_a_bound_of_bytes_into_which_large_objects_never_fit_is_refused(where: str):
+    with pytest.raises(ConfigError, match="64MiB or more") as found:
+        settings_of(NatsEngine(max_bytes="8MiB"), where)
+    assert found.value.path == f"{where}.max_bytes"
+    assert settings_of(NatsEngine(max_bytes="64MiB"), where).max_bytes == 64 * 1024**2
