@@ -11,6 +11,8 @@ from collections.abc import Awaitable
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from deltawire.handlers.forks import end_if_forked, fork_depth
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -59,14 +61,24 @@ class AsyncLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="async", daemon=True)
+                self._thread = threading.Thread(
+                    target=_turn, args=(self._loop,), name="async", daemon=True
+                )
                 self._thread.start()
                 threading.Thread(target=self._look, name="async-look", daemon=True).start()
             self._calls += 1
             self._busy.set()
 
+        forks = fork_depth()
+
         async def main() -> Any:
-            return await awaitable
+            failed = True
+            try:
+                returned = await awaitable
+                failed = False
+                return returned
+            finally:
+                end_if_forked(forks, failed=failed)
 
         try:
             return asyncio.run_coroutine_threadsafe(main(), self._loop).result()
@@ -133,6 +145,16 @@ class AsyncLoop:
                 place,
                 self._blocked_s,
             )
+
+
+def _turn(loop: "asyncio.AbstractEventLoop") -> None:
+    """Turn until the loop is stopped."""
+    while True:
+        try:
+            return loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            # asyncio gives these to who awaits the task, and ends the loop as well: all others would wait for ever.
+            continue
 
 
 def _makes_client(frame: FrameType | None) -> bool:

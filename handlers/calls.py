@@ -30,7 +30,7 @@ from deltawire.handlers.events import (
     event_of,
     gap_of,
 )
-from deltawire.handlers.failures import Failures
+from deltawire.handlers.failures import Failures, said_of
 from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.leaks import Leaks, Meter, cheap_figures_of, figures_of
 from deltawire.handlers.mapping import Mapper
@@ -98,15 +98,18 @@ class Program:
                 return self._handle_parts(delivery)
             return self._handle(self._functions[delivery.informer][delivery.kind], delivery)
         except Retry as retry:
-            self._log.info("%s: retry: %s", display_key(call.key), retry.why)
+            why = said_of(retry.why)
+            self._log.info("%s: retry: %s", display_key(call.key), why)
             after_s = self._backoff_s(call) if retry.after_s is None else retry.after_s
-            return Outcome(Verdict.RETRY, after_s, retry.why or "Retry")
+            return Outcome(Verdict.RETRY, after_s, why or "Retry")
         except Dead as dead:
-            self._log.error("%s: dead: %s", display_key(call.key), dead.why)
-            return Outcome(Verdict.DEAD, None, dead.why or "Dead")
+            why = said_of(dead.why)
+            self._log.error("%s: dead: %s", display_key(call.key), why)
+            return Outcome(Verdict.DEAD, None, why or "Dead")
         except DecodeFailed as failed:
-            self._log.error("%s: dead: %s", display_key(call.key), failed)
-            return Outcome(Verdict.DEAD, None, str(failed))
+            why = said_of(failed)
+            self._log.error("%s: dead: %s", display_key(call.key), why)
+            return Outcome(Verdict.DEAD, None, why)
         except self._leaving:
             raise
         # SystemExit and its like too: a plug-in's function must not end one thread of our process.

@@ -23,6 +23,8 @@ from deltawire.handlers.failures import shortened
 # It is computed from the attempt that the informer worker counts, so that it survives the handler's crash.
 RETRY_BASE_MS = 5
 RETRY_MAX_MS = 1_000_000
+# The longest delay a function can ask for: ten years; what is longer, also infinite, is taken for that.
+AFTER_S_MAX = 3650 * 86_400.0
 ERROR_CHARS_MAX = 2000
 
 
@@ -375,6 +377,7 @@ class Dispatch:
             verdict = 2
         elif outcome.verdict is not Verdict.DONE:
             verdict = 1
-            after_ms = retry_after_ms(d.attempt) if outcome.after_s is None else round(outcome.after_s * 1000)
+            after_s = outcome.after_s
+            after_ms = retry_after_ms(d.attempt) if after_s is None else round(1000 * min(after_s, AFTER_S_MAX))
         error = shortened(outcome.error, ERROR_CHARS_MAX)
         return Ack(d.link, d.informer, d.shard, d.key, d.seq, d.fence, verdict, after_ms, error)

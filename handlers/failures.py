@@ -43,7 +43,7 @@ class Failures:
         """Log the failure of a call for ``key``. Returns what is kept of it: a line, then its traceback."""
         own = own_frames(error)
         place = place_of(own)
-        line = f"{type(error).__name__}: {error}"
+        line = f"{type(error).__name__}: {said_of(error)}"
         if isinstance(error, SystemExit):
             line += " (a function cannot end its process: raise Retry or Dead, or return)"
         times = self._count((type(error).__name__, place))
@@ -52,7 +52,7 @@ class Failures:
         elif times > 0:
             at = f" ({place})" if place else ""
             self._log.warning("%s: attempt %d failed, again ×%d: %s%s", key, attempt, times, line, at)
-        return f"{line}\n{text_of(error)}"
+        return sendable(f"{line}\n{text_of(error)}")
 
     def _count(self, failure: tuple[str, str]) -> int:
         """0: never seen; above: how often since it was told; -1: it is not to be told now."""
@@ -70,6 +70,19 @@ class Failures:
                 return -1
             times, seen.since, seen.told_s = seen.since, 0, now_s
             return times
+
+
+def said_of(why: object) -> str:
+    """The text of an exception, or of what an author gave for one; for any object, and without raising."""
+    try:
+        return sendable(str(why))
+    except Exception as error:
+        return f"(its text cannot be read: {type(error).__name__})"
+
+
+def sendable(text: str) -> str:
+    """``text`` without lone surrogates (a file's name that is no UTF-8 has them): no message can carry those."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def own_frames(error: BaseException) -> TracebackType | None:

@@ -13,6 +13,7 @@ from typing import Any
 from deltawire.common.clock import Clock
 from deltawire.common.errors import PluginError
 from deltawire.handlers.async_loop import AsyncRunner, place_in_plugin
+from deltawire.handlers.forks import end_if_forked, fork_depth
 from deltawire.handlers.leaks import Meter
 from deltawire.handlers.signatures import place_of
 
@@ -170,6 +171,7 @@ class Hooks:
     def _turn(self) -> None:
         now_s = self._clock.now_s()
         due = [(now_s, hook) for hook in self._of(TIMER)]
+        forks = fork_depth()
         while not self._stop.is_set():
             due.sort(key=lambda entry: entry[0])
             at_s, hook = due[0]
@@ -177,6 +179,7 @@ class Hooks:
                 return
             self._running = (hook, self._clock.now_s())
             self._try(hook)
+            end_if_forked(forks, failed=False)
             self._running = None
             # From its end: a slow one does not pile up.
             due[0] = (self._clock.now_s() + hook.every_s, hook)
@@ -184,7 +187,8 @@ class Hooks:
     def _try(self, hook: Hook) -> None:
         try:
             self._call(hook)
-        except Exception:
+        # SystemExit too: it would end the thread of all timers, and nothing else.
+        except (Exception, SystemExit):
             context = self._context(hook.is_async)
             context.log.exception("%s: %s failed", hook.place, hook.verb)
 

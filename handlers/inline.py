@@ -22,6 +22,7 @@ from deltawire.common.process import EXIT_FAILED, EXIT_INTERRUPTED
 from deltawire.handlers.calls import Program
 from deltawire.handlers.dispatch import Call, Outcome, Verdict
 from deltawire.handlers.executor import Results
+from deltawire.handlers.forks import end_if_forked, fork_depth
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Inline:
         self._program = program
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._is_in_call = False
+        self._forks = fork_depth()
 
     @property
     def is_in_call(self) -> bool:
@@ -107,6 +109,7 @@ class Inline:
         self._is_in_call = True
         try:
             outcome = self._program.run(call)
+            end_if_forked(self._forks, failed=outcome.verdict > Verdict.REQUEUE)
             self._is_in_call = False
         except LEAVING:
             self._is_in_call = False

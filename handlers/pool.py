@@ -13,8 +13,9 @@ from typing import Protocol
 from deltawire.common.clock import Clock
 from deltawire.common.meta.keys import display_key
 from deltawire.handlers.async_loop import place_in_plugin
-from deltawire.handlers.dispatch import Call, Outcome
+from deltawire.handlers.dispatch import Call, Outcome, Verdict
 from deltawire.handlers.executor import Results
+from deltawire.handlers.forks import end_if_forked, fork_depth
 from deltawire.handlers.late_acks import ACKS_MAX
 from deltawire.handlers.turn_taking import TurnTaking
 
@@ -52,6 +53,7 @@ class Pool:
         self.turns: TurnTaking | None = None
         self.is_alone = workers == 1
         self._is_closing = False
+        self._forks = fork_depth()
         # Locks of the threads that sleep: each holds its own while it does, and who releases it wakes the thread.
         self._sleepers: list[threading.Lock] = []
         self._hot_waits = False
@@ -146,6 +148,7 @@ class Pool:
             self.turns.begins()
         self._running[me] = (call, self._clock.now_s())
         outcome = self._program.run(call)
+        end_if_forked(self._forks, failed=outcome.verdict > Verdict.REQUEUE)
         del self._running[me]
         call.ended_us = int(self._clock.wall_s() * 1e6)
         self._hot_waits = self._hot_waits or call.is_urgent

@@ -46,7 +46,8 @@ class TurnTaking:
         self._is_turning = False
         self._is_taken_over = False
         # The loop's own thread looks each `LOOK_S`; it need not while no call begins.
-        self._is_watched = False
+        # At first nobody knows whether the other one is awake.
+        self._is_watched = True
         self._calls = 0
         self._is_asked = False
         self._failure: BaseException | None = None

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from deltawire.handlers.dispatch import (
+    AFTER_S_MAX,
     DONE,
     RETRY_MAX_MS,
     Ack,
@@ -153,6 +154,15 @@ def test_verdicts_on_the_wire(outcome, attempt, verdict, after_ms):
     [call] = dispatch.take(9)
     [ack] = finish(dispatch, call, outcome)
     assert (ack.verdict, ack.after_ms, ack.error) == (verdict, after_ms, outcome.error)
+
+
+@pytest.mark.parametrize("after_s", [1e300, float("inf")])
+def test_however_long_a_delay_is_a_message_can_carry_it(after_s):
+    dispatch = events_only()
+    dispatch.arrive([delivery("n/a")])
+    [call] = dispatch.take(1)
+    [ack] = finish(dispatch, call, Outcome(Verdict.REQUEUE, after_s))
+    assert ack.after_ms == 1000 * AFTER_S_MAX
 
 
 def test_without_a_limit_a_failure_is_never_dead():

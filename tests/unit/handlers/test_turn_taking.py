@@ -130,6 +130,24 @@ def test_what_a_turn_raises_ends_the_run_whoever_did_it(pair):
     assert isinstance(pair.error, Failed)
 
 
+def test_a_loop_turns_from_the_start_also_where_the_thread_of_the_calls_was_not_roused(monkeypatch):
+    monkeypatch.setattr(turn_taking, "IDLE_S", LONG_S)
+    counted, stop, done = Turns(), threading.Event(), threading.Event()
+    loop = SharedLoop(SystemClock(), counted, idle_s=LONG_S)
+    turns = TurnTaking(loop, counted, rouse=lambda: None, idle_s=LONG_S)
+    loop.timer(done.set).set(time.monotonic())
+    own = threading.Thread(target=turns.run, args=(stop, lambda: None), kwargs={"until": lambda: False})
+    own.start()
+    try:
+        assert done.wait(LONG_S / 2)
+    finally:
+        stop.set()
+        turns.hurry()
+        own.join(2 * LONG_S)
+        turns.close()
+        loop.close()
+
+
 def test_the_loops_own_thread_looks_no_more_when_no_call_begins(pair):
     pair.begin_call().set()
     deadline_s = time.monotonic() + LONG_S
