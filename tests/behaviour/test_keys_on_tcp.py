@@ -248,7 +248,7 @@ def test_beats_by_another_key_keep_no_session_alive(make):
     victim = wire.link("handler/alerts")
     wire.until(has(links.Opened))
     thief = wire.raw(victim.beat_identity, pair=wire.keys.secret("handler/audit"))
-    thief.send(pack(victim.session, 0, encode(plain("beat", 99))))
+    thief.send(pack(victim.session[0], 0, encode(plain("beat", 99))))
     wire.until(lambda _: wire.listener.malformed)
     assert wire.listener.peers[0].turns == 0
 

@@ -271,7 +271,7 @@ def peer_of(listener):
 
 
 def skip_a_number(link):
-    link.socket.send(pack(link.session, 7, encode(plain("ack", 1))))
+    link.socket.send(pack(link.session[0], 7, encode(plain("ack", 1))))
 
 
 def say_hello_again(link):
