@@ -1,12 +1,11 @@
 """AsyncClientset: typed clients of all groups over one AsyncRESTClient."""
 
-from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 from deltawire.client.aio.discovery_client import AsyncDiscoveryClient
 from deltawire.client.aio.groups import AsyncGroups
 from deltawire.client.aio.object_client import AsyncObjectClient
-from deltawire.client.aio.rest import AsyncRESTClient
+from deltawire.client.aio.rest import AsyncRESTClient, HoldsAsyncREST
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.loading import load
 from deltawire.client.rest.client import RESTClient
@@ -17,7 +16,7 @@ from deltawire.client.typed.table import row_of
 T = TypeVar("T")
 
 
-class AsyncClientset(AsyncGroups):
+class AsyncClientset(AsyncGroups, HoldsAsyncREST):
     """``await clientset.apps_v1().deployments("default").get("web")``: all groups and versions of the models.
 
     For tasks of one event loop, which share connections and rate limiter; in another loop connections are made anew. An
@@ -59,18 +58,6 @@ class AsyncClientset(AsyncGroups):
         """The client of a class: ``clientset.of(Deployment, "default")``. Raises ConfigError."""
         row = row_of(object_type)
         return AsyncObjectClient(self.rest, row, namespace if row.resource.namespaced else "")
-
-    async def close(self) -> None:
-        """Close the connections, those of open watches too."""
-        await self.rest.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

@@ -1,11 +1,10 @@
 """AsyncDynamicClient: the verbs for any resource, named by group, version and plural, awaited."""
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self, Unpack
 
 from deltawire.client.aio.object_client import AsyncObjectClient
-from deltawire.client.aio.rest import AsyncRESTClient
+from deltawire.client.aio.rest import AsyncRESTClient, HoldsAsyncREST
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.loading import load
 from deltawire.client.dynamic.dynamic_client import target_of
@@ -22,9 +21,7 @@ class AsyncDynamicResource(AsyncObjectClient[Unstructured, UnstructuredList]):
 
     def namespace(self, namespace: str) -> "AsyncDynamicResource":
         """The same resource in one namespace."""
-        return AsyncDynamicResource(
-            self._rest, target_of(self._target.resource, bool(namespace)), namespace
-        )
+        return AsyncDynamicResource(self._rest, target_of(self._target.resource, bool(namespace)), namespace)
 
     async def get(self, name: str, *, subresource: str = "", **options: Unpack[GetOptions]) -> Unstructured:
         return await self._object(self._verbs.get(name, options, subresource))
@@ -41,7 +38,7 @@ class AsyncDynamicResource(AsyncObjectClient[Unstructured, UnstructuredList]):
         return await self._object(self._verbs.update(obj, options, subresource))
 
 
-class AsyncDynamicClient:
+class AsyncDynamicClient(HoldsAsyncREST):
     """``await dynamic.resource(gvr).namespace("default").list(limit=500)``: objects are dicts."""
 
     def __init__(self, rest: AsyncRESTClient) -> None:
@@ -55,15 +52,3 @@ class AsyncDynamicClient:
     def resource(self, resource: GroupVersionResource | ResourceType) -> AsyncDynamicResource:
         """Raises ConfigError for a resource without version or plural."""
         return AsyncDynamicResource(self.rest, target_of(resource, is_namespaced=False))
-
-    async def close(self) -> None:
-        """Close the connections, those of open watches too."""
-        await self.rest.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()

@@ -1,11 +1,10 @@
 """AsyncMetadataClient: any resource reduced to its metadata, awaited."""
 
-from types import TracebackType
 from typing import Self
 
 from deltawire.client.aio.object_client import AsyncPartialClient
 from deltawire.client.aio.request import AsyncRequest
-from deltawire.client.aio.rest import AsyncRESTClient, checked_async_rest
+from deltawire.client.aio.rest import AsyncRESTClient, HoldsAsyncREST, checked_async_rest
 from deltawire.client.config.client_config import ClientConfig
 from deltawire.client.config.loading import load
 from deltawire.client.metadata import (
@@ -31,7 +30,7 @@ class AsyncMetadataResource(AsyncPartialClient[PartialObjectMetadata, PartialObj
         return checked_metadata(await super()._object(request))
 
 
-class AsyncMetadataClient:
+class AsyncMetadataClient(HoldsAsyncREST):
     """``await metadata.resource(gvr).namespace("default").list()``: get, list, watch, patch and delete."""
 
     def __init__(self, rest: AsyncRESTClient) -> None:
@@ -45,15 +44,3 @@ class AsyncMetadataClient:
     def resource(self, resource: GroupVersionResource | ResourceType) -> AsyncMetadataResource:
         """Raises ConfigError for a resource without version or plural."""
         return AsyncMetadataResource(self.rest, metadata_target(resource, is_namespaced=False))
-
-    async def close(self) -> None:
-        """Close the connections, those of open watches too."""
-        await self.rest.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()

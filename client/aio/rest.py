@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from deltawire.client.aio.request import AsyncRequest
 from deltawire.client.aio.streams import AsyncStream, ThreadStream
@@ -33,7 +34,9 @@ class AsyncRESTClient:
         """``sleep`` waits between attempts."""
         self.sync = checked_rest(rest, "AsyncRESTClient", "RESTClient(config)")
         self._sleep = sleep
-        self._sender: _Sender = _HttpSender(rest, sleep) if rest.connector.has_sockets else _ThreadSender(rest)
+        self._sender: _Sender = (
+            _HttpSender(rest, sleep) if rest.connector.has_sockets else _ThreadSender(rest)
+        )
 
     # -- the builder, with client-go's verbs
 
@@ -195,3 +198,21 @@ def checked_async_rest(rest: AsyncRESTClient, taker: str) -> AsyncRESTClient:
     if isinstance(getattr(rest, "rest", None), AsyncRESTClient):
         way = f"the .rest of the {type(rest).__name__}"
     raise TypeError(f"{taker} takes an AsyncRESTClient, not a {type(rest).__name__}: give {way}")
+
+
+class HoldsAsyncREST:
+    """A client over ``rest``: an async context manager that closes its connections in the end."""
+
+    rest: AsyncRESTClient
+
+    async def close(self) -> None:
+        """Close the connections, those of open watches too."""
+        await self.rest.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

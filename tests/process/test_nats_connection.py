@@ -1,7 +1,6 @@
 """The connection to NATS and its leases, against servers that are killed."""
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,10 @@ from deltawire.fifo.relay.wants import Publish
 from deltawire.jetstream.connection import Connection, NatsError
 from deltawire.jetstream.leases import LEASE_S, Lease
 from deltawire.jetstream.settings import NatsSettings
+from tests.support.nats_connections import until
 from tests.support.nats_servers import NatsServers
-from tests.support.patience import Patience
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("nats")]
-
-
-def until(check, what: str, seconds: float = 30) -> None:
-    patience = Patience(seconds)
-    while not check():
-        assert patience.left_s() > 0, f"{what} did not come"
-        time.sleep(0.05)
 
 
 def holder(servers: NatsServers, name: str, changes: list[bool]) -> tuple[Connection, Lease]:
@@ -46,7 +38,7 @@ def test_one_holds_a_lease_and_another_takes_it_when_the_first_is_gone(tmp_path:
         # It stands still: the lease runs out by itself.
         woken = threading.Event()
         first._loop.call_soon_threadsafe(woken.wait)
-        until(lambda: waits.is_valid, "the second's lease", 5 * LEASE_S)
+        until(lambda: waits.is_valid, "the second's lease", seconds=5 * LEASE_S)
         assert not held.is_valid
         woken.set()
         until(lambda: one == [True, False], "that it is told")
@@ -61,7 +53,7 @@ def test_a_lease_that_is_given_back_is_taken_at_once(tmp_path: Path):
         until(lambda: held.is_valid, "the lease")
         first.close()
         second, waits = holder(servers, "b", [])
-        until(lambda: waits.is_valid, "the second's lease", LEASE_S / 2)
+        until(lambda: waits.is_valid, "the second's lease", seconds=LEASE_S / 2)
         second.close()
 
 

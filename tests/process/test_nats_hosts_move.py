@@ -21,32 +21,27 @@ def test_a_host_that_is_lost_with_its_disk_leaves_its_shards_and_the_lead_to_the
     tmp_path: Path,
 ) -> None:
     with TwoHosts(tmp_path, archive=True) as hosts:
-        try:
-            hosts.wait_listed()
-            name = _with_a_dead_letter(hosts)
-            lists = _lists(hosts)
-            former = hosts.leader()
-            assert former is not None
-            other = 1 - former
-            # Where the disk is there, the queue has the rest.
-            hosts.kill(f"standby-{other}")
-            hosts.restart(f"worker-{other}")
-            hosts.wait_flowing()
-            assert _lists(hosts) == lists
-            hosts.lose(former)
-            _is_taken_over(hosts, former)
-            hosts.wait_flowing(90)
-            _is_content(hosts)
-            more = _lists(hosts)
-            more.subtract(lists)
-            # A list brings what the archive does not hold: the objects.
-            assert all(count <= 1 for count in more.values()), more
-            assert _dead(hosts, other) == 1
-            assert _failed(hosts, name) == 2, "a dead letter is not tried again"
-        except BaseException:
-            for process in hosts.names:
-                print(f"== {process}\n{hosts.log(process)[-3000:]}")
-            raise
+        hosts.wait_listed()
+        name = _with_a_dead_letter(hosts)
+        lists = _lists(hosts)
+        former = hosts.leader()
+        assert former is not None
+        other = 1 - former
+        # Where the disk is there, the queue has the rest.
+        hosts.kill(f"standby-{other}")
+        hosts.restart(f"worker-{other}")
+        hosts.wait_flowing()
+        assert _lists(hosts) == lists
+        hosts.lose(former)
+        _is_taken_over(hosts, former)
+        hosts.wait_flowing(90)
+        _is_content(hosts)
+        more = _lists(hosts)
+        more.subtract(lists)
+        # A list brings what the archive does not hold: the objects.
+        assert all(count <= 1 for count in more.values()), more
+        assert _dead(hosts, other) == 1
+        assert _failed(hosts, name) == 2, "a dead letter is not tried again"
 
 
 def _is_taken_over(hosts: TwoHosts, former: int) -> None:

@@ -2,42 +2,21 @@
 
 import datetime
 import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 
-from deltawire.jetstream.connection import Connection, NatsError
+from deltawire.jetstream.connection import NatsError
 from deltawire.jetstream.probe import probe
 from deltawire.jetstream.settings import NatsSettings
+from tests.support.nats_connections import connecting, until
 from tests.support.nats_servers import NatsServers
-from tests.support.patience import Patience
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("nats")]
 PAYLOAD = 9 * 1024**2
 USER = 'authorization { user: me, password: "hid/den" }'
 TOKEN = 'authorization { token: "hidden" }'
-
-
-def until(check: Any, what: str, seconds: float = 30) -> None:
-    patience = Patience(seconds)
-    while not check():
-        assert patience.left_s() > 0, f"{what} did not come"
-        time.sleep(0.02)
-
-
-@contextmanager
-def connecting(*servers: str, **settings: Any) -> Iterator[Connection]:
-    connection = Connection(NatsSettings(servers=servers, **settings), label="t")
-    connection.start()
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def with_login(url: str, login: str) -> str:

@@ -13,18 +13,11 @@ from deltawire.fifo.relay.servers import Servers
 from deltawire.jetstream.connection import Connection, NatsError
 from deltawire.jetstream.leases import LEASE_S, Lease
 from deltawire.jetstream.settings import NatsSettings
+from tests.support.nats_connections import until
 from tests.support.nats_servers import NatsServers
-from tests.support.patience import Patience
 from tests.support.pipeline import running, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("nats")]
-
-
-def until(check: Callable[[], Any], what: str, seconds: float = 30) -> None:
-    patience = Patience(seconds)
-    while not check():
-        assert patience.left_s() > 0, f"{what} did not come"
-        time.sleep(0.05)
 
 
 @contextmanager
@@ -54,8 +47,10 @@ def test_a_lease_is_had_again_when_somebody_deleted_the_bucket_of_leases(tmp_pat
         connection.submit(lease.keep())
         until(lambda: lease.is_valid, "the lease")
         done(connection, lambda js: js.delete_key_value("deltawire_leases"))
-        until(lambda: not lease.is_valid or _has_row(connection), "an end, or another row", 3 * LEASE_S)
-        until(lambda: lease.is_valid and _has_row(connection), "the lease again", 3 * LEASE_S)
+        until(
+            lambda: not lease.is_valid or _has_row(connection), "an end, or another row", seconds=3 * LEASE_S
+        )
+        until(lambda: lease.is_valid and _has_row(connection), "the lease again", seconds=3 * LEASE_S)
 
 
 def _has_row(connection: Connection) -> bool:
@@ -74,7 +69,10 @@ def test_a_stream_that_could_drop_messages_is_given_the_limits_of_the_config(tmp
     with connected(tmp_path) as connection:
         servers = Servers(connection)
         name, subject = servers.stream("dev/pods"), servers.subject("dev/pods", 0)[:-1] + "*"
-        done(connection, lambda js: js.add_stream(name=name, subjects=[subject], max_age=60, max_msgs=5, max_bytes=99))
+        done(
+            connection,
+            lambda js: js.add_stream(name=name, subjects=[subject], max_age=60, max_msgs=5, max_bytes=99),
+        )
         connection.wait(servers.make("dev/pods"), 20)
         config = done(connection, lambda js: js.stream_info(name)).config
         assert (config.max_age, config.max_msgs, str(config.discard)) == (0, -1, "new")
@@ -122,7 +120,10 @@ def test_more_bytes_than_the_servers_may_keep_is_one_line_that_says_what_to_do(t
 def test_what_somebody_deleted_is_made_again_and_nothing_is_lost(tmp_path: Path, gone: str):
     with NatsServers(tmp_path / "nats") as servers:
         engine = {"kind": "nats", "servers": servers.urls, "replicas": 1}
-        with running(tmp_path, "--objects", "pods=40", "--churn", "20/s", engine=engine) as (server, pipeline):
+        with running(tmp_path, "--objects", "pods=40", "--churn", "20/s", engine=engine) as (
+            server,
+            pipeline,
+        ):
             pipeline.wait_synced(60)
             delete(servers.urls[0], gone)
             before = pipeline.offsets()
@@ -146,7 +147,9 @@ def delete(url: str, gone: str) -> None:
     connection.start()
     try:
         streams = [info.config.name for info in done(connection, lambda js: js.streams_info())]
-        wanted = {"stream": ["deltawire+dev+pods"], "leases": ["KV_deltawire_leases"], "everything": streams}[gone]
+        wanted = {"stream": ["deltawire+dev+pods"], "leases": ["KV_deltawire_leases"], "everything": streams}[
+            gone
+        ]
         for name in wanted:
             done(connection, lambda js, n=name: js.delete_stream(n))
     finally:

@@ -79,9 +79,12 @@ class TwoHosts:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        """Where the block failed, the ends of all logs are printed."""
         for name in list(self._processes):
             self.kill(name)
+        for name in self.names if kind is not None else ():
+            print(f"== {name}\n{self.log(name)[-3000:]}")
         if hasattr(self, "server"):
             self.server.stop()
         self.nats.__exit__()

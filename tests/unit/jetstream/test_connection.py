@@ -1,10 +1,6 @@
 """The connection to NATS, against servers that are not as they should be."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,24 +8,7 @@ from deltawire.common.errors import ConfigError
 from deltawire.jetstream.connection import Connection
 from deltawire.jetstream.settings import NatsSettings
 from tests.support.fake_nats import FakeNats
-from tests.support.patience import Patience
-
-
-def until(check: Any, what: str, seconds: float = 30) -> None:
-    patience = Patience(seconds)
-    while not check():
-        assert patience.left_s() > 0, f"{what} did not come"
-        time.sleep(0.02)
-
-
-@contextmanager
-def connecting(*servers: str, **settings: Any) -> Iterator[Connection]:
-    connection = Connection(NatsSettings(servers=servers, **settings), label="t")
-    connection.start()
-    try:
-        yield connection
-    finally:
-        connection.close()
+from tests.support.nats_connections import connecting, until
 
 
 @pytest.mark.parametrize(
