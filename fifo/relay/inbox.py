@@ -19,10 +19,14 @@ _BEGINNING = ("", 0)
 
 @dataclass(slots=True)
 class Lacks:
-    """What a shard's store needs that the queue cannot give: a list, and a new boot where ``renew``."""
+    """What a shard's store needs that the queue cannot give: a list, and a new boot where ``renew``.
+
+    ``behind``: a list of a higher generation begins behind the message that showed it.
+    """
 
     is_any: bool = False
     renew: bool = False
+    behind: int = -1
 
     def note(self, *, renew: bool = False) -> None:
         self.is_any = True
@@ -111,6 +115,7 @@ class Inbox:
                 if lacks.is_any:
                     # Once it goes on, the store no longer shows what it lacks: it must be asked for before.
                     self.is_held = True
+                    lacks.behind = max((s.generation for s in message.streams.values()), default=0)
                     break
             self._later.popleft()
             self._take(message, entry)

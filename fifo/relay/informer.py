@@ -124,11 +124,16 @@ class SharedInformer(Informer):
             self.wants.append(Prove(self.name, payload))
 
     def demand(self, demand: Demand, revision: int) -> bool:
-        """A shard lacks something: all streams list. True if that is news."""
+        """A shard lacks something: all streams list whose list has not begun behind that. True if that is news."""
         if not self.reign or self.demanded.get(demand.shard) == revision:
             return False
         self.demanded[demand.shard] = revision
         for stream in self.streams.values():
+            begun = self.outboxes[demand.shard].begun.get(stream.name, 0)
+            if demand.behind >= 0 and begun > max(demand.behind, demand.generation):
+                # Another shard has asked for it: a list goes to all.
+                self._met_above.setdefault(stream.name, begun - 1)
+                continue
             known = [o.streams[stream.name].generation for o in self.outboxes if stream.name in o.streams]
             former, stream.generation = stream.generation, max(stream.generation, demand.generation, *known)
             self._met_above[stream.name] = stream.generation
@@ -137,6 +142,7 @@ class SharedInformer(Informer):
                 stream.awaits_list = False
             if stream.accepted is not None:
                 stream.must_list()
+        self._meet()
         return True
 
     def _meet(self) -> None:
@@ -338,7 +344,9 @@ class SharedInformer(Informer):
         if lacks.is_any:
             generation = max((s.generation for s in inbox.report.streams.values()), default=0)
             boot = inbox.boot if lacks.renew else ""
-            self.wants.append(Demand(self.name, inbox.report.shard, generation, boot, inbox.token))
+            self.wants.append(
+                Demand(self.name, inbox.report.shard, generation, boot, inbox.token, lacks.behind)
+            )
 
     def _free(self, inbox: Inbox, number: int) -> None:
         sequence, messages, size = inbox.acked(number)

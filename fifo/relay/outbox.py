@@ -39,6 +39,8 @@ class Outbox:
         # True from the first confirmed message of this reign on: no former leader can publish any more.
         self.is_fenced = False
         self.waiting_bytes = 0
+        # By stream the generation of the newest list that has begun in this reign.
+        self.begun: dict[str, int] = {}
         self._after = ("", 0)
         self._count = 0
         self._cluster = ("", "")
@@ -83,6 +85,7 @@ class Outbox:
     def put(self, entry: Entry) -> None:
         if isinstance(entry, Begin):
             self._marks.pop(entry.stream, None)
+            self.begun[entry.stream] = entry.generation
         self._entries.append(entry)
         self._waiting += numbers_of(entry)
         self.waiting_bytes += bytes_of(entry)

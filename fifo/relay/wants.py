@@ -60,13 +60,14 @@ class Report(msgspec.Struct, frozen=True):
 class Demand(msgspec.Struct, frozen=True):
     """Answered with ``asked`` once it is kept: the leader must list the informer's streams, in a generation above
     ``generation``. ``boot``: one of which the shard can use nothing more, so that a new one must begin before; "" for
-    none."""
+    none. ``behind``: the highest generation that a list had in the message that showed the lack; -1 = not known."""
 
     informer: str
     shard: int
     generation: int
     boot: str = ""
     token: int = 0
+    behind: int = -1
 
 
 class Met(msgspec.Struct, frozen=True):

@@ -2,14 +2,18 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from deltawire.common.errors import ProtocolError
 from deltawire.common.wire.messages.shard import ListBegin, Pop, ShardState, StreamAt
 from deltawire.common.wire.messages.stream import Begin, Delta, Deltas, End
+from deltawire.fifo.in_order import InMemoryEngine
 from deltawire.fifo.relay.inbox import Inbox
+from deltawire.fifo.relay.informer import SharedInformer
 from deltawire.fifo.relay.message import Published, Reached, decode, encode
 from deltawire.fifo.relay.outbox import Outbox
+from deltawire.fifo.relay.wants import Demand, Met, Publish
 
 PODS = "dev/pods"
 
@@ -226,3 +230,66 @@ def test_what_is_no_message_of_ours_is_refused() -> None:
     for data in (b"", b"\xc1", b"\x93\x01\x02\x03", encode(listed)):
         with pytest.raises(ProtocolError, match="a message in the queue"):
             decode(data)
+
+
+def listing() -> tuple[SharedInformer, Published]:
+    """An informer of two shards whose streams have listed once, and shard 0's message with that."""
+    informer = SharedInformer(PODS, ["*"], 2, InMemoryEngine(), boot="r1", latest_only=False)
+    informer.lead("r1", {}, {})
+    stream = informer.streams["*"]
+    stream.start("", "", 0)
+    published(informer)
+    assert informer.begin(Begin(PODS, "*", 1))
+    assert informer.end(End(PODS, "*", 1, 0, "9"))
+    return informer, published(informer)[0]
+
+
+def published(informer: SharedInformer) -> list[Published]:
+    """All that waits, with sequences of their own; the last message of each shard."""
+    last: dict[int, Published] = {}
+    sequence = 0
+    while wants := [want for want in informer.wants if isinstance(want, Publish)]:
+        informer.wants = [want for want in informer.wants if not isinstance(want, Publish)]
+        for want in wants:
+            sequence += 1
+            last[want.shard] = decode(want.payload)
+            informer.published(want.shard, "r1", sequence)
+    return [last[number] for number in sorted(last)]
+
+
+def demands_of(message: Published, shard: int) -> Demand:
+    lacks = Inbox(store("memory", 9, "60")).deliver(message, 1, 10)
+    assert lacks.is_any
+    return Demand(PODS, shard, 1, "", 1, lacks.behind)
+
+
+def test_a_list_that_began_behind_what_a_shard_saw_is_the_one_it_asks_for() -> None:
+    informer, message = listing()
+    stream = informer.streams["*"]
+    assert informer.demand(demands_of(message, 0), 5)
+    assert stream.state == "waiting"
+    stream.start("", "", 0)
+    assert informer.begin(Begin(PODS, "*", 2))
+    assert informer.demand(demands_of(message, 1), 6)
+    assert stream.state == "started"
+    assert stream.listing == 2
+    published(informer)
+    assert [want for want in informer.wants if isinstance(want, Met)] == [Met(PODS, 0, 5), Met(PODS, 1, 6)]
+
+
+def test_a_list_that_began_before_what_a_shard_saw_is_not() -> None:
+    informer, message = listing()
+    stream = informer.streams["*"]
+    again = demands_of(message, 0)
+    assert again.behind == 1
+    for demand in (
+        again,
+        msgspec.structs.replace(again, behind=-1),
+        msgspec.structs.replace(again, generation=7),
+    ):
+        assert informer.demand(demand, 5 + stream.asked)
+        assert stream.state == "waiting"
+        _, _, asked, _, _ = stream.start("", "", 0)
+        assert informer.begin(Begin(PODS, "*", asked))
+        assert informer.end(End(PODS, "*", asked, 0, "9"))
+        again = demands_of(published(informer)[0], 0)
