@@ -4,6 +4,7 @@ A file for each process: ``= NUMBER FILE FIRST LENGTH NAME`` when a function is 
 since 1970), ``! TIME NUMBER`` where an argument or the result holds an object of the benchmark.
 """
 
+import itertools
 import os
 import sys
 import threading
@@ -52,6 +53,7 @@ def is_given(frame: FrameType) -> bool:
 def install(folder: str, role: str) -> None:
     out = os.open(f"{folder}/{role}-{os.getpid()}.calls", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     known: dict[CodeType, int] = {}
+    numbers = itertools.count(1)
 
     def note(frame: FrameType, event: str, result: Any) -> None:
         if event not in ("call", "return"):
@@ -62,11 +64,14 @@ def install(folder: str, role: str) -> None:
             place = next((place for place in PLACES if place in code.co_filename), None)
             # Parts of a function that Python makes functions of are no functions of the project.
             wanted = place is not None and not code.co_name.startswith("<")
-            number = known[code] = len(known) + 1 if wanted else 0
+            number = next(numbers) if wanted else 0
             if wanted:
                 file = code.co_filename[code.co_filename.rindex(place or "") + 1 :]
                 line = f"= {number} {file} {code.co_firstlineno} {length(code)} {code.co_qualname}\n"
                 os.write(out, line.encode())
+            # Last, so that no other thread uses a number before the line that explains it. Two threads may each
+            # number a function: both numbers mean it.
+            known[code] = number
         if number:
             now_us = time.time_ns() // 1000
             if event == "call":
