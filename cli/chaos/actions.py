@@ -23,6 +23,14 @@ class Kind(StrEnum):
         "fault"  # `target` is the fault's kind with value `amount`, for `count` requests, cleared after 4 s
     )
     FORBID = "forbid"  # the pipeline's user loses his rights for `amount` s
+    # With `engine: nats`:
+    HOST_KILL = "host-kill"  # SIGKILL to all processes of a host (pick); back after `amount` s
+    HOST_LOSS = "host-loss"  # and its disk is lost
+    NATS_KILL = "nats-kill"  # SIGKILL to a NATS server (pick); back after `amount` s
+    NATS_KILL_ALL = "nats-kill-all"  # to all of them
+    NATS_STOP = "nats-stop"  # a NATS server, so its disk, stands still for `amount` s (pick)
+    NATS_WIPE = "nats-wipe"  # a NATS server is killed and loses its disk (pick); back after `amount` s
+    PARTITION = "partition"  # ways between the ends in `target` are as `mode` says for `amount` s (pick)
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,9 +42,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     pick: int = 0
     amount: float = 0.0
     count: int = 0
+    mode: str = ""
 
     def __str__(self) -> str:
-        parts = [f"{self.at_s:.1f}s", self.kind, self.target]
+        parts = [f"{self.at_s:.1f}s", self.kind, self.target, self.mode]
         parts += [
             f"{name}={value:g}" for name, value in (("amount", self.amount), ("count", self.count)) if value
         ]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import yaml
 from msgspec import convert
 
@@ -96,6 +97,25 @@ class Pipeline:
         finally:
             connection.close()
 
+    def is_quiet(self) -> bool:
+        """Whether ``status`` says that all is synced, and nothing pending."""
+        done = subprocess.run(
+            [sys.executable, "-m", "deltawire.cli", "status", "-c", str(self.config), "--json"],
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        try:
+            status = msgspec.json.decode(done.stdout)
+        except msgspec.DecodeError:
+            return False
+        groups = status.get("groups", {})
+        return (
+            bool(groups)
+            and bool(status.get("synced"))
+            and all(g.get("pending") == 0 for g in groups.values())
+        )
+
     def apply(self, meanwhile: Callable[[], None]) -> bool:
         """``deltawire apply`` of what was written; whether it succeeded. ``meanwhile`` is called all the time."""
         return self._told(["apply"], meanwhile)
@@ -169,4 +189,6 @@ class Pipeline:
 
 def ready_roles(metrics: str) -> set[str]:
     """Those whose ``deltawire_process_ready`` is 1, by name."""
-    return set(re.findall(r'^deltawire_process_ready\{process="([^"]+)",[^}]*\} 1\.0$', metrics, re.MULTILINE))
+    return set(
+        re.findall(r'^deltawire_process_ready\{process="([^"]+)",[^}]*\} 1\.0$', metrics, re.MULTILINE)
+    )

@@ -14,14 +14,14 @@ _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
-def start(argv: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
-    """Start it with its output appended to ``log``. It is killed when this thread ends, so that
-    a run that is killed leaves nothing."""
+def start(argv: Sequence[str], log: Path, *, talks: bool = False) -> "subprocess.Popen[bytes]":
+    """Start it with its output appended to ``log``; ``talks``: with pipes for stdin and stdout. It is killed when this
+    thread ends, so that a run that is killed leaves nothing."""
     with log.open("ab") as out:
         return subprocess.Popen(
             list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
+            stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if talks else out,
             stderr=out,
             start_new_session=True,
             env=os.environ | {"NO_COLOR": "1"},

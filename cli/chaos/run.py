@@ -13,6 +13,7 @@ from deltawire.cli.chaos import processes
 from deltawire.cli.chaos.action_log import ActionLog
 from deltawire.cli.chaos.actions import Action
 from deltawire.cli.chaos.driver import Driver
+from deltawire.cli.chaos.parts import AnyDriver, AnyPipeline
 from deltawire.cli.chaos.pipeline import Pipeline
 from deltawire.cli.chaos.server import Server, free_port
 from deltawire.cli.chaos.shape import LISTER_GROUP, RESOURCES, Places, Shape
@@ -61,6 +62,8 @@ class Run:
 
     def __init__(self, folder: Path, settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None:
         self._folder, self._settings, self._clock, self._tell = folder, settings, clock, tell
+        # The config of a pipeline that can be asked for its readiness as a whole.
+        self._probed: Path | None = None
         self._server = Server(folder, clock)
         self._places = Places(
             folder=str(folder),
@@ -70,9 +73,18 @@ class Run:
             recorder=(sys.executable, str(OUTSIDE / "recorder.py")),
             lister_plugin=str(Path(__file__).with_name("lister_plugin.py")),
         )
-        self._pipeline = Pipeline(folder, self._places, clock, hang_after_s=settings.hang_after_s)
         self._log = ActionLog(folder / "actions.jsonl", clock, tell)
-        self._driver = Driver(self._server, self._pipeline, self._log, clock)
+        self._pipeline, self._driver = self._make()
+
+    def _make(self) -> tuple[AnyPipeline, AnyDriver]:
+        """What is hit, and what hits it; nothing runs yet."""
+        hang_after_s = self._settings.hang_after_s
+        pipeline = Pipeline(self._folder, self._places, self._clock, hang_after_s=hang_after_s)
+        self._probed = pipeline.config
+        return pipeline, Driver(self._server, pipeline, self._log, self._clock)
+
+    def _prepare(self) -> None:
+        """Start what the pipeline needs besides the API server. Raises DeltawireError where it does not come up."""
 
     def run(self) -> Verdict:
         """Raises DeltawireError where the API server does not come up."""
@@ -82,6 +94,7 @@ class Run:
             self._server.start()
             stack.callback(self._driver.leave_nothing)
             stack.callback(self._pipeline.kill_all)
+            self._prepare()
             self._driver.use(Shape())
             self._pipeline.up()
             outsiders = self._start_outsiders(stack)
@@ -114,7 +127,7 @@ class Run:
             self._clock.sleep(0.05)
 
     def _start_outsiders(self, stack: ExitStack) -> list["subprocess.Popen[bytes]"]:
-        """Writers first, then observer and prober."""
+        """Writers first, then observer, and prober where there is something to ask."""
         server, folder = self._server, self._folder
         where = ["--url", server.url, "--ca", str(server.ca), "--token", str(server.token)]
         commands: list[tuple[str, Sequence[str]]] = [
@@ -124,10 +137,11 @@ class Run:
         ]  # fmt: skip
         files = ["--seen", str(folder / "seen.jsonl"), "--requests", str(folder / "requests.jsonl")]
         commands.append(("observer", [*where, *files]))
-        cli = str(Path(sys.executable).with_name("deltawire"))
-        asked = ["--listen", self._places.listen, "--config", str(self._pipeline.config), "--cli", cli]
-        files = ["--claims", str(folder / "claims.jsonl"), "--processes", str(folder / "processes.jsonl")]
-        commands.append(("prober", [*asked, *files]))
+        if self._probed is not None:
+            cli = str(Path(sys.executable).with_name("deltawire"))
+            asked = ["--listen", self._places.listen, "--config", str(self._probed), "--cli", cli]
+            files = ["--claims", str(folder / "claims.jsonl"), "--processes", str(folder / "processes.jsonl")]
+            commands.append(("prober", [*asked, *files]))
         started = []
         for name, arguments in commands:
             argv = [sys.executable, str(OUTSIDE / f"{name}.py"), *arguments]
@@ -142,7 +156,7 @@ class Run:
         while True:
             self._driver.look_after()
             found = self._judge("check_keys", "--final")
-            if "converge" not in found["counts"] and self._is_quiet():
+            if "converge" not in found["counts"] and self._pipeline.is_quiet():
                 return found
             now, grown = (
                 self._clock.now_s(),
@@ -155,25 +169,6 @@ class Run:
                     self._driver.complaints.append(("unready", "all is done, and status never says so"))
                 return found
             self._clock.sleep(LOOK_S)
-
-    def _is_quiet(self) -> bool:
-        cli = str(Path(sys.executable).with_name("deltawire"))
-        done = subprocess.run(
-            [cli, "status", "-c", str(self._pipeline.config), "--json"],
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        try:
-            status = msgspec.json.decode(done.stdout)
-        except msgspec.DecodeError:
-            return False
-        groups = status.get("groups", {})
-        return (
-            bool(groups)
-            and bool(status.get("synced"))
-            and all(g.get("pending") == 0 for g in groups.values())
-        )
 
     def _judge(self, name: str, *arguments: str) -> dict[str, Any]:
         """What one of the judges says; they are processes of their own."""
@@ -215,8 +210,13 @@ class Run:
             "covered": covered_namespaces([scope["namespaces"] for scope in scopes if scope["namespaces"]]),
             "stops": [[entry["victim"], entry["at"], entry["until"]] for entry in self._log.of("stop")],
             "lister": LISTER_GROUP,
+            **self._told_besides(),
         }  # fmt: skip
         (self._folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(run)))
+
+    def _told_besides(self) -> dict[str, Any]:
+        """More of ``run.json``, where a kind of run has more for the judges."""
+        return {}
 
     def _verdict(self, judged: list[dict[str, Any]], took_s: float, settled_s: float) -> Verdict:
         """``judged``: what the judges of keys, requests, claims and gaps said."""

@@ -31,6 +31,8 @@ FAULTS: dict[str, tuple[float, float, int]] = {
     "no-bookmarks": (0, 0, 3),
 }
 FAULT_S = 4.0
+# The longest SIGSTOP of a process, seconds.
+STOP_S_MAX = 6.0
 # Mean distance of two actions, and of two restarts of handlers, which are drawn beside the others.
 EVERY_S = 1.2
 HANDLER_RESTARTS_EVERY_S = 10.0
@@ -51,7 +53,7 @@ _WEIGHTS: dict[Kind, int] = {
 }
 
 
-def schedule(seed: int, for_s: float, *, stop_s_max: float = 6.0) -> tuple[Action, ...]:
+def schedule(seed: int, for_s: float, *, stop_s_max: float = STOP_S_MAX) -> tuple[Action, ...]:
     """The actions of ``for_s`` seconds. ``stop_s_max``: the longest SIGSTOP of a process, seconds."""
     rng = random.Random(f"schedule {seed}")
     kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
@@ -68,11 +70,15 @@ def _handler_restarts(seed: int, for_s: float) -> Iterator[Action]:
     rng = random.Random(f"handlers {seed}")
     at_s = rng.expovariate(1 / HANDLER_RESTARTS_EVERY_S)
     while at_s < for_s:
-        yield Action(at_s=round(at_s, 3), kind=Kind.HANDLER_RESTART, target="handler", pick=rng.randrange(1000))
+        yield Action(
+            at_s=round(at_s, 3), kind=Kind.HANDLER_RESTART, target="handler", pick=rng.randrange(1000)
+        )
         at_s += rng.expovariate(1 / HANDLER_RESTARTS_EVERY_S)
 
 
-def kills_and_stops(seed: int, kills: int, stops: int, *, stop_s_max: float = 6.0) -> tuple[Action, ...]:
+def kills_and_stops(
+    seed: int, kills: int, stops: int, *, stop_s_max: float = STOP_S_MAX
+) -> tuple[Action, ...]:
     """So many kills and stops of processes, in any order and as fast as they can be carried out."""
     rng = random.Random(f"kills {seed}")
     kinds = [Kind.KILL] * kills + [Kind.STOP] * stops

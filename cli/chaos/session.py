@@ -9,24 +9,29 @@ from pathlib import Path
 
 import msgspec
 
+from deltawire.cli.chaos.nats.run import NatsRun
+from deltawire.cli.chaos.nats.schedule import AWAY_S_MAX
+from deltawire.cli.chaos.nats.schedule import schedule as nats_schedule
 from deltawire.cli.chaos.run import Run, Settings, Verdict
-from deltawire.cli.chaos.schedule import kills_and_stops, lasts_s, schedule
+from deltawire.cli.chaos.schedule import STOP_S_MAX, kills_and_stops, lasts_s, schedule
 from deltawire.common.clock import SystemClock
-from deltawire.common.errors import DeltawireError, StateError
+from deltawire.common.errors import ConfigError, DeltawireError, StateError
 
 # Beside the runs' folders: a line for each seed that failed.
 FAILING = "failing-seeds.jsonl"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The command's options. ``kills`` and ``stops`` replace ``for_s``."""
+    """The command's options. ``engine``: ``memory`` or ``nats``. ``kills`` and ``stops`` replace ``for_s``.
+    ``stop_s_max`` None: what the kind of run takes."""
 
+    engine: str
     seed: int | None
     for_s: float
     folder: Path | None
     kills: int | None
     stops: int | None
-    stop_s_max: float
+    stop_s_max: float | None
     hang_after_s: float | None
     as_json: bool
     tell: Callable[[str], None]
@@ -46,7 +51,8 @@ def run(wanted: Wanted) -> int:
     # `wanted.tell` is a line a time; the seed comes first, so that a run that is broken off can be repeated, too.
     wanted.tell(f"seed {seed}, {len(settings.actions)} actions in {settings.for_s:.0f} s, in {folder}")
     try:
-        verdict = Run(folder, settings, SystemClock(), wanted.tell).run()
+        kind = NatsRun if wanted.engine == "nats" else Run
+        verdict = kind(folder, settings, SystemClock(), wanted.tell).run()
     except DeltawireError as error:
         _keep_seed(base, settings, {"broken-off": 1})
         raise DeltawireError(f"seed {seed} was broken off: {error}", hint=f"all files: {folder}") from None
@@ -87,10 +93,18 @@ def lines(verdict: Verdict, folder: Path) -> Iterator[str]:
 
 
 def _settings(wanted: Wanted, seed: int) -> Settings:
+    """Raises ConfigError for options that do not go together."""
+    if wanted.engine == "nats":
+        if wanted.kills is not None or wanted.stops is not None or wanted.hang_after_s is not None:
+            raise ConfigError("--kills, --stops and --hang-after are for --engine memory", hint="say --for")
+        stop_s_max = AWAY_S_MAX if wanted.stop_s_max is None else wanted.stop_s_max
+        actions = nats_schedule(seed, wanted.for_s, stop_s_max=stop_s_max)
+        return Settings(seed=seed, for_s=wanted.for_s, actions=actions)
+    stop_s_max = STOP_S_MAX if wanted.stop_s_max is None else wanted.stop_s_max
     if wanted.kills is None and wanted.stops is None:
-        actions = schedule(seed, wanted.for_s, stop_s_max=wanted.stop_s_max)
+        actions = schedule(seed, wanted.for_s, stop_s_max=stop_s_max)
         return Settings(seed=seed, for_s=wanted.for_s, actions=actions, hang_after_s=wanted.hang_after_s)
-    actions = kills_and_stops(seed, wanted.kills or 0, wanted.stops or 0, stop_s_max=wanted.stop_s_max)
+    actions = kills_and_stops(seed, wanted.kills or 0, wanted.stops or 0, stop_s_max=stop_s_max)
     return Settings(
         seed=seed,
         for_s=lasts_s(actions),

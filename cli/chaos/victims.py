@@ -39,7 +39,11 @@ class Victims:
     """``meanwhile`` is called all the time while an action waits. ``complain`` gets (rule, text)."""
 
     def __init__(
-        self, pipeline: Seen, clock: Clock, meanwhile: Callable[[], None], complain: Callable[[str, str], None]
+        self,
+        pipeline: Seen,
+        clock: Clock,
+        meanwhile: Callable[[], None],
+        complain: Callable[[str, str], None],
     ) -> None:
         self._pipeline, self._clock, self._meanwhile, self._complain = pipeline, clock, meanwhile, complain
         self._hits: dict[str, int] = {}
@@ -82,7 +86,9 @@ class Victims:
                 return [victim for victim in found if victim not in spared]
             if now_s - began_s >= (WELL_MAX_S if spared else VICTIM_S):
                 for name, _ in spared:
-                    self._complain("unwell", f"{name} was left alone for {WELL_MAX_S:g} s and did not get ready")
+                    self._complain(
+                        "unwell", f"{name} was left alone for {WELL_MAX_S:g} s and did not get ready"
+                    )
                 return []
             if spared and now_s - looked_s >= READY_LOOK_S:
                 looked_s = now_s

@@ -176,8 +176,7 @@ def judge_status(folder: Path, run: dict[str, Any], claims: list[dict[str, Any]]
     record = [
         e
         for e in lines(folder / "seen.jsonl")
-        if e["resource"] not in run["filtered"]
-        and (covered is None or e["key"].partition("/")[0] in covered)
+        if e["resource"] not in run["filtered"] and (covered is None or e["key"].partition("/")[0] in covered)
     ]
     slowed = [
         (a["at"], a["until"] + ON_ITS_WAY_S)

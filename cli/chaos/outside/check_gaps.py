@@ -41,12 +41,16 @@ def first_loss(actions: list[dict[str, Any]]) -> float:
     losses = [a["at"] for a in actions if a["kind"] in LOSSES]
     losses += scopes[1:]
     losses += [
-        a["at"] for a in actions if a["kind"] in CUTS and any(s <= a["at"] <= s + LIST_S for s in scopes[:1] or [0.0])
+        a["at"]
+        for a in actions
+        if a["kind"] in CUTS and any(s <= a["at"] <= s + LIST_S for s in scopes[:1] or [0.0])
     ]
     return min(losses, default=float("inf"))
 
 
-def judge_gaps(name: str, delivery: str, calls: Iterable[dict[str, Any]], since: float) -> Iterator[Complaint]:
+def judge_gaps(
+    name: str, delivery: str, calls: Iterable[dict[str, Any]], since: float
+) -> Iterator[Complaint]:
     """``calls``: the beginnings, in their order. ``since``: when history may first have been lost."""
     first: dict[tuple[str, ...], float] = {}
     for call in calls:
@@ -54,7 +58,9 @@ def judge_gaps(name: str, delivery: str, calls: Iterable[dict[str, Any]], since:
         if is_notice and call["reason"] != "relist":
             continue
         if is_notice or "gap" in (call["flags"] or ()):
-            where = f"{name} {call['resource']} {call['key'] or call.get('namespace') or '*'} at {call['at']:.3f}"
+            where = (
+                f"{name} {call['resource']} {call['key'] or call.get('namespace') or '*'} at {call['at']:.3f}"
+            )
             if delivery == "latest":
                 yield "gap", f"{where}: a group that takes the latest state is told of a gap"
             elif call["at"] < since:

@@ -37,6 +37,8 @@ SHOWN_MAX = 10
 COMMIT_S = 1.0
 # A death is that much earlier or later than the look at /proc that noticed it began, seconds.
 NOTICED_S = 0.5
+# A worker that is cut off from the servers of its lease ends within this, and a busy machine's share; seconds.
+LEASE_S = 10.0
 Key = tuple[str, str]
 Complaint = tuple[str, str]
 
@@ -122,29 +124,41 @@ def read_calls(path: Path) -> dict[Key, list[Call]]:
     return found
 
 
-def read_deaths(folder: Path, stops: list[tuple[str, float, float]]) -> list[tuple[float, float]]:
-    """(since, at) of each end of a worker: what was acknowledged from ``since`` on may not have been on its disk."""
+def read_deaths(
+    folder: Path, stops: list[tuple[str, float, float]], cut_off: list[tuple[float, float]] | None
+) -> list[tuple[float, float, float]]:
+    """(since, earliest, latest) of each end of a worker: what was acknowledged from ``since`` on may not have been on
+    its disk. ``cut_off``: when hosts were cut off from what says that another host has the shards, so that it may have
+    had them before this end; None where there are no other hosts."""
     found = []
     for entry in lines(folder / "processes.jsonl"):
         if not entry["up"] and entry["name"].startswith("worker-"):
             at = entry["at"]
-            still = [a for who, a, until in stops if who == entry["name"] and a <= at <= until + NOTICED_S]
-            found.append((min(still, default=at) - NOTICED_S - COMMIT_S, at))
+            mine = [(a, until) for who, a, until in stops if who == entry["name"]]
+            since, slack_s = at, NOTICED_S
+            if cut_off is not None:
+                # Each of them may have led to this end a lease later, and one of them to the next.
+                mine, slack_s = [*mine, *cut_off], LEASE_S
+            for a, until in sorted(mine, key=lambda one: one[1], reverse=True):
+                if a <= at and since <= until + slack_s:
+                    since = min(since, a)
+            found.append((since - NOTICED_S - COMMIT_S, at if cut_off is None else since, at))
     return found
 
 
-def is_forgotten(earlier: Call | None, again: Call, deaths: list[tuple[float, float]]) -> bool:
+def is_forgotten(earlier: Call | None, again: Call, deaths: list[tuple[float, float, float]]) -> bool:
     """Whether a worker died with an acknowledgement that was not on its disk yet, so that the call comes again."""
     if earlier is None:
         return False
     ended = again.began if earlier.ended is None else earlier.ended
     return any(
-        since <= ended and earlier.began - NOTICED_S <= at <= again.began + NOTICED_S for since, at in deaths
+        since <= ended and earlier.began - NOTICED_S <= latest and earliest <= again.began + NOTICED_S
+        for since, earliest, latest in deaths
     )
 
 
 def judge_pairs(
-    where: str, calls: list[Call], stops: list[tuple[float, float]], deaths: list[tuple[float, float]]
+    where: str, calls: list[Call], stops: list[tuple[float, float]], deaths: list[tuple[float, float, float]]
 ) -> Iterator[Complaint]:
     """Complaints about calls that follow each other. ``stops``: when a replica of the group lay still; ``deaths``:
     of workers, see `read_deaths`."""
@@ -299,7 +313,7 @@ def list_server(run: dict[str, Any]) -> dict[Key, tuple[str, str]]:
 
 def judge(folder: Path, *, is_final: bool) -> dict[str, Any]:
     run = json.loads((folder / "run.json").read_bytes())
-    run["deaths"] = read_deaths(folder, run["stops"])
+    run["deaths"] = read_deaths(folder, run["stops"], run.get("cut_off"))
     record = read_record(folder)
     groups = run["groups"]
     all_calls = {name: read_calls(folder / f"{name}.calls") for name in groups}

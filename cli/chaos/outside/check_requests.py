@@ -20,6 +20,11 @@ from typing import Any
 LIST_S = 20.0
 # How long after lost history or a fault a list may still come of it: a stopped process, a backoff of 30 s doubled.
 LATE_S = 75.0
+# With several hosts: a shard that goes to another host needs a list, and so does one whose queue has lost something.
+MOVES = {
+    "stop", "host-kill", "host-loss", "kill-all", "partition",
+    "nats-kill", "nats-kill-all", "nats-stop", "nats-wipe",
+}  # fmt: skip
 # What makes a new list right by itself, and what can cut one (or make an attempt fail, so that it is made again).
 CAUSES = {"compact", "compact-behind", "fault", "forbid"}
 CUTS = CAUSES | {
