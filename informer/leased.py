@@ -17,6 +17,7 @@ from deltawire.common.errors import StateError
 from deltawire.common.process import EXIT_FAILED, EXIT_OK
 from deltawire.common.store.host import host_of
 from deltawire.informer.archive.nats import NatsArchives
+from deltawire.informer.archive.port import ArchiveUnavailable
 from deltawire.informer.main import Worker, hold_place
 from deltawire.informer.store.trouble import OwnerLost
 from deltawire.jetstream.connection import Connection, NatsError, words_of
@@ -64,7 +65,8 @@ class LeasedWorker:
             if not self._wait(stop):
                 return EXIT_OK
             log.info("has the lease of %s", self._lease.key)
-            self._check_shards()
+            if not self._check_shards(stop):
+                return EXIT_OK
             worker = Worker(
                 self._plan,
                 self._index,
@@ -113,15 +115,28 @@ class LeasedWorker:
                 log.info("waits for the lease of %s: %s", self._lease.key, why)
         return True
 
-    def _check_shards(self) -> None:
-        """All hosts must cut their caches into as many shards. Raises StateError."""
-        ours = str(self._plan.shards)
-        found = self._archives.wait(self._shards(ours))
+    def _check_shards(self, stop: threading.Event) -> bool:
+        """All hosts must cut their caches into as many shards. An archive that does not answer is waited for while the
+        lease lasts. False if it is to end before. Raises StateError, OwnerLost."""
+        ours, found, said = str(self._plan.shards), "", ""
+        while not found:
+            try:
+                found = self._archives.wait(self._shards(ours))
+            except ArchiveUnavailable as error:
+                if not self._lease.is_valid:
+                    raise OwnerLost(f"the lease of {self._lease.key} has ended before it began") from None
+                if said != str(error):
+                    said = str(error)
+                    log.warning("%s", said)
+                of_process().progress(f"a wait for the archive of {self._lease.key}")
+                if stop.wait(_LOOK_S):
+                    return False
         if found != ours:
             raise StateError(
                 f"the archive {self._settings.name} on {self._settings.shown} is of {found} shards, not {ours}",
                 hint=f"set store.shards to {found}, or another archive.name",
             )
+        return True
 
     async def _shards(self, ours: str) -> str:
         from nats.js.errors import KeyWrongLastSequenceError
