@@ -12,7 +12,7 @@ JOBS ?= 4
 QUICK ?=
 BENCH_ARGS ?=
 
-.PHONY: setup setup-dev run test test-long bench chaos-full demo-nats check lint types layers lock clean links
+.PHONY: setup setup-dev run test test-long bench chaos-full chaos-nats demo-nats check lint types layers lock clean links
 
 # The packages under src/deltawire are links to the folders here. Zip archives, and Windows checkouts without the right to make
 # links, have nothing or small text files there: pip does without them (setup.py), linters and tests want them.
@@ -56,6 +56,10 @@ test-long: setup-dev
 # A thousand kills and 200 stops, and everything else at random: half an hour or more. Writes docs/chaos-full.json.
 chaos-full: setup-dev
 	$(BIN)/python tests/acceptance/chaos_full.py docs/chaos-full.json
+
+# Ten minutes of the same on two hosts and three NATS servers. SEED=N for one seed again.
+chaos-nats: setup-dev
+	$(BIN)/deltawire chaos --engine nats --for 600s $(if $(SEED),--seed $(SEED))
 
 # Two hosts, three NATS servers and three handlers on this machine; each of them is killed in turn (2 minutes).
 demo-nats: setup-dev

@@ -28,6 +28,9 @@ class Client(nats.aio.client.Client):
 
     async def _connect_to_server(self, s: Any) -> None:
         self.tried = without_password(s.uri.geturl())
+        if self._settings.credentials:
+            # Else it logs in with them only where a URL has a password, too.
+            self._auth_configured = True
         context = self._settings.tls()
         if context is not None:
             self.options["tls"] = context

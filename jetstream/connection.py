@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deltawire.common.clock import Clock, SystemClock
@@ -52,8 +51,6 @@ class Connection:
             from deltawire.jetstream.client import Client
         except ImportError:
             raise ConfigError("nats-py is not installed, and the config names NATS", hint=INSTALL) from None
-        if settings.credentials and find_spec("nkeys") is None:
-            raise ConfigError("credentials for NATS need the package nkeys", hint="pip install nkeys")
         self.settings = settings
         self.reconnects = 0
         self.problem = f"no server of {settings.shown} was reached yet"

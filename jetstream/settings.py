@@ -3,6 +3,7 @@
 import re
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +11,7 @@ from deltawire.common.config.schema import NatsEngine
 from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
 from deltawire.common.meta.units import parse_bytes
+from deltawire.jetstream.credentials import Credentials
 
 # What may be no part of a subject or of a stream's name.
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]")
@@ -77,7 +79,8 @@ class NatsSettings:
         ones tell of: they are taken from the first URL that has some."""
         options: dict[str, Any] = {"servers": [without_password(server) for server in self.servers]}
         if self.credentials:
-            options["user_credentials"] = self.credentials
+            credentials = Credentials(Path(self.credentials))
+            options |= {"user_jwt_cb": credentials.jwt, "signature_cb": credentials.sign}
         login = next((login for login in map(_login_of, self.servers) if login), "")
         if login:
             user, colon, password = login.partition(":")

@@ -17,7 +17,9 @@ _UNLIMITED = {"max_msgs": -1, "max_msg_size": -1, "max_msgs_per_subject": -1, "m
 _RACED = 10058
 
 
-async def ensure_stream(jetstream: "JetStreamContext", wanted: "StreamConfig", settings: NatsSettings) -> None:
+async def ensure_stream(
+    jetstream: "JetStreamContext", wanted: "StreamConfig", settings: NatsSettings
+) -> None:
     """Make the stream where there is none, and give one that is there the limits of ``wanted``.
 
     Raises NatsError where the servers will not, and for a stream of that name that is not ours: with other subjects, or

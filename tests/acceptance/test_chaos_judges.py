@@ -59,7 +59,8 @@ def rules(found):
 
 
 def pairs(*calls, stops=(), deaths=()):
-    return rules(keys.judge_pairs("g pods a/x", list(calls), list(stops), list(deaths)))
+    whole = [death if len(death) == 3 else (death[0], death[1], death[1]) for death in deaths]
+    return rules(keys.judge_pairs("g pods a/x", list(calls), list(stops), whole))
 
 
 def test_calls_in_order_are_not_complained_about():
@@ -110,11 +111,38 @@ def test_the_deaths_of_workers_are_read_with_the_time_that_they_lay_still_before
     ]
     (tmp_path / "processes.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     late = keys.NOTICED_S + keys.COMMIT_S
-    assert keys.read_deaths(tmp_path, []) == [(20.0 - late, 20.0)]
-    assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 20.2)]) == [(12.0 - late, 20.0)]
-    assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 13.0), ("worker-1", 12.0, 21.0)]) == [
-        (20.0 - late, 20.0)
+    assert keys.read_deaths(tmp_path, [], None) == [(20.0 - late, 20.0, 20.0)]
+    assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 20.2)], None) == [(12.0 - late, 20.0, 20.0)]
+    assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 13.0), ("worker-1", 12.0, 21.0)], None) == [
+        (20.0 - late, 20.0, 20.0)
     ]
+
+
+def test_a_worker_that_was_cut_off_may_have_been_replaced_from_then_until_it_ended(tmp_path):
+    entries = [{"at": 5.0, "name": "worker-0@1", "up": True}, {"at": 20.0, "name": "worker-0@1", "up": False}]
+    (tmp_path / "processes.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    late = keys.NOTICED_S + keys.COMMIT_S
+
+    def deaths(*cut_off, stops=()):
+        return keys.read_deaths(tmp_path, list(stops), list(cut_off))
+
+    assert deaths() == [(20.0 - late, 20.0, 20.0)]
+    assert deaths((11.0, 13.0)) == [(11.0 - late, 11.0, 20.0)], "its lease ran out"
+    assert deaths((7.0, 8.0)) == [(20.0 - late, 20.0, 20.0)], "it had got over that"
+    assert deaths((7.0, 10.0), (11.0, 13.0)) == [(7.0 - late, 7.0, 20.0)], "one led to the other"
+    assert deaths((6.0, 7.0), (11.0, 13.0)) == [(11.0 - late, 11.0, 20.0)], "there was time between"
+    assert deaths((25.0, 26.0)) == [(20.0 - late, 20.0, 20.0)]
+    assert deaths((15.0, 16.0), stops=[("worker-0@1", 12.0, 14.0), ("worker-1@1", 1.0, 15.0)]) == [
+        (12.0 - late, 12.0, 20.0)
+    ]
+
+
+def test_what_a_worker_was_told_while_it_was_cut_off_comes_again_from_another_host_before_it_ends():
+    told = [call("added", 10, began=1.0), call("updated", 11, began=2.0), call("updated", 12, began=3.0)]
+    again = [call("updated", 11, began=6.0, attempt=2), call("updated", 12, began=7.0, attempt=2)]
+    assert pairs(*told, *again, deaths=[(1.8, 2.5, 30.0)]) == []
+    assert pairs(*told, *again, deaths=[(3.1, 4.0, 30.0)]) == ["order"], "it was not cut off yet"
+    assert pairs(*told, *again, deaths=[(1.8, 9.0, 30.0)]) == ["order"], "nobody else could have it yet"
 
 
 def test_a_second_attempt_that_says_so_is_no_complaint():

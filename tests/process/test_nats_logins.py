@@ -12,6 +12,7 @@ from deltawire.jetstream.probe import probe
 from deltawire.jetstream.settings import NatsSettings
 from tests.support.nats_connections import connecting, until
 from tests.support.nats_servers import NatsServers
+from tests.support.nats_users import Operator, User
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("nats")]
 PAYLOAD = 9 * 1024**2
@@ -117,3 +118,35 @@ def test_a_server_that_asks_for_a_certificate_gets_the_configs(tmp_path: Path):
 def test_a_server_without_jetstream_is_named_with_what_to_do(tmp_path: Path):
     with NatsServers(tmp_path, jetstream=False) as servers, pytest.raises(NatsError, match="nats-server -js"):
         probe(NatsSettings(servers=tuple(servers.urls)), PAYLOAD)
+
+
+def test_a_users_credentials_connect_and_another_operators_are_refused_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.DEBUG)
+    operator, user, path = Operator(), User(), tmp_path / "user.creds"
+    path.write_text(Operator().credentials(user))
+    with NatsServers(tmp_path, more=operator.config) as servers:
+        [url] = servers.urls
+        with connecting(url, credentials=str(path)) as connection:
+            until(lambda: "authorization" in connection.problem.lower(), "the refusal")
+            assert "credentials" in connection.problem
+            assert "\n" not in connection.problem
+            # Renewed while it runs: no restart.
+            path.write_text(operator.credentials(user))
+            until(lambda: connection.is_connected and not connection.problem, "the connection")
+        assert "with JetStream" in probe(NatsSettings(servers=(url,), credentials=str(path)), PAYLOAD)
+    assert user.seed not in caplog.text
+
+
+def test_credentials_that_end_are_named_and_renewed_ones_taken_without_a_restart(tmp_path: Path):
+    operator, path = Operator(), tmp_path / "user.creds"
+    path.write_text(operator.credentials(expires_in_s=3))
+    with (
+        NatsServers(tmp_path, more=operator.config) as servers,
+        connecting(servers.urls[0], credentials=str(path)) as connection,
+    ):
+        until(lambda: connection.is_connected or connection.problem.count("auth"), "the connection")
+        until(lambda: not connection.is_connected and "auth" in connection.problem.lower(), "the end")
+        path.write_text(operator.credentials())
+        until(lambda: connection.is_connected and not connection.problem, "the connection again")

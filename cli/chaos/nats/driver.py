@@ -82,6 +82,7 @@ class NatsDriver:
     def use(self, shape: Shape) -> None:
         """Write the configs; the judges learn of the groups and the scope."""
         self._hosts.write_config(shape)
+        self._log.add("hosts", text="", hosts=HOSTS)
         self._log.add("shape", text="", groups={g.name: g.delivery for g in shape.groups})
         self._log.add("scope", text="", namespaces=shape.namespaces, selector=shape.selector)
 

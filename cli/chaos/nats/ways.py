@@ -27,6 +27,9 @@ class Ways:
     def stop(self) -> None:
         if self._process is not None:
             processes.end_group(self._process)
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
     def add(self, name: str, to: int = 0) -> None:
         """A way to a port of the loopback address, 0 for nowhere yet."""

@@ -20,6 +20,10 @@ from typing import Any
 SHOWN_MAX = 10
 # What makes reflectors list again, and what cuts a list so that it is made again.
 LOSSES = {"compact", "compact-behind", "fault", "forbid", "server-kill", "server-restart", "server-stop"}
+# With several hosts (`check_requests` says more): a list is made where a shard goes to another host.
+LOSSES |= {
+    "host-kill", "host-loss", "partition", "nats-kill", "nats-kill-all", "nats-stop", "nats-wipe"
+}  # fmt: skip
 CUTS = {"kill", "stop", "kill-all", "restart", "cut", "up-ended"}
 # The first list of a scope is over after this, when nothing disturbs it; seconds.
 LIST_S = 20.0
@@ -39,6 +43,8 @@ def first_loss(actions: list[dict[str, Any]]) -> float:
     """
     scopes = [a["at"] for a in actions if a["kind"] == "scope"]
     losses = [a["at"] for a in actions if a["kind"] in LOSSES]
+    if any(a["kind"] == "hosts" for a in actions):
+        losses += [a["at"] for a in actions if a["kind"] in ("stop", "kill", "kill-all")]
     losses += scopes[1:]
     losses += [
         a["at"]

@@ -39,6 +39,8 @@ COMMIT_S = 1.0
 NOTICED_S = 0.5
 # A worker that is cut off from the servers of its lease ends within this, and a busy machine's share; seconds.
 LEASE_S = 10.0
+# So soon after it is no longer cut off, what a worker is told is safe again; seconds.
+RECOVER_S = 3.0
 Key = tuple[str, str]
 Complaint = tuple[str, str]
 
@@ -135,13 +137,13 @@ def read_deaths(
         if not entry["up"] and entry["name"].startswith("worker-"):
             at = entry["at"]
             mine = [(a, until) for who, a, until in stops if who == entry["name"]]
-            since, slack_s = at, NOTICED_S
+            since, slack_s, next_s = at, NOTICED_S, NOTICED_S
             if cut_off is not None:
-                # Each of them may have led to this end a lease later, and one of them to the next.
-                mine, slack_s = [*mine, *cut_off], LEASE_S
+                # The last of them may have led to this end a lease later, and one before it soon to that.
+                mine, slack_s, next_s = [*mine, *cut_off], LEASE_S, RECOVER_S
             for a, until in sorted(mine, key=lambda one: one[1], reverse=True):
                 if a <= at and since <= until + slack_s:
-                    since = min(since, a)
+                    since, slack_s = min(since, a), next_s
             found.append((since - NOTICED_S - COMMIT_S, at if cut_off is None else since, at))
     return found
 

@@ -49,14 +49,18 @@ def stream_of(entry: dict[str, Any]) -> str:
     return f"{entry['resource']} in {entry['namespace'] or '*'} {entry['query'].get('labelSelector', '')}".strip()
 
 
-def unexplained(asked: list[float], actions: list[dict[str, Any]], starts: list[float]) -> Iterator[float]:
-    """The moments of one stream's lists that nothing explains. ``starts``: when the stream's scope came (again)."""
+def unexplained(
+    asked: list[float], actions: list[dict[str, Any]], starts: list[float], *, are_hosts: bool = False
+) -> Iterator[float]:
+    """The moments of one stream's lists that nothing explains. ``starts``: when the stream's scope came (again).
+    ``are_hosts``: shards may move between hosts."""
+    makes, ends = (CAUSES | MOVES, CUTS | MOVES) if are_hosts else (CAUSES, CUTS)
     listed: list[float] = []
     for at in asked:
         began = max((start for start in starts if start <= at), default=None)
         before = [one for one in listed if began is None or one >= began]
-        causes = [a["at"] for a in actions if a["kind"] in CAUSES and a["at"] <= at <= a["until"] + LATE_S]
-        cuts = [a["at"] for a in actions if a["kind"] in CUTS and a["at"] <= at]
+        causes = [a["at"] for a in actions if a["kind"] in makes and a["at"] <= at <= a["until"] + LATE_S]
+        cuts = [a["at"] for a in actions if a["kind"] in ends and a["at"] <= at]
         if not before:
             allowed = True
         elif causes:
@@ -72,6 +76,7 @@ def unexplained(asked: list[float], actions: list[dict[str, Any]], starts: list[
 
 def judge(folder: Path) -> dict[str, Any]:
     actions = [a for a in lines(folder / "actions.jsonl") if "kind" in a]
+    are_hosts = any(a["kind"] == "hosts" for a in actions)
     for action in actions:
         action.setdefault("until", action["at"])
     scopes = [a for a in actions if a["kind"] == "scope"]
@@ -86,7 +91,7 @@ def judge(folder: Path) -> dict[str, Any]:
     violations = []
     for stream, asked in lists.items():
         starts = [scope["at"] for scope in scopes]
-        for at in unexplained(sorted(asked), actions, starts):
+        for at in unexplained(sorted(asked), actions, starts, are_hosts=are_hosts):
             violations.append(["list", f"{stream}: a list at {at:.3f} that nothing explains"])
     counts = {"list": len(violations)} if violations else {}
     return {

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from deltawire.common.errors import ConfigError
-from deltawire.jetstream.connection import Connection
-from deltawire.jetstream.settings import NatsSettings
 from tests.support.fake_nats import FakeNats
 from tests.support.nats_connections import connecting, until
+from tests.support.nats_users import User
 
 
 @pytest.mark.parametrize(
@@ -101,7 +99,14 @@ def test_a_token_in_the_url_is_the_login():
         assert connection.server == server.url
 
 
-def test_credentials_without_nkeys_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("deltawire.jetstream.connection.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="nkeys"):
-        Connection(NatsSettings(credentials=str(tmp_path / "x.creds")), label="t")
+def test_credentials_that_are_missing_fail_an_attempt_and_are_taken_when_they_are_there(tmp_path: Path):
+    user, path = User(), tmp_path / "user.creds"
+    with (
+        FakeNats(auth_required=True, nonce="abc") as server,
+        connecting(server.url, credentials=str(path)) as connection,
+    ):
+        until(lambda: f"credentials {path} cannot be read" in connection.problem, "that it is said")
+        path.write_text(user.file("a.user.jwt"))
+        until(lambda: connection.is_connected, "the connection")
+        assert server.logins[-1]["jwt"] == "a.user.jwt"
+        user.verify(server.logins[-1]["sig"], b"abc")
