@@ -42,7 +42,7 @@ class Credentials:
             text = ""
         except OSError as error:
             raise OSError(f"credentials {self._path} cannot be read: {error.strerror}") from None
-        found = dict(_BLOCK.findall(text))
+        found: dict[str, str] = dict(_BLOCK.findall(text))
         if what not in found:
             raise OSError(f"credentials {self._path} have no {what}: is it a .creds file, as nsc writes it?")
         return found[what]
