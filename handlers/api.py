@@ -29,7 +29,7 @@ from deltawire.handlers.events import Requeue as Requeue
 from deltawire.handlers.events import Retry as Retry
 from deltawire.handlers.filters import Filters, Leaving, clause_of
 from deltawire.handlers.hooks import Hook, hook_of
-from deltawire.handlers.models import resource_of
+from deltawire.handlers.models import reader_of, resource_of
 from deltawire.handlers.signatures import Signature, check, place_of
 
 Delivery = Literal["latest", "every"]
@@ -54,6 +54,7 @@ class Subscription:
     ``resource`` and ``owner`` are canonical (``pods``, ``deployments.apps``); ``owner`` is "" without one. ``old``: the
     function looks at the object as it was before. ``model``: the class of the objects that it gets. ``maps``: how an
     object leads to keys of ``owner``, in place of its owner reference. ``clause``, ``when``, ``leaving``: its filter.
+    ``read``: from an object's JSON to what the function gets; ``takes_old``: it gets two.
     """
 
     verb: str
@@ -68,6 +69,8 @@ class Subscription:
     clause: Clause = EVERYTHING
     when: Callable[[dict[str, Any]], Any] | None = None
     leaving: Leaving = "delete"
+    read: Callable[[bytes], Any] = bytes
+    takes_old: bool = False
 
 
 class Handler:
@@ -265,9 +268,7 @@ class Handler:
         self, verb: str, *, every_s: float = 0.0, each_replica: bool = True, deadline_s: float | None = None
     ) -> Callable[[F], F]:
         def decorate(function: F) -> F:
-            hook = hook_of(
-                function, verb, every_s=every_s, each_replica=each_replica, deadline_s=deadline_s
-            )
+            hook = hook_of(function, verb, every_s=every_s, each_replica=each_replica, deadline_s=deadline_s)
             self.hooks.append(hook)
             return function
 
@@ -309,9 +310,10 @@ class Handler:
                 raise PluginError(f"{place_of(function)}: {verb}({resource!r}) twice on one function")
             self.subscriptions.append(
                 Subscription(
-                    verb, canonical, of, function, signature, raw, old, model, maps, clause, when, leaving
+                    verb, canonical, of, function, signature, raw, old, model, maps, clause, when, leaving,
+                    reader_of(model, function, raw=raw), old and verb == "on_update",
                 )
-            )
+            )  # fmt: skip
             return function
 
         return decorate

@@ -34,7 +34,7 @@ from deltawire.handlers.failures import Failures, said_of
 from deltawire.handlers.hooks import Hooks
 from deltawire.handlers.leaks import Leaks, Meter, cheap_figures_of, figures_of
 from deltawire.handlers.mapping import Mapper
-from deltawire.handlers.models import DecodeFailed, decode_as
+from deltawire.handlers.models import DecodeFailed
 from deltawire.handlers.owners import OwnerKeys, own_key
 from deltawire.handlers.signatures import EVENT, place_of
 
@@ -44,8 +44,6 @@ _VERBS = {"A": "on_add", "U": "on_update", "D": "on_delete", "S": "on_update", G
 DOUBLINGS_MAX = 60
 # Above the loggers that functions get as ``ctx.log``.
 HANDLER_LOG = "handler"
-
-_decode = msgspec.json.Decoder().decode
 
 
 class Program:
@@ -185,21 +183,28 @@ class Program:
         return other if other is not DONE and other.verdict > one.verdict else one
 
     def _handle(self, subscriptions: Sequence[Subscription], delivery: Delivery) -> Outcome:
-        outcome, event = DONE, None
+        """Call the ``on_…`` functions of an event, one after the other. The worst of what they say."""
+        outcome, event, body = DONE, None, delivery.object
         for subscription in subscriptions:
             if subscription.when is not None and not self._chooser.says_when(subscription, delivery):
                 continue
-            # Decoded for each function anew: what one changes in its object, the next must not see.
-            arguments = arguments_of(subscription, delivery)
             signature, context = subscription.signature, None
+            if body is None or delivery.kind == GAP_NOTICE or subscription.takes_old:
+                arguments = arguments_of(subscription, delivery)
+            else:
+                # Decoded for each function anew: what one changes in its object, the next must not see.
+                arguments = [subscription.read(body)]
+            if signature.is_plain and not self._meter.is_on:
+                returned = subscription.function(*arguments)
+                if returned is not None:
+                    outcome = self._worse(outcome, self._outcome_of(returned, subscription.function))
+                continue
             if event is None and (signature.takes_event or signature.takes_ctx):
                 event = event_of(delivery, int(self._clock.wall_s() * 1e6))
             if event is not None and signature.takes_ctx:
                 read = partial(_tree_of, delivery, subscription.resource)
                 context = self._context(event, delivery.informer, event.key, read, signature.is_async)
-            returned = self._invoke(subscription, arguments, event, context)
-            if returned is not None:
-                outcome = self._worse(outcome, outcome_of(returned, subscription.function))
+            outcome = self._worse(outcome, self._invoke(subscription, arguments, event, context))
         return outcome
 
     def _reconcile(self, call: Call) -> Outcome:
@@ -214,8 +219,7 @@ class Program:
             return DONE
         is_async = subscription.signature.is_async
         context = self._context(event, call.target, display_key(call.key), None, is_async)
-        returned = self._invoke(subscription, [display_key(call.key)], event, context)
-        return outcome_of(returned, subscription.function)
+        return self._invoke(subscription, [display_key(call.key)], event, context)
 
     def _context(
         self,
@@ -237,16 +241,25 @@ class Program:
         )
 
     def _invoke(
-        self, subscription: Subscription, arguments: list[Any], event: Event | None, context: ObjectContext | None
-    ) -> Any:
+        self,
+        subscription: Subscription,
+        arguments: list[Any],
+        event: Event | None,
+        context: ObjectContext | None,
+    ) -> Outcome:
+        """Call a function with what it takes besides its ``arguments``. What it said."""
         if self._meter.is_on:
             with self._meter.around(subscription.function):
                 return self._made(subscription, arguments, event, context)
         return self._made(subscription, arguments, event, context)
 
     def _made(
-        self, subscription: Subscription, arguments: list[Any], event: Event | None, context: ObjectContext | None
-    ) -> Any:
+        self,
+        subscription: Subscription,
+        arguments: list[Any],
+        event: Event | None,
+        context: ObjectContext | None,
+    ) -> Outcome:
         signature = subscription.signature
         for extra in signature.extras:
             arguments.append(event if extra == EVENT else context)
@@ -255,9 +268,13 @@ class Program:
             returned = subscription.function(*arguments, **named)
         else:
             returned = subscription.function(*arguments)
-        if returned is not None and (signature.is_async or isinstance(returned, Awaitable)):
-            return self._async.run(returned)
-        return returned
+        return DONE if returned is None else self._outcome_of(returned, subscription.function)
+
+    def _outcome_of(self, returned: Any, function: Callable[..., Any]) -> Outcome:
+        """The outcome of a function that returned something, which may have to be awaited."""
+        return outcome_of(
+            self._async.run(returned) if isinstance(returned, Awaitable) else returned, function
+        )
 
 
 def _tree_of(delivery: Delivery, resource: str) -> dict[str, Any] | None:
@@ -271,12 +288,10 @@ def arguments_of(subscription: Subscription, delivery: Delivery) -> list[Any]:
     """What an ``on_…`` function is called with, without the event."""
     if delivery.kind == GAP_NOTICE:
         return [gap_of(delivery)]
-    read: Callable[[bytes], Any] = bytes if subscription.raw else _decode
-    if subscription.model is not None:
-        read = partial(decode_as, subscription.model, function=subscription.function)
+    read = subscription.read
     body = delivery.object if delivery.object is not None else metadata_only(delivery, subscription.resource)
     new = read(body)
-    if subscription.verb != "on_update" or not subscription.old:
+    if not subscription.takes_old:
         return [new]
     if delivery.kind == "S":
         return [read(body), new]

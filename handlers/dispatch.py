@@ -93,6 +93,7 @@ class Route:
     wants: Callable[[Delivery], bool] | None = None
 
 
+_NOTHING = Route(frozenset())
 LaneKey = tuple[str, str]
 
 
@@ -204,10 +205,19 @@ class Dispatch:
         """Takes events in; returns the acks of those without a function for them."""
         acks: list[Ack] = []
         for delivery in deliveries:
-            ticket = Ticket(delivery)
-            route = self._routes.get(delivery.informer)
-            if route is not None:
-                self._ask(route, ticket)
+            ticket, route = Ticket(delivery), self._routes.get(delivery.informer, _NOTHING)
+            wants, place = route.wants, (delivery.informer, delivery.key)
+            if wants(delivery) if wants is not None and delivery.parts else delivery.kind in route.kinds:
+                lane = self._lanes.setdefault(place, Lane(place))
+                lane.events.append(ticket)
+                ticket.waiting = 1
+                if not (lane.busy or lane.ready):
+                    lane.ready = True
+                    self._ready.append(lane)
+            if route.reconciles and delivery.kind != GAP_NOTICE:
+                for reconcile in route.reconciles:
+                    for key in reconcile.keys(delivery):
+                        self._due(reconcile.number, reconcile.target, key, ticket)
             if ticket.waiting:
                 self._tickets.add(ticket)
             else:
@@ -235,39 +245,37 @@ class Dispatch:
 
     def ended(self, call: Call, outcome: Outcome) -> list[Ack]:
         """Takes the outcome of a call; returns the acks of the events that waited for nothing else."""
-        if outcome is DONE and len(call.tickets) == 1:
-            return self._done(call)
         self._calls.discard(call)
+        if outcome is not DONE:
+            self._note(outcome, call.tickets)
         acks: list[Ack] = []
-        for number, ticket in enumerate(call.tickets, 1):
+        for ticket in call.tickets:
             ticket.begun = True
+            ticket.waiting -= 1
+            if ticket.waiting:
+                continue
+            self._tickets.discard(ticket)
+            if ticket.outcome is DONE:
+                d = ticket.delivery
+                acks.append(Ack(d.link, d.informer, d.shard, d.key, d.seq, d.fence, 0, 0, ""))
+            else:
+                acks.append(self._verdict(ticket))
+        lane = call.lane
+        if lane.events or lane.due:
+            self._go_on(lane)
+        else:
+            del self._lanes[lane.key]
+        return acks
+
+    def _note(self, outcome: Outcome, tickets: list[Ticket]) -> None:
+        """What a call's end is to its events, where it is not just that they are done."""
+        for number, ticket in enumerate(tickets, 1):
             # One parked event is enough to come back to a key; the others that asked are done.
-            wanted = outcome.verdict is not Verdict.REQUEUE or number == len(call.tickets)
+            wanted = outcome.verdict is not Verdict.REQUEUE or number == len(tickets)
             if wanted and outcome.verdict > ticket.outcome.verdict:
                 ticket.outcome = outcome
             for asked in outcome.more:
                 self._due(*asked, ticket)
-            ticket.waiting -= 1
-            if not ticket.waiting:
-                self._tickets.discard(ticket)
-                acks.append(self._verdict(ticket))
-        self._release(call.lane)
-        return acks
-
-    def _done(self, call: Call) -> list[Ack]:
-        """The common case of `ended`: one event, and all went well."""
-        self._calls.discard(call)
-        self._release(call.lane)
-        ticket = call.tickets[0]
-        ticket.waiting -= 1
-        if ticket.waiting:
-            ticket.begun = True
-            return []
-        self._tickets.discard(ticket)
-        if ticket.outcome is not DONE:
-            return [self._verdict(ticket)]
-        d = ticket.delivery
-        return [Ack(d.link, d.informer, d.shard, d.key, d.seq, d.fence, 0, 0, "")]
 
     def drop(self, link: int) -> int:
         """Forgets the events of a lost link of which no call has begun; returns their number.
@@ -314,25 +322,12 @@ class Dispatch:
                 del self._lanes[lane.key]
         return gone
 
-    def _ask(self, route: Route, ticket: Ticket) -> None:
-        delivery = ticket.delivery
-        if (
-            route.wants(delivery)
-            if route.wants is not None and delivery.parts
-            else delivery.kind in route.kinds
-        ):
-            lane = self._lane(delivery.informer, delivery.key)
-            lane.events.append(ticket)
-            ticket.waiting += 1
-        if not route.reconciles or delivery.kind == GAP_NOTICE:
-            return
-        for reconcile in route.reconciles:
-            for key in reconcile.keys(delivery):
-                self._due(reconcile.number, reconcile.target, key, ticket)
-
     def _due(self, number: int, target: str, key: str, ticket: Ticket) -> None:
         """A reconcile of a key that ``ticket`` waits for."""
-        lane = self._lane(target, key)
+        lane = self._lanes.setdefault((target, key), Lane((target, key)))
+        if not (lane.busy or lane.ready):
+            lane.ready = True
+            self._ready.append(lane)
         if lane.due is None:
             lane.due = {}
         asked = lane.due.setdefault(number, [])
@@ -341,22 +336,11 @@ class Dispatch:
             asked.append(ticket)
             ticket.waiting += 1
 
-    def _lane(self, informer: str, key: str) -> Lane:
-        lane = self._lanes.get((informer, key))
-        if lane is None:
-            lane = self._lanes[(informer, key)] = Lane((informer, key))
-        if not lane.busy and not lane.ready:
-            lane.ready = True
-            self._ready.append(lane)
-        return lane
-
-    def _release(self, lane: Lane) -> None:
+    def _go_on(self, lane: Lane) -> None:
+        """A call of a lane has ended, or did not begin, and there is more of it to do."""
         lane.busy = False
-        if lane.is_empty:
-            del self._lanes[lane.key]
-        else:
-            lane.ready = True
-            self._ready.append(lane)
+        lane.ready = True
+        self._ready.append(lane)
 
     def _take_back(self, call: Call) -> None:
         """Puts a call that did not begin back in front of what has come since."""
@@ -367,7 +351,7 @@ class Dispatch:
         else:
             lane.due = lane.due or {}
             lane.due[call.reconcile] = call.tickets + lane.due.get(call.reconcile, [])
-        self._release(lane)
+        self._go_on(lane)
 
     def _verdict(self, ticket: Ticket) -> Ack:
         d, outcome = ticket.delivery, ticket.outcome
@@ -378,6 +362,8 @@ class Dispatch:
         elif outcome.verdict is not Verdict.DONE:
             verdict = 1
             after_s = outcome.after_s
-            after_ms = retry_after_ms(d.attempt) if after_s is None else round(1000 * min(after_s, AFTER_S_MAX))
+            after_ms = (
+                retry_after_ms(d.attempt) if after_s is None else round(1000 * min(after_s, AFTER_S_MAX))
+            )
         error = shortened(outcome.error, ERROR_CHARS_MAX)
         return Ack(d.link, d.informer, d.shard, d.key, d.seq, d.fence, verdict, after_ms, error)

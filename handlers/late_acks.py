@@ -15,22 +15,19 @@ KEYS_MAX = 4096
 
 
 class HotKeys:
-    """Remembers when the events of each key came, for `HOT_S`."""
+    """``came_s``: when the last event of each key came (monotonic), in the order of these times, for `HOT_S`."""
 
     def __init__(self) -> None:
-        # In the order of the last arrival.
-        self._came_s: dict[str, float] = {}
+        self.came_s: dict[str, float] = {}
 
-    def came(self, key: str, now_s: float) -> bool:
-        """An event of ``key`` came at ``now_s`` (monotonic): true if another one did within `HOT_S`."""
-        came_s, hot_since_s = self._came_s, now_s - HOT_S
-        before_s = came_s.pop(key, None)
-        came_s[key] = now_s
-        oldest = next(iter(came_s))
-        while came_s[oldest] < hot_since_s or len(came_s) > KEYS_MAX:
-            del came_s[oldest]
+    def forget(self, now_s: float) -> None:
+        """Keys that are not hot any more at ``now_s``, and the oldest above `KEYS_MAX`."""
+        came_s, hot_since_s = self.came_s, now_s - HOT_S
+        while came_s:
             oldest = next(iter(came_s))
-        return before_s is not None and before_s >= hot_since_s
+            if came_s[oldest] >= hot_since_s and len(came_s) <= KEYS_MAX:
+                return
+            del came_s[oldest]
 
 
 class LateAcks:

@@ -7,7 +7,7 @@ Not here: writing classes for custom resources (``deltawire models``).
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from deltawire.common.errors import ConfigError, PluginError
 from deltawire.handlers.signatures import place_of
 
 RESOURCE = "resource"
+_decode = msgspec.json.Decoder().decode
 
 
 @cache
@@ -47,6 +48,13 @@ def decode_as(model: Any, body: bytes, *, function: Callable[..., Any] | None = 
             f" ({place_of(function)}: let the class allow it, or take a dict)" if function is not None else ""
         )
         raise DecodeFailed(f"the object is no {model.__name__}: {error}{who}") from None
+
+
+def reader_of(model: Any, function: Callable[..., Any], *, raw: bool) -> Callable[[bytes], Any]:
+    """What makes of an object's JSON what ``function`` gets: its bytes, an object of a class, or a dict."""
+    if raw:
+        return bytes
+    return _decode if model is None else partial(decode_as, model, function=function)
 
 
 class DecodeFailed(Exception):

@@ -26,7 +26,7 @@ from deltawire.handlers.executor import Executor
 from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.gaps import GapFilter, text_of
 from deltawire.handlers.hooks import Hooks
-from deltawire.handlers.late_acks import HotKeys, LateAcks
+from deltawire.handlers.late_acks import HOT_S, HotKeys, LateAcks
 from deltawire.handlers.leaks import LOOK_EVERY_S, Leaks
 from deltawire.handlers.pool import Pool
 from deltawire.handlers.queries import Queries
@@ -49,6 +49,7 @@ RELEASE_AFTER_MS = 250
 HUNG_GRACE_S = 5.0
 # How long idle threads, or the child process, may take to end at the very end.
 EXECUTOR_GRACE_S = 2.0
+_NEVER = float("-inf")
 
 
 class HandlerFailed(DeltawireError):
@@ -83,6 +84,7 @@ class Runner:
         self._dispatch = dispatch
         self._executor = executor
         self._links = links
+        self._link_of = {link.number: link for link in links}
         self._queries = queries
         self._control = control
         self._heartbeat = heartbeat
@@ -192,9 +194,11 @@ class Runner:
                     # First, so that what waits for the end of a call can run next.
                     self._collect()
                 self._statistics.arrived(informer, len(deliveries))
-                now_s, came = self._clock.now_s(), self._hot.came
+                now_s, came_s = self._clock.now_s(), self._hot.came_s
                 for delivery in deliveries:
-                    delivery.is_hot = came(delivery.key, now_s)
+                    delivery.is_hot = now_s - came_s.pop(delivery.key, _NEVER) <= HOT_S
+                    came_s[delivery.key] = now_s
+                self._hot.forget(now_s)
                 acks = self._dispatch.arrive(deliveries)
                 if self._is_draining:
                     # What still arrives goes back at once.
@@ -220,7 +224,8 @@ class Runner:
         """Log it, and call the `on_gap` functions; another shard's notice of the same list is only acknowledged."""
         if self._gaps.is_news(notice):
             log.warning("%s", text_of(notice))
-            link.acknowledge(self._dispatch.arrive([delivery_of_gap(link.number, notice)]))
+            for ack in self._dispatch.arrive([delivery_of_gap(link.number, notice)]):
+                link.acknowledge(ack)
         else:
             link.gap_seen(notice)
 
@@ -241,21 +246,24 @@ class Runner:
         """Take what has ended, and acknowledge it when it must be."""
         if not self._executor.results.waiting:
             return
-        acks: list[Ack] = []
+        acks = 0
         is_urgent = False
         for call, outcome in self._executor.results.take():
             self._statistics.call_ended(call, outcome, call.ended_us or int(self._clock.wall_s() * 1e6))
             is_urgent = is_urgent or call.is_urgent
-            acks += self._dispatch.ended(call, outcome)
-        self._acknowledge(acks, is_urgent=is_urgent)
+            for ack in self._dispatch.ended(call, outcome):
+                self._link_of[ack.link].acknowledge(ack)
+                acks += 1
+        self._let_leave(acks, is_urgent=is_urgent)
 
-    def _acknowledge(self, acks: list[Ack], *, is_urgent: bool = False) -> None:
-        if len(self._links) == 1:
-            self._links[0].acknowledge(acks)
-        else:
-            for link in self._links:
-                link.acknowledge([ack for ack in acks if ack.link == link.number])
-        if self._late.ended(len(acks), is_urgent=is_urgent, now_s=self._clock.now_s()) or self._is_draining:
+    def _acknowledge(self, acks: list[Ack]) -> None:
+        for ack in acks:
+            self._link_of[ack.link].acknowledge(ack)
+        self._let_leave(len(acks))
+
+    def _let_leave(self, acks: int, *, is_urgent: bool = False) -> None:
+        """So many acks came to those that wait: send all, or see to it that they are sent in time."""
+        if self._late.ended(acks, is_urgent=is_urgent, now_s=self._clock.now_s()) or self._is_draining:
             self._send_acks()
         else:
             self._look_later()

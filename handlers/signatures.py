@@ -28,7 +28,8 @@ _CTX_TYPES = ("Context", "AsyncContext")
 class Signature:
     """How to call a function: with which optional arguments behind the others, and awaited or not.
 
-    ``extras`` are given by position, in this order, ``named`` by name.
+    ``extras`` are given by position, in this order, ``named`` by name. ``is_plain``: there are none, and it is not
+    awaited.
     """
 
     extras: tuple[str, ...]
@@ -36,11 +37,13 @@ class Signature:
     named: tuple[str, ...] = ()
     takes_event: bool = False
     takes_ctx: bool = False
+    is_plain: bool = False
 
 
 def _signature(extras: list[str], named: list[str], is_async: bool) -> Signature:
     both = {*extras, *named}
-    return Signature(tuple(extras), is_async, tuple(named), EVENT in both, CTX in both)
+    is_plain = not (both or is_async)
+    return Signature(tuple(extras), is_async, tuple(named), EVENT in both, CTX in both, is_plain)
 
 
 def place_of(function: Callable[..., Any]) -> str:

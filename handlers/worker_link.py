@@ -112,14 +112,12 @@ class WorkerLink:
         log.warning("worker %d: %s", self.number, event.reason)
         return Dropped(event.reason)
 
-    def acknowledge(self, acks: Iterable[Ack]) -> None:
-        """Takes acks for the next `send_acks`; those of notices of lost changes leave at once."""
-        for ack in acks:
-            if "/" in ack.key:
-                row = wire.AckRow(ack.key, ack.seq, ack.fence, ack.verdict, ack.after_ms, ack.error)
-                self._unsent.setdefault((ack.informer, ack.shard), []).append(row)
-            else:
-                self._gap_seen(ack)
+    def acknowledge(self, ack: Ack) -> None:
+        """Takes an ack for the next `send_acks`; that of a notice of lost changes leaves at once."""
+        if "/" in ack.key:
+            self._unsent.setdefault((ack.informer, ack.shard), []).append(wire.AckRow(*ack[3:]))
+        else:
+            self._gap_seen(ack)
 
     def send_acks(self) -> None:
         """Sends the acks that wait, one message a shard; kept for the next session where none is open."""

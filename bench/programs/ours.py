@@ -16,13 +16,9 @@ handler = Handler("bench", delivery="every", workers=1)
 
 
 @handler.on_add("pods")
-def added(obj: dict[str, Any]) -> None:
+@handler.on_update("pods", old=False)
+def changed(obj: dict[str, Any]) -> None:
     now_us = time.time_ns() // 1000
     os.write(OUT, struct.pack("<qq", int(obj["metadata"]["annotations"]["bench/sent-us"]), now_us))
     if SLEEP_S:
         time.sleep(SLEEP_S)
-
-
-@handler.on_update("pods", old=False)
-def updated(new: dict[str, Any]) -> None:
-    added(new)

@@ -71,19 +71,22 @@ def test_acks_of_what_nobody_asked_for_wait_like_others():
     assert late.due_s == 10.0 + LATE_S
 
 
-def test_a_key_is_hot_while_its_events_come_within_50_ms():
+def test_a_key_is_remembered_for_50_ms_after_its_last_event():
     keys = HotKeys()
-    assert not keys.came("n/a", 10.0)
-    assert keys.came("n/a", 10.0 + 0.9 * HOT_S)
-    assert not keys.came("n/b", 10.0 + HOT_S)
-    assert not keys.came("n/a", 10.2)
+    keys.came_s["n/a"] = 10.0
+    keys.forget(10.0 + 0.9 * HOT_S)
+    assert keys.came_s == {"n/a": 10.0}
+    keys.forget(10.2)
+    assert not keys.came_s
 
 
 def test_keys_are_forgotten_by_age_and_beyond_a_number():
     keys = HotKeys()
     for number in range(2 * KEYS_MAX):
-        keys.came(f"n/{number}", 10.0)
-    assert len(keys._came_s) == KEYS_MAX
-    assert not keys.came("n/0", 10.0), "forgotten, so it counts as cold: its ack comes 5 ms later"
-    keys.came("n/x", 10.0 + 2 * HOT_S)
-    assert list(keys._came_s) == ["n/x"]
+        keys.came_s[f"n/{number}"] = 10.0
+        keys.forget(10.0)
+    assert len(keys.came_s) == KEYS_MAX
+    assert "n/0" not in keys.came_s, "forgotten, so it counts as cold: its ack comes 5 ms later"
+    keys.came_s["n/x"] = 10.0 + 2 * HOT_S
+    keys.forget(10.0 + 2 * HOT_S)
+    assert list(keys.came_s) == ["n/x"]
