@@ -4,6 +4,7 @@ A frame carries what is ready for one peer. Messages are taken apart in two step
 then each message by the code that knows its kinds.
 """
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgpack
@@ -25,7 +26,8 @@ FRAME_HEAD_BYTES = 32
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 T = TypeVar("T")
-_encode = msgspec.msgpack.Encoder().encode
+# A message, or a frame of some, packed; nothing is checked.
+packed: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
 
 
 class _Version(msgspec.Struct, array_like=True):
@@ -55,23 +57,26 @@ _decode_frame = msgspec.msgpack.Decoder(Frame).decode
 
 def encode(message: msgspec.Struct | msgspec.Raw) -> bytes:
     """One message, packed. Raises CapacityError above MESSAGE_BYTES_MAX, before anything is sent."""
-    data = _encode(message)
+    data = packed(message)
     if len(data) > MESSAGE_BYTES_MAX:
-        kind = type(message).__name__.lower()
-        raise CapacityError(
-            f"a message ({kind}) of {len(data)} bytes is over the limit of {MESSAGE_BYTES_MAX}"
-        )
+        raise too_large(message, len(data))
     return data
+
+
+def too_large(message: msgspec.Struct | msgspec.Raw, size: int) -> CapacityError:
+    """What is raised for a message of ``size`` bytes, above MESSAGE_BYTES_MAX."""
+    kind = type(message).__name__.lower()
+    return CapacityError(f"a message ({kind}) of {size} bytes is over the limit of {MESSAGE_BYTES_MAX}")
 
 
 def plain(kind: str, *fields: Any) -> msgspec.Raw:
     """A message of any kind and shape, as another implementation might send it."""
-    return msgspec.Raw(_encode([kind, *fields]))
+    return msgspec.Raw(packed([kind, *fields]))
 
 
 def pack(session: int, n: int, *messages: bytes, version: int = WIRE_VERSION) -> bytes:
     """Packed messages as one frame. ``version``: of the session, or of the frame that is answered."""
-    return _encode([version, session, n, list(map(msgspec.Raw, messages))])
+    return packed([version, session, n, list(map(msgspec.Raw, messages))])
 
 
 def unpack(data: bytes) -> Frame:

@@ -192,7 +192,9 @@ def parse_entry(words: list[str]) -> Allowed:
         return Allowed(owner, key)
     entry = Allowed(owner, key, frozenset(filter(None, rest[0].removeprefix(_INFORMERS).split(","))))
     if not rest[0].startswith(_INFORMERS) or entry.kind not in LIMITED:
-        raise ConfigError(f"{rest[0]!r} is not known here", hint="only handlers and readers have informers=NAME,...")
+        raise ConfigError(
+            f"{rest[0]!r} is not known here", hint="only handlers and readers have informers=NAME,..."
+        )
     return entry
 
 

@@ -9,11 +9,12 @@ import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import CapacityError, ConfigError, ProtocolError
-from deltawire.common.wire import keys, sockets
-from deltawire.common.wire.codec import WIRE_VERSION, encode, pack, plain, unpack
+from deltawire.common.limits import BATCH_BYTES_MAX, MESSAGE_BYTES_MAX
+from deltawire.common.wire import codec, keys, sockets
+from deltawire.common.wire.codec import WIRE_VERSION, Frame, unpack
 from deltawire.common.wire.identity import Identity
 from deltawire.common.wire.network import TCP, Network, network_of
-from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, Gathered, message_of
+from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, message_of
 
 log = logging.getLogger(__name__)
 # Hellos without an answer, on TCP: then the connection is made anew.
@@ -79,7 +80,6 @@ class Link:
         self._silent_s = silent_s
         self._session = ClientSession()
         self._heard_at_s = clock.now_s()
-        self._gathered = Gathered()
         self._when_first: Callable[[], object] | None = None
         self._when_used: Callable[[], object] | None = None
 
@@ -90,8 +90,8 @@ class Link:
     @property
     def session(self) -> tuple[int, int]:
         """The session's number, 0 without one, and its version of the wire; read by the heartbeat's thread."""
-        counter = self._session.open
-        return (counter.session, counter.version) if counter else (0, WIRE_VERSION)
+        session = self._session.open
+        return (session.number, session.version) if session else (0, WIRE_VERSION)
 
     @property
     def due_s(self) -> float:
@@ -123,14 +123,19 @@ class Link:
         Raises CapacityError for a message over the bound, or if the socket's high-water mark is reached,
         which credit forbids.
         """
-        if self._session.open is None:
+        session = self._session.open
+        if session is None:
             return False
-        data = encode(message)
-        gathered = self._gathered
-        is_first = gathered.is_empty
-        if not gathered.add(data):
+        data = codec.packed(message)
+        size = len(data)
+        if size > MESSAGE_BYTES_MAX:
+            raise codec.too_large(message, size)
+        is_first = not session.waiting
+        if session.waiting_bytes + size > BATCH_BYTES_MAX:
+            # Only one that travels alone may be larger than a batch.
             self.flush()
-            gathered.add(data)
+        session.waiting.append(msgspec.Raw(data))
+        session.waiting_bytes += size
         if self._when_first is None:
             self.flush()
         elif is_first:
@@ -138,25 +143,39 @@ class Link:
         return True
 
     def flush(self) -> None:
-        """Sends what was gathered, as one frame."""
-        counter = self._session.open
-        if counter is None:
-            self._gathered.drop()
-            return
-        data = self._gathered.frame(counter)
-        if data is not None:
-            self._transmit(data)
-            counter.sent += 1
+        """Sends what waits, as the session's next frame."""
+        session = self._session.open
+        if session is not None and session.waiting:
+            messages, session.waiting, session.waiting_bytes = session.waiting, [], 0
+            data = codec.packed([session.version, session.number, session.sent + 1, messages])
+            if self._when_used is not None:
+                self._when_used()
+            try:
+                self.socket.send(data, sockets.NOBLOCK)
+            except zmq.Again:
+                self._is_full()
+            session.sent += 1
 
     def receive(self, frames_max: int = 100) -> list[LinkEvent]:
         """What has arrived, without waiting."""
         events: list[LinkEvent] = []
-        for taken in range(frames_max):
+        for number in range(frames_max):
             # Mostly there is one message and no more: asking first costs less than the exception for none.
-            data = None if taken and not sockets.has_message(self.socket) else sockets.receive(self.socket)
-            if data is None:
+            if number and not sockets.has_message(self.socket):
                 return events
-            self._take(data, events)
+            try:
+                # Of a peer that breaks the rules each part of a message is one to us.
+                frame = unpack(self.socket.recv(sockets.NOBLOCK))
+            except zmq.Again:
+                return events
+            except ProtocolError as error:
+                self._is_malformed(error)
+                continue
+            if self._session.is_next(frame):
+                self._heard_at_s = self._clock.now_s()
+                events.extend(map(Arrived, frame.messages))
+            else:
+                self._take(frame, events)
         if self._when_used is not None:
             self._when_used()
         return events
@@ -174,9 +193,16 @@ class Link:
         elif self._session.hello_due(now_s):
             me = self.identity
             body = {**self._hello(), "run": me.run} if me.run else self._hello()
-            hello = plain("hello", me.role, me.name, me.nonce, me.pid, me.started, me.host, body)
+            hello = codec.plain("hello", me.role, me.name, me.nonce, me.pid, me.started, me.host, body)
             self._unanswered += 1
-            self._transmit(pack(0, 0, encode(hello), version=self._session.version))
+            if self._when_used is not None:
+                self._when_used()
+            try:
+                self.socket.send(
+                    codec.pack(0, 0, codec.encode(hello), version=self._session.version), sockets.NOBLOCK
+                )
+            except zmq.Again:
+                self._is_full()
             self._session.said_hello(now_s)
         return events
 
@@ -186,7 +212,6 @@ class Link:
 
     def _lost(self, reason: str) -> Lost:
         self._session = ClientSession()
-        self._gathered.drop()
         return Lost(reason)
 
     def _is_connected_again(self, network: Network, now_s: float) -> bool:
@@ -210,24 +235,21 @@ class Link:
             return False
         return True
 
-    def _take(self, data: bytes, events: list[LinkEvent]) -> None:
+    def _is_malformed(self, error: ProtocolError) -> None:
+        self.malformed += 1
+        log.warning("malformed message from %s: %s", self.endpoint, error)
+
+    def _take(self, frame: Frame, events: list[LinkEvent]) -> None:
+        """A frame that is not the next of the session."""
         try:
-            frame = unpack(data)
-            if self._session.is_next(frame):
-                self._heard_at_s = self._clock.now_s()
-                events.extend(map(Arrived, frame.messages))
-                return
             message = message_of(frame)
         except ProtocolError as error:
-            self.malformed += 1
-            log.warning("malformed message from %s: %s", self.endpoint, error)
+            self._is_malformed(error)
             return
         now_s = self._clock.now_s()
         verdict = self._session.on_message(message, now_s)
         if verdict != "ignore":
             self._heard_at_s = now_s
-        if verdict in ("opened", "lost", "refused", "older"):
-            self._gathered.drop()
         if verdict == "opened":
             self._unanswered = 0
             events.append(
@@ -238,16 +260,10 @@ class Link:
         elif verdict == "refused":
             events.append(Refused(str(message.body[0]) if message.body else "no reason given"))
 
-    def _transmit(self, data: bytes) -> None:
-        if self._when_used is not None:
-            self._when_used()
-        try:
-            self.socket.send(data, zmq.NOBLOCK)
-        except zmq.Again:
-            if self._network is not None and self._network.is_keyed:
-                # Its key was refused: libzmq gave the connection up, and there is nothing to send to.
-                self._is_refused = True
-                return
-            raise CapacityError(
-                f"the socket to {self.endpoint} is full: more was sent than credit allows"
-            ) from None
+    def _is_full(self) -> None:
+        if self._network is not None and self._network.is_keyed:
+            # Its key was refused: libzmq gave the connection up, and there is nothing to send to.
+            self._is_refused = True
+            return
+        reason = f"the socket to {self.endpoint} is full: more was sent than credit allows"
+        raise CapacityError(reason) from None

@@ -10,10 +10,10 @@ import zmq
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import ProtocolError
-from deltawire.common.limits import RESETS_EVERY_S, RESETS_MAX
-from deltawire.common.wire import keys, sockets
+from deltawire.common.limits import BATCH_BYTES_MAX, MESSAGE_BYTES_MAX, RESETS_EVERY_S, RESETS_MAX
+from deltawire.common.wire import codec, keys, sockets
 from deltawire.common.wire.bounded_log import BoundedLog
-from deltawire.common.wire.codec import WIRE_VERSION, Frame, UnspokenVersion, encode, pack, plain, unpack
+from deltawire.common.wire.codec import WIRE_VERSION, Frame, UnspokenVersion, unpack
 from deltawire.common.wire.guard import Guard
 from deltawire.common.wire.identity import is_known_dead
 from deltawire.common.wire.listener_events import Arrived, Ending, Gone, Hello, ListenerEvent
@@ -29,14 +29,11 @@ from deltawire.common.wire.session import (
 from deltawire.common.wire.unread import Unread
 
 log = logging.getLogger(__name__)
-_NOBLOCK = int(zmq.NOBLOCK)
-_BEAT, _RESET = encode(plain("beat")), encode(plain("reset"))
+_BEAT, _RESET = codec.encode(codec.plain("beat")), codec.encode(codec.plain("reset"))
 # How often peers on this host are looked up in the process table.
 _LOOK_EVERY_S = 0.5
 # A socket that could not be bound again for so long is named in the log.
 _SLOW_S = 5.0
-# After a connection has ended all peers are tried for so long.
-_PROBE_S = 0.3
 # Of a name that a stranger gave itself, in the log.
 _SHOWN_CHARS = 80
 
@@ -60,7 +57,6 @@ class Listener:
         self.socket, self._lock, self._guard = sockets.bind(context, endpoint, clock)
         # Of the connection that the frame in hand came on.
         self._key = ""
-        self._receive = sockets.receive_from if self._guard is None else self._receive_with_key
         self._looked_at_keys_s = clock.now_s()
         self._is_unbound, self._unbound_at_s = False, 0.0
         # Answers to a flood are bounded: a peer without an answer says hello anyway.
@@ -80,12 +76,11 @@ class Listener:
         self._unread: dict[bytes, Unread] = {}
         self._when_first: Callable[[], object] | None = None
         self._when_used: Callable[[], object] | None = None
-        self._ends: zmq.Socket[bytes] | None = None
-        self._probe_until_s = 0.0
+        self._ends: sockets.Ends | None = None
 
     def watch_ends(self) -> None:
         """Let `tick` find at once whose connection has ended, also where its process cannot be seen."""
-        self._ends = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._ends = sockets.Ends(self.socket)
 
     @property
     def unanswered(self) -> int:
@@ -104,40 +99,38 @@ class Listener:
     def receive(self, frames_max: int = 100) -> list[ListenerEvent]:
         """What has arrived, and who was found gone while sending, without waiting."""
         events = self._take_gone() if self._gone else []
+        socket = self.socket
         for number in range(frames_max):
             # Mostly there is one message and no more: asking first costs less than the exception for none.
-            found = None if number and not sockets.has_message(self.socket) else self._receive(self.socket)
-            if found is None:
+            if number and not sockets.has_message(socket):
                 return events
-            identity, data = found
-            if self._guard is not None and not self._guard.may_speak(self._key, identity):
-                self._reject_stranger(identity, self._key)
-                continue
+            try:
+                identity = socket.recv(sockets.NOBLOCK)
+            except zmq.Again:
+                return events
+            part = socket.recv(sockets.NOBLOCK, copy=False)
+            data = part.bytes
+            # A frame knows whether more follows; asking the socket costs twice as much.
+            if part.more:
+                # A peer that breaks the rules: what belongs together stays together.
+                data = b"".join([data, *socket.recv_multipart(sockets.NOBLOCK)])
+            if self._guard is not None:
+                self._key = str(part.get("User-Id"))
+                if not self._guard.may_speak(self._key, identity):
+                    self._reject_stranger(identity, self._key)
+                    continue
             try:
                 frame = unpack(data)
-            except UnspokenVersion as error:
-                self._say_version(identity, error)
-                events += self._take_gone()
-                continue
             except ProtocolError as error:
-                self._reject(identity, str(error))
+                self._reject(identity, error)
                 events += self._take_gone()
                 continue
             peer = self._sessions.next_of(identity, frame, self._clock.now_s())
             if peer is not None:
                 for message in frame.messages:
                     events.append(Arrived(peer, message))
-                continue
-            taken = self._take(identity, frame)
-            # A session that this message ended is reported before the message itself.
-            events += self._take_gone()
-            if taken and isinstance(hello := taken[0], Hello):
-                # A listener that stood still finds all hellos that a peer has sent since. The sessions of the
-                # earlier ones would be void before they were reported, and no Gone would report their end.
-                events = [
-                    e for e in events if not (isinstance(e, Hello) and e.peer.identity == hello.peer.identity)
-                ]
-            events += taken
+            else:
+                events = self._take(identity, frame, events)
         if self._when_used is not None:
             self._when_used()
         return events
@@ -147,20 +140,20 @@ class Listener:
         session = self._sessions.welcome(peer, self._clock.now_s())
         if self._guard is not None:
             self._guard.opens(peer.key, peer.identity)
-        welcome = encode(plain("welcome", body or {}))
-        return self._transmit(peer.identity, pack(session, 0, welcome, version=peer.version))
+        welcome = codec.encode(codec.plain("welcome", body or {}))
+        return self._transmit(peer.identity, codec.pack(session, 0, welcome, version=peer.version))
 
     def refuse(self, peer: Peer, reason: str) -> None:
         self.refused += 1
         self._warn("refused %s: %s", peer.name[:_SHOWN_CHARS], reason)
         if self._resets.take(self._clock.now_s(), (peer.identity, "refuse")):
-            refusal = encode(plain("refuse", reason))
-            self._transmit(peer.identity, pack(0, 0, refusal, version=peer.version))
+            refusal = codec.encode(codec.plain("refuse", reason))
+            self._transmit(peer.identity, codec.pack(0, 0, refusal, version=peer.version))
 
     def reset(self, peer: Peer, reason: str) -> None:
         """Ends a session whose peer broke the rules; it must say hello again. A Gone follows."""
         self._end(peer.identity, reason, Ending.RESET)
-        self._transmit(peer.identity, pack(peer.session, 0, _RESET, version=peer.version))
+        self._transmit(peer.identity, codec.pack(peer.session, 0, _RESET, version=peer.version))
 
     def let_go(self, peer: Peer, reason: str) -> None:
         """Ends the session of a peer that has said goodbye. A Gone follows."""
@@ -175,19 +168,41 @@ class Listener:
         """As `Link.gather`."""
         self._when_first, self._when_used = when_first, when_used
 
-    def send(self, identity: bytes, message: msgspec.Struct | msgspec.Raw) -> bool:
+    def send(
+        self, identity: bytes, message: msgspec.Struct | msgspec.Raw, unread: Unread | None = None
+    ) -> bool:
         """Sends to a peer with a session; False if there is none (any more): a Gone was or will be reported.
 
+        ``unread``: of an answer (`answer`), to which it is added.
         Raises CapacityError for a message over the bound. At the high-water mark the session ends.
         """
         peer = self._sessions.peers.get(identity)
-        return peer is not None and peer.counter is not None and self._gather(peer, encode(message))
+        session = None if peer is None else peer.open
+        if peer is None or session is None:
+            return False
+        data = codec.packed(message)
+        size = len(data)
+        if size > MESSAGE_BYTES_MAX:
+            raise codec.too_large(message, size)
+        if session.waiting_bytes + size > BATCH_BYTES_MAX:
+            # Only one that travels alone may be larger than a batch.
+            self._flush(peer)
+        session.waiting.append(msgspec.Raw(data))
+        session.waiting_bytes += size
+        if unread is not None:
+            unread.add(size)
+        if self._when_first is None:
+            return self._flush(peer)
+        if not self._waiting:
+            self._when_first()
+        self._waiting[identity] = peer
+        return True
 
     def answer(self, peer: Peer, message: msgspec.Struct | msgspec.Raw) -> bool:
         """As `send`, for what the peer has asked for and no credit bounds: only while `may_answer`."""
         if not self.has(peer):
             return False
-        return self._gather(peer, encode(message), self._unread.setdefault(peer.identity, Unread()))
+        return self.send(peer.identity, message, self._unread.setdefault(peer.identity, Unread()))
 
     def may_answer(self, peer: Peer) -> bool:
         """False while the peer's connection has not taken as many answers as may wait (`UNREAD_BYTES_MAX`)."""
@@ -198,21 +213,8 @@ class Listener:
         """True while the session of a peer that has come goes on."""
         return self._sessions.peers.get(peer.identity) is peer
 
-    def _gather(self, peer: Peer, data: bytes, unread: Unread | None = None) -> bool:
-        if not peer.gathered.add(data):
-            self._flush(peer)
-            peer.gathered.add(data)
-        if unread is not None:
-            unread.add(len(data))
-        if self._when_first is None:
-            return self._flush(peer)
-        if not self._waiting:
-            self._when_first()
-        self._waiting[peer.identity] = peer
-        return True
-
     def flush(self) -> None:
-        """Sends what was gathered, one frame a peer."""
+        """Sends what waits, one frame a peer."""
         waiting, self._waiting = self._waiting, {}
         peers = self._sessions.peers
         for identity, peer in waiting.items():
@@ -220,20 +222,34 @@ class Listener:
                 self._flush(peer)
 
     def _flush(self, peer: Peer) -> bool:
-        counter = peer.counter
-        data = peer.gathered.frame(counter) if counter is not None else None
-        if counter is None or data is None or not self._transmit(peer.identity, data):
+        """Sends what waits for a peer, as its session's next frame."""
+        session = peer.open
+        if session is None or not session.waiting:
             return False
-        counter.sent += 1
+        messages, session.waiting, session.waiting_bytes = session.waiting, [], 0
+        data = codec.packed([session.version, session.number, session.sent + 1, messages])
+        if self._when_used is not None:
+            self._when_used()
+        unread = self._unread.get(peer.identity) if self._unread else None
+        try:
+            if unread is not None and unread.wants_mark:
+                unread.mark(sockets.send_followed(self.socket, peer.identity, data))
+            else:
+                self.socket.send(peer.identity, sockets.SNDMORE)
+                self.socket.send(data, sockets.NOBLOCK)
+        except zmq.ZMQError as error:
+            self._was_not_sent(peer.identity, error)
+            return False
+        session.sent += 1
         return True
 
     def tick(self) -> None:
         """Finds silent and dead peers; their Gone comes with the next `receive`."""
         now_s = self._clock.now_s()
-        if self._ends is not None and self._has_ended(self._ends, now_s):
+        if self._ends is not None and self._ends.were_seen(now_s):
             for peer in self.peers:
                 # libzmq does not say whose it was: sending to that one fails.
-                self._transmit(peer.identity, pack(peer.session, 0, _BEAT, version=peer.version))
+                self._transmit(peer.identity, codec.pack(peer.session, 0, _BEAT, version=peer.version))
         for peer in self._sessions.silent(now_s):
             self._end(peer.identity, f"silent for {now_s - peer.heard_at_s:.1f} s")
         if self._guard is not None and now_s - self._looked_at_keys_s >= keys.LOOK_EVERY_S:
@@ -250,18 +266,10 @@ class Listener:
     def close(self) -> None:
         self.flush()
         if self._ends is not None:
-            self.socket.disable_monitor()
-            self._ends.close(linger=0)
+            self._ends.close()
         self.socket.close(linger=0)
         if self._lock:
             self._lock.close()
-
-    def _has_ended(self, ends: "zmq.Socket[bytes]", now_s: float) -> bool:
-        """True for `_PROBE_S` after a connection has ended: libzmq reports the end before a send fails."""
-        while sockets.has_message(ends):
-            ends.recv_multipart(zmq.NOBLOCK)
-            self._probe_until_s = now_s + _PROBE_S
-        return now_s < self._probe_until_s
 
     def _forget_read(self) -> None:
         """Of peers without a session what their connections have taken, or dropped."""
@@ -289,30 +297,29 @@ class Listener:
                 self._unbound_at_s = self._clock.now_s()
                 log.error("%s cannot be bound again: is its port taken?", self.endpoint)
 
-    def _receive_with_key(self, socket: "zmq.Socket[bytes]") -> tuple[bytes, bytes] | None:
-        found = sockets.receive_with_key(socket)
-        if found is None:
-            return None
-        identity, data, self._key = found
-        return identity, data
-
-    def _take(self, identity: bytes, frame: Frame) -> list[ListenerEvent]:
-        """A frame that is not the next of its session."""
+    def _take(self, identity: bytes, frame: Frame, events: list[ListenerEvent]) -> list[ListenerEvent]:
+        """A frame that is not the next of its session. Returns ``events`` with what follows from it."""
+        hello = None
         try:
             message = message_of(frame)
+            verdict = self._sessions.on_message(identity, message, self._clock.now_s())
+            if verdict == "hello":
+                hello = self._hello(identity, message)
+            elif verdict == "beat":
+                beat = codec.pack(message.session, 0, _BEAT, version=message.version)
+                self._transmit(identity.removesuffix(BEAT_SUFFIX), beat)
+            elif verdict == "reset":
+                self._void(identity.removesuffix(BEAT_SUFFIX), message)
         except ProtocolError as error:
-            self._reject(identity, str(error))
-            return []
-        verdict = self._sessions.on_message(identity, message, self._clock.now_s())
-        if verdict == "hello":
-            hello = self._hello(identity, message)
-            return [] if hello is None else [hello]
-        if verdict == "beat":
-            beat = pack(message.session, 0, _BEAT, version=message.version)
-            self._transmit(identity.removesuffix(BEAT_SUFFIX), beat)
-        elif verdict == "reset":
-            self._void(identity.removesuffix(BEAT_SUFFIX), message)
-        return []
+            self._reject(identity, error)
+        # A session that this message ended is reported before the message itself.
+        events += self._take_gone()
+        if hello is None:
+            return events
+        # A listener that stood still finds all hellos that a peer has sent since. The sessions of the earlier ones
+        # would be void before they were reported, and no Gone would report their end.
+        others = [e for e in events if not (isinstance(e, Hello) and e.peer.identity == identity)]
+        return [*others, hello]
 
     def _hello(self, identity: bytes, message: Message) -> Hello | None:
         peer = parse_hello(identity, message)
@@ -336,22 +343,18 @@ class Listener:
     def _void(self, identity: bytes, message: Message) -> None:
         self._end(identity, "messages between us were lost", Ending.RESET)
         if self._resets.take(self._clock.now_s(), (identity, message.session)):
-            self._transmit(identity, pack(message.session, 0, _RESET, version=message.version))
+            self._transmit(identity, codec.pack(message.session, 0, _RESET, version=message.version))
 
-    def _say_version(self, identity: bytes, error: UnspokenVersion) -> None:
-        """Refuse a peer of another version, in its version; it may know mine."""
-        self.malformed += 1
-        self._warn("malformed message from %r on %s: %s", identity[:_SHOWN_CHARS], self.endpoint, error)
-        self._end(identity, f"changed its version: {error}", Ending.RESET)
-        if self._resets.take(self._clock.now_s(), (identity, "version")):
-            refusal = encode(plain("refuse", str(error), WIRE_VERSION))
-            self._transmit(identity, pack(0, 0, refusal, version=error.version))
-
-    def _reject(self, identity: bytes, reason: str) -> None:
+    def _reject(self, identity: bytes, reason: ProtocolError | str) -> None:
+        """What a peer sent cannot be taken. One of another version is refused in its version; it may know mine."""
         self.malformed += 1
         self._warn("malformed message from %r on %s: %s", identity[:_SHOWN_CHARS], self.endpoint, reason)
-        peer = self._sessions.peers.get(identity)
-        if peer is not None:
+        if isinstance(reason, UnspokenVersion):
+            self._end(identity, f"changed its version: {reason}", Ending.RESET)
+            if self._resets.take(self._clock.now_s(), (identity, "version")):
+                refusal = codec.encode(codec.plain("refuse", str(reason), WIRE_VERSION))
+                self._transmit(identity, codec.pack(0, 0, refusal, version=reason.version))
+        elif (peer := self._sessions.peers.get(identity)) is not None:
             self.reset(peer, f"sent a malformed message: {reason}")
 
     def _reject_stranger(self, identity: bytes, key: str) -> None:
@@ -372,22 +375,23 @@ class Listener:
             self.on_gone()
 
     def _transmit(self, identity: bytes, data: bytes) -> bool:
-        """False where the peer is not there. One that lets what it is sent pile up loses its session, and is named."""
+        """Sends a frame that is not counted; False where the peer is not there."""
         if self._when_used is not None:
             self._when_used()
-        unread = self._unread.get(identity) if self._unread else None
         try:
-            if unread is not None and unread.wants_mark:
-                unread.mark(sockets.send_followed(self.socket, identity, data))
-            else:
-                sockets.send_to(self.socket, identity, data)
-        except zmq.Again:
-            self._warn("%r on %s does not read what it is sent", identity[:_SHOWN_CHARS], self.endpoint)
-            self._end(identity, "it does not read what it is sent")
-            return False
+            self.socket.send(identity, sockets.SNDMORE)
+            self.socket.send(data, sockets.NOBLOCK)
         except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            self._end(identity, "its connection is gone")
+            self._was_not_sent(identity, error)
             return False
         return True
+
+    def _was_not_sent(self, identity: bytes, error: zmq.ZMQError) -> None:
+        """The peer is not there, or it lets what it is sent pile up: then it is named."""
+        if isinstance(error, zmq.Again):
+            self._warn("%r on %s does not read what it is sent", identity[:_SHOWN_CHARS], self.endpoint)
+            self._end(identity, "it does not read what it is sent")
+        elif error.errno == zmq.EHOSTUNREACH:
+            self._end(identity, "its connection is gone")
+        else:
+            raise error

@@ -11,8 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from deltawire.common.errors import ProtocolError
-from deltawire.common.limits import BATCH_BYTES_MAX
-from deltawire.common.wire.codec import VERSIONS_ACCEPTED, WIRE_VERSION, Frame, pack, parts
+from deltawire.common.wire.codec import VERSIONS_ACCEPTED, WIRE_VERSION, Frame, parts
 
 # Beats come on a connection of their own (docs/wire.md §3).
 BEAT_SUFFIX = b"~"
@@ -45,57 +44,25 @@ def message_of(frame: Frame) -> Message:
 
 
 @dataclass(slots=True)
-class Counter:
-    """Messages of one session, both directions. ``version``: in which both ends speak."""
+class Session:
+    """An open session at one end: the messages of both directions are counted. ``version``: in which both ends speak.
 
-    session: int
+    ``waiting``: packed messages that travel as the next frame, ``waiting_bytes`` in all. They end with the session.
+    """
+
+    number: int
     version: int = WIRE_VERSION
     sent: int = 0
     received: int = 0
-
-    def next_n(self) -> int:
-        self.sent += 1
-        return self.sent
+    waiting: list[msgspec.Raw] = field(default_factory=list)
+    waiting_bytes: int = 0
 
     def accepts(self, frame: Frame) -> bool:
         """True if this is the session's next counted frame; counts it."""
-        if frame.n != self.received + 1 or frame.session != self.session:
+        if frame.n != self.received + 1 or frame.session != self.number:
             return False
         self.received += 1
         return True
-
-
-class Gathered:
-    """Packed messages that wait to travel as one frame. For one thread."""
-
-    def __init__(self) -> None:
-        self._messages: list[bytes] = []
-        self._bytes = 0
-
-    def add(self, message: bytes) -> bool:
-        """False if what waits must leave before: only one that travels alone may be larger than a batch."""
-        size = self._bytes + len(message)
-        if size > BATCH_BYTES_MAX and self._messages:
-            return False
-        self._messages.append(message)
-        self._bytes = size
-        return True
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._messages
-
-    def frame(self, counter: Counter) -> bytes | None:
-        """All that waits as the session's next frame, which the caller counts once it is sent; None if nothing does."""
-        messages = self._messages
-        if not messages:
-            return None
-        self._messages, self._bytes = [], 0
-        return pack(counter.session, counter.sent + 1, *messages, version=counter.version)
-
-    def drop(self) -> None:
-        """The session is over: what waits belongs to it."""
-        self._messages, self._bytes = [], 0
 
 
 @dataclass(slots=True)
@@ -132,7 +99,7 @@ class ClientSession:
 
     hello_every_s: float = 2.0
     refused_for_s: float = 5.0
-    open: Counter | None = None
+    open: Session | None = None
     said_hello_at_s: float | None = None
     quiet_until_s: float = 0.0
     version: int = WIRE_VERSION
@@ -162,14 +129,14 @@ class ClientSession:
                 return self._end("lost")
             if self.said_hello_at_s is None:
                 return "ignore"
-            self.open = Counter(message.session, self.version)
+            self.open = Session(message.session, self.version)
             return "opened"
         if message.kind == "refuse":
             if self._is_older(message):
                 return "older"
             self.quiet_until_s = now_s + self.refused_for_s
             return self._end("refused")
-        if self.open is None or message.session != self.open.session:
+        if self.open is None or message.session != self.open.number:
             # A late message of an older session says nothing about this one.
             return "ignore"
         return "beat" if message.kind == "beat" else self._end("lost")
@@ -212,13 +179,12 @@ class Peer:
     turns: int = 0
     # Frames that it had been sent when its last beat was answered.
     sent_at_beat: int = 0
-    counter: Counter | None = field(default=None, repr=False)
-    gathered: Gathered = field(default_factory=Gathered, repr=False)
+    open: Session | None = field(default=None, repr=False)
 
     @property
     def session(self) -> int:
         """The session's number, 0 without one."""
-        return self.counter.session if self.counter else 0
+        return self.open.number if self.open else 0
 
     def is_same_process_as(self, other: "Peer") -> bool:
         """By what both say of themselves, and the key that they have in common."""
@@ -254,7 +220,7 @@ class ServerSessions:
     def next_of(self, identity: bytes, frame: Frame, now_s: float) -> Peer | None:
         """The peer whose next counted frame this is; None: `on_message` decides."""
         peer = self.peers.get(identity)
-        if peer is not None and peer.counter is not None and peer.counter.accepts(frame):
+        if peer is not None and peer.open is not None and peer.open.accepts(frame):
             peer.heard_at_s = now_s
             return peer
         return None
@@ -269,25 +235,25 @@ class ServerSessions:
         if message.kind == "hello":
             return "hello"
         peer = self.peers.get(identity.removesuffix(BEAT_SUFFIX))
-        if peer is None or peer.counter is None:
+        if peer is None or peer.open is None:
             return "reset"
-        if message.session != peer.counter.session:
+        if message.session != peer.open.number:
             # Sent before the peer got its newer session, or by a process before it: void either way.
             return "ignore"
         peer.heard_at_s = now_s
         if message.kind == "beat":
             peer.turns = message.body[0] if message.body and type(message.body[0]) is int else peer.turns
             # What it was sent since its last beat has shown that we live: an answer would wake it for nothing.
-            is_answered, peer.sent_at_beat = peer.counter.sent > peer.sent_at_beat, peer.counter.sent
+            is_answered, peer.sent_at_beat = peer.open.sent > peer.sent_at_beat, peer.open.sent
             return "ignore" if is_answered else "beat"
         return "reset"
 
     def welcome(self, peer: Peer, now_s: float) -> int:
         """Opens a session for the peer of a hello and returns its number."""
-        peer.counter, peer.sent_at_beat = Counter(self.new_session(), peer.version), 0
+        peer.open, peer.sent_at_beat = Session(self.new_session(), peer.version), 0
         peer.heard_at_s = now_s
         self.peers[peer.identity] = peer
-        return peer.counter.session
+        return peer.open.number
 
     def silent(self, now_s: float) -> list[Peer]:
         """Peers that have sent nothing for longer than allowed."""

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 # A unix socket's path ends at 107 bytes; libzmq reports a longer one badly.
 _IPC_PATH_BYTES_MAX = 107
+# After a connection has ended all peers are tried for so long.
+_PROBE_S = 0.3
 
 
 def _common(socket: zmq.Socket[bytes]) -> None:
@@ -35,7 +37,7 @@ def _common(socket: zmq.Socket[bytes]) -> None:
 
 # Plain numbers: an operation on zmq's enums costs as much as asking the socket.
 _POLLIN = int(zmq.POLLIN)
-_NOBLOCK, _SNDMORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+NOBLOCK, SNDMORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
 def has_message(socket: zmq.Socket[bytes]) -> bool:
@@ -46,54 +48,34 @@ def has_message(socket: zmq.Socket[bytes]) -> bool:
     return bool(zmq_poll([(socket, _POLLIN)], 0))
 
 
-def receive(socket: zmq.Socket[bytes]) -> bytes | None:
-    """The next message of a DEALER, None where there is none.
-
-    Of a peer that breaks the rules each part of a message is one to us.
-    """
-    try:
-        return socket.recv(_NOBLOCK)
-    except zmq.Again:
-        return None
-
-
-def receive_from(socket: zmq.Socket[bytes]) -> tuple[bytes, bytes] | None:
-    """The next message of a ROUTER: whose it is, and its content; None where there is none."""
-    try:
-        identity = socket.recv(_NOBLOCK)
-    except zmq.Again:
-        return None
-    # A frame knows whether more follows; asking the socket costs twice as much.
-    frame = socket.recv(_NOBLOCK, copy=False)
-    if frame.more:
-        # A peer that breaks the rules: what belongs together stays together.
-        return identity, b"".join([frame.bytes, *socket.recv_multipart(_NOBLOCK)])
-    return identity, frame.bytes
-
-
-def receive_with_key(socket: zmq.Socket[bytes]) -> tuple[bytes, bytes, str] | None:
-    """As `receive_from`, and the key of the connection that it came on."""
-    try:
-        identity, *parts = socket.recv_multipart(_NOBLOCK, copy=False)
-    except zmq.Again:
-        return None
-    key = parts[-1].get("User-Id")
-    return identity.bytes, b"".join(part.bytes for part in parts), str(key)
-
-
-def send_to(socket: zmq.Socket[bytes], identity: bytes, data: bytes) -> None:
-    """Send to a peer of a ROUTER. Raises zmq.Again where it is full, ZMQError where the peer is not there."""
-    socket.send(identity, _SNDMORE)
-    socket.send(data, _NOBLOCK)
-
-
 def send_followed(socket: zmq.Socket[bytes], identity: bytes, data: bytes) -> zmq.MessageTracker:
-    """As `send_to`; the answer says when the data has left the socket, or was dropped with its connection."""
-    socket.send(identity, _SNDMORE)
+    """Send to a peer of a ROUTER; the answer says when the data has left the socket, or was dropped with its
+    connection. Raises zmq.Again where it is full, ZMQError where the peer is not there."""
+    socket.send(identity, SNDMORE)
     frame = zmq.Frame(data, track=True, copy=False)
-    socket.send(frame, _NOBLOCK, copy=False)
+    socket.send(frame, NOBLOCK, copy=False)
     tracker: zmq.MessageTracker = frame.tracker
     return tracker
+
+
+class Ends:
+    """Sees that a connection of a bound socket has ended, not whose it was."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._socket = socket
+        self._ends: zmq.Socket[bytes] = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._until_s = 0.0
+
+    def were_seen(self, now_s: float) -> bool:
+        """True for `_PROBE_S` after a connection has ended: libzmq reports the end before a send fails."""
+        while has_message(self._ends):
+            self._ends.recv_multipart(NOBLOCK)
+            self._until_s = now_s + _PROBE_S
+        return now_s < self._until_s
+
+    def close(self) -> None:
+        self._socket.disable_monitor()
+        self._ends.close(linger=0)
 
 
 def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, identity: bytes) -> zmq.Socket[bytes]:

@@ -31,9 +31,7 @@ def messages() -> list[Any]:
         for vector in json.loads((VECTORS / f"{socket}.json").read_text()):
             _, _, _, packed = msgpack.unpackb(bytes.fromhex(vector["hex"]), strict_map_key=False)
             for message in packed:
-                classes = [
-                    cls for kinds in directions for cls in get_args(kinds) if _tag(cls) == message[0]
-                ]
+                classes = [cls for kinds in directions for cls in get_args(kinds) if _tag(cls) == message[0]]
                 if message[0] not in OF_SESSIONS:
                     found.append(pytest.param(message, classes, id=f"{socket}: {vector['name']}"))
     return found
@@ -53,7 +51,9 @@ def _taken(message: list[Any], cls: Any) -> Any:
 
 @pytest.mark.parametrize(("message", "classes"), messages())
 @pytest.mark.parametrize("more", ["text", 7, None, [1, [2]], {"a": 1}, b"bytes"])
-def test_a_field_that_a_newer_peer_appends_is_ignored(message: list[Any], classes: list[Any], more: Any) -> None:
+def test_a_field_that_a_newer_peer_appends_is_ignored(
+    message: list[Any], classes: list[Any], more: Any
+) -> None:
     known = [cls for cls in classes if _taken(message, cls) is not None]
     assert known
     for cls in known:
@@ -61,7 +61,10 @@ def test_a_field_that_a_newer_peer_appends_is_ignored(message: list[Any], classe
         whole = message + list(cls.__struct_defaults__)[len(message) - 1 - len(cls.__struct_fields__) :] * (
             len(message) - 1 < len(cls.__struct_fields__)
         )
-        assert len(whole) - 1 == len(cls.__struct_fields__), (defaults, "all fields, then one that is not known")
+        assert len(whole) - 1 == len(cls.__struct_fields__), (
+            defaults,
+            "all fields, then one that is not known",
+        )
         assert _taken([*whole, more], cls) == _taken(message, cls)
 
 
@@ -132,8 +135,8 @@ def spoken(client_build: Build, server: Build) -> int | None:
         answer, peer = server.answers(Message("hello", 0, 0, list(HELLO), client.version))
         client.said_hello(0.0)
         if client_build.on(client, answer) == "opened":
-            assert client.open is not None and peer is not None and peer.counter is not None
-            assert client.open.version == peer.counter.version
+            assert client.open is not None and peer is not None and peer.open is not None
+            assert client.open.version == peer.open.version
             return client.open.version
     return None
 
@@ -161,7 +164,14 @@ def test_after_a_lost_session_the_own_version_is_tried_first(monkeypatch: pytest
 
 
 def test_a_refusal_for_another_reason_is_one() -> None:
-    for body in (["why"], ["why", WIRE_VERSION], ["why", WIRE_VERSION + 1], ["why", True], ["why", "1"], ["why", -1]):
+    for body in (
+        ["why"],
+        ["why", WIRE_VERSION],
+        ["why", WIRE_VERSION + 1],
+        ["why", True],
+        ["why", "1"],
+        ["why", -1],
+    ):
         client = ClientSession()
         client.said_hello(0.0)
         assert client.on_message(Message("refuse", 0, 0, body), 0.0) == "refused"
