@@ -1,13 +1,21 @@
 """nats-py's client, which goes on whatever a server says. Import it only where a connection is opened."""
 
+import asyncio
 from typing import Any
 
 import nats.aio.client
-from nats.errors import Error
+from nats.errors import Error, MaxPayloadError
 
 from deltawire.jetstream.settings import NatsSettings, without_password
 
 _LIKE_NETWORK = (OSError, Error, TimeoutError)
+# Servers say how large a message may be when a connection begins, and not when that is changed: after one that was too
+# large another connection is made, so often at most.
+LEARN_EVERY_S = 10.0
+
+
+class TooLargeError(Error):
+    """A message that the server does not take; the text says what to do."""
 
 
 class Client(nats.aio.client.Client):
@@ -18,6 +26,7 @@ class Client(nats.aio.client.Client):
     - What cannot be read (a broken file of credentials, a server that is no NATS) fails an attempt, not all later ones.
     - Where the config asks for TLS, a server without it is told nothing: nats-py would send the password in the clear.
     - Certificates are read again for each attempt, so that renewed ones are taken.
+    - A message that is too large is refused with its size and what to do, and a bound that was raised is learnt.
     """
 
     def __init__(self, settings: NatsSettings) -> None:
@@ -25,6 +34,26 @@ class Client(nats.aio.client.Client):
         self._settings = settings
         # The server that was tried last, "" before.
         self.tried = ""
+        self._learnt_s = float("-inf")
+
+    async def publish(self, subject: str, payload: bytes = b"", *args: Any, **kwargs: Any) -> None:
+        try:
+            await super().publish(subject, payload, *args, **kwargs)
+        except MaxPayloadError:
+            taken = self.max_payload
+            await self.learn_anew()
+            raise TooLargeError(
+                f"{self.tried} takes messages of {taken} bytes, and this one has {len(payload)}: "
+                "set max_payload: 16MB in the servers' config"
+            ) from None
+
+    async def learn_anew(self) -> None:
+        """Make another connection for what servers say of themselves, if none was made for that within
+        `LEARN_EVERY_S`."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._learnt_s >= LEARN_EVERY_S:
+            self._learnt_s = now_s
+            await self.force_reconnect()
 
     async def _connect_to_server(self, s: Any) -> None:
         self.tried = without_password(s.uri.geturl())

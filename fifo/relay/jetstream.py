@@ -116,7 +116,7 @@ class JetStreamQueue:
 
     async def _begin(self) -> None:
         """What the queue has tells which cluster it is of."""
-        self._servers.check_payload()
+        await self._servers.check_payload()
         await self._connection.client.subscribe(
             self._servers.settings.subject("proof") + ".>", cb=self._proven
         )

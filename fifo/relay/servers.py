@@ -92,10 +92,11 @@ class Servers:
             self.problems[where] = problem
             log.warning("%s", problem)
 
-    def check_payload(self) -> None:
+    async def check_payload(self) -> None:
         """Raises NatsError where the servers take no messages that an object fits into."""
         taken = self.connection.payload_bytes_max
         if taken < PAYLOAD_BYTES_NEEDED:
+            await self.connection.client.learn_anew()
             raise NatsError(
                 f"NATS {self.settings.shown} takes messages of {taken} bytes, and an object may have "
                 f"{OBJECT_BYTES_MAX}",

@@ -50,9 +50,15 @@ class NatsArchives:
         import nats.errors
         from nats.js.errors import APIError, Error
 
+        from deltawire.jetstream.client import TooLargeError
+
         where = self._connection.settings.shown
         try:
             return self._connection.wait(work, timeout_s)
+        except TooLargeError as error:
+            raise ArchiveUnavailable(
+                f"the archive refuses: {words_of(error)}", hint="it is tried again"
+            ) from None
         except APIError as error:
             if error.err_code == _WRONG_SEQUENCE:
                 raise FencedError(f"another worker has written to the archive on {where}") from None
