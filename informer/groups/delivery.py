@@ -343,7 +343,7 @@ class _Sending:
         """Hand an event to a replica; ``parked`` is what it tries again or supersedes. ``again``: of `look_again`."""
         group = self._group
         flight = self._flight(row, kind, replica, parked)
-        flags, shown, parts = self._flags(row, kind), kind, ""
+        flags, shown, parts = self._flags(row, kind, parked), kind, ""
         if group.scope is not None and verdict is not None:
             flight.scope = group.scope.hold(verdict, is_again=again)
             flight.scope.is_newest = group.record.is_every and self._is_newest(row)
@@ -381,13 +381,13 @@ class _Sending:
         flight.size_bytes = len(row.object) + len(flight.old or b"")
         return flight
 
-    def _flags(self, row: Row, kind: str) -> int:
-        group, record = self._group, self._group.record
-        flags = row.flags
+    def _flags(self, row: Row, kind: str, parked: Parked | None) -> int:
+        group, record, flags = self._group, self._group.record, row.flags
         # What was lost before the view of all versions began, or was reported already, is no gap.
         if flags & GAP and (kind == RESYNC or row.seq <= record.every_since):
             flags &= ~GAP
-        flags |= group.notes.send(row.born)
+        again = record.is_every and parked is not None and parked.seq == row.seq
+        flags |= group.notes.send(row.born, again=again)
         if row.seq <= record.state.coalesced_to:
             flags |= COALESCED
         if row.seq <= record.state.gap_to:

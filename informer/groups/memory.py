@@ -17,6 +17,8 @@ class LifeNotes:
     An add is *owed* where the group has acknowledged no version, though the first one cannot come any more: it was
     overwritten before it was sent, or its event failed and is parked. *Marks* are flags of the next event
     that is acknowledged: older versions were merged into it, or lost. ``writes`` collects what must reach the disk.
+    In a group that gets each version, one that is tried again is older than what was lost meanwhile: it says only what
+    it said before.
     """
 
     def __init__(self) -> None:
@@ -25,6 +27,8 @@ class LifeNotes:
         self._marks: dict[int, int] = {}
         # Marks of events in flight: of no more use once these are acknowledged.
         self._sent: dict[int, int] = {}
+        # Marks of events that were not acknowledged.
+        self._returned: dict[int, int] = {}
 
     @property
     def owed(self) -> int:
@@ -61,16 +65,19 @@ class LifeNotes:
             self._write(born)
         return True
 
-    def send(self, born: int) -> int:
-        """The flags of an event that is sent now."""
-        if born in self._marks:
-            self._sent[born] = self._marks.pop(born) | self._sent.get(born, 0)
-        return self._sent.get(born, 0)
+    def send(self, born: int, *, again: bool = False) -> int:
+        """The flags of an event that is sent now. ``again``: versions behind it are still to come."""
+        flags = self._returned.pop(born, 0) | self._sent.get(born, 0)
+        if not again:
+            flags |= self._marks.pop(born, 0)
+        if flags:
+            self._sent[born] = flags
+        return flags
 
     def came_back(self, born: int) -> None:
         """The event was not acknowledged: the next one says its flags again."""
         if born in self._sent:
-            self._marks[born] = self._sent.pop(born) | self._marks.get(born, 0)
+            self._returned[born] = self._sent.pop(born) | self._returned.get(born, 0)
 
     def acknowledged(self, born: int) -> None:
         """The group has what the event in flight said."""
@@ -81,17 +88,19 @@ class LifeNotes:
 
     def forget(self, born: int) -> None:
         """No event of this life will come any more."""
-        if self._marks.pop(born, 0) | self._sent.pop(born, 0) or born in self._owed:
+        marks = self._marks.pop(born, 0) | self._sent.pop(born, 0) | self._returned.pop(born, 0)
+        if marks or born in self._owed:
             self._owed.discard(born)
             self._write(born)
 
     def clear(self) -> None:
-        for born in {*self._owed, *self._marks, *self._sent}:
+        for born in {*self._owed, *self._marks, *self._sent, *self._returned}:
             self.forget(born)
 
     def _write(self, born: int) -> None:
         owed = OWED if born in self._owed else 0
-        self.writes[born] = owed | self._marks.get(born, 0) | self._sent.get(born, 0)
+        marks = self._marks.get(born, 0) | self._sent.get(born, 0) | self._returned.get(born, 0)
+        self.writes[born] = owed | marks
 
 
 class OldVersions:

@@ -142,6 +142,27 @@ def test_versions_that_went_with_the_host_are_a_gap_for_a_group_that_wants_each(
     assert flags == {"latest": ("U", 0), "every": ("U", GAP)}
 
 
+@pytest.mark.parametrize("end", ["put", "delete"])
+def test_a_gap_behind_a_change_that_is_tried_again_is_said_by_the_event_behind_the_gap(
+    world: World, end: str
+) -> None:
+    _rest(world)
+    world.change("a/k0", "put")
+    world.pop()
+    world.deliver(lambda event: RETRY)
+    for kind in ("put", "put", end):
+        world.change("a/k0", kind)
+    world.pop()
+    world.flush()
+    _lost_host(world)
+    told = []
+    world.pop()
+    for _ in range(5):
+        world.clock.advance(60.0)
+        told += [(event[2], bool(event[8] & GAP)) for name, event in world.deliver() if name == "every"]
+    assert told == [("U", False), ("D" if end == "delete" else "U", True)]
+
+
 def test_nothing_is_told_on_the_other_host_before_the_list_has_brought_all_content(world: World) -> None:
     world.pop()
     world.deliver(lambda event: None)
