@@ -127,7 +127,7 @@ class Publisher:
             await self._look(name)
 
     async def _begin_reign(self, name: str, reign: _Reign) -> None:
-        self._servers.check_payload()
+        await self._servers.check_payload()
         self._servers.forget(name)
         await self._servers.make(name)
         tails = {n: tail for n in range(self._shards) if (tail := await self._servers.tail(name, n))}
