@@ -85,6 +85,8 @@ class Fifo:
         self._heartbeat = Heartbeat(self._context, plan.heartbeat_s)
         self._control = Control(self._context, plan, identity, self._heartbeat, clock=self._clock)
         self._loop = Loop(self._clock, self._heartbeat)
+        # Of a shared queue: which informers stand still, and why, as last looked at.
+        self._stuck: dict[str, str] = {}
         # Marks and proofs that wait for their time.
         self._ticks = self._loop.timer(self._tick)
 
@@ -174,6 +176,10 @@ class Fifo:
     def _attend(self) -> None:
         if self._shared is not None and isinstance(self.broker, RelayBroker):
             self._shared.attend(self.broker)
+            stuck = self._shared.standstills()
+            if stuck != self._stuck:
+                self._stuck = stuck
+                self._control.hurry()
 
     def _forget(self, event: Gone, side: Side) -> None:
         # Unless it has said hello again since: then it is another peer.

@@ -250,6 +250,8 @@ def words_of(error: Exception) -> str:
 
     if isinstance(error, NoStreamResponseError):
         return "no stream takes it"
+    if isinstance(error, TimeoutError) and str(error) in ("", "nats: timeout"):
+        return "no answer in time (have the servers a majority?)"
     if isinstance(error, (NoRespondersError, ServiceUnavailableError)) and not getattr(
         error, "err_code", None
     ):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deltawire.common.clock import Clock
-from deltawire.jetstream.connection import Connection
+from deltawire.jetstream.connection import Connection, words_of
 
 if TYPE_CHECKING:
     from nats.js.kv import KeyValue
@@ -67,6 +67,8 @@ class Lease:
         self.holder = holder
         # Who held it when this process last looked, "" where nobody did.
         self.seen = ""
+        # Why the servers did not answer the last time; "" where they did.
+        self.problem = ""
         self._connection = connection
         self._clock = clock
         self._changed = changed
@@ -106,10 +108,11 @@ class Lease:
             else:
                 work = bucket.create(self.key, value)
             revision = await asyncio.wait_for(work, RENEW_S)
-            self.seen = self.holder
+            self.seen, self.problem = self.holder, ""
             self._held.renewed(revision, asked_s)
         except KeyWrongLastSequenceError:
             self._held.lost()
+            self.problem = ""
             try:
                 entry = await bucket.get(self.key)
                 self.seen = (entry.value or b"").decode(errors="replace")
@@ -124,6 +127,7 @@ class Lease:
             # It may have been renewed or not: what is known of it holds to its end, and a revision that is not known is
             # found out by looking.
             log.debug("lease %s: %s", self.key, error)
+            self.problem = words_of(error)
             # Somebody deleted it, or its servers have no leader now.
             self._is_bucket_gone = isinstance(error, NoStreamResponseError)
             await self._look(bucket, asked_s)

@@ -19,8 +19,9 @@ NOT_HEARD = "is not heard"
 _IF_IT_LASTS = "this takes seconds; if it lasts, see what its streams say in `deltawire status`"
 NO_PROOF_YET = f"the API server has not yet said up to when it is complete ({_IF_IT_LASTS})"
 NO_PROOF_SINCE = f"all its parts work again, the API server has not yet said that nothing was missed ({_IF_IT_LASTS})"
-# In order of likely cause: first processes that do not report, then what the API server says.
-_CAUSES = {"process": 0, "stream": 1}
+# In order of likely cause: first processes that do not report, then the servers of the queue, then what the API
+# server says.
+_CAUSES = {"process": 0, "engine": 1, "stream": 2}
 
 
 @dataclass(slots=True)
@@ -220,11 +221,11 @@ class Readiness:
 
     def _why(self, name: str, key: tuple[str, ...], part: Part) -> str:
         """A group whose informer is not well says which; why is said of the informer itself."""
-        is_of_informer = key[0] in ("queue", "stream", "open", "stored")
+        is_of_informer = key[0] in ("engine", "queue", "stream", "open", "stored")
         return f"{key[1]} is not synced" if is_of_informer and key[1] != name else part.why
 
     def _parts_of_informer(self, name: str) -> list[tuple[str, ...]]:
-        keys: list[tuple[str, ...]] = [("process", BROKER), ("queue", name)]
+        keys: list[tuple[str, ...]] = [("process", BROKER), ("engine", name), ("queue", name)]
         for stream, reflector in self._shape.informers[name].items():
             keys += [("process", reflector), ("stream", name, stream)]
         for worker in self._workers:
@@ -268,6 +269,8 @@ class Readiness:
             )
             why = f"{missing} of its shards are not connected to the broker" if missing > 0 else ""
             self._part("queue", informer).set(why, wall_us)
+            stuck = _at(report, "nats", "stuck").get(informer)
+            self._part("engine", informer).set(f"its queue on NATS stands still: {stuck}" if stuck else "", wall_us)
 
     def _take_shards(self, name: str, report: Mapping[str, Any], wall_us: int) -> None:
         is_connected = bool(_at(report, "broker").get("open"))

@@ -20,6 +20,7 @@ def readyz(snapshot: Snapshot, query: str = "") -> Answer:
     if "verbose" in asked:
         shown += [f"[!] {line}" for of, line in snapshot.warnings_by_cluster if not cluster or of in ("", cluster)]
         shown += [f"[-] {fault}" for fault in snapshot.core_faults]
+        shown += [f"[-] {name}: {p.error}" for name, p in snapshot.processes.items() if p.error]
     return (200 if is_ready else 503), "\n".join([*shown, "ready" if is_ready else "not ready"]) + "\n"
 
 

@@ -119,9 +119,11 @@ class BrokerReport(msgspec.Struct):
 
 
 class NatsReport(msgspec.Struct):
-    """The queue of a broker, where it is on NATS; ``problem``: why it stands still, with what to do."""
+    """The queue of a broker, where it is on NATS; ``problem``: why it stands still, with what to do. ``stuck``: the
+    same by informer, of those that do."""
 
     problem: str = ""
+    stuck: dict[str, str] = {}
 
 
 class RoleReport(msgspec.Struct):

@@ -99,13 +99,20 @@ class JetStreamQueue:
         else:
             self._connection.submit(self._prove(want))
 
+    def standstills(self) -> dict[str, str]:
+        """By informer, why its queue stands still, as far as the servers are the cause."""
+        found = {n: self._servers.standstill(n) or self._publisher.standstill(n) for n in self._informers}
+        return {name: text for name, text in found.items() if text}
+
     def status(self) -> dict[str, Any]:
         """docs/status.md."""
         servers = self._servers
-        problems = [self._connection.problem, *servers.problems.values()]
+        stuck = self.standstills()
+        problems = [self._connection.problem, *servers.problems.values(), *stuck.values()]
         return {
             "server": self._connection.server,
             "problem": "; ".join(dict.fromkeys(problem for problem in problems if problem)),
+            "stuck": stuck,
             "reconnects": self._connection.reconnects,
             "leading": self._publisher.leading,
             "led_by": self._publisher.led_by,

@@ -58,6 +58,13 @@ class Publisher:
         """Who leads, as far as this broker knows."""
         return {name: reign.lease.seen for name, reign in self._reigns.items() if reign.lease.seen}
 
+    def standstill(self, informer: str) -> str:
+        """Why nobody leads an informer whose reflectors are here; "" where somebody does, or there are none."""
+        reign = self._reigns.get(informer)
+        if reign is None or reign.lease.is_valid or not reign.lease.problem:
+            return ""
+        return f"no lease of {informer} can be had: {reign.lease.problem}"
+
     # In the broker's thread.
 
     def attend(self, broker: RelayBroker) -> None:
@@ -195,18 +202,20 @@ class Publisher:
             except (Error, nats.errors.Error, OSError, TimeoutError, NatsError) as error:
                 sequence = self._not_published(name, error)
             if sequence:
-                self._servers.problems.pop(name, None)
+                self._servers.unpublished.pop(name, None)
                 self._servers.counters.published += 1
                 self._servers.counters.published_bytes += len(want.payload)
                 self._servers.answer(lambda b, s=sequence: b.published(name, want.shard, want.reign, s))  # type: ignore[misc]
                 return
             await asyncio.sleep(wait_s)
             wait_s = min(RETRY_S_MAX, wait_s * 2)
+        # It is another's to publish by now.
+        self._servers.unpublished.pop(name, None)
 
     def _not_published(self, name: str, error: Exception) -> int:
         self._servers.counters.refused += 1
         hint = " (engine.max_bytes is reached: its slowest shard makes room)" if _is_full(error) else ""
-        self._servers.note(name, f"{name} is not published: {words_of(error)}{hint}")
+        self._servers.not_published(name, f"{name} is not published: {words_of(error)}{hint}")
         return 0
 
     async def _begin_again_if_gone(self, name: str, reign: _Reign) -> None:

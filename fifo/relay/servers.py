@@ -54,6 +54,8 @@ class Servers:
         self.answers: deque[Answer] = deque()
         # What stands in the way, by where it does.
         self.problems: dict[str, str] = {}
+        # By informer, why nothing of it is published.
+        self.unpublished: dict[str, str] = {}
         self._made: set[str] = set()
         self._bucket: KeyValue | None = None
 
@@ -88,9 +90,25 @@ class Servers:
         """Said once, until it is another one. While no server is connected the connection says so, once for all."""
         if not self.connection.is_connected:
             return
-        if self.problems.get(where) != problem:
-            self.problems[where] = problem
+        self._say(self.problems, where, problem)
+
+    def not_published(self, informer: str, problem: str) -> None:
+        """As `note`: the informer stands still, for whoever is behind its queue."""
+        if self.connection.is_connected:
+            self._say(self.unpublished, informer, problem)
+
+    def _say(self, problems: dict[str, str], where: str, problem: str) -> None:
+        if problems.get(where) != problem:
+            problems[where] = problem
             log.warning("%s", problem)
+
+    def standstill(self, informer: str) -> str:
+        """Why the informer's queue stands still, as far as the servers are the cause; "" if it does not."""
+        if not self.connection.is_connected:
+            return self.connection.problem
+        shards = [text for where, text in self.problems.items() if where.startswith(f"{informer}#")]
+        known = (self.unpublished.get(informer), self.problems.get("queue"), self.problems.get(informer), *shards)
+        return next(filter(None, known), "")
 
     async def check_payload(self) -> None:
         """Raises NatsError where the servers take no messages that an object fits into."""

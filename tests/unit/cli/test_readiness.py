@@ -61,6 +61,12 @@ def loses_the_broker(now_s: float) -> dict[str, Any]:
     return worker(1, now_s) | {"broker": {"open": False}}
 
 
+def stuck(now_s: float) -> dict[str, Any]:
+    """A broker whose queue on NATS takes nothing."""
+    return fifo(now_s) | {"nats": {"problem": FULL, "stuck": {INFORMER: FULL}}}
+
+
+FULL = "dev/pods is not published: maximum bytes exceeded"
 PIPELINE_FAULTS = {
     **{f"{name} killed": killed(name) for name in ("reflector-0", "fifo", "worker-0", "worker-1")},
     **{f"{name} silent": silent(name) for name in ("reflector-0", "fifo", "worker-0", "worker-1")},
@@ -69,6 +75,7 @@ PIPELINE_FAULTS = {
     "another cluster": reports("reflector-0", lambda s: reflector(s, state="stopped", watching=False)),
     "a stream is unknown": reports("reflector-0", lambda s: reflector(s) | {"streams": {}}),
     "a shard is not connected": reports("fifo", lambda s: fifo(s, shards_open=1)),
+    "its queue on NATS is full": reports("fifo", stuck),
     "a cache is not open": reports("worker-1", forgets),
     "max_bytes": of_worker(informer={"error": "dev/pods holds too many bytes", "as_of": 0}),
     "the disk is full": of_worker(informer={"error": "No space left on device"}),
@@ -343,3 +350,14 @@ def test_who_is_not_heard_is_named_before_what_follows_from_it() -> None:
     silent("worker-1")(made)
     made.say("fifo", fifo(made.now_s, shards_open=1))
     assert made.snapshot().unready == [f"{name}: worker-1 is not heard" for name in (INFORMER, GROUP)]
+
+
+def test_nats_is_named_by_readyz_where_it_is_the_cause() -> None:
+    made = healthy()
+    made.say("reflector-0", reflector(made.now_s, state="waiting", watching=False))
+    made.say("fifo", stuck(made.now_s))
+    found = made.snapshot(fifo=ProcessStatus(role="fifo", state="ready"))
+    assert f"its queue on NATS stands still: {FULL}" in readyz(found)[1]
+    assert f"[-] fifo: {FULL}" in readyz(found, "verbose")[1]
+    # Who restarts processes for it mends nothing.
+    assert core(found)[0] == 200
