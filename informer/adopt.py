@@ -6,8 +6,9 @@ from typing import Protocol
 from deltawire.common.meta.versions import highest
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, OUT_OF_SCOPE
 from deltawire.common.store.meta import StreamState
-from deltawire.informer.apply import ALL_NAMESPACES, Apply, Progress, prefix_of
+from deltawire.informer.apply import ALL_NAMESPACES, Apply, prefix_of
 from deltawire.informer.changes import Reads
+from deltawire.informer.progress import Progress
 
 
 class AllReads(Reads, Protocol):

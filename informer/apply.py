@@ -17,9 +17,6 @@ The rules (docs/design.md §2-§4):
 
 from collections.abc import Callable, Sequence
 
-import msgspec
-
-from deltawire.common.errors import ProtocolError
 from deltawire.common.meta.versions import as_number, highest, is_at_or_below, is_below
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN, HISTORY_LOST, OUT_OF_SCOPE, Row
 from deltawire.common.store.meta import StreamState
@@ -31,61 +28,18 @@ from deltawire.informer.changes import (
     ForgetMarks,
     Hole,
     Mark,
-    Put,
     Reads,
     Remove,
     Restore,
     SetAside,
     Settle,
 )
+from deltawire.informer.progress import Progress
 from deltawire.informer.store.lost import NO_CONTENT
 
 ALL_NAMESPACES = "*"
-
-
-class Progress(msgspec.Struct):
-    """How far a shard is. A batch works on a `draft`, which replaces the original after the commit."""
-
-    streams: dict[str, StreamState]
-    boot: str = ""
-    number: int = 0
-    seq: int = 0
-    touched: set[str] = set()
-
-    def draft(self) -> "Progress":
-        return Progress(dict(self.streams), self.boot, self.number, self.seq, set())
-
-    def change(self, name: str) -> StreamState:
-        """The stream's state for writing: a copy, so that an aborted batch leaves the original as it was."""
-        stream = self.streams.get(name)
-        if stream is None:
-            stream = StreamState()
-        elif name in self.touched:
-            return stream
-        else:
-            stream = msgspec.structs.replace(stream)
-        self.streams[name] = stream
-        self.touched.add(name)
-        return stream
-
-    def next_seq(self) -> int:
-        self.seq += 1
-        return self.seq
-
-    def advance(self, boot: str, first: int, last: int) -> bool:
-        """Take note that deltas ``first``…``last`` are being applied; False if all of them were before.
-
-        Raises ProtocolError where some are missing between the last one applied and these.
-        """
-        if boot != self.boot:
-            self.boot, self.number = boot, last
-            return True
-        if last <= self.number:
-            return False
-        if first > self.number + 1:
-            raise ProtocolError(f"deltas {self.number + 1} to {first - 1} of this shard never arrived")
-        self.number = last
-        return True
+# Types of deltas by which a watch brings a state of an object.
+_CHANGED = ("A", "U")
 
 
 def prefix_of(stream: str) -> str:
@@ -97,12 +51,20 @@ class Apply:
     """Applies batches to a shard, in order, inside one transaction of its store."""
 
     def __init__(
-        self, progress: Progress, counters: Counters, reads: Reads, make: Callable[[Change], object]
+        self,
+        progress: Progress,
+        counters: Counters,
+        reads: Reads,
+        put: Callable[[Row, Row | None], object],
+        make: Callable[[Change], object],
     ) -> None:
-        """``progress``: a draft, which is moved along. ``make`` carries a change out, so that ``reads`` finds it."""
+        """``progress``: a draft, which is moved along. ``put`` stores a row in the place of the version of the same uid
+        that is held, None for an add; ``make`` carries any other change out; ``reads`` finds what they did.
+        """
         self._progress = progress
         self._counters = counters
         self._reads = reads
+        self._put = put
         self._make = make
         # Of the batch that is being applied: the last number applied before it, and by stream the newest delta of its
         # watch with the version that it reached.
@@ -194,47 +156,64 @@ class Apply:
 
     def _apply_key(self, key: str, deltas: Sequence[Delta]) -> None:
         """All deltas of one key in this batch; what the first ones change is what the later ones find."""
-        reads = self._reads
-        held: Row | None = None
-        lost: Sequence[Row] = ()
-        is_looked_up = False
+        progress, counters = self._progress, self._counters
+        held, is_looked_up = None, False
         for delta in deltas:
-            stream = self._admit(delta)
+            number, kind, name, uid, version, at, obj = delta
+            stream = self._admit(number, kind, name, version)
             if stream is None:
                 continue
             if not is_looked_up:
-                held, is_looked_up = reads.held(key), True
-                lost = reads.lost(key) if held is None else ()
-            hole = self._hole_before(stream, key, held) if stream.open else 0
-            if lost:
-                if _is_behind(lost, delta):
-                    self._counters.stale += 1
-                    continue
-                held, lost = self._settle(lost, delta, hole), ()
-                if delta.type == "D":
-                    self._counters.applied += 1
-                    continue
-            if delta.type == "D":
-                if not self._delete(held, delta, hole):
-                    continue
-                # The next life has missed nothing that this deletion did not say.
-                held = None
+                held, is_looked_up = self._reads.held(key), True
+            if (
+                held is not None
+                and uid == held.uid
+                and is_below(held.version, version)
+                and kind in _CHANGED
+                and not (stream.open or held.flags & NO_CONTENT)
+            ):
+                # Mostly it is that: the watch brings a newer version, and no list is under way.
+                new = Row(key, uid, version, progress.next_seq(), held.born, at, obj)
+                counters.applied += 1
+                self._put(new, held)
+                held = new
             else:
-                held = self._upsert(key, held, delta, hole)
-            if stream.open:
-                self._make(Mark(key, stream.open))
+                held = self._decide(key, held, delta, stream)
 
-    def _admit(self, delta: Delta) -> StreamState | None:
+    def _decide(self, key: str, held: Row | None, delta: Delta, stream: StreamState) -> Row | None:
+        """A delta of any kind, of what is held or not, while a list is under way or not. The row that is held then."""
+        is_deletion = delta.type == "D"
+        lost = self._reads.lost(key) if held is None else ()
+        hole = self._hole_before(stream, key, held) if stream.open else 0
+        if lost:
+            if _is_behind(lost, delta):
+                self._counters.stale += 1
+                return held
+            held = self._settle(lost, delta, hole)
+            if is_deletion:
+                self._counters.applied += 1
+                return held
+        if is_deletion:
+            if not self._delete(held, delta, hole):
+                return held
+            # The next life has missed nothing that this deletion did not say.
+            held = None
+        else:
+            held = self._upsert(key, held, delta, hole)
+        if stream.open:
+            self._make(Mark(key, stream.open))
+        return held
+
+    def _admit(self, number: int, kind: str, name: str, version: str) -> StreamState | None:
         """The stream of a delta that is to be applied; None of one that came again, or is of no use."""
-        if delta.number <= self._applied:
+        if number <= self._applied:
             self._counters.repeated += 1
             return None
-        name, version = delta.stream, delta.version
         stream = self._progress.streams.get(name)
         if stream is None:
             self._counters.foreign_streams += 1
             return None
-        if delta.type == "R":
+        if kind == "R":
             return self._note_item(name, stream, version)
         seen = stream.seen_up_to
         if seen and is_at_or_below(version, seen):
@@ -242,8 +221,8 @@ class Apply:
             return None
         if version:
             newest = self._reached.get(name)
-            if newest is None or delta.number > newest[0]:
-                self._reached[name] = (delta.number, version)
+            if newest is None or number > newest[0]:
+                self._reached[name] = (number, version)
         return stream
 
     def _note_item(self, name: str, stream: StreamState, version: str) -> StreamState:
@@ -275,7 +254,7 @@ class Apply:
         if held is None:
             new.seq = new.born = self._progress.next_seq()
             self._counters.applied += 1
-            self._make(Put(new, None))
+            self._put(new, None)
             return new
         if held.flags & NO_CONTENT:
             return self._bring_back(held, new, hole)
@@ -343,12 +322,12 @@ class Apply:
             new.flags = HISTORY_LOST
             self._remove(held, held.version, held.object, FINAL_STATE_UNKNOWN | HISTORY_LOST, new.at)
             new.seq = new.born = self._progress.next_seq()
-            self._make(Put(new, None))
+            self._put(new, None)
             return
         # The same version in another form has missed nothing.
         new.flags = hole if new.version != held.version else 0
         new.seq, new.born = self._progress.next_seq(), held.born
-        self._make(Put(new, held))
+        self._put(new, held)
 
     def _remove(self, held: Row, version: str, obj: bytes, flags: int, at: int) -> None:
         seq = self._progress.next_seq()

@@ -1,4 +1,4 @@
-"""What applying deltas asks for, and what it reads and counts on the way: the values between `apply` and the store."""
+"""Between `apply` and the store: what applying deltas asks for besides storing rows, and what it reads and counts."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,13 +6,6 @@ from typing import Protocol
 import msgspec
 
 from deltawire.common.store.layout import Row
-
-
-class Put(msgspec.Struct, gc=False):
-    """Store ``row``; ``old`` is the version of the same uid that it replaces, None for an add."""
-
-    row: Row
-    old: Row | None
 
 
 class Restore(msgspec.Struct, gc=False):
@@ -65,7 +58,7 @@ class Hole(msgspec.Struct, gc=False):
     at: int
 
 
-Change = Put | Restore | Remove | Mark | SetAside | ForgetMarks | Settle | Hole
+Change = Restore | Remove | Mark | SetAside | ForgetMarks | Settle | Hole
 
 
 class Reads(Protocol):

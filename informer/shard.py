@@ -15,19 +15,20 @@ from deltawire.common.store import layout
 from deltawire.common.wire.messages import shard as wire
 from deltawire.common.wire.messages.group import EventRow
 from deltawire.informer.adopt import adopt
-from deltawire.informer.apply import Apply, Progress
+from deltawire.informer.apply import Apply
 from deltawire.informer.archive.keeper import ArchiveKeeper
 from deltawire.informer.archive.restore import WithLost, is_restoring, versions_without_content
-from deltawire.informer.changes import Change, Counters, Hole, Put, Remove, Settle
+from deltawire.informer.changes import Change, Counters, Hole, Remove
 from deltawire.informer.groups import delivery, merging, outcomes
 from deltawire.informer.groups.book import GroupBook
 from deltawire.informer.groups.group import Group
 from deltawire.informer.groups.options import GroupOptions
 from deltawire.informer.groups.replica import Departure, Replica
 from deltawire.informer.groups.state import KnownReplica
+from deltawire.informer.progress import Progress
 from deltawire.informer.store.batch import Batch
 from deltawire.informer.store.indexer import Indexer
-from deltawire.informer.store.ledger import LedgerKeeper, LedgerState, Life, groups_of
+from deltawire.informer.store.ledger import LedgerKeeper, LedgerState, groups_of
 from deltawire.informer.store.lost import minimal_object
 from deltawire.informer.store.pins import ReaderWatch
 
@@ -75,14 +76,9 @@ class Shard:
         # Processes that hold an old state of the store: it grows until they let go.
         self.pinned_by: list[int] = []
         self._readers = ReaderWatch(indexer)
-        self._newest_at = 0
         state = indexer.state
         self.progress = Progress(indexer.streams(), state.boot, state.number, state.seq)
-        # Lives of objects that the transaction under way begins, or (None) ends: for the ledger.
-        self._lives: dict[int, Life | None] = {}
         self._book.load(indexer)
-        # Some group has a filter, or had one.
-        self._has_filters = self._book.has_filters
         self._adopt_config()
         # Of the archive, versions that `every` groups have still to see have no content.
         if self.is_restoring and (lacks := versions_without_content(self.indexer))[0]:
@@ -126,9 +122,8 @@ class Shard:
         """
         draft = self.progress.draft()
         before = draft.seq
-        self._lives = {}
-        with self.indexer.batch() as batch:
-            applying = Apply(draft, self.counters, batch, partial(self._make, batch))
+        with self.indexer.batch(self._book) as batch:
+            applying = Apply(draft, self.counters, batch, batch.store, partial(self._make, batch))
             for one in work:
                 if isinstance(one, wire.Pop):
                     applying.pop(one)
@@ -138,18 +133,17 @@ class Shard:
                     applying.end_list(one, self._scope, int(self._clock.wall_s() * 1e6))
             self._put_progress(batch, draft)
             self._seal(batch, draft.seq)
-        self._go_on(draft)
+        self._go_on(draft, batch)
         if draft.seq != before:
-            self.lag_ms = round(self._clock.wall_s() * 1e3 - self._newest_at / 1e3, 3)
+            self.lag_ms = round(self._clock.wall_s() * 1e3 - batch.newest_at / 1e3, 3)
 
     def flush(self) -> bool:
         """Commit what groups did where no batch carries it. False if there was nothing."""
         if not self._book.has_writes:
             return False
-        self._lives = {}
         with self.indexer.batch() as batch:
             self._seal(batch, self.progress.seq)
-        self._go_on(self.progress)
+        self._go_on(self.progress, batch)
         return True
 
     def flush_urgent(self, groups: Iterable[Group] | None = None) -> bool:
@@ -188,7 +182,6 @@ class Shard:
                 group.record.listed(self.seq)
         group.configure(options, self.seq)
         group.filter_by(replica.identity, options.clauses, self.seq, is_new=is_new)
-        self._has_filters = self._book.has_filters
         with self.indexer.view() as view:
             outcomes.join(group, replica, held, WithLost(view) if self.is_restoring else view, now)
         if group.scope is not None and group.scope.is_mixed:
@@ -290,31 +283,14 @@ class Shard:
     # ---- inside
 
     def _make(self, batch: Batch, change: Change) -> None:
+        """All changes but that a row is stored."""
         keep_history = keep_gone = False
-        if isinstance(change, Put):
-            row, old = change.row, change.old
-            self._newest_at = row.at
-            if old is None:
-                self._lives[row.born] = Life(row.uid, row.key)
-            else:
-                for group in self.groups.values():
-                    if merging.overwritten(group, old, row.seq):
-                        keep_history = True
-            if self._has_filters:
-                self._book.judge(row, old)
-            batch.store(row, old, keep_history=keep_history)
-            return
         if isinstance(change, Remove):
-            self._newest_at = change.tombstone.at
             for group in self.groups.values():
                 keep_history |= merging.removed(group, change.old, change.tombstone.seq)
                 keep_gone |= merging.needs_deletion(group, change.old)
-            if not keep_gone:
-                self._lives[change.old.born] = None
         elif isinstance(change, Hole):
             self._book.tell_of_hole(change)
-        elif isinstance(change, Settle):
-            self._lives.update(dict.fromkeys(change.continued))
         batch.make(change, keep_gone=keep_gone, keep_history=keep_history)
 
     def _drop_history(self, kept: set[int], *, is_gap: bool = False) -> None:
@@ -328,11 +304,10 @@ class Shard:
     @contextmanager
     def _transaction(self) -> Iterator[Batch]:
         """A transaction without deltas."""
-        self._lives = {}
         with self.indexer.batch() as batch:
             yield batch
             self._seal(batch, self.seq)
-        self._go_on(self.progress)
+        self._go_on(self.progress, batch)
 
     def _put_progress(self, batch: Batch, draft: Progress) -> None:
         """How far the streams are by this transaction."""
@@ -354,11 +329,11 @@ class Shard:
         if gone_to > self._gone_to:
             trimmed = batch.trim(layout.GONE, gone_to)
             if trimmed:
-                self._lives.update(dict.fromkeys(trimmed))
+                batch.lives.update(dict.fromkeys(trimmed))
         if history_to > self._history_to:
             batch.trim(layout.HISTORY, history_to)
 
-    def _go_on(self, progress: Progress) -> None:
+    def _go_on(self, progress: Progress, batch: Batch) -> None:
         """The transaction is committed."""
         self.progress = progress
         gone_to, history_to = self._kept_from
@@ -369,8 +344,8 @@ class Shard:
         self._book.written()
         if progress.touched and not self._knows_list:
             self._knows_list = self._are_listed(progress)
-        if self.keeper is not None and self._lives:
-            self.keeper.note(self._lives)
+        if self.keeper is not None and batch.lives:
+            self.keeper.note(batch.lives)
             if self.keeper.is_full:
                 self.keeper.flush(self._remembered())
         if self.is_restoring and not self.indexer.has_lost:
@@ -387,9 +362,8 @@ class Shard:
     def _adopt_config(self) -> None:
         """Make the streams those of the config: what is covered no more leaves, what is new must be listed."""
         draft = self.progress.draft()
-        self._lives = {}
-        with self.indexer.batch() as batch:
-            applying = Apply(draft, self.counters, batch, partial(self._make, batch))
+        with self.indexer.batch(self._book) as batch:
+            applying = Apply(draft, self.counters, batch, batch.store, partial(self._make, batch))
             retired = adopt(
                 draft, applying, batch, self._streams, self._scope, int(self._clock.wall_s() * 1e6)
             )
@@ -397,4 +371,4 @@ class Shard:
                 batch.drop_stream(name)
             self._put_progress(batch, draft)
             self._seal(batch, draft.seq)
-        self._go_on(draft)
+        self._go_on(draft, batch)

@@ -10,7 +10,7 @@ from deltawire.informer.archive.keeper import ArchiveKeeper
 from deltawire.informer.archive.mark import put_mark
 from deltawire.informer.archive.record import Op, Position, Record, end_op, gone_op, object_op, past_op
 from deltawire.informer.changes import Change, Remove, Settle
-from deltawire.informer.store.batch import Batch
+from deltawire.informer.store.batch import NOBODY, Batch, Watching
 
 # What is archived row by row. Of lost names, those that an archive has brought back are in its ``objects``.
 _OWN_ROWS = frozenset({layout.GROUPS, layout.PARKED, layout.OWED, layout.MATCHED})
@@ -26,10 +26,10 @@ class ArchivedBatch(Batch):
         self._trims: list[tuple[bytes, int]] = []
         self._began = Position()
 
-    def begin(self, txn: Any, state: ShardState, *, has_lost: bool) -> Batch:
+    def begin(self, txn: Any, state: ShardState, *, has_lost: bool, watching: Watching = NOBODY) -> Batch:
         self._ops, self._trims = [], []
         self._began = position_of(state)
-        return super().begin(txn, state, has_lost=has_lost)
+        return super().begin(txn, state, has_lost=has_lost, watching=watching)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         position = position_of(self.state)
@@ -56,11 +56,12 @@ class ArchivedBatch(Batch):
         elif isinstance(change, Settle):
             self._ops.append((layout.LOST, text_key(change.key), None))
 
-    def store(self, row: Row, old: Row | None, *, keep_history: bool) -> None:
-        super().store(row, old, keep_history=keep_history)
+    def store(self, row: Row, old: Row | None) -> bool:
+        is_history = super().store(row, old)
         self._ops.append(object_op(row))
-        if old is not None and keep_history:
+        if old is not None and is_history:
             self._ops.append(past_op(old, row.seq))
+        return is_history
 
     def put(self, name: bytes, key: bytes, data: bytes) -> None:
         super().put(name, key, data)

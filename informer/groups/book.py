@@ -78,12 +78,33 @@ class GroupBook:
                     Gap(0, "relist", hole.stream, hole.generation, hole.lost_from, hole.version, hole.at)
                 )
 
-    @property
-    def has_filters(self) -> bool:
-        """True if any group has one."""
-        return any(group.scope is not None for group in self.groups.values())
+    def are_concerned(self, replaced: int) -> bool:
+        """False if what is stored in the place of change ``replaced`` (0: of none) is nothing to any group: all have
+        it behind them, and hold nothing that it could change."""
+        for group in self.groups.values():
+            track = group.track
+            if (
+                group.in_flight
+                or (replaced > track.position and replaced not in track.done)
+                or group.lot.by_key
+                or group.members.wants_old
+                or group.scope is not None
+            ):
+                return True
+        return False
 
-    def judge(self, row: Row, old: Row | None) -> None:
+    def stored(self, row: Row, old: Row | None) -> bool:
+        """``row`` is about to be stored in the place of ``old``. True if that version must go to history."""
+        keep_history = has_filters = False
+        for group in self.groups.values():
+            if old is not None and merging.overwritten(group, old, row.seq):
+                keep_history = True
+            has_filters = has_filters or group.scope is not None
+        if has_filters:
+            self._judge(row, old)
+        return keep_history
+
+    def _judge(self, row: Row, old: Row | None) -> None:
         """Have the groups' filters look at a version, stored in the place of ``old``; it is decoded once for all."""
         new = Subject(row.key, row.object)
         has_content = old is not None and not old.flags & NO_CONTENT

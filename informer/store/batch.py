@@ -1,7 +1,7 @@
 """One write transaction of a shard's store: how a change, a group's row, a stream's state get into the databases."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -20,13 +20,39 @@ from deltawire.common.store.layout import (
     unpack_row,
 )
 from deltawire.common.store.meta import ShardState, StreamState
-from deltawire.informer.changes import Change, ForgetMarks, Mark, Put, Remove, Restore, SetAside, Settle
+from deltawire.informer.changes import Change, ForgetMarks, Mark, Remove, Restore, SetAside, Settle
 from deltawire.informer.store.index_functions import IndexFunctions
-from deltawire.informer.store.lost import rows_of_lost
+from deltawire.informer.store.ledger import Life
+from deltawire.informer.store.lost import NO_CONTENT, rows_of_lost
 
 _FRESH_MAX = 256
 # Of rows that are looked at or written one after the other: so often it is said that work goes on.
 PROGRESS_ROWS = 64
+
+
+class Watching(Protocol):
+    """Who must know of versions before they are stored: a shard's groups."""
+
+    def are_concerned(self, replaced: int) -> bool:
+        """False if what is stored in the place of change ``replaced`` (0: of none) is nothing to any of them."""
+        ...
+
+    def stored(self, row: Row, old: Row | None) -> bool:
+        """``row`` is about to be stored in the place of ``old``. True if that version must go to history."""
+        ...
+
+
+class Nobody:
+    """No group has anything in hand: nothing but rows is stored."""
+
+    def are_concerned(self, replaced: int) -> bool:
+        return False
+
+    def stored(self, row: Row, old: Row | None) -> bool:
+        return False
+
+
+NOBODY = Nobody()
 
 
 class Batch:
@@ -35,7 +61,8 @@ class Batch:
 
     ``state`` is changed at will and written at the end. ``has_lost``: there is anything in ``lost``. ``changes``: how
     many were made, so how long the commit may take. ``fresh``: what was stored, for the delivery that follows; not all
-    of it where ``is_large``.
+    of it where ``is_large``. ``lives``: those of objects that begin, or (None) end, for the ledger. ``newest_at``: of
+    the newest change, µs since the epoch.
     """
 
     state: ShardState
@@ -62,9 +89,11 @@ class Batch:
         self._functions = functions
         self.has_lost = False
 
-    def begin(self, txn: Any, state: ShardState, *, has_lost: bool) -> "Batch":
+    def begin(self, txn: Any, state: ShardState, *, has_lost: bool, watching: Watching = NOBODY) -> "Batch":
         """The next transaction; nothing of the one before is left."""
-        self.txn, self.state, self.has_lost = txn, state, has_lost
+        self.txn, self.state, self.has_lost, self._watching = txn, state, has_lost, watching
+        self.lives: dict[int, Life | None] = {}
+        self.newest_at = 0
         self.changes = 0
         self.fresh: dict[str, Row] = {}
         self.is_large = False
@@ -122,9 +151,6 @@ class Batch:
 
     def make(self, change: Change, *, keep_gone: bool, keep_history: bool) -> None:
         """Carry one change out. ``keep_gone``: some group must see deletions; ``keep_history``: this version."""
-        if isinstance(change, Put):
-            self.store(change.row, change.old, keep_history=keep_history)
-            return
         self._count()
         if isinstance(change, Mark):
             self.txn.put(text_key(change.key), seq_key(change.generation), db=self._dbs[layout.SEEN])
@@ -139,6 +165,7 @@ class Batch:
             for name in (layout.SEEN, layout.ASIDE):
                 self._clear(name, layout.prefix_key(change.prefix))
         elif isinstance(change, Settle):
+            self.lives.update(dict.fromkeys(change.continued))
             self.txn.delete(text_key(change.key), db=self._dbs[layout.LOST])
 
     def lose(self, key: str, data: bytes) -> None:
@@ -233,12 +260,20 @@ class Batch:
         if not self.changes % PROGRESS_ROWS:
             self._beats.progress("a large batch")
 
-    def store(self, row: Row, old: Row | None, *, keep_history: bool) -> None:
-        """Store ``row`` in the place of ``old``; ``keep_history``: some group must see that version."""
+    def store(self, row: Row, old: Row | None) -> bool:
+        """Store ``row`` in the place of ``old``, the version before; None for an add. True if that went to history."""
         self._count()
-        key, txn, changes = row.key, self.txn, self._changes
-        raw = object_key(key)
-        row.indexed = self._functions.packed(key, row.object)
+        key, txn, changes, functions = row.key, self.txn, self._changes, self._functions
+        raw, keep_history, replaced = object_key(key), False, 0 if old is None else old.seq
+        if self._watching.are_concerned(replaced) or (old is not None and old.flags & NO_CONTENT):
+            keep_history = self._watching.stored(row, old)
+        if self._indexes:
+            try:
+                row.indexed = functions.known[functions.values_of(functions.decode(row.object))]
+            except Exception:
+                # Values that were not met yet, or not one of each.
+                row.indexed = functions.packed(key, row.object)
+        self.newest_at = row.at
         if not self.is_large:
             self.fresh[key] = row
             self.is_large = len(self.fresh) > _FRESH_MAX
@@ -246,14 +281,17 @@ class Batch:
         # As long as the text and a byte, unless it was cut.
         txn.put(raw, pack_row(row, with_key=len(raw) != len(text) + 1), db=self._objects)
         before = b""
-        if old is not None:
+        if old is None:
+            self.lives[row.born] = Life(row.uid, key)
+        else:
             before = old.indexed
-            txn.delete(seq_key(old.seq), db=changes)
+            txn.delete(seq_key(replaced), db=changes)
             if keep_history:
                 self._keep_past(old, row.seq)
         txn.put(seq_key(row.seq), text, db=changes, append=True)
         if row.indexed != before:
             self._move_entries(raw, before, row.indexed)
+        return keep_history
 
     def _restore(self, row: Row) -> None:
         """As `store`, under a number that is not the newest."""
@@ -269,6 +307,7 @@ class Batch:
         raw = text_key(old.key)
         # What was stored before is not fresh any more either.
         self.is_large = True
+        self.newest_at = change.tombstone.at
         self.txn.delete(raw, db=self._dbs[layout.OBJECTS])
         self.txn.delete(seq_key(old.seq), db=self._dbs[layout.CHANGES])
         self.txn.delete(raw, db=self._dbs[layout.SEEN])
@@ -276,7 +315,9 @@ class Batch:
             self._move_entries(raw, old.indexed, b"")
         if keep_history:
             self._keep_past(old, change.tombstone.seq)
-        if keep_gone:
+        if not keep_gone:
+            self.lives[old.born] = None
+        else:
             gone = change.tombstone
             self._kept[layout.GONE] = True
             self.txn.put(seq_key(gone.seq), pack_row(gone, with_key=True), db=self._dbs[layout.GONE])

@@ -4,7 +4,6 @@ Only the fields that some path starts with are decoded: 5 µs instead of 14 for 
 such a field has an unexpected type take the slow way.
 """
 
-from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
@@ -22,13 +21,17 @@ _Tree = dict[str, Any]
 
 
 class IndexFunctions:
-    """The index entries of an object. An error of one index leaves the others alone."""
+    """The index entries of an object. An error of one index leaves the others alone.
+
+    ``known``: the entries, packed, of values that were met before: of what ``values_of(decode(object))`` finds, where
+    all paths are plain fields. Else, and for values that are not there, there is `packed`.
+    """
 
     def __init__(self, indexes: dict[str, str]) -> None:
         self.errors = 0
         self.last_error = ""
         # By their values; of one index, by its value.
-        self._packed: dict[tuple[str, ...] | str, bytes] = {}
+        self.known: dict[Any, bytes] = {}
         self._paths = {name: Path.parse(text) for name, text in indexes.items()}
         tree: _Tree = {}
         for path in self._paths.values():
@@ -36,18 +39,18 @@ class IndexFunctions:
         names = sorted({name for path in self._paths.values() for name in path.head})
         # Fields of a Struct must be identifiers; those of objects need not be.
         self._attributes = {name: f"f{number}" for number, name in enumerate(names)}
-        self._decode = None
+        self.decode: Any = None
         if tree and all(path.head for path in self._paths.values()):
-            self._decode = msgspec.json.Decoder(self._shape(tree)).decode
+            self.decode = msgspec.json.Decoder(self._shape(tree)).decode
         self._leaves = {}
         for name, path in self._paths.items():
             known = _known_part(tree, path.head)
             rest = Path(path.text, path.segments[len(known) :])
             self._leaves[name] = ([self._attributes[part] for part in known], rest)
         # The values of most objects, at once: there where all paths are plain fields.
-        self._values: Callable[[Any], Any] | None = None
-        if self._decode is not None and not any(rest.segments for _, rest in self._leaves.values()):
-            self._values = attrgetter(*(".".join(names) for names, _ in self._leaves.values()))
+        self.values_of: Any = None
+        if self.decode is not None and not any(rest.segments for _, rest in self._leaves.values()):
+            self.values_of = attrgetter(*(".".join(names) for names, _ in self._leaves.values()))
 
     @property
     def names(self) -> list[str]:
@@ -58,11 +61,11 @@ class IndexFunctions:
         if not self._paths:
             return b""
         try:
-            if self._values is not None and self._decode is not None:
-                values = self._values(self._decode(obj))
+            if self.values_of is not None:
+                values = self.values_of(self.decode(obj))
             else:
                 values = tuple(value for (value,) in self._find(obj).values())
-            found = self._packed.get(values)
+            found = self.known.get(values)
         except Exception:
             # Not one value of each, or no JSON at all: `entries` copes with it, and counts.
             return pack_indexed(self.entries(key, obj))
@@ -73,9 +76,9 @@ class IndexFunctions:
         each = (values,) if type(values) is str else values
         if type(each) is not tuple or not all(type(value) is str for value in each):
             return pack_indexed(self.entries(key, obj))
-        if len(self._packed) >= _PACKED_MAX:
-            self._packed.clear()
-        found = self._packed[values] = pack_indexed(
+        if len(self.known) >= _PACKED_MAX:
+            self.known.clear()
+        found = self.known[values] = pack_indexed(
             {name: [value] for name, value in zip(self._paths, each, strict=True)}
         )
         return found
@@ -110,9 +113,9 @@ class IndexFunctions:
         return sorted(texts)[:VALUES_MAX]
 
     def _find(self, obj: bytes) -> dict[str, list[Any]]:
-        if self._decode is not None:
+        if self.decode is not None:
             try:
-                return self._find_in_shape(self._decode(obj))
+                return self._find_in_shape(self.decode(obj))
             except msgspec.ValidationError:
                 pass  # a field on the way is not a map here: the general way copes with it
         whole = msgspec.json.decode(obj)

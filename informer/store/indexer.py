@@ -22,7 +22,7 @@ from deltawire.common.store.meta import ShardState, StreamState
 from deltawire.common.store.pages import NAMESPACE_INDEX
 from deltawire.common.store.reader import ReaderUnavailable
 from deltawire.informer.store import migrate
-from deltawire.informer.store.batch import Batch
+from deltawire.informer.store.batch import NOBODY, Batch, Watching
 from deltawire.informer.store.damage import is_cut
 from deltawire.informer.store.index_functions import IndexFunctions
 from deltawire.informer.store.trouble import GARBLED, OwnerLost, explain
@@ -129,10 +129,11 @@ class Indexer:
             self.dbs, self.indexes, self.functions, end=self._end, kept=self._kept, beats=self.beats
         )
 
-    def batch(self) -> Batch:
+    def batch(self, watching: Watching = NOBODY) -> Batch:
         """A write transaction: a block, at whose end it is committed with ``batch.state`` as the new state.
 
-        An exception aborts it. Raises OwnerLost, and CapacityError where the disk or the map is full.
+        ``watching``: who must know of what is stored. An exception aborts it. Raises OwnerLost, and CapacityError where
+        the disk or the map is full.
         """
         try:
             txn = self._env.begin(write=True)
@@ -145,7 +146,8 @@ class Indexer:
             if isinstance(error, (lmdb.Error, *GARBLED)):
                 raise explain(error, self.folder) from None
             raise
-        return self._batch.begin(txn, msgspec.structs.replace(self.state), has_lost=self.has_lost)
+        state = msgspec.structs.replace(self.state)
+        return self._batch.begin(txn, state, has_lost=self.has_lost, watching=watching)
 
     def _check_owner(self, txn: Any) -> None:
         data = txn.get(meta.STATE_KEY, db=self._meta)

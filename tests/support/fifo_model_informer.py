@@ -8,9 +8,10 @@ import msgspec
 from deltawire.common.meta.keys import split_key
 from deltawire.common.store.layout import Row
 from deltawire.common.store.meta import StreamState
-from deltawire.informer.apply import Apply, Progress
+from deltawire.informer.apply import Apply
 from deltawire.informer.archive.restore import begin_again
-from deltawire.informer.changes import Change, Counters, ForgetMarks, Mark, Put, Remove, SetAside
+from deltawire.informer.changes import Change, Counters, ForgetMarks, Mark, Remove, SetAside
+from deltawire.informer.progress import Progress
 from tests.support.fifo_model import CLUSTER_ID, INFORMER, STREAMS, Store, Worker
 from tests.support.messages import work
 
@@ -86,7 +87,12 @@ class RealWorker(Worker):
             return
         disk, store = self.disk(shard), self.world.stores[shard]
         draft, counters = disk.progress.draft(), Counters()
-        applying = Apply(draft, counters, disk, lambda change: self.make(disk, store, change))
+
+        def put(row: Row, old: Row | None) -> None:
+            disk.rows[row.key] = row
+            store.put(split_key(row.key), row.uid, int(row.version))
+
+        applying = Apply(draft, counters, disk, put, lambda change: self.make(disk, store, change))
         if kind == "pop":
             number = body[4]
             applying.pop(work("pop", list(body[2:])))
@@ -104,11 +110,7 @@ class RealWorker(Worker):
             self.send("ack", INFORMER, shard, boot, number)
 
     def make(self, disk: Disk, store: Store, change: Change) -> None:
-        if isinstance(change, Put):
-            row = change.row
-            disk.rows[row.key] = row
-            store.put(split_key(row.key), row.uid, int(row.version))
-        elif isinstance(change, Remove):
+        if isinstance(change, Remove):
             del disk.rows[change.old.key]
             store.remove(split_key(change.old.key))
         elif isinstance(change, Mark):

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from deltawire.common.store.layout import Row
 from deltawire.common.store.meta import StreamState
-from deltawire.informer.apply import Apply, Progress
+from deltawire.informer.apply import Apply
 from deltawire.informer.changes import Change, Counters
+from deltawire.informer.progress import Progress
 from tests.support.messages import work
 
 
@@ -32,9 +33,11 @@ def test_a_deletion_inside_an_open_list_leaves_no_version_to_resume_at() -> None
     """Resumed at the deletion's version, all that the list had not yet named would be lost."""
     progress, counters = Progress({"*": StreamState(resume="10")}), Counters()
     changes: list[Change] = []
-    applying = Apply(progress, counters, Empty(), changes.append)
+    stored: list[Row] = []
+    applying = Apply(progress, counters, Empty(), lambda row, old: stored.append(row), changes.append)
     applying.begin_list(work("begin", ["b", 1, "*", 2]))
     deletion = ["ns", "gone", [[2, "D", "*", "u", "30", 1, b""]]]
     applying.pop(work("pop", ["b", 2, 2, [deletion], []]))
     assert changes == []
+    assert stored == []
     assert progress.streams["*"].resume == ""
