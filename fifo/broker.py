@@ -25,7 +25,6 @@ from deltawire.fifo.shards import Informer, Shard
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-_OF_NO_STREAM = (reflectors.Cluster, reflectors.StreamProofs)
 _BARRIERS = (reflectors.Begin, reflectors.End)
 
 FromPeer = reflectors.FromReflector | workers.FromWorker
@@ -105,9 +104,29 @@ class Broker:
         try:
             if isinstance(message, _FROM_WORKER):
                 return self._from_worker(identity, message)
-            return self._from_reflector(identity, message)
+            if isinstance(message, reflectors.Cluster):
+                return self._cluster_said(identity, message)
+            if isinstance(message, reflectors.StreamProofs):
+                return self._proved(identity, message)
+            informer = self._stream_of(message.informer, message.stream)
+            if self.is_draining or informer.streams[message.stream].owner != identity:
+                taken = False
+            elif isinstance(message, reflectors.Deltas):
+                taken = informer.deltas(message)
+            elif isinstance(message, reflectors.Mark):
+                taken = informer.mark(message)
+            elif isinstance(message, reflectors.Begin):
+                taken = informer.begin(message)
+            else:
+                taken = informer.end(message)
         except ProtocolError as error:
             return self.broke_rules(side, identity, str(error))
+        if not taken:
+            self.counters.late += 1
+            return []
+        self._outgoing.mark(informer)
+        self._outgoing.enqueue(informer)
+        return self._steer(informer) if isinstance(message, _BARRIERS) else []
 
     def broke_rules(self, side: Side, identity: bytes, reason: str) -> list[Action]:
         """A peer broke a rule of docs/wire.md: its session is reset, and after several such messages refused."""
@@ -175,30 +194,6 @@ class Broker:
                 said = reflectors.Cluster(cluster, known.id, known.address)
                 actions.append(Send(Side.REFLECTORS, identity, said))
         return actions
-
-    def _from_reflector(self, identity: bytes, message: reflectors.FromReflector) -> list[Action]:
-        if isinstance(message, _OF_NO_STREAM):
-            if isinstance(message, reflectors.Cluster):
-                return self._cluster_said(identity, message)
-            return self._proved(identity, message)
-        informer = self._stream_of(message.informer, message.stream)
-        if self.is_draining or informer.streams[message.stream].owner != identity:
-            self.counters.late += 1
-            return []
-        if isinstance(message, reflectors.Deltas):
-            taken = informer.deltas(message)
-        elif isinstance(message, reflectors.Mark):
-            taken = informer.mark(message)
-        elif isinstance(message, reflectors.Begin):
-            taken = informer.begin(message)
-        else:
-            taken = informer.end(message)
-        if not taken:
-            self.counters.late += 1
-            return []
-        self._outgoing.mark(informer)
-        self._outgoing.enqueue(informer)
-        return self._steer(informer) if isinstance(message, _BARRIERS) else []
 
     def _proved(self, identity: bytes, message: reflectors.StreamProofs) -> list[Action]:
         """Each proof goes behind what was taken of its stream so far."""

@@ -116,14 +116,24 @@ class InOrderQueue:
             self._marks.append((self._last, {stream: version}))
 
     def pop(self, deltas_max: int, bytes_max: int) -> Batch | None:
-        if not self._entries:
+        entries = self._entries
+        if not entries:
             return None
-        head = self._entries[0]
-        if isinstance(head, tuple):
-            if len(self._entries) == 1:
-                return self._pop_only(head)
+        head = entries[0]
+        if not isinstance(head, tuple):
+            return self._pop_barrier(head)
+        if len(entries) > 1:
             return self._pop_deltas(deltas_max, bytes_max)
-        return self._pop_barrier(head)
+        # The delta that is all that waits, as mostly.
+        entries.clear()
+        row, (namespace, name) = head
+        number, size = row.number, len(row.object)
+        marks = self._take_marks(number) if self._marks else {}
+        self._leases.append(_Lease(number, [head], marks, size))
+        self._is_leased(number, 1, size)
+        self.counters.popped += 1
+        keys = [_new(Key, (namespace, name, [row]))]
+        return Pop(*self._address, number, number, keys, list(marks.items()))
 
     def pop_marks(self) -> Pop | None:
         if not self.has_only_marks:
@@ -137,17 +147,26 @@ class InOrderQueue:
     def ack(self, number: int) -> Freed:
         if number > self.sent:
             raise ProtocolError(f"an ack of {number}, but only up to {self.sent} was sent")
-        freed = Freed()
+        done: list[Entry] = []
         while self._leases and self._leases[0].last <= number:
             lease = self._leases.popleft()
             self.leased -= len(lease.entries)
             self.leased_bytes -= lease.bytes
-            self._free(lease.entries, freed)
+            done += lease.entries
         if self._leases:
-            self._trim(self._leases[0], number, freed)
+            done += self._trim(self._leases[0], number)
         elif self._entries:
-            self._forget(number, freed)
+            done += self._forget(number)
         self.acked = max(self.acked, number)
+        freed = Freed()
+        for entry in done:
+            if isinstance(entry, tuple):
+                row = entry[0]
+                deltas, size = freed.credit.get(row.stream, (0, 0))
+                freed.credit[row.stream] = (deltas + 1, size + len(row.object))
+            else:
+                self.barriers -= 1
+                freed.barriers.append(entry)
         return freed
 
     def release(self) -> int:
@@ -196,21 +215,11 @@ class InOrderQueue:
                 rows.append(row)
         first, last = _number(taken[0]), _number(taken[-1])
         marks = self._take_marks(last)
-        self._lease(last, taken, marks, size)
+        self._leases.append(_Lease(last, taken, marks, size))
+        self._is_leased(last, len(taken), size)
         self.counters.popped += len(taken)
         keys = [Key(*key, rows) for key, rows in groups.items()]
         return Pop(*self._address, first, last, keys, list(marks.items()))
-
-    def _pop_only(self, entry: tuple[Row, ObjectKey]) -> Pop:
-        """The delta that is all that waits."""
-        self._entries.clear()
-        row, (namespace, name) = entry
-        number = row.number
-        marks = self._take_marks(number) if self._marks else {}
-        self._lease(number, [entry], marks, len(row.object))
-        self.counters.popped += 1
-        keys = [_new(Key, (namespace, name, [row]))]
-        return Pop(*self._address, number, number, keys, list(marks.items()))
 
     def _pop_barrier(self, barrier: Barrier) -> Barrier:
         self._entries.popleft()
@@ -222,7 +231,8 @@ class InOrderQueue:
             if self._marks and self._marks[0][0] == barrier.number:
                 marks |= self._marks.popleft()[1]
             self._marks.appendleft((barrier.number, marks))
-        self._lease(barrier.number, [barrier], {}, 0)
+        self._leases.append(_Lease(barrier.number, [barrier], {}, 0))
+        self._is_leased(barrier.number, 1, 0)
         return barrier
 
     def _merges(self, before: Row, row: Row, merge_updates: bool) -> bool:
@@ -237,9 +247,8 @@ class InOrderQueue:
             return True
         return False
 
-    def _lease(self, last: int, entries: list[Entry], marks: dict[str, str], size: int) -> None:
-        self._leases.append(_Lease(last, entries, marks, size))
-        self.leased += len(entries)
+    def _is_leased(self, last: int, count: int, size: int) -> None:
+        self.leased += count
         self.leased_bytes += size
         self.waiting_bytes -= size
         if last > self.sent:
@@ -252,8 +261,8 @@ class InOrderQueue:
             marks |= self._marks.popleft()[1]
         return marks
 
-    def _trim(self, lease: _Lease, number: int, freed: Freed) -> None:
-        """Frees what an ack in the middle of a batch covers."""
+    def _trim(self, lease: _Lease, number: int) -> list[Entry]:
+        """Takes out of a batch what an ack in the middle of it covers."""
         done = [entry for entry in lease.entries if _number(entry) <= number]
         if done:
             size = sum(len(entry[0].object) for entry in done if isinstance(entry, tuple))
@@ -261,10 +270,10 @@ class InOrderQueue:
             lease.bytes -= size
             self.leased -= len(done)
             self.leased_bytes -= size
-            self._free(done, freed)
+        return done
 
-    def _forget(self, number: int, freed: Freed) -> None:
-        """Drops what waits up to ``number``: redelivered, but a worker had committed it before it died."""
+    def _forget(self, number: int) -> list[Entry]:
+        """Takes out what waits up to ``number``: redelivered, but a worker had committed it before it died."""
         gone: list[Entry] = []
         while self._entries and _number(self._entries[0]) <= number:
             gone.append(self._entries.popleft())
@@ -272,17 +281,7 @@ class InOrderQueue:
             # Among what is dropped may be a begin that voids a mark before it; marks can be spared.
             self._take_marks(number)
             self.waiting_bytes -= sum(len(entry[0].object) for entry in gone if isinstance(entry, tuple))
-            self._free(gone, freed)
-
-    def _free(self, entries: list[Entry], freed: Freed) -> None:
-        for entry in entries:
-            if isinstance(entry, tuple):
-                row = entry[0]
-                deltas, size = freed.credit.get(row.stream, (0, 0))
-                freed.credit[row.stream] = (deltas + 1, size + len(row.object))
-            else:
-                self.barriers -= 1
-                freed.barriers.append(entry)
+        return gone
 
 
 def _number(entry: Entry) -> int:

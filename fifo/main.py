@@ -12,7 +12,6 @@ import zmq
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
-from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import Loop
 from deltawire.common.process import (
@@ -24,7 +23,7 @@ from deltawire.common.process import (
 )
 from deltawire.common.store import folder
 from deltawire.common.store.host import host_of
-from deltawire.common.wire.codec import Decoder
+from deltawire.common.wire.codec import UNREADABLE, Decoder, malformed
 from deltawire.common.wire.follow import follow_listener
 from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
@@ -138,9 +137,12 @@ class Fifo:
         peer = event.peer
         if isinstance(event, Arrived):
             try:
-                actions = self.broker.message(side, peer.identity, _DECODE[side](event.message))
-            except ProtocolError as error:
-                actions = self.broker.broke_rules(side, peer.identity, str(error))
+                message = _DECODE[side].decode(event.message)
+            except UNREADABLE as error:
+                reason = str(malformed(event.message, error))
+                actions = self.broker.broke_rules(side, peer.identity, reason)
+            else:
+                actions = self.broker.message(side, peer.identity, message)
         elif isinstance(event, Hello):
             self._peers[side, peer.identity] = peer
             actions = self.broker.hello(side, peer.identity, peer.role, peer.name, peer.body)

@@ -23,7 +23,7 @@ _VERSION_MAX = 2**31
 FRAME_HEAD_BYTES = 32
 
 # What msgspec raises for bytes that are no message, or not one of the shape that is asked for.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 T = TypeVar("T")
 # A message, or a frame of some, packed; nothing is checked.
@@ -87,7 +87,7 @@ def unpack(data: bytes) -> Frame:
         raise ProtocolError(f"a message of {len(data)} bytes is over the limit of {MESSAGE_BYTES_MAX}")
     try:
         frame = _decode_frame(data)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _problem(data, error) from None
     if frame.version not in VERSIONS_ACCEPTED:
         raise _other_version(frame.version)
@@ -97,18 +97,25 @@ def unpack(data: bytes) -> Frame:
 
 
 class Decoder(Generic[T]):
-    """Takes messages of some kinds, a union of `messages.fields.Message` classes, apart."""
+    """Takes messages of some kinds, a union of `messages.fields.Message` classes, apart.
+
+    ``decode``: as a call, but raises one of UNREADABLE, from which `malformed` makes the ProtocolError.
+    """
 
     def __init__(self, kinds: Any) -> None:
-        self._decode = msgspec.msgpack.Decoder(kinds).decode
+        self.decode: Callable[[msgspec.Raw], T] = msgspec.msgpack.Decoder(kinds).decode
 
     def __call__(self, message: msgspec.Raw) -> T:
         """Raises ProtocolError for a kind that is not among them, or a shape that its class does not allow."""
         try:
-            decoded: T = self._decode(message)
-        except _UNREADABLE as error:
-            raise ProtocolError(f"a malformed message{_kind_of(message)}: {error}") from None
-        return decoded
+            return self.decode(message)
+        except UNREADABLE as error:
+            raise malformed(message, error) from None
+
+
+def malformed(message: msgspec.Raw, error: Exception) -> ProtocolError:
+    """What is said of a message that cannot be taken apart. ``error``: one of UNREADABLE."""
+    return ProtocolError(f"a malformed message{_kind_of(message)}: {error}")
 
 
 def parts(message: msgspec.Raw) -> tuple[str, list[Any]]:
@@ -144,7 +151,7 @@ def take(message: msgspec.Raw, kinds: Any) -> Any:
 def _problem(data: bytes, error: Exception) -> ProtocolError:
     try:
         version = _decode_version(data).version
-    except _UNREADABLE:
+    except UNREADABLE:
         return ProtocolError(f"not a message: {error}")
     is_spoken = type(version) is int and version in VERSIONS_ACCEPTED
     return ProtocolError(f"not a message: {error}") if is_spoken else _other_version(version)
