@@ -7,6 +7,7 @@ cost two switches of threads. One at a time is inside: the loop in its turns, or
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 from deltawire.common.clock import Clock
 from deltawire.common.loop import IDLE_S, Action, Loop, Turns
@@ -35,25 +36,38 @@ class SharedLoop(Loop):
 
         What ``action`` raises ends the loop, not the visitor. After `end_visits` nothing is called.
         """
-        me = threading.get_ident()
-        if self._inside == me:
+        if self._inside == threading.get_ident():
             self.at_end(action)
             return
-        with self._lock:
-            self._inside = me
-            if self._is_over:
-                return
-            try:
+        with self as is_open:
+            if is_open:
                 action()
-                if self._ends:
-                    self._end()
-                self._look_again()
-            except BaseException as error:
+
+    def __enter__(self) -> bool:
+        """A visit as a block, for a thread that is not inside: True where the block may do its work."""
+        self._lock.acquire()
+        self._inside = threading.get_ident()
+        return not self._is_over
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not self._is_over:
+            try:
+                if error is None:
+                    if self._ends:
+                        self._end()
+                    self._look_again()
+            except BaseException as own:
+                error = own
+            if error is not None:
                 self._failure = error
-            self._inside = 0
             heap = self._heap
             if self._is_soon or self._failure or (heap and heap[0][0] < self._sleeps_until_s):
                 self._visited.wake()
+        self._inside = 0
+        self._lock.release()
+        return True
 
     @contextmanager
     def without_visitors(self) -> Iterator[None]:

@@ -1,14 +1,16 @@
 """One stream's shell: its machine, its reader's thread and its outbox, turned by the main loop.
 
-Everything here runs in the main loop's thread; the reader only leaves its results.
+Everything here runs in the main loop's thread, or in the reader's where it visits the loop.
 """
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, StatusError, TransportError
+from deltawire.common.wire.messages import stream as wire
 from deltawire.common.wire.messages.fields import Message
 from deltawire.common.wire.messages.proofs import Proof
 from deltawire.reflector.action import Action, Cancel, Deltas, End, List, Request, Watch
@@ -37,7 +39,8 @@ class StreamDriver:
 
     ``send`` gives a message to the broker. ``before_publishing`` is called before messages with data of a request, so
     that the cluster's id is sent first. ``turn_at_s(now_s)`` is when a list or a watch may be requested, now or later.
-    ``stillness`` is shared by the streams of one main loop."""
+    ``stillness`` is shared by the streams of one main loop, ``visit`` lets the reader's thread do its work in that loop
+    (`SharedLoop`)."""
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class StreamDriver:
         before_publishing: Callable[[], None],
         turn_at_s: Callable[[float], float] = lambda now_s: now_s,
         stillness: Stillness | None = None,
+        visit: AbstractContextManager[bool] = nullcontext(True),  # keeps nothing
     ) -> None:
         self.informer = informer
         self.stream = stream
@@ -65,6 +69,7 @@ class StreamDriver:
         self._send = send
         self._before_publishing = before_publishing
         self._turn_at_s = turn_at_s
+        self._visit = visit
         self._held: tuple[Request, float] | None = None  # a request, and when it may be sent
         self._progress_at_us = 0
         self._prover = StreamProver(stillness)
@@ -118,25 +123,30 @@ class StreamDriver:
         self._log_error()
         return is_more_ready and self.outbox.has_room
 
-    def pass_on(self, number: int, news: Read) -> bool:
-        """The short way of `turn` for what request ``number`` brought: it leaves at once, and nothing else changes.
+    def pass_on(self, number: int, batch: Batch, at_us: int) -> bool:
+        """The short way of `turn` for what request ``number`` brought at ``at_us``: it leaves at once, and nothing else
+        changes. Called in the reader's thread, which visits the main loop.
 
         False: nothing was done; `turn` is to find it in the reader's inbox. Nothing that `turn` does in time moves to
         an earlier time, and the cluster's id was sent before the broker started the stream.
         """
-        batch = news.part
-        if not self._reader.is_next(number) or not self.outbox.has_room or not isinstance(batch, Batch):
+        deltas, version = batch.deltas, batch.version
+        if batch.is_bookmark or batch.error is not None:
             return False
-        if not self.machine.moves_on(batch):
-            return False
-        self._progress_at_us = news.at_us
-        message = self.outbox.pass_on(batch.deltas, batch.version, news.at_us)
-        if message is not None:
-            self._send(message)
-        else:
-            self.outbox.put(Deltas(batch.deltas, batch.version), news.at_us)
-            self._flush()
-        return True
+        with self._visit as is_open:
+            if not is_open or not self._reader.is_next(number) or not self.outbox.has_room:
+                return False
+            if not self.machine.moves_on(version, len(deltas)):
+                return False
+            self._progress_at_us = at_us
+            size = len(deltas[0].object) if len(deltas) == 1 else sum(len(delta.object) for delta in deltas)
+            if self.outbox.spend(len(deltas), size):
+                self._send(wire.Deltas(self.informer, self.stream, version, at_us, deltas))
+            else:
+                self.outbox.put(Deltas(deltas, version), at_us)
+                self._flush()
+            return True
+        return False
 
     def due_s(self) -> float:
         """When `turn` is to be called though nothing came, at the latest; monotonic s, inf: never."""

@@ -125,19 +125,18 @@ class Machine:
             actions += [Cancel(), *self._watch_failed(now_s, batch.error, in_stream=True)]
         return actions
 
-    def moves_on(self, batch: Batch) -> bool:
-        """The short way of `batch`: True where a watch that has shown that it works goes on, and nothing else changes.
+    def moves_on(self, version: str, count: int) -> bool:
+        """The short way of `batch` for ``count`` deltas up to ``version``, without a bookmark or an error: True where a
+        watch that has shown that it works goes on, and nothing else changes.
 
-        The batch's deltas are then to be published at its version. False: nothing was done.
+        The deltas are then to be published at that version. False: nothing was done.
         """
-        version, connection = batch.version, self._connection
+        connection = self._connection
         if self.state is not State.WATCHING or self._phase is not Phase.WATCH or not connection.events:
             return False
-        if not version or batch.is_bookmark or batch.error is not None:
+        if not version or self.version in ("", "0") or is_below(version, self.version):
             return False
-        if self.version in ("", "0") or is_below(version, self.version):
-            return False
-        connection.events += len(batch.deltas)
+        connection.events += count
         self.floor = version if self.floor == self.version else highest(self.floor, version)
         self.version = version
         return True

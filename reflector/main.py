@@ -53,7 +53,7 @@ from deltawire.reflector.machine import Machine
 from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import Stillness
 from deltawire.reflector.proving import Proving, StreamName
-from deltawire.reflector.reader import Read, Reader
+from deltawire.reflector.reader import Reader
 from deltawire.reflector.transform import trimmer
 
 log = logging.getLogger(__name__)
@@ -167,12 +167,6 @@ class Reflector:
             self._turn()
 
         self._loop.visit(take)
-
-    def _pass_on(self, name: StreamName, number: int, news: Read) -> bool:
-        """As `StreamDriver.pass_on`, in a visit of the reader's thread."""
-        passed: list[bool] = []
-        self._loop.visit(lambda: passed.append(self._streams[name].pass_on(number, news)))
-        return passed == [True]
 
     def _ready_add(self, name: StreamName) -> None:
         self._ready.add(name)
@@ -314,9 +308,8 @@ class Reflector:
             counters=counters,
             clock=self._clock,
             wake=partial(self._has_news, name),
-            pass_on=partial(self._pass_on, name),
         )
-        return StreamDriver(
+        driver = StreamDriver(
             informer.name,
             stream,
             machine=Machine(Backoff(), traits, random.random, shared.gate),
@@ -327,7 +320,10 @@ class Reflector:
             before_publishing=lambda: self._clusters.tell_of(informer.cluster),
             turn_at_s=shared.openings.reserve,
             stillness=self._stillness,
+            visit=self._loop,
         )
+        reader.pass_on = driver.pass_on
+        return driver
 
     def _close(self) -> None:
         self._loop.end_visits()

@@ -87,19 +87,18 @@ class Outbox:
             end = publication
             self._waiting.append(wire.End(*self._address, end.generation, end.count, end.version))
 
-    def pass_on(self, deltas: list[Delta], version: str, at_us: int) -> Message | None:
-        """The one message of a watch's deltas that may leave at once; None: `put` them, they wait or are cut."""
-        count = len(deltas)
+    def spend(self, count: int, size: int) -> bool:
+        """Take the credit for a watch's deltas, ``size`` bytes, which leave at once as one message. False: nothing was
+        taken; `put` them, they wait or are cut."""
         if self._waiting or not count or count > BATCH_DELTAS_MAX or count > self.credit_deltas:
-            return None
-        size = len(deltas[0].object) if count == 1 else sum(len(delta.object) for delta in deltas)
+            return False
         if size > BATCH_BYTES_MAX or size > self.credit_bytes:
-            return None
+            return False
         self.credit_deltas -= count
         self.credit_bytes -= size
         self.published += count
         self.published_bytes += size
-        return wire.Deltas(*self._address, version, at_us, deltas)
+        return True
 
     def messages(self) -> Iterator[Message]:
         """What may be sent now; a message counts as sent when it is handed out."""

@@ -51,8 +51,8 @@ class Reader:
     """Carries out requests in its own thread; results are fetched with `take`, after ``wake`` was called.
 
     One request at a time: `submit` after the result that ends the last one, or after `cancel`. ``wake`` is
-    called from the reader's thread. ``pass_on(request, result)`` takes a batch at once if it can; else it goes the
-    way of all others. It may ask `is_next`.
+    called from the reader's thread. ``pass_on(request, batch, at_us)`` takes what a watch brought at once if it can;
+    else it goes the way of all others. It may ask `is_next`.
     """
 
     def __init__(
@@ -64,14 +64,15 @@ class Reader:
         counters: Counters,
         clock: Clock,
         wake: Callable[[], None],
-        pass_on: Callable[[int, Read], bool] = lambda number, news: False,
+        pass_on: Callable[[int, Batch, int], bool] = lambda number, batch, at_us: False,
     ) -> None:
         self._source = source
         self._trim = trim
         self._counters = counters
         self._clock = clock
         self._wake = wake
-        self._pass_on = pass_on
+        # To be set before the first request.
+        self.pass_on = pass_on
         self._changed = threading.Condition()
         self._request: Request | None = None
         self._number = 0  # of the request that is wanted; results of any other are dropped
@@ -208,11 +209,10 @@ class Reader:
                     self._is_whole = chunk[-1:] in (b"\n", b"}")
                 batches = splitter.feed(chunk) if chunk else splitter.finish()
                 for batch in batches:
-                    news = Read(batch, at_us)
-                    if self._pass_on(number, news):
+                    if self.pass_on(number, batch, at_us):
                         continue
                     size = sum(len(delta.object) for delta in batch.deltas)
-                    if not self._put(number, news, size) or batch.error is not None:
+                    if not self._put(number, Read(batch, at_us), size) or batch.error is not None:
                         return
                 if has_found_nothing and self._is_whole:
                     # Not before what the chunk brought has been passed on: a proof must not overtake it.

@@ -63,16 +63,37 @@ class Frames:
     def feed(self, chunk: bytes) -> None:
         if self._is_start:
             chunk = self._without_bom(chunk)
+        take, scanner = self._take, self._scanner
+        if self._parts and not scanner.depth and b"\n" in chunk:
+            chunk = b"".join([*self._parts, chunk])
+            self._parts, self._size = [], 0
+        # First the events of all whole lines.
         at = 0
-        if self._parts and not self._scanner.depth:
-            at = chunk.find(b"\n") + 1
-            if at:
-                first = b"".join([*self._parts, chunk[:at]])
-                self._parts, self._size = [], 0
-                self._lines(first, 0)
-        tail = chunk[self._lines(chunk, at) :]
-        if not tail:
-            return
+        while (end := chunk.find(b"\n", at)) >= 0:
+            quote = chunk.find(b'"', at + 9, at + 20)
+            # Written out, since it is done for every event: 26 bytes are looked at, and the object is copied once.
+            if (
+                chunk.startswith(_HEAD, at)
+                and chunk.startswith(b'","object":', quote)
+                and quote + 11 < end
+                and chunk[end - 1] == _CLOSING
+            ):
+                if scanner.depth:
+                    self._check_for_a_cut(chunk[at:end])
+                else:
+                    try:
+                        take(chunk[at + 9 : quote], chunk[quote + 11 : end - 1])
+                        at = end + 1
+                        continue
+                    except (*UNREADABLE, RecursionError):
+                        pass  # a field after the object, several events, no event: the slow way knows
+            self._values(chunk[at : end + 1])
+            at = end + 1
+        if at < len(chunk):
+            self._line_begins(chunk[at:])
+
+    def _line_begins(self, tail: bytes) -> None:
+        """What has come of a line whose end has not."""
         if self._scanner.depth:
             self._values(tail)
             return
@@ -82,31 +103,6 @@ class Frames:
             whole = b"".join(self._parts)
             self._parts, self._size = [], 0
             self._values(whole)
-
-    def _lines(self, data: bytes, at: int) -> int:
-        """Take the events of all whole lines from ``at`` on; returns where the rest begins."""
-        take, scanner = self._take, self._scanner
-        while (end := data.find(b"\n", at)) >= 0:
-            quote = data.find(b'"', at + 9, at + 20)
-            # Written out, since it is done for every event: 26 bytes are looked at, and the object is copied once.
-            if (
-                data.startswith(_HEAD, at)
-                and data.startswith(b'","object":', quote)
-                and quote + 11 < end
-                and data[end - 1] == _CLOSING
-            ):
-                if scanner.depth:
-                    self._check_for_a_cut(data[at:end])
-                else:
-                    try:
-                        take(data[at + 9 : quote], data[quote + 11 : end - 1])
-                        at = end + 1
-                        continue
-                    except (*UNREADABLE, RecursionError):
-                        pass  # a field after the object, several events, no event: the slow way knows
-            self._values(data[at : end + 1])
-            at = end + 1
-        return at
 
     def finish(self) -> None:
         """The stream ended: half an event is nothing."""

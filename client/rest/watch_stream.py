@@ -65,9 +65,30 @@ class WatchStream:
         """
         if self._is_closed:
             return b""
-        chunk = self._left or self._next_chunk()
-        self._left = chunk[bytes_max:]
-        return chunk[:bytes_max] if self._left else chunk
+        chunk, self._left = self._left, b""
+        if not chunk:
+            with self._lock:
+                if self._is_over:
+                    return b""
+                self._is_reading = True
+            try:
+                chunk = next(self._chunks, b"")
+            except Exception as exc:
+                # Whatever http.client raises after `close` shut the connection under it is an end we asked for.
+                if not self._is_closed:
+                    raise transport_error(exc, self._host) from exc
+            finally:
+                with self._lock:
+                    self._is_reading = False
+                    self._is_over = self._is_closed or not chunk
+                if self._is_over:
+                    self._let_go()
+            if self._is_closed:
+                return b""  # what arrived together with the close may be half of something
+            self.bytes_read += len(chunk)
+        if len(chunk) > bytes_max:
+            chunk, self._left = chunk[:bytes_max], chunk[bytes_max:]
+        return chunk
 
     def is_ready(self) -> bool:
         """True if the connection holds bytes that were not read yet: the next `read` will hardly wait.
@@ -84,29 +105,6 @@ class WatchStream:
             return bool(select.select([handle], [], [], 0)[0])
         except (OSError, ValueError):
             return False  # closed meanwhile, or a number beyond what select takes: only a hint is lost
-
-    def _next_chunk(self) -> bytes:
-        with self._lock:
-            if self._is_over:
-                return b""
-            self._is_reading = True
-        chunk = b""
-        try:
-            chunk = next(self._chunks, b"")
-        except Exception as exc:
-            # Whatever http.client raises after `close` shut the connection under it is an end we asked for.
-            if not self._is_closed:
-                raise transport_error(exc, self._host) from exc
-        finally:
-            with self._lock:
-                self._is_reading = False
-                self._is_over = self._is_closed or not chunk
-            if self._is_over:
-                self._let_go()
-        if self._is_closed:
-            return b""  # what arrived together with the close may be half of something
-        self.bytes_read += len(chunk)
-        return chunk
 
     def __iter__(self) -> Iterator[bytes]:
         while chunk := self.read():

@@ -221,21 +221,27 @@ def test_nothing_counts_as_read_before_it_was_passed_on(source):
     """A proof of that moment would say of an event under way that it was sent."""
     seen = queue.Queue()
 
-    def pass_on(number, found):
-        seen.put((found, made.reading()))
+    def pass_on(number, batch, at_us):
+        seen.put((at_us, made.reading()))
         return True
 
     made = Reader(
-        "test", source, trim=None, counters=Counters(), clock=SystemClock(), wake=lambda: None, pass_on=pass_on
+        "test",
+        source,
+        trim=None,
+        counters=Counters(),
+        clock=SystemClock(),
+        wake=lambda: None,
+        pass_on=pass_on,
     )
     made.submit(WATCH)
     assert isinstance(news(made), Opened)
     until(lambda: made.reading().is_waiting)
     source.stream.chunks.put(event("a", 2))
-    found, reading = seen.get(timeout=5)
-    assert reading.drained_us < found.at_us
+    at_us, reading = seen.get(timeout=5)
+    assert reading.drained_us < at_us
     assert not reading.is_waiting
-    until(lambda: made.reading().drained_us == found.at_us)
+    until(lambda: made.reading().drained_us == at_us)
     assert made.take() is None
     made.close()
     assert made.join(5)
