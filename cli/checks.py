@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from deltawire.cli.caches import is_running
 from deltawire.cli.clients import client_config, new_client
+from deltawire.cli.lease_checks import lease_problem
 from deltawire.cli.preflight import command_problem, key_problems
 from deltawire.cli.runtime_folder import owner_only
 from deltawire.cli.view.text import plural
 from deltawire.common.config.plan import ALL_NAMESPACES, InformerPlan, Plan
-from deltawire.common.config.schema import NatsEngine
+from deltawire.common.config.schema import NatsServers
 from deltawire.common.errors import DeltawireError
 from deltawire.common.store import folder as state_folder
 from deltawire.common.wire.network import host_of
@@ -96,7 +97,7 @@ def _engine(plan: Plan) -> Iterator[Result]:
             yield _nats(what, options)
 
 
-def _nats(what: str, options: NatsEngine) -> Result:
+def _nats(what: str, options: NatsServers) -> Result:
     from deltawire.fifo.relay.servers import PAYLOAD_BYTES_NEEDED
     from deltawire.jetstream.probe import probe
     from deltawire.jetstream.settings import settings_of
@@ -142,6 +143,10 @@ def _cluster(plan: Plan, cluster: str) -> Iterator[Result]:
             return
         for informer in informers:
             yield _informer(client, informer)
+        if plan.kubernetes_leases is not None and informers:
+            problem = lease_problem(client, plan, cluster)
+            where = plan.kubernetes_leases.namespace
+            yield Result(f"{what} leases in {where}", problem or "may be read and written", not problem)
     finally:
         client.close()
 

@@ -1,7 +1,8 @@
 """The rights that a config needs, as objects of ``rbac.authorization.k8s.io/v1``. Pure: a plan in, objects out.
 
 The reflectors list and watch what informers cache, and read the namespace ``kube-system``, whose uid is the cluster's
-identity. Handlers write what they say they write (``writes``). Nothing else of the pipeline asks an API server.
+identity. Handlers write what they say they write (``writes``). Where Leases say who leads (``engine.leases``) brokers
+read and write these. Nothing else of the pipeline asks an API server.
 Finding the names of custom resources needs discovery, which ``system:discovery`` allows everybody who is authenticated.
 """
 
@@ -14,8 +15,10 @@ from typing import Any
 from deltawire.common.config.plan import ALL_NAMESPACES, HandlerPlan, Plan
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import find
+from deltawire.fifo.relay.lead_names import lease_name
 
 API_GROUP = "rbac.authorization.k8s.io"
+LEASES_GROUP = "coordination.k8s.io"
 IDENTITY = {
     "apiGroups": [""],
     "resources": ["namespaces"],
@@ -33,12 +36,16 @@ WRITES_SUBRESOURCE = ("get", "update", "patch")
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """Verbs on one resource. ``plural`` may have a subresource; ``namespace``: "*" for all, and what has none."""
+    """Verbs on one resource. ``plural`` may have a subresource; ``namespace``: "*" for all, and what has none.
+
+    ``names``: of the objects, none for all.
+    """
 
     namespace: str
     group: str
     plural: str
     verbs: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
 
 def object_name(text: str, path: str, *, chars_max: int = 63) -> str:
@@ -59,7 +66,7 @@ def objects(plan: Plan, cluster: str, *, account: str, namespace: str) -> list[d
     """
     return [
         service_account(account, namespace),
-        *granted(account, account, namespace, reads(plan, cluster), more=[IDENTITY]),
+        *granted(account, account, namespace, core(plan, cluster), more=[IDENTITY]),
         *(
             obj
             for handler in plan.handlers.values()
@@ -67,6 +74,27 @@ def objects(plan: Plan, cluster: str, *, account: str, namespace: str) -> list[d
                 f"{account}-{handler.name}", account, namespace, writes(plan, cluster, handler)
             )
         ),
+    ]
+
+
+def core(plan: Plan, cluster: str) -> list[Right]:
+    """What brokers and reflectors do in a cluster."""
+    return [*reads(plan, cluster), *leases(plan, cluster)]
+
+
+def leases(plan: Plan, cluster: str) -> list[Right]:
+    """The Leases that decide which broker leads the informers of a cluster, where the config says so.
+
+    A rule cannot name what is to be created.
+    """
+    named, engine = plan.kubernetes_leases, plan.nats
+    of_cluster = [name for name, informer in plan.informers.items() if informer.cluster == cluster]
+    if named is None or engine is None or not of_cluster:
+        return []
+    names = tuple(sorted(lease_name(engine.name, informer) for informer in of_cluster))
+    return [
+        Right(named.namespace, LEASES_GROUP, "leases", ("create",)),
+        Right(named.namespace, LEASES_GROUP, "leases", ("get", "update"), names),
     ]
 
 
@@ -156,12 +184,14 @@ def granted(
 
 def rules(rights: Iterable[Right]) -> list[dict[str, Any]]:
     """One rule for the resources of a group that share their verbs, sorted."""
-    plurals: dict[tuple[str, tuple[str, ...]], set[str]] = defaultdict(set)
+    plurals: dict[tuple[str, tuple[str, ...], tuple[str, ...]], set[str]] = defaultdict(set)
     for right in rights:
-        plurals[right.group, right.verbs].add(right.plural)
+        plurals[right.group, right.verbs, right.names].add(right.plural)
     return [
-        {"apiGroups": [group], "resources": sorted(found), "verbs": list(verbs)}
-        for (group, verbs), found in sorted(plurals.items())
+        {"apiGroups": [group], "resources": sorted(found)}
+        | ({"resourceNames": list(names)} if names else {})
+        | {"verbs": list(verbs)}
+        for (group, verbs, names), found in sorted(plurals.items())
     ]
 
 
@@ -175,7 +205,9 @@ def service_account(name: str, namespace: str) -> dict[str, Any]:
 
 def _is_covered(right: Right, others: Iterable[Right]) -> bool:
     return any(
-        (right.group, right.plural) == (other.group, other.plural) and set(right.verbs) <= set(other.verbs)
+        (right.group, right.plural) == (other.group, other.plural)
+        and set(right.verbs) <= set(other.verbs)
+        and not other.names
         for other in others
     )
 

@@ -3,7 +3,7 @@
 import logging
 import platform
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ from deltawire.fifo.status import status_of
 
 if TYPE_CHECKING:
     from deltawire.fifo.relay.jetstream import JetStreamQueue
+    from deltawire.fifo.relay.leads import Leads
+    from deltawire.fifo.relay.servers import Servers
 
 log = logging.getLogger(__name__)
 
@@ -238,8 +240,20 @@ def _make_broker(plan: Plan, nonce: str, clock: Clock) -> "tuple[Broker, JetStre
         clock=clock,
         host=host_of(plan.store_dir) if is_by_host else "",
         place_of=(lambda informer, shard: plan.shard_owners[shard]) if is_by_host else None,
+        leads=_leads_of(plan, nonce, clock),
     )
     return RelayBroker(informers, plan.shards, boot=nonce, latest_only=latest_only(plan)), shared
+
+
+def _leads_of(plan: Plan, nonce: str, clock: Clock) -> "Callable[[Servers], Leads] | None":
+    """By what it is decided which broker leads; None for leases on NATS."""
+    leases = plan.kubernetes_leases
+    if leases is None:
+        return None
+    # Imported when needed: clients of API servers take as much again.
+    from deltawire.fifo.relay.kubernetes import kubernetes_leads
+
+    return lambda servers: kubernetes_leads(plan, leases, servers, nonce, clock)
 
 
 def latest_only(plan: Plan) -> frozenset[str]:

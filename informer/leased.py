@@ -12,7 +12,7 @@ import threading
 from deltawire.common.beats import of_process
 from deltawire.common.clock import Clock, SystemClock
 from deltawire.common.config.plan import Plan
-from deltawire.common.config.schema import NatsEngine
+from deltawire.common.config.schema import NatsServers
 from deltawire.common.errors import StateError
 from deltawire.common.process import EXIT_FAILED, EXIT_OK
 from deltawire.common.store.host import host_of
@@ -35,7 +35,7 @@ class LeasedWorker:
     """The role. Raises as `Worker`, and ConfigError without nats-py."""
 
     def __init__(
-        self, plan: Plan, options: NatsEngine, index: int, name: str, *, clock: Clock | None = None
+        self, plan: Plan, options: NatsServers, index: int, name: str, *, clock: Clock | None = None
     ) -> None:
         self._plan = plan
         self._index = index

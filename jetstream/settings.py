@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from deltawire.common.config.schema import NatsEngine
+from deltawire.common.config.schema import NatsServers
 from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
 from deltawire.common.meta.units import parse_bytes
@@ -110,7 +110,7 @@ def _login_of(url: str) -> str:
     return url.partition("://")[2].rpartition("@")[0]
 
 
-def settings_of(engine: NatsEngine, where: str = "engine") -> NatsSettings:
+def settings_of(engine: NatsServers, where: str = "engine") -> NatsSettings:
     """Of the part ``where`` of a config. Raises ConfigError for a missing file, a certificate without key, what is no
     URL."""
 

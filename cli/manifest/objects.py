@@ -30,7 +30,7 @@ def objects(plan: Plan, shape: Shape) -> Iterator[Tree]:
         shape.name,
         shape.name,
         shape.namespace,
-        rbac.reads(plan, cluster),
+        rbac.core(plan, cluster),
         more=[rbac.IDENTITY],
     )
     yield _config_map(shape, f"{shape.name}-allowed", CORE, {"allowed": shape.allowed})

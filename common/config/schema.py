@@ -69,11 +69,21 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     keys: str | None = None
 
 
-class NatsEngine(
+class KubernetesLeases(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="kubernetes"
+):
+    """A Lease for each informer, in ``namespace`` of the informer's own cluster. ``duration``: a leader that was not
+    heard for so long loses it."""
+
+    namespace: Name = "deltawire"
+    duration: Duration = 15
+
+
+class NatsServers(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="nats"
 ):
-    """A queue or an archive on NATS JetStream. ``name``: the first word of all that is kept there. ``max_bytes``: of
-    one stream. ``credentials``, ``ca``, ``cert``, ``key``: files."""
+    """JetStream as the place of an archive. ``name``: the first word of all that is kept there. ``max_bytes``: of one
+    stream. ``credentials``, ``ca``, ``cert``, ``key``: files."""
 
     servers: Annotated[list[Annotated[str, Meta(pattern="^(nats|tls)://.")]], Meta(min_length=1)] = (
         msgspec.field(default_factory=lambda: ["nats://127.0.0.1:4222"])
@@ -88,7 +98,14 @@ class NatsEngine(
 
     def __repr__(self) -> str:
         """Without user, password and token of the URLs."""
-        return f"NatsEngine(name={self.name!r}, servers={[server.rpartition('@')[2] for server in self.servers]!r})"
+        shown = [server.rpartition("@")[2] for server in self.servers]
+        return f"{type(self).__name__}(name={self.name!r}, servers={shown!r})"
+
+
+class NatsEngine(NatsServers, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="nats"):
+    """JetStream as the queue. ``leases``: by what it is decided which broker leads an informer."""
+
+    leases: Literal["nats", "kubernetes"] | KubernetesLeases = "nats"
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -190,7 +207,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     runtime: Runtime = Runtime()
     network: Network = Network()
     engine: Literal["memory", "nats"] | NatsEngine = "memory"
-    archive: NatsEngine | None = None
+    archive: NatsServers | None = None
     metrics: Metrics = Metrics()
     informers: list[Informer] = []
     handlers: list[HandlerProcess] = []

@@ -97,6 +97,15 @@ class RelayBroker(Broker):
         informer.step_down()
         return actions
 
+    def saw_tails(self, name: str, tails: Mapping[int, tuple[Published, int]]) -> list[Action]:
+        """The newest messages, while this broker cannot renew its lease: steps down where another one has begun."""
+        informer = self.shared(name)
+        for number, (tail, _) in tails.items():
+            outbox = informer.outboxes[number]
+            if informer.leads and outbox.is_fenced and tail.boot != outbox.boot:
+                return self.steps_down(name, "another one has published")
+        return []
+
     def published(self, name: str, shard: int, reign: str, sequence: int) -> list[Action]:
         informer = self.shared(name)
         had_begun = all(outbox.is_fenced for outbox in informer.outboxes)

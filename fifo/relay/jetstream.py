@@ -16,6 +16,7 @@ from deltawire.common.waker import Waker
 from deltawire.fifo.actions import Action
 from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.relay.consumer import Consumer
+from deltawire.fifo.relay.leads import Leads, NatsLeads
 from deltawire.fifo.relay.places import Places
 from deltawire.fifo.relay.publisher import WRONG_SEQUENCE, Publisher
 from deltawire.fifo.relay.servers import Counters, Servers
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 class JetStreamQueue:
     """``shards``: of each informer. ``label``: this broker's name among those of all hosts. ``host`` and ``place_of``:
-    see `Places`; without, workers' places have leases of their own."""
+    see `Places`; without, workers' places have leases of their own. ``leads``: what decides who leads, else NATS."""
 
     def __init__(
         self,
@@ -40,12 +41,14 @@ class JetStreamQueue:
         clock: Clock,
         host: str = "",
         place_of: Callable[[str, int], int] | None = None,
+        leads: Callable[[Servers], Leads] | None = None,
     ) -> None:
         self._connection = Connection(settings, label=f"deltawire fifo {label}", clock=clock)
         self._informers = list(informers)
         self._shards = shards
         self._servers = Servers(self._connection)
-        self._publisher = Publisher(self._servers, self._informers, shards, label, clock)
+        by = leads(self._servers) if leads is not None else NatsLeads(self._servers, label, clock)
+        self._publisher = Publisher(self._servers, self._informers, shards, by, clock)
         places = Places(self._servers, host, place_of, clock) if place_of is not None else None
         self._consumer = Consumer(self._servers, places)
 

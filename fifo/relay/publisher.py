@@ -12,11 +12,10 @@ import msgspec
 from deltawire.common.clock import Clock
 from deltawire.common.wire.messages.shard import ShardState
 from deltawire.fifo.relay.broker import RelayBroker
+from deltawire.fifo.relay.leads import Lead, Leads
 from deltawire.fifo.relay.servers import RETRY_S_MAX, RETRY_S_MIN, Servers
 from deltawire.fifo.relay.wants import Publish, Resign
 from deltawire.jetstream.connection import NatsError, words_of
-from deltawire.jetstream.leases import Lease
-from deltawire.jetstream.settings import word_of
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +33,18 @@ _FULL = frozenset({10047, 10077})
 class _Reign:
     """An informer that this broker wants to lead. ``id``: "" while it does not."""
 
-    lease: Lease
+    lease: Lead
     keeping: "Future[None] | None" = None
     id: str = ""
     unattended_since_s: float | None = None
 
 
 class Publisher:
-    def __init__(self, servers: Servers, informers: list[str], shards: int, label: str, clock: Clock) -> None:
+    def __init__(self, servers: Servers, informers: list[str], shards: int, leads: Leads, clock: Clock) -> None:
         self._servers = servers
         self._informers = informers
         self._shards = shards
-        self._label = label
+        self._leads = leads
         self._clock = clock
         self._reigns: dict[str, _Reign] = {}
 
@@ -87,10 +86,7 @@ class Publisher:
                     self._servers.answer(lambda b, n=name: b.steps_down(n, "its reflectors are gone"))  # type: ignore[misc]
 
     def _seek(self, name: str) -> None:
-        key = f"lead.{'.'.join(word_of(part) for part in name.split('/'))}"
-        lease = Lease(
-            self._servers.connection, key, self._label, self._clock, partial(self._lease_changed, name)
-        )
+        lease = self._leads.lead(name, partial(self._lease_changed, name))
         reign = self._reigns[name] = _Reign(lease)
         reign.keeping = self._servers.connection.submit(self._servers.guarded(lease.keep, name))
 
@@ -99,7 +95,7 @@ class Publisher:
         reign = self._reigns.get(want.informer)
         if reign is not None and reign.id == want.reign:
             reign.id = ""
-            if reign.lease.is_valid:
+            if reign.lease.is_held:
                 self._take_over_soon(want.informer, reign)
 
     def publish(self, want: Publish) -> None:
@@ -127,11 +123,20 @@ class Publisher:
 
     async def _take_over(self, name: str, reign: _Reign) -> None:
         """The lease is held: where the queue ends is where the reign begins."""
+        while reign.lease.is_held and not reign.lease.is_valid and not reign.id:  # noqa: ASYNC110  # by the clock
+            await asyncio.sleep(LOOK_S)
         await self._begin_reign(name, reign)
         mine = reign.id
-        while mine and reign.lease.is_valid and reign.id == mine:
+        while mine and reign.lease.is_held and reign.id == mine:
             await asyncio.sleep(LOOK_S)
+            if not reign.lease.is_valid:
+                await self._look_for_another(name)
             await self._look(name)
+
+    async def _look_for_another(self, name: str) -> None:
+        """A lease that is not renewed may be another's by now: whose reign has begun is in the queue."""
+        tails = {n: tail for n in range(self._shards) if (tail := await self._servers.tail(name, n))}
+        self._servers.answer(lambda b: b.saw_tails(name, tails))
 
     async def _begin_reign(self, name: str, reign: _Reign) -> None:
         await self._servers.check_payload()
@@ -229,7 +234,7 @@ class Publisher:
             return
         if is_gone and reign.id:
             self._end_reign(name, reign, "its stream on NATS is gone, and is made again")
-            if reign.lease.is_valid:
+            if reign.lease.is_held:
                 self._take_over_soon(name, reign)
 
     async def _find(self, want: Publish) -> int:
@@ -247,8 +252,8 @@ class Publisher:
         if reign is not None and reign.id == want.reign:
             self._servers.counters.fenced += 1
             self._end_reign(want.informer, reign, "another one has published")
-            if reign.lease.is_valid:
-                # Nobody else has the lease: a message of the former leader came in before ours.
+            if reign.lease.is_held:
+                # Nobody else is known to have the lease: a message of the former leader came in before ours.
                 self._take_over_soon(want.informer, reign)
         return 0
 

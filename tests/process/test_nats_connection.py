@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deltawire.common.clock import SystemClock
+from deltawire.fifo.relay.leads import NatsLead, NatsLeads
 from deltawire.fifo.relay.message import Published
 from deltawire.fifo.relay.outbox import Outbox
 from deltawire.fifo.relay.publisher import Publisher, _Reign
@@ -112,9 +113,9 @@ def newest(servers: Servers) -> tuple[Published, int]:
 
 def send(servers: Servers, outbox: Outbox) -> None:
     """Publish what waits, as a broker that holds its lease does."""
-    publisher = Publisher(servers, ["dev/pods"], 1, "t", SystemClock())
+    publisher = Publisher(servers, ["dev/pods"], 1, NatsLeads(servers, "t", SystemClock()), SystemClock())
     payload, follows = outbox.take() or (b"", 0)
-    lease = Lease(servers.connection, "x", "t", SystemClock(), lambda _: None)
+    lease = NatsLead(servers.connection, "x", "t", SystemClock(), lambda _: None)
     publisher._reigns["dev/pods"] = _Reign(lease, id="r")
     servers.answers.clear()
     publisher.publish(Publish("dev/pods", 0, "r", outbox.flight_id, payload, follows))

@@ -38,6 +38,8 @@ class TwoHosts:
         heartbeat_s: float = 1,
         max_bytes: str = "256MiB",
         archive: bool = False,
+        leases: Any = "nats",
+        server: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.nats = NatsServers(folder / "nats", count=nodes)
@@ -47,17 +49,20 @@ class TwoHosts:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, list[str]] = {}
         self._engine = {
-            "kind": "nats", "servers": self.nats.urls, "replicas": min(3, nodes), "max_bytes": max_bytes
+            "kind": "nats", "servers": self.nats.urls, "replicas": min(3, nodes), "max_bytes": max_bytes,
+            "leases": leases,
         }  # fmt: skip
         self._heartbeat_s = heartbeat_s
         self._archive = archive
+        self._server = server
 
     def __enter__(self) -> "TwoHosts":
         try:
             self.nats.__enter__()
             self.server = ServerProcess(
-                self.folder, "--objects", f"pods={self._objects}", "--churn", f"{self._churn_per_s:g}/s"
-            )
+                self.folder, "--objects", f"pods={self._objects}", "--churn", f"{self._churn_per_s:g}/s",
+                *self._server,
+            )  # fmt: skip
             endpoints = {f"worker-{i}": f"127.0.0.1:{free_port()}" for i in range(2)}
             for host in range(2):
                 self._write_config(host, endpoints)

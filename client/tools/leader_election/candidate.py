@@ -39,11 +39,14 @@ class Candidate:
         """True while this candidate's own lease lasts: no other may have taken it, so no read is needed."""
         return self.is_leader and self._is_valid(now_s)
 
-    def wanted(self, now_s: float, wall_s: float) -> LeaseRecord | None:
-        """What to write to take the lease or to keep it; None while another holds it."""
+    def wanted(self, now_s: float, wall_s: float, *, is_over: bool = False) -> LeaseRecord | None:
+        """What to write to take the lease or to keep it; None while another holds it.
+
+        ``is_over``: its holder is known to have ended, so that it need not run out.
+        """
         if self.is_leader:
             return replace(self.seen, lease_duration_s=self._duration_s, renewed_at_s=wall_s)
-        if self.holder and self._is_valid(now_s):
+        if self.holder and self._is_valid(now_s) and not is_over:
             return None
         # A lease that was never written, or whose first holder let it go, changes hands all the same.
         return LeaseRecord(self.identity, self._duration_s, wall_s, wall_s, self.seen.transitions + 1)

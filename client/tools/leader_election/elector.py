@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from deltawire.client.tools.leader_election import attempt
+from deltawire.client.tools.leader_election.attempt import Held
 from deltawire.client.tools.leader_election.candidate import Candidate
-from deltawire.client.tools.leader_election.lease_lock import Held
 from deltawire.client.tools.leader_election.record import LeaseRecord
 from deltawire.client.tools.leader_election.term import Term
 from deltawire.common.clock import Clock, SystemClock
@@ -191,20 +192,25 @@ class LeaderElector:
 
     def _attempt(self, reporter: ThreadPoolExecutor, at_s: float) -> Held | None:
         """The lease as written; None while another holds it."""
-        candidate, wall_s = self._candidate, self._clock.wall_s()
-        if self._held is not None and candidate.may_renew_unseen(at_s):
-            wanted = candidate.wanted(at_s, wall_s)
-            try:
-                return self._lock.update(wanted, self._held) if wanted is not None else None
-            except StatusError as error:
-                log.debug("%s: not renewed at first: %s", self._lock, error)
+
+        def saw(held: Held) -> None:
+            self._saw(held, self._clock.now_s(), reporter)
+
+        was_unseen = self._held is not None and self._candidate.may_renew_unseen(at_s)
+
+        def send(step: attempt.Step) -> Held | None:
+            if isinstance(step, attempt.Get) and was_unseen:
+                log.debug("%s: not renewed at first", self._lock)
                 self.slow_paths += 1
-        held = self._lock.get()
-        if held is None:
-            return self._lock.create(candidate.first(wall_s))
-        self._saw(held, self._clock.now_s(), reporter)
-        wanted = candidate.wanted(self._clock.now_s(), wall_s)
-        return None if wanted is None else self._lock.update(wanted, held)
+            return self._send(step)
+
+        steps = attempt.attempt(self._candidate, self._held, self._clock.now_s, self._clock.wall_s(), saw)
+        return attempt.drive(steps, send)
+
+    def _send(self, step: attempt.Step) -> Held | None:
+        if isinstance(step, attempt.Update):
+            return self._lock.update(step.record, step.held)
+        return self._lock.create(step.record) if isinstance(step, attempt.Create) else self._lock.get()
 
     def _saw(self, held: Held, at_s: float, reporter: ThreadPoolExecutor) -> None:
         self._held = held
@@ -223,12 +229,9 @@ class LeaderElector:
         """Let it go; conflicts are tried again until the deadline."""
         while True:
             try:
-                held = self._lock.get()
-                if held is None or held.record.holder != self._lock.identity:
-                    return
-                self._candidate.observe(held.record, self._clock.now_s())
-                released = self._lock.update(self._candidate.released(self._clock.wall_s()), held)
-                self._candidate.observe(released.record, self._clock.now_s())
+                attempt.drive(
+                    attempt.release(self._candidate, self._clock.now_s, self._clock.wall_s), self._send
+                )
                 return
             except DeltawireError as error:
                 is_conflict = isinstance(error, StatusError) and error.is_conflict

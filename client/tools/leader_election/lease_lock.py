@@ -1,7 +1,7 @@
 """Reading and writing one Lease."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from deltawire.client.config.client_config import ClientConfig
@@ -10,20 +10,13 @@ from deltawire.client.rest.request import Request
 from deltawire.client.rest.retry import NO_RETRIES
 from deltawire.client.tools.events.event import NORMAL, Reference
 from deltawire.client.tools.events.recorder import EventRecorder
+from deltawire.client.tools.leader_election.attempt import Held
 from deltawire.client.tools.leader_election.record import LeaseRecord, from_spec, to_spec
 from deltawire.common.errors import ConfigError, StatusError
 from deltawire.common.meta.resources import ResourceType
 
 LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease", True)
 REQUEST_TIMEOUT_S_MIN = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A record and the object that it stood in: an update says with its version what it replaces."""
-
-    record: LeaseRecord
-    lease: dict[str, Any]
 
 
 class LeaseLock:
@@ -59,33 +52,20 @@ class LeaseLock:
     def get(self) -> Held | None:
         """None where there is no such Lease."""
         try:
-            return _held(self._named(self._client.get()).do().into())
+            return held_of(self._named(self._client.get()).do().into())
         except StatusError as error:
             if error.is_not_found:
                 return None
             raise
 
     def create(self, record: LeaseRecord) -> Held:
-        metadata = {"name": self._name, "namespace": self._namespace}
-        if self._labels:
-            metadata |= {"labels": dict(self._labels)}  # type: ignore[dict-item]  # JSON's own mixture
-        lease = {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": metadata,
-            "spec": to_spec(record),
-        }
+        lease = new_lease(record, self._namespace, self._name, self._labels)
         request = self._client.post().resource(LEASES).namespace(self._namespace).retry(NO_RETRIES)
-        return _held(request.body(lease).do().into())
+        return held_of(request.body(lease).do().into())
 
     def update(self, record: LeaseRecord, held: Held) -> Held:
         """Replace what ``held`` was read from; a conflict where it is no longer the newest."""
-        metadata = dict(held.lease["metadata"])
-        if self._labels:
-            metadata["labels"] = {**(metadata.get("labels") or {}), **self._labels}
-        spec = {**(held.lease.get("spec") or {}), **to_spec(record)}
-        lease = {**held.lease, "metadata": metadata, "spec": spec}
-        return _held(self._named(self._client.put()).body(lease).do().into())
+        return held_of(self._named(self._client.put()).body(renewed_lease(record, held, self._labels)).do().into())
 
     def record_event(self, what: str) -> None:
         """Make an event of what this candidate does: ``web-0 became leader``. Raises nothing."""
@@ -103,5 +83,28 @@ def config_for_election(config: ClientConfig, renew_deadline_s: float) -> Client
     return replace(config, connect_timeout_s=timeout_s, read_timeout_s=timeout_s)
 
 
-def _held(lease: dict[str, Any]) -> Held:
+def new_lease(record: LeaseRecord, namespace: str, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The object to create."""
+    metadata: dict[str, Any] = {"name": name, "namespace": namespace}
+    if labels:
+        metadata["labels"] = dict(labels)
+    return {
+        "apiVersion": LEASES.api_version,
+        "kind": LEASES.kind,
+        "metadata": metadata,
+        "spec": to_spec(record),
+    }
+
+
+def renewed_lease(record: LeaseRecord, held: Held, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What ``held`` was read from, with another record; what else is in it stays."""
+    metadata = dict(held.lease["metadata"])
+    if labels:
+        metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+    spec = {**(held.lease.get("spec") or {}), **to_spec(record)}
+    return {**held.lease, "metadata": metadata, "spec": spec}
+
+
+def held_of(lease: dict[str, Any]) -> Held:
+    """A Lease as the server sent it."""
     return Held(from_spec(lease.get("spec") or {}), lease)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from deltawire.client.tools.leader_election.attempt import Held
 from deltawire.client.tools.leader_election.elector import Callbacks, ElectionTimes, LeaderElector
-from deltawire.client.tools.leader_election.lease_lock import Held
 from deltawire.client.tools.leader_election.record import LeaseRecord, from_spec, to_spec
 from deltawire.client.tools.leader_election.term import Term
 from deltawire.common.clock import Clock, FakeClock

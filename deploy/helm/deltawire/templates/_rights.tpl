@@ -1,4 +1,4 @@
-{{/* Who may what. A right is {namespace ("*": all, and what has none), group, plural, verbs}. */}}
+{{/* Who may what. A right is {namespace ("*": all, and what has none), group, plural, verbs, names: none for all}. */}}
 
 {{/* What the informers list and watch. */}}
 {{- define "deltawire.reads" -}}
@@ -8,6 +8,36 @@
 {{- $type := include "deltawire.resource" (dict "root" $root "text" $informer.resource) | fromJson -}}
 {{- range $informer.namespaces | default (list "*") -}}
 {{- $rights = append $rights (dict "namespace" . "group" $type.group "plural" $type.plural "verbs" (list "list" "watch")) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $rights -}}
+{{- end -}}
+
+{{/*
+The Leases that decide which broker leads, where the config says so. A rule cannot name what is to be created; a name that
+would be too long ends with a digest.
+*/}}
+{{- define "deltawire.leases" -}}
+{{- $root := . -}}
+{{- $engine := .Values.config.engine | default dict -}}
+{{- $engine = ternary dict $engine (kindIs "string" $engine) -}}
+{{- $leases := $engine.leases | default "nats" -}}
+{{- $leases = ternary (dict "kind" $leases) $leases (kindIs "string" $leases) -}}
+{{- $rights := list -}}
+{{- if eq $leases.kind "kubernetes" -}}
+{{- $names := list -}}
+{{- range $informer := include "deltawire.informers" . | fromJsonArray -}}
+{{- $type := include "deltawire.resource" (dict "root" $root "text" $informer.resource) | fromJson -}}
+{{- $name := printf "%s.%s.%s" ($engine.name | default "deltawire") (include "deltawire.cluster" $root) $type.name -}}
+{{- if gt (len $name) 253 -}}
+{{- $name = printf "%s-%s" (regexReplaceAll "[.-]+$" (trunc 236 $name) "") (trunc 16 (sha256sum $name)) -}}
+{{- end -}}
+{{- $names = append $names $name -}}
+{{- end -}}
+{{- if $names -}}
+{{- $right := dict "namespace" ($leases.namespace | default "deltawire") "group" "coordination.k8s.io" "plural" "leases" -}}
+{{- $rights = append $rights (merge (dict "verbs" (list "create")) $right) -}}
+{{- $rights = append $rights (merge (dict "verbs" (list "get" "update") "names" (uniq $names | sortAlpha)) $right) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $rights -}}
@@ -48,14 +78,16 @@
 {{- define "deltawire.rules" -}}
 {{- $plurals := dict -}}
 {{- range . -}}
-{{- $key := printf "%s %s" .group (join "," .verbs) -}}
+{{- $key := printf "%s %s %s" .group (join "," .verbs) (join "," .names) -}}
 {{- $_ := set $plurals $key (append (get $plurals $key | default list) .plural) -}}
 {{- end -}}
 {{- $rules := list -}}
 {{- range $key := keys $plurals | sortAlpha -}}
 {{- $parts := splitList " " $key -}}
 {{- $resources := get $plurals $key | uniq | sortAlpha -}}
-{{- $rules = append $rules (dict "apiGroups" (list (first $parts)) "resources" $resources "verbs" (last $parts | splitList ",")) -}}
+{{- $rule := dict "apiGroups" (list (first $parts)) "resources" $resources "verbs" (index $parts 1 | splitList ",") -}}
+{{- if last $parts }}{{ $_ := set $rule "resourceNames" (last $parts | splitList ",") }}{{ end -}}
+{{- $rules = append $rules $rule -}}
 {{- end -}}
 {{- toJson $rules -}}
 {{- end -}}
@@ -83,7 +115,7 @@ take each other's rights away.
 {{- range $everywhere -}}
 {{- $missing := $right.verbs -}}
 {{- range $verb := .verbs }}{{ $missing = without $missing $verb }}{{ end -}}
-{{- if and (eq .group $right.group) (eq .plural $right.plural) (not $missing) }}{{ $is_covered = true }}{{ end -}}
+{{- if and (eq .group $right.group) (eq .plural $right.plural) (not $missing) (not .names) }}{{ $is_covered = true }}{{ end -}}
 {{- end -}}
 {{- if not $is_covered }}{{ $wanted = append $wanted $right }}{{ end -}}
 {{- end -}}

@@ -1,0 +1,58 @@
+"""`engine: nats` where Leases of the watched cluster decide who leads."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.nats_hosts import TwoHosts
+from tests.support.pipeline import wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240), pytest.mark.xdist_group("nats")]
+
+LEASE_S = 6
+LEASES = {"kind": "kubernetes", "namespace": "default", "duration": LEASE_S}
+PATH = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+
+
+def spec(hosts: TwoHosts) -> dict[str, Any]:
+    """What the Lease of pods says."""
+    found: dict[str, Any] = hosts.server.call("GET", f"{PATH}/deltawire.dev.pods").json()["spec"]
+    return found
+
+
+def is_content(hosts: TwoHosts, lists: int) -> None:
+    hosts.wait_flowing()
+    verdict = hosts.judge_in_the_end()
+    assert verdict["complaints"] == 0, verdict
+    assert len(hosts.server.reflectors_lists()) == lists, "a hand-over lists nothing"
+
+
+def test_a_leader_that_ends_hands_over_at_once_and_one_that_stood_still_is_fenced(tmp_path: Path):
+    with TwoHosts(tmp_path, leases=LEASES) as hosts:
+        hosts.wait_listed()
+        lists = len(hosts.server.reflectors_lists())
+        former = hosts.leader()
+        assert former is not None
+        first = spec(hosts)
+        assert first["leaseDurationSeconds"] == LEASE_S
+        other = 1 - former
+
+        hosts.signal(f"fifo-{former}", signal.SIGTERM)
+        wait_until("the other to lead", lambda: hosts.reigns(other) > 0, seconds=60)
+        assert spec(hosts)["holderIdentity"] != first["holderIdentity"]
+        assert spec(hosts)["leaseTransitions"] == first["leaseTransitions"] + 1
+        hosts.restart(f"fifo-{former}")
+        hosts.wait_flowing()
+
+        hosts.signal(f"fifo-{other}", signal.SIGSTOP)
+        reigns = hosts.reigns(former)
+        wait_until("the first to lead again", lambda: hosts.reigns(former) > reigns, seconds=20 * LEASE_S)
+        hosts.signal(f"fifo-{other}", signal.SIGCONT)
+        wait_until(
+            "the other to step down",
+            lambda: "is led by another broker now" in hosts.log(f"fifo-{other}"),
+            seconds=60,
+        )
+        is_content(hosts, lists)
