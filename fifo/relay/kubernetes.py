@@ -217,6 +217,8 @@ class KubernetesLead:
         return True
 
     def _failed(self, reason: str, remedy: str = "") -> None:
+        if not self._tenure.is_held:
+            self._candidate.lost_sight()
         doing = "renewed, and this broker leads on" if self._tenure.is_held else "taken"
         hint = f" ({remedy})" if remedy else ""
         where = self._leads.where(self._informer)

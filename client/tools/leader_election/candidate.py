@@ -35,6 +35,10 @@ class Candidate:
             self.seen, self.seen_at_s = record, now_s
         return is_new_holder
 
+    def lost_sight(self) -> None:
+        """It could not be read, so perhaps not be renewed either: how long it has been still is counted anew."""
+        self.seen_at_s = None
+
     def may_renew_unseen(self, now_s: float) -> bool:
         """True while this candidate's own lease lasts: no other may have taken it, so no read is needed."""
         return self.is_leader and self._is_valid(now_s)

@@ -121,7 +121,8 @@ def account(
         tree = yaml.safe_load(server.write_kubeconfig(tmp_path / "kubeconfig").read_text())
         tree["users"] = [{"name": user["name"], "user": {"token": token}} for user in tree["users"]]
         (tmp_path / "kubeconfig").write_text(yaml.safe_dump(tree))
-        config.write_text(CONFIG + f"clusters: {{dev: {{kubeconfig: {tmp_path / 'kubeconfig'}}}}}\n")
+        more = LEADING if "leases" in config.read_text() else ""
+        config.write_text(CONFIG + more + f"clusters: {{default: {{kubeconfig: {tmp_path / 'kubeconfig'}}}}}\n")
         return Account(server, trusted, token)
 
     return run
@@ -153,6 +154,58 @@ def test_without_any_verb_of_it_a_line_names_what_is_missing(
                 break
     [missing] = [r for r in check(found) if not r.is_ok]
     assert f'cannot {verb} resource "{plural}"' in missing.text
+
+
+LEADING = "engine: {kind: nats, name: dw, leases: {kind: kubernetes, namespace: b}}\n"
+
+
+def leasing(config: Path) -> list[dict[str, Any]]:
+    config.write_text(CONFIG + LEADING)
+    return objects(Plan(load(config)), "default", account="deltawire", namespace="deltawire")
+
+
+def leases_line(results: list[checks.Result]) -> checks.Result:
+    [found] = [result for result in results if "leases in" in result.what]
+    return found
+
+
+def test_brokers_may_make_any_lease_and_read_and_write_their_own(check: Check, config: Path) -> None:
+    found = leasing(config)
+    [role] = [obj for obj in found if obj["kind"] == "Role" and obj["metadata"]["namespace"] == "b"]
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert [rule for rule in role["rules"] if rule["resources"] == ["leases"]] == [
+        {**leases, "verbs": ["create"]},
+        {
+            **leases,
+            "resourceNames": ["dw.default.deployments.apps", "dw.default.nodes", "dw.default.pods"],
+            "verbs": ["get", "update"],
+        },
+    ]
+    assert leases_line(check(found)).text == "may be read and written"
+
+
+@pytest.mark.parametrize("verb", ["get", "create", "update"])
+def test_without_any_verb_on_the_leases_a_line_names_what_is_missing(
+    check: Check, config: Path, verb: str
+) -> None:
+    found = leasing(config)
+    for rule in [rule for obj in found for rule in obj.get("rules", []) if rule["resources"] == ["leases"]]:
+        rule["verbs"] = [v for v in rule["verbs"] if v != verb] or ["list"]
+    missing = leases_line(check(found))
+    assert not missing.is_ok
+    assert f'cannot {verb} resource "leases"' in missing.text
+    assert "deltawire rbac -c FILE prints the rules" in missing.text
+
+
+def test_a_namespace_of_leases_that_is_not_there_is_named(check: Check, config: Path) -> None:
+    config.write_text(CONFIG + LEADING.replace("namespace: b", "namespace: nowhere"))
+    found = objects(Plan(load(config)), "default", account="deltawire", namespace="deltawire")
+    everywhere = [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["*"]}]
+    for obj in found:
+        if obj["kind"] == "ClusterRole":
+            obj["rules"] += everywhere
+    missing = leases_line(check([obj for obj in found if obj["metadata"].get("namespace") != "nowhere"]))
+    assert "make the namespace, or name another one in engine.leases.namespace" in missing.text
 
 
 def test_a_role_of_one_namespace_is_not_printed_where_all_are_allowed(tmp_path: Path) -> None:

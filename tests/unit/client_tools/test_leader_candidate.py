@@ -28,6 +28,21 @@ def test_seeing_the_same_again_is_no_sign_of_life():
     assert me.wanted(65, 0) is not None
 
 
+def test_a_lease_that_could_not_be_read_is_left_alone_for_its_duration_once_it_can():
+    me = Candidate("a", 15)
+    me.observe(THEIRS, now_s=50)
+    me.lost_sight()
+    me.observe(THEIRS, now_s=80)
+    assert me.wanted(94.9, 0) is None
+    assert me.wanted(95, 7) == LeaseRecord("a", 15, 7, 7, 4)
+
+
+def test_a_lease_whose_holder_is_known_to_have_ended_need_not_run_out():
+    me = Candidate("a", 15)
+    me.observe(THEIRS, now_s=50)
+    assert me.wanted(51, 7, is_over=True) == LeaseRecord("a", 15, 7, 7, 4)
+
+
 def test_the_duration_is_the_holders_own():
     me = Candidate("a", 60)
     me.observe(LeaseRecord("b", 5, 0, 0, 0), now_s=50)

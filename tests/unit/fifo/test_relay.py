@@ -9,6 +9,7 @@ from deltawire.common.errors import ProtocolError
 from deltawire.common.wire.messages.shard import ListBegin, Pop, ShardState, StreamAt
 from deltawire.common.wire.messages.stream import Begin, Delta, Deltas, End
 from deltawire.fifo.in_order import InMemoryEngine
+from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.relay.inbox import Inbox
 from deltawire.fifo.relay.informer import SharedInformer
 from deltawire.fifo.relay.message import Published, Reached, decode, encode
@@ -293,3 +294,18 @@ def test_a_list_that_began_before_what_a_shard_saw_is_not() -> None:
         assert informer.begin(Begin(PODS, "*", asked))
         assert informer.end(End(PODS, "*", asked, 0, "9"))
         again = demands_of(published(informer)[0], 0)
+
+
+def test_a_leader_that_cannot_renew_its_lease_steps_down_when_another_ones_reign_is_in_the_queue() -> None:
+    broker = RelayBroker({PODS: ["*"]}, 2, boot="b")
+    broker.leads(PODS, "r1", {}, {})
+    mine = {want.shard: decode(want.payload) for want in broker.wants() if isinstance(want, Publish)}
+    former = Published(1, "l:0:r0", ("", 0), 1, 1, "c1", "", {}, [], [])
+    broker.published(PODS, 0, "r1", 1)
+    # Shard 1 is not published to yet: what is there is of before.
+    broker.saw_tails(PODS, {0: (mine[0], 1), 1: (former, 7)})
+    assert broker.shared(PODS).leads
+    theirs = led(mine[0], 1, "r2").take()
+    assert theirs is not None
+    broker.saw_tails(PODS, {0: (decode(theirs[0]), 2)})
+    assert not broker.shared(PODS).leads
