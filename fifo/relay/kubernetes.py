@@ -120,7 +120,9 @@ class KubernetesLead:
         # Until it was held once: a broker that ran here before has ended.
         self._may_inherit = True
         self._hurry = asyncio.Event()
-        self._problem = f"lease of {informer}"
+        # Why the last attempt failed; "" where it did not.
+        self.problem = ""
+        self._where = f"lease of {informer}"
 
     @property
     def seen(self) -> str:
@@ -144,6 +146,7 @@ class KubernetesLead:
         finally:
             if self._tenure.is_held:
                 await self._give_back()
+            self._servers.problems.pop(self._where, None)
             await self._leads.left(self._informer)
             with contextlib.suppress(Exception):
                 await subscription.unsubscribe()
@@ -170,7 +173,8 @@ class KubernetesLead:
         except DeltawireError as error:
             self._failed(error.message)
             return False
-        self._servers.problems.pop(self._problem, None)
+        self.problem = ""
+        self._servers.problems.pop(self._where, None)
         if held is None:
             self._tenure.ended()
         else:
@@ -219,12 +223,13 @@ class KubernetesLead:
     def _failed(self, reason: str, remedy: str = "") -> None:
         if not self._tenure.is_held:
             self._candidate.lost_sight()
-        doing = "renewed, and this broker leads on" if self._tenure.is_held else "taken"
         hint = f" ({remedy})" if remedy else ""
-        where = self._leads.where(self._informer)
-        self._servers.note(
-            self._problem, f"{self._informer}: its Lease {where} is not {doing}: {reason}{hint}"
-        )
+        self.problem = f"Lease {self._leads.where(self._informer)}: {reason}{hint}"
+        if self._tenure.is_held:
+            text = f"the lease of {self._informer} is not renewed, and this broker leads on: {self.problem}"
+        else:
+            text = f"no lease of {self._informer} can be had: {self.problem}"
+        self._servers.note(self._where, text)
 
     def _say(self) -> None:
         if self._tenure.is_held != self._said:

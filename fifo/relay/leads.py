@@ -30,6 +30,11 @@ class Lead(Protocol):
         """True while a reign that has begun may go on."""
         ...
 
+    @property
+    def problem(self) -> str:
+        """Why it was not to be had or renewed the last time; "" where there was an answer."""
+        ...
+
     async def keep(self) -> None:
         """Take it when it can be had, and keep it, until cancelled: then it is given back."""
 

@@ -60,7 +60,7 @@ class Publisher:
     def standstill(self, informer: str) -> str:
         """Why nobody leads an informer whose reflectors are here; "" where somebody does, or there are none."""
         reign = self._reigns.get(informer)
-        if reign is None or reign.lease.is_valid or not reign.lease.problem:
+        if reign is None or reign.lease.is_held or not reign.lease.problem:
             return ""
         return f"no lease of {informer} can be had: {reign.lease.problem}"
 

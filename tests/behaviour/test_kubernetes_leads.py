@@ -129,7 +129,7 @@ def test_rights_that_lack_are_named_and_a_leader_whose_rights_were_taken_leads_o
             return nats.problems.get("lease of dev/pods", "")
 
         await until("a line about reading", lambda: "cannot get resource" in said())
-        assert f"dev/pods: its Lease default/{NAME} is not taken: " in said()
+        assert f"no lease of dev/pods can be had: Lease default/{NAME}: " in said()
         assert "deltawire rbac -c FILE prints the rules" in said()
         cluster.allow("get")
         await until("a line about making it", lambda: "cannot create resource" in said())

@@ -56,3 +56,33 @@ def test_a_leader_that_ends_hands_over_at_once_and_one_that_stood_still_is_fence
             seconds=60,
         )
         is_content(hosts, lists)
+
+
+@pytest.mark.long
+def test_the_death_of_the_leading_host_is_taken_over_when_its_lease_has_run_out(tmp_path: Path):
+    with TwoHosts(tmp_path, leases=LEASES) as hosts:
+        hosts.wait_listed()
+        lists = len(hosts.server.reflectors_lists())
+        former = hosts.leader()
+        assert former is not None
+        for name in (f"fifo-{former}", f"reflector-{former}", f"worker-{former}"):
+            hosts.kill(name)
+        other = 1 - former
+        wait_until("the other to lead", lambda: hosts.reigns(other) > 0, seconds=20 * LEASE_S)
+        for name in (f"worker-{former}", f"fifo-{former}", f"reflector-{former}"):
+            hosts.start(name)
+        is_content(hosts, lists)
+
+
+@pytest.mark.long
+def test_a_broker_that_is_killed_and_started_again_leads_on_without_waiting_for_its_lease(tmp_path: Path):
+    long = LEASES | {"duration": 600}
+    with TwoHosts(tmp_path, leases=long) as hosts:
+        hosts.wait_listed()
+        lists = len(hosts.server.reflectors_lists())
+        former = hosts.leader()
+        assert former is not None
+        reigns = hosts.reigns(former)
+        hosts.restart(f"fifo-{former}")
+        wait_until("it leads again", lambda: hosts.reigns(former) > reigns, seconds=60)
+        is_content(hosts, lists)

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(golang.BUILD_TIMEOUT_S), pyt
 CUSTOM = """
 version: 1
 clusters: {main: {}}
+engine: {kind: nats, name: q, leases: {kind: kubernetes, namespace: leases}}
 store: {shards: 8, dir: /somewhere/else, forget_after: 3d}
 runtime: {workers: 1, drain_deadline: 45, heartbeat: 5, control: true, health: /x}
 metrics: {listen: "127.0.0.1:1"}

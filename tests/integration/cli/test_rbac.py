@@ -121,8 +121,9 @@ def account(
         tree = yaml.safe_load(server.write_kubeconfig(tmp_path / "kubeconfig").read_text())
         tree["users"] = [{"name": user["name"], "user": {"token": token}} for user in tree["users"]]
         (tmp_path / "kubeconfig").write_text(yaml.safe_dump(tree))
-        more = LEADING if "leases" in config.read_text() else ""
-        config.write_text(CONFIG + more + f"clusters: {{default: {{kubeconfig: {tmp_path / 'kubeconfig'}}}}}\n")
+        engine = [line for line in config.read_text().splitlines(True) if line.startswith("engine:")]
+        where = f"clusters: {{default: {{kubeconfig: {tmp_path / 'kubeconfig'}}}}}\n"
+        config.write_text(CONFIG + "".join(engine) + where)
         return Account(server, trusted, token)
 
     return run
