@@ -19,6 +19,7 @@ CUSTOM = """
 version: 1
 clusters: {main: {}}
 engine: {kind: nats, name: q, leases: {kind: kubernetes, namespace: leases}}
+archive: {servers: ["nats://n:4222"]}
 store: {shards: 8, dir: /somewhere/else, forget_after: 3d}
 runtime: {workers: 1, drain_deadline: 45, heartbeat: 5, control: true, health: /x}
 metrics: {listen: "127.0.0.1:1"}
@@ -143,6 +144,8 @@ def test_what_is_set_for_all_reaches_every_object_and_pod(helm: Helm, tmp_path: 
         ({"handlers": [{"name": "h", "run": "a b.py", "code": "x", "on": ["pods"]}]}, ["\"a b.py\"", "ConfigMap"]),
         ({"handlers": [{"name": "h", "command": ["x"], "on": ["pods"], "writes": ["a b c"]}]}, ["/writes/0"]),
         ({"config": {"informers": [{"resource": "pods", "cluster": "east"}]}}, ["east", "release there"]),
+        ({"config": {"engine": {"kind": "nats", "ca": "ca.pem"}}}, ["config.engine.ca", "no pod has this file"]),
+        ({"config": {"archive": {"leases": "nats"}}}, ["'leases' not allowed"]),
         ({"fullnameOverride": "a" * 53}, ["/fullnameOverride"]),
         ({"volumes": {}}, ["'volumes' not allowed"]),
         ({"image": {"tag": 7}}, ["/image/tag", "want string"]),

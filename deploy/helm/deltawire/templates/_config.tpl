@@ -147,8 +147,18 @@ worker-{{ $i }}: {{ $.host }}:{{ add 7410 $i }}
   "informers" (include "deltawire.informers" . | fromJsonArray)
   "handlers" $handlers
 -}}
-{{- with $config.resources -}}
-{{- $_ := set $set "resources" . -}}
+{{- range $part := list "resources" "engine" "archive" -}}
+{{- with get $config $part -}}
+{{- $_ := set $set $part . -}}
+{{- end -}}
+{{- end -}}
+{{- range $part := list "engine" "archive" -}}
+{{- $options := get $set $part -}}
+{{- range $key := list "credentials" "ca" "cert" "key" -}}
+{{- if and (kindIs "map" $options) (get ($options | default dict) $key) -}}
+{{- fail (printf "config.%s.%s: no pod has this file" $part $key) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- toYaml $set -}}
 {{- end -}}
