@@ -9,4 +9,7 @@ from deltawire.common.config.schema import Config
 
 def config_schema() -> str:
     """The schema as text, generated from the structs that read the config."""
-    return json.dumps(msgspec.json.schema(Config), indent=2) + "\n"
+    found = msgspec.json.schema(Config)
+    # Only where there is a choice the kind must be said.
+    del found["$defs"]["NatsServers"]["required"]
+    return json.dumps(found, indent=2) + "\n"

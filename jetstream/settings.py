@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from deltawire.common.config.schema import NatsServers
+from deltawire.common.config.schema import KubernetesLeases, NatsEngine, NatsServers
 from deltawire.common.errors import ConfigError
 from deltawire.common.home import expanded
-from deltawire.common.meta.units import parse_bytes
+from deltawire.common.meta.units import parse_bytes, parse_duration_s
 from deltawire.jetstream.credentials import Credentials
 
 # What may be no part of a subject or of a stream's name.
@@ -19,6 +19,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9-]")
 
 # The newest message of each shard is kept, and one of each must fit in besides: several of the largest objects.
 STREAM_BYTES_MIN = 64 * 1024**2
+# Less and each pause of an API server changes who leads; more and a lost host is missed for too long.
+LEASE_S_MIN, LEASE_S_MAX = 5.0, 600.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,17 @@ def word_of(text: str) -> str:
     return _UNSAFE.sub(safe, text) or "="
 
 
+def lease_s(leases: KubernetesLeases) -> float:
+    """How long a Lease lasts, in seconds. Raises ConfigError."""
+    path = "engine.leases.duration"
+    seconds = parse_duration_s(leases.duration, path)
+    if not LEASE_S_MIN <= seconds <= LEASE_S_MAX:
+        raise ConfigError(
+            f"{leases.duration!r} is no duration of a Lease", path=path, hint="from 5s to 10m; 15s is usual"
+        )
+    return seconds
+
+
 def without_password(url: str) -> str:
     """Without user, password and token, also where they have characters that a URL should not have there."""
     scheme, separator, rest = url.partition("://")
@@ -112,7 +125,7 @@ def _login_of(url: str) -> str:
 
 def settings_of(engine: NatsServers, where: str = "engine") -> NatsSettings:
     """Of the part ``where`` of a config. Raises ConfigError for a missing file, a certificate without key, what is no
-    URL."""
+    URL, a Lease that is too short or too long."""
 
     def file(field: str, named: str | None) -> str | None:
         if named is None:
@@ -129,6 +142,8 @@ def settings_of(engine: NatsServers, where: str = "engine") -> NatsSettings:
             host = None
         if not host:
             raise ConfigError(f"{server} is no URL as nats://HOST:PORT", path=f"{where}.servers")
+    if isinstance(engine, NatsEngine) and isinstance(engine.leases, KubernetesLeases):
+        lease_s(engine.leases)
     bytes_max = parse_bytes(engine.max_bytes, f"{where}.max_bytes")
     if bytes_max < STREAM_BYTES_MIN:
         raise ConfigError(

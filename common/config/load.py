@@ -9,14 +9,7 @@ import msgspec
 from deltawire.common.config.complaints import explain
 from deltawire.common.config.kubeconfigs import with_kubeconfigs
 from deltawire.common.config.network import check_network
-from deltawire.common.config.schema import (
-    Config,
-    HandlerProcess,
-    Informer,
-    KubernetesLeases,
-    Scaling,
-    Subscription,
-)
+from deltawire.common.config.schema import Config, HandlerProcess, Informer, Scaling, Subscription
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.clauses import Clause, make_clause
 from deltawire.common.meta.jsonpath import Path as FieldPath
@@ -26,8 +19,6 @@ from deltawire.common.meta.units import parse_bytes, parse_duration_s, parse_han
 CONFIG_BYTES_MAX = 1024 * 1024
 # The cluster of a config that names none.
 DEFAULT_CLUSTER = "default"
-# Less and each pause of an API server changes who leads; more and a lost host is missed for too long.
-LEASE_S_MIN, LEASE_S_MAX = 5.0, 600.0
 
 
 def load(path: Path, *, is_strict: bool = True) -> Config:
@@ -106,8 +97,6 @@ def check(config: Config) -> None:
     check_network(config)
     if not isinstance(config.engine, str):
         _value("engine.max_bytes", parse_bytes, config.engine.max_bytes)
-        if not isinstance(config.engine.leases, str):
-            _check_lease(config.engine.leases)
     if config.archive is not None:
         _value("archive.max_bytes", parse_bytes, config.archive.max_bytes)
     names: dict[tuple[str | None, str], str] = {}
@@ -186,15 +175,6 @@ def _check_handler(config: Config, handler: HandlerProcess, path: str) -> None:
         if not isinstance(subscription, str):
             _check_cluster(config, subscription.cluster, f"{path}.on[{i}]")
             _check_filter(handler, subscription, f"{path}.on[{i}]")
-
-
-def _check_lease(leases: KubernetesLeases) -> None:
-    path = "engine.leases.duration"
-    seconds = parse_duration_s(leases.duration, path)
-    if not LEASE_S_MIN <= seconds <= LEASE_S_MAX:
-        raise ConfigError(
-            f"{leases.duration!r} is no duration of a Lease", path=path, hint="from 5s to 10m; 15s is usual"
-        )
 
 
 def _check_scaling(scaling: Scaling, path: str) -> None:

@@ -25,13 +25,13 @@ from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import KubernetesLeases
 from deltawire.common.errors import DeltawireError, StatusError
-from deltawire.common.meta.units import parse_duration_s
 from deltawire.common.version import __version__
 from deltawire.fifo.relay import lead_names
 from deltawire.fifo.relay.remedies import remedy_of
 from deltawire.fifo.relay.servers import Servers
 from deltawire.fifo.relay.tenure import Tenure, Times
 from deltawire.jetstream.connection import NatsError
+from deltawire.jetstream.settings import lease_s
 
 log = logging.getLogger(__name__)
 
@@ -282,7 +282,7 @@ def kubernetes_leads(
         servers,
         connect,
         leases.namespace,
-        Times(parse_duration_s(leases.duration)),
+        Times(lease_s(leases)),
         host=lead_names.host_name(platform.node(), plan.runtime_dir),
         nonce=nonce,
         clock=clock,

@@ -7,8 +7,9 @@ import pytest
 
 from deltawire.common.config.load import dump, parse
 from deltawire.common.config.plan import Plan
-from deltawire.common.config.schema import KubernetesLeases
+from deltawire.common.config.schema import KubernetesLeases, NatsEngine
 from deltawire.common.errors import ConfigError
+from deltawire.jetstream.settings import settings_of
 
 
 def plan(**engine: Any) -> Plan:
@@ -28,7 +29,7 @@ def test_leases_are_on_nats_unless_the_config_names_the_cluster() -> None:
 @pytest.mark.parametrize("duration", ["4s", "11m", "soon", -1])
 def test_a_lease_has_a_duration_that_can_be_kept(duration: object) -> None:
     with pytest.raises(ConfigError, match=r"engine\.leases\.duration"):
-        plan(leases={"kind": "kubernetes", "duration": duration})
+        settings_of(plan(leases={"kind": "kubernetes", "duration": duration}).nats or NatsEngine())
 
 
 @pytest.mark.parametrize("leases", ["etcd", {"kind": "kubernetes", "namespace": "No Name"}, {"kind": "nats"}])
