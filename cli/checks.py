@@ -123,6 +123,7 @@ def _open_files(plan: Plan) -> Result:
 
 def _cluster(plan: Plan, cluster: str) -> Iterator[Result]:
     from deltawire.client.discovery.discovery_client import DiscoveryClient
+    from deltawire.jetstream.settings import leases_of
 
     what = f"cluster {cluster}"
     informers = [i for i in plan.informers.values() if i.cluster == cluster]
@@ -143,10 +144,10 @@ def _cluster(plan: Plan, cluster: str) -> Iterator[Result]:
             return
         for informer in informers:
             yield _informer(client, informer)
-        if plan.kubernetes_leases is not None and informers:
+        leases = leases_of(plan.nats)
+        if leases is not None and informers:
             problem = lease_problem(client, plan, cluster)
-            where = plan.kubernetes_leases.namespace
-            yield Result(f"{what} leases in {where}", problem or "may be read and written", not problem)
+            yield Result(f"{what} leases in {leases.namespace}", problem or "may be read and written", not problem)
     finally:
         client.close()
 

@@ -14,8 +14,9 @@ def lease_problem(client: "RESTClient", plan: Plan, cluster: str) -> str:
     from deltawire.client.tools.leader_election.lease_lock import LEASES
     from deltawire.fifo.relay.lead_names import lease_name
     from deltawire.fifo.relay.remedies import remedy_of
+    from deltawire.jetstream.settings import leases_of
 
-    leases, engine = plan.kubernetes_leases, plan.nats
+    leases, engine = leases_of(plan.nats), plan.nats
     if leases is None or engine is None:
         return ""
     for informer in plan.informers.values():

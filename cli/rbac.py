@@ -16,6 +16,7 @@ from deltawire.common.config.plan import ALL_NAMESPACES, HandlerPlan, Plan
 from deltawire.common.errors import ConfigError
 from deltawire.common.meta.resources import find
 from deltawire.fifo.relay.lead_names import lease_name
+from deltawire.jetstream.settings import leases_of
 
 API_GROUP = "rbac.authorization.k8s.io"
 LEASES_GROUP = "coordination.k8s.io"
@@ -87,7 +88,7 @@ def leases(plan: Plan, cluster: str) -> list[Right]:
 
     A rule cannot name what is to be created.
     """
-    named, engine = plan.kubernetes_leases, plan.nats
+    named, engine = leases_of(plan.nats), plan.nats
     of_cluster = [name for name, informer in plan.informers.items() if informer.cluster == cluster]
     if named is None or engine is None or not of_cluster:
         return []

@@ -247,10 +247,12 @@ def _make_broker(plan: Plan, nonce: str, clock: Clock) -> "tuple[Broker, JetStre
 
 def _leads_of(plan: Plan, nonce: str, clock: Clock) -> "Callable[[Servers], Leads] | None":
     """By what it is decided which broker leads; None for leases on NATS."""
-    leases = plan.kubernetes_leases
+    from deltawire.jetstream.settings import leases_of
+
+    leases = leases_of(plan.nats)
     if leases is None:
         return None
-    # Imported when needed: clients of API servers take as much again.
+    # Imported when needed: clients of API servers take memory.
     from deltawire.fifo.relay.kubernetes import kubernetes_leads
 
     return lambda servers: kubernetes_leads(plan, leases, servers, nonce, clock)

@@ -102,6 +102,14 @@ def word_of(text: str) -> str:
     return _UNSAFE.sub(safe, text) or "="
 
 
+def leases_of(engine: NatsEngine | None) -> KubernetesLeases | None:
+    """Where Leases of the clusters decide who leads; None where it is decided on NATS, or nobody leads."""
+    leases = engine.leases if engine is not None else "nats"
+    if isinstance(leases, str):
+        return KubernetesLeases() if leases == "kubernetes" else None
+    return leases
+
+
 def lease_s(leases: KubernetesLeases) -> float:
     """How long a Lease lasts, in seconds. Raises ConfigError."""
     path = "engine.leases.duration"

@@ -15,7 +15,6 @@ from deltawire.common.config.schema import (
     Config,
     HandlerProcess,
     Informer,
-    KubernetesLeases,
     NatsEngine,
     Scaling,
     Subscription,
@@ -193,14 +192,6 @@ class Plan:
         if isinstance(engine, str):
             return NatsEngine() if engine == "nats" else None
         return engine
-
-    @property
-    def kubernetes_leases(self) -> KubernetesLeases | None:
-        """Where Leases of the clusters decide who leads; None where it is decided on NATS, or nobody leads."""
-        leases = self.nats.leases if self.nats is not None else "nats"
-        if isinstance(leases, str):
-            return KubernetesLeases() if leases == "kubernetes" else None
-        return leases
 
     @property
     def keys_dir(self) -> str | None:

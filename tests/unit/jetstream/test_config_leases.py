@@ -9,7 +9,7 @@ from deltawire.common.config.load import dump, parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import KubernetesLeases, NatsEngine
 from deltawire.common.errors import ConfigError
-from deltawire.jetstream.settings import settings_of
+from deltawire.jetstream.settings import leases_of, settings_of
 
 
 def plan(**engine: Any) -> Plan:
@@ -17,13 +17,13 @@ def plan(**engine: Any) -> Plan:
 
 
 def test_leases_are_on_nats_unless_the_config_names_the_cluster() -> None:
-    assert plan().kubernetes_leases is None
-    assert plan(leases="nats").kubernetes_leases is None
-    assert Plan(parse({"version": 1, "engine": "nats"})).kubernetes_leases is None
-    assert plan(leases="kubernetes").kubernetes_leases == KubernetesLeases(namespace="deltawire", duration=15)
+    assert leases_of(plan().nats) is None
+    assert leases_of(plan(leases="nats").nats) is None
+    assert leases_of(Plan(parse({"version": 1, "engine": "nats"})).nats) is None
+    assert leases_of(plan(leases="kubernetes").nats) == KubernetesLeases(namespace="deltawire", duration=15)
     named = plan(leases={"kind": "kubernetes", "namespace": "ops", "duration": "30s"})
-    assert named.kubernetes_leases == KubernetesLeases(namespace="ops", duration="30s")
-    assert Plan(parse(json.loads(dump(named.config)))).kubernetes_leases == named.kubernetes_leases
+    assert leases_of(named.nats) == KubernetesLeases(namespace="ops", duration="30s")
+    assert leases_of(Plan(parse(json.loads(dump(named.config)))).nats) == leases_of(named.nats)
 
 
 @pytest.mark.parametrize("duration", ["4s", "11m", "soon", -1])
