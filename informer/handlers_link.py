@@ -97,7 +97,7 @@ class HandlersLink:
                     self.malformed += 1
                     self._readers.refuse(event.peer, "acks" if isinstance(message, wire.Acks) else "gap-seen")
                 elif isinstance(message, wire.Acks):
-                    self._acks(event.peer, message.informer, message.shard, message.rows)
+                    self._acks(event.peer, message)
                 else:
                     self._gap_seen(event.peer, message)
             except ProtocolError as error:
@@ -207,7 +207,8 @@ class HandlersLink:
                 if name == informer.name and where == number
             ]
             shard.join(hello.group, options, replica, held)
-            self._acknowledge(shard, hello.group, replica, self._early.pop(_place(replica, shard), []))
+            early = self._early.pop(_place(replica, shard), [])
+            outcomes.acknowledge(shard.groups[hello.group], replica.identity, early, shard.now())
             # The group is on the disk before it gets anything of the shard: from here on no deletion is missed.
             shard.flush()
             self._busy.touch(shard)
@@ -232,30 +233,24 @@ class HandlersLink:
         }
         self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
 
-    def _acks(self, peer: Peer, name: str, number: int, acks: list[wire.AckRow]) -> None:
-        here = self._here.get(peer.identity)
-        informer = self._informers.get(name)
+    def _acks(self, peer: Peer, acks: wire.Acks) -> None:
+        name, number = acks.informer, acks.shard
+        here, informer = self._here.get(peer.identity), self._informers.get(name)
         if here is None or informer is None:
             return
         _, hello, replica = here
         shard = informer.shards.get(number)
-        if shard is not None and hello.group in shard.groups:
-            self._acknowledge(shard, hello.group, replica, acks)
+        group = shard.groups.get(hello.group) if shard is not None else None
+        if shard is not None and group is not None:
+            outcomes.acknowledge(group, replica.identity, acks.rows, shard.now())
+            self._busy.acknowledged(shard, group)
             return
         # The call was held at the hello and has ended since; the shard opens later. Joining would take the
         # call for one that goes on, and it would never end.
         held = {(key, seq, fence) for where, n, key, seq, fence in hello.held if (where, n) == (name, number)}
         early = self._early.setdefault((replica.identity, name, number), [])
         known = {ack[:3] for ack in early}
-        early += [ack for ack in acks if ack[:3] in held and ack[:3] not in known]
-
-    def _acknowledge(self, shard: Shard, group: str, replica: Replica, acks: list[wire.AckRow]) -> None:
-        now, followed = shard.now(), shard.groups[group]
-        for key, seq, fence, verdict, after_ms, error in acks:
-            outcomes.acknowledge(
-                followed, replica.identity, key, seq, fence, verdict, after_ms / 1000.0, error, now
-            )
-        self._busy.acknowledged(shard, followed)
+        early += [ack for ack in acks.rows if ack[:3] in held and ack[:3] not in known]
 
     def _send_events(self, identity: bytes, shard: Shard, events: list[EventRow]) -> None:
         """In messages of bounded size; what a vanished peer was sent counts as in flight until its Gone."""

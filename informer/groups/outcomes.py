@@ -3,7 +3,7 @@
 Times are wall s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from deltawire.informer.groups.events import ADD, DEAD, DELETE, DONE, RETRY, Changes, Flight
 from deltawire.informer.groups.group import Group
@@ -57,31 +57,50 @@ def leave(group: Group, identity: bytes, reason: str, now: float, how: Departure
 
 
 def acknowledge(
-    group: Group,
-    identity: bytes,
-    key: str,
-    seq: int,
-    fence: int,
-    verdict: int,
-    after_s: float,
-    error: str,
-    now: float,
-) -> bool:
-    """What became of an event. False if the replica does not hold it (any more): refused and counted."""
-    flight = group.in_flight.get(key)
-    if flight is None or (flight.seq, flight.fence, flight.replica.identity) != (seq, fence, identity):
-        group.counters.late += 1
-        return False
-    if verdict == DONE:
-        _complete(group, flight)
-        return True
+    group: Group, identity: bytes, acks: Iterable[tuple[str, int, int, int, int, str]], now: float
+) -> int:
+    """What became of events: key, seq, fence, verdict, ms, error of each (docs/wire.md §7, ``acks``). How many count.
+
+    An ack of what the replica does not hold (any more) is refused and counted.
+    """
+    taken = 0
+    for key, seq, fence, verdict, after_ms, error in acks:
+        flight = group.in_flight.get(key)
+        if flight is None or (flight.seq, flight.fence, flight.replica.identity) != (seq, fence, identity):
+            group.counters.late += 1
+            continue
+        taken += 1
+        if verdict != DONE:
+            _fail(group, flight, verdict, after_ms / 1000.0, error, now)
+            continue
+        group.counters.acknowledged += 1
+        if flight.parked_seq:
+            group.lot.remove(flight.parked_seq)
+        group.notes.acknowledged(flight.born)
+        if flight.scope is not None:
+            _note_told(group, flight)
+        if group.lot.dead and flight.kind != DELETE:
+            group.lot.forget_superseded(key, flight.uid, seq)
+        if group.olds.objects:
+            group.olds.drop(key)
+        if flight.overwritten is not None and group.members.wants_old:
+            group.olds.keep(key, flight.overwritten)
+        del group.in_flight[key]
+        flight.replica.give_back(flight.size_bytes, alone=flight.solo)
+        if group.blocked.count:
+            group.blocked.released(key)
+        group.track.finish(seq)
+    return taken
+
+
+def _fail(group: Group, flight: Flight, verdict: int, after_s: float, error: str, now: float) -> None:
+    """The call of an event failed, or wishes to be made again."""
     # A retry without an error is the handler's wish to be called again: no failure.
     failures = 0 if verdict == RETRY and not error else flight.failures + 1
     group.counters.failed += failures > 0
     dead = verdict == DEAD or 0 < group.attempts_max <= failures
     wait_s = min(max(after_s, 0.0), AFTER_S_MAX)
     _park(group, flight, failures, now + wait_s, error, dead=dead)
-    return True
 
 
 def _blame(group: Group, flight: Flight, reason: str, now: float) -> None:
@@ -96,24 +115,6 @@ def _blame(group: Group, flight: Flight, reason: str, now: float) -> None:
     if not used_up and failures == 1:
         # A key that kills again and again is one that waits for a retry; at first it is one that waits.
         group.lot.gave_back(flight.seq)
-
-
-def _complete(group: Group, flight: Flight) -> None:
-    group.counters.acknowledged += 1
-    key = flight.key
-    if flight.parked_seq:
-        group.lot.remove(flight.parked_seq)
-    group.notes.acknowledged(flight.born)
-    if flight.scope is not None:
-        _note_told(group, flight)
-    if group.lot.dead and flight.kind != DELETE:
-        group.lot.forget_superseded(key, flight.uid, flight.seq)
-    if group.olds.objects:
-        group.olds.drop(key)
-    if flight.overwritten is not None and group.members.wants_old:
-        group.olds.keep(key, flight.overwritten)
-    _release(group, flight)
-    group.track.finish(flight.seq)
 
 
 def _park(
@@ -142,17 +143,13 @@ def _park(
         lot.bury(parked)
     else:
         lot.add(parked)
-    _release(group, flight)
+    del group.in_flight[flight.key]
+    flight.replica.give_back(flight.size_bytes, alone=flight.solo)
+    if group.blocked.count:
+        group.blocked.released(flight.key)
     group.track.finish(flight.seq)
 
 
 def _note_told(group: Group, flight: Flight) -> None:
     if group.scope is not None and flight.scope is not None:
         group.scope.told(flight.born, flight.seq, flight.scope, every=group.record.is_every)
-
-
-def _release(group: Group, flight: Flight) -> None:
-    del group.in_flight[flight.key]
-    flight.replica.give_back(flight.size_bytes, alone=flight.solo)
-    if group.blocked.count:
-        group.blocked.released(flight.key)

@@ -110,9 +110,8 @@ class Machine:
             events += sent
             for event in sent:
                 verdict, error = (2, "bad") if event[1] == gives_up else (0, "")
-                outcomes.acknowledge(
-                    self.shard.groups[group], identity, event[1], event[0], event[7], verdict, 0.0, error, 0.0
-                )
+                row = event[1], event[0], event[7], verdict, 0, error
+                outcomes.acknowledge(self.shard.groups[group], identity, [row], 0.0)
         self.shard.leave(group, identity, "gone", Departure.SESSION)
         self.shard.flush()
         return events

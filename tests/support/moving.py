@@ -196,10 +196,9 @@ class World:
             verdict = verdict_of(event)
             if verdict is None:
                 continue
-            took = outcomes.acknowledge(
-                self.shard.groups[name], self.replicas[name], event[1], event[0], event[7], verdict, 0.0,
-                "" if verdict == DONE else "no", self.clock.wall_s(),
-            )  # fmt: skip
+            row = event[1], event[0], event[7], verdict, 0, "" if verdict == DONE else "no"
+            now = self.clock.wall_s()
+            took = outcomes.acknowledge(self.shard.groups[name], self.replicas[name], [row], now)
             if took and verdict == DONE:
                 self.groups[name].acknowledge(event)
         return found

@@ -172,9 +172,8 @@ class Handler:
     def answer(self, event: Event, verdict: int = 0, after_s: float = 0.0, error: str = "") -> bool:
         group = self.rig.shard.groups[self.group]
         seq, key, fence = event[0], event[1], event[7]
-        return outcomes.acknowledge(
-            group, self.identity, key, seq, fence, verdict, after_s, error, self.rig.clock.wall_s()
-        )
+        row = key, seq, fence, verdict, round(1000 * after_s), error
+        return bool(outcomes.acknowledge(group, self.identity, [row], self.rig.clock.wall_s()))
 
     def work(self) -> list[Event]:
         """Take and acknowledge until nothing comes any more."""

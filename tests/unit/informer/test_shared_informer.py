@@ -243,9 +243,8 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(make: Make) -> None:
     shard = informer.shards[0]
     for _, by_replica in shard.deliver():
         for event in by_replica[identity]:
-            outcomes.acknowledge(
-                shard.groups["g"], identity, event[1], event[0], event[7], 2, 0, "no use", shard.now()
-            )
+            row = event[1], event[0], event[7], 2, 0, "no use"
+            outcomes.acknowledge(shard.groups["g"], identity, [row], shard.now())
     listed = asks.answer("dead-letters", {})
     assert [letter["key"] for letter in listed["letters"]] == ["a/k0", "a/k1"]
     (shown,) = asks.answer("dead-letters", {"action": "show", "key": "a/k0"})["letters"]
