@@ -228,9 +228,10 @@ class Shard:
         while busy:
             with self.indexer.view() as view:
                 for group in busy:
-                    events = delivery.collect(group, view, now, self._clock)
-                    if events:
-                        yield group.name, events
+                    sending = delivery.Sending(group, view, now, self._clock)
+                    sending.run()
+                    if sending.out:
+                        yield group.name, sending.out
             # What is beyond what a group may send: that it may be sent is committed first.
             busy = [group for group in busy if group.reserve()]
             if busy:

@@ -28,6 +28,7 @@ from deltawire.common.store.folder import (
 from deltawire.informer.archive.record import Image, Op, Place, Position, Record, decode, encode, parts_of
 from deltawire.informer.archive.restore import fill, rows_of
 from deltawire.informer.groups import state as group_state
+from deltawire.informer.groups.events import Fresh
 from deltawire.informer.groups.state import GroupState
 from deltawire.informer.store import generation, identities
 from deltawire.informer.store.damage import is_cut
@@ -195,7 +196,7 @@ def _read_shard(folder: Path) -> Record:
                     f"{folder} was written in schema {state.schema}, this program reads {layout.SCHEMA}",
                     hint="use the version that wrote it",
                 )
-            with View(txn, dbs, state.seq, {}, None, lambda error: None) as view:
+            with View(txn, dbs, state.seq, Fresh(), lambda error: None) as view:
                 ops = list(rows_of(view))
     except lmdb.Error as error:
         raise StateError(f"{folder} cannot be read: {error}") from None

@@ -101,7 +101,7 @@ class WithLost:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self.seq = view.seq
+        self.seq, self.fresh = view.seq, view.fresh
         self.scan, self.gone, self.history, self.page = view.scan, view.gone, view.history, view.page
 
     def object(self, key: str) -> Row | None:

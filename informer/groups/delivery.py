@@ -14,19 +14,20 @@ from deltawire.informer.groups import passes
 from deltawire.informer.groups.blocked import BLOCKED_MAX
 from deltawire.informer.groups.events import (
     ADD,
-    COALESCED,
     DELETE,
     GAP,
-    INITIAL,
     RESYNC,
     UPDATE,
     Changes,
     Flight,
+    Fresh,
     PendingChange,
     stored_version,
 )
+from deltawire.informer.groups.flags import flags_of
 from deltawire.informer.groups.group import Group
 from deltawire.informer.groups.merging import adopt
+from deltawire.informer.groups.parking import go_on_with
 from deltawire.informer.groups.replica import Replica
 from deltawire.informer.groups.scope import Verdict
 from deltawire.informer.groups.state import Parked, row_of_parked
@@ -39,33 +40,31 @@ SCAN_ROWS = 64
 _SENT, _SETTLED, _FULL = 0, 1, 2
 
 
-def collect(group: Group, changes: Changes, now: float, clock: Clock) -> dict[bytes, list[EventRow]]:
-    """The events to send now, by replica. They count as in flight from here on."""
-    members, scope = group.members, group.scope
-    if not members.here or (members.awaited.left and group.is_waiting(now)):
-        return {}
-    if scope is not None and not group.settle_filter(changes.seq):
-        return {}
-    sending = _Sending(group, changes, now)
-    sending.retries()
-    if group.blocked.ready:
-        sending.unblocked()
-    sending.scan()
-    if scope is not None and scope.rescan:
-        passes.look_again(sending, group, scope, changes, clock)
-    if group.resync.is_due(now):
-        passes.resync(sending, group, changes, now, clock)
-    return sending.out
+class Sending:
+    """One round of sending, on one state of the shard. ``out``: events by replica, which count as in flight."""
 
-
-class _Sending:
-    """One round of sending, on one state of the shard."""
-
-    def __init__(self, group: Group, changes: Changes, now: float) -> None:
+    def __init__(self, group: Group, changes: Changes, now: float, clock: Clock) -> None:
         self.out: dict[bytes, list[EventRow]] = {}
         self._group = group
         self._changes = changes
         self._now = now
+        self._clock = clock
+
+    def run(self) -> None:
+        """Hand out all that may be sent now."""
+        group, now, scope = self._group, self._now, self._group.scope
+        if not group.members.here or (group.members.awaited.left and group.is_waiting(now)):
+            return
+        if scope is not None and not group.settle_filter(self._changes.seq):
+            return
+        self.retries()
+        if group.blocked.ready:
+            self.unblocked()
+        self.scan()
+        if scope is not None and scope.rescan:
+            passes.look_again(self, group, scope, self._changes, self._clock)
+        if group.resync.is_due(now):
+            passes.resync(self, group, self._changes, now, self._clock)
 
     def retries(self) -> None:
         """What was parked and whose time has come."""
@@ -105,19 +104,37 @@ class _Sending:
         """The changes above the cursor, as far as there is room."""
         group, changes, track, sent = self._group, self._changes, self._group.track, self._group.sent
         while track.cursor < changes.seq and self._may_scan() and group.members.have_room:
+            fresh = changes.fresh
+            if group.scope is None and fresh.after is not None and track.cursor >= fresh.after:
+                self._take_fresh(fresh)
+                return
             found = changes.scan(track.cursor, SCAN_ROWS, every=group.record.is_every)
             if group.scope is not None and not self._prepare_changes(found):
                 return
             may_go_on = True
             for pending in found:
                 is_noted = pending.seq <= sent.committed or sent.allows(pending.seq, found[-1].seq)
-                if not (is_noted and may_go_on and self._meet(pending)):
+                row = pending.row or pending.live
+                if not (is_noted and may_go_on and self._meet(pending.seq, pending.key, row, pending)):
                     track.advance()
                     return
                 may_go_on = pending is found[-1] or self._may_scan()
             if len(found) < SCAN_ROWS:
                 track.reach(changes.seq)
             track.advance()
+
+    def _take_fresh(self, fresh: Fresh) -> None:
+        """`scan` where all that is above the cursor was stored last, and is at hand."""
+        track, sent = self._group.track, self._group.sent
+        for row in fresh.rows.values():
+            seq = row.seq
+            if seq > track.cursor:
+                is_noted = seq <= sent.committed or sent.allows(seq, seq)
+                if not (is_noted and self._may_scan() and self._meet(seq, row.key, row)):
+                    break
+        else:
+            track.reach(self._changes.seq)
+        track.advance()
 
     def _prepare_changes(self, found: Sequence[PendingChange]) -> bool:
         """`_prepare` what a scan has found."""
@@ -177,23 +194,27 @@ class _Sending:
         is_full = group.blocked.count >= BLOCKED_MAX or group.lot.is_full
         return len(group.track.order) < OUTSTANDING_MAX and not is_full
 
-    def _meet(self, pending: PendingChange) -> bool:
-        """One change of the scan; False if there is no room for it, so that the scan must come back to it."""
-        group, track, seq, key = self._group, self._group.track, pending.seq, pending.key
-        if pending.replaced_by and group.record.is_past(pending.replaced_by):
+    def _meet(self, seq: int, key: str, row: Row | None, pending: PendingChange | None = None) -> bool:
+        """One change of the scan; False if there is no room for it, so that the scan must come back to it.
+
+        ``row``: where it is at hand. ``pending``: of what may be a deletion, or a version that is stored no more.
+        """
+        group, track = self._group, self._group.track
+        is_gone = pending is not None and pending.is_gone
+        if pending is not None and pending.replaced_by and group.record.is_past(pending.replaced_by):
             track.pass_over(seq)
         elif seq not in track.done:
             flight = group.in_flight.get(key)
             if flight is not None and flight.seq == seq:
                 pass  # the replica has it already: from before a restart, or by a retry
             elif flight is not None or (group.blocked.count and key in group.blocked):
-                group.blocked.add(key, seq, is_gone=pending.is_gone)
+                group.blocked.add(key, seq, is_gone=is_gone)
             else:
-                row = pending.row or pending.live or self._changes.object(key)
+                row = row or self._changes.object(key)
                 outcome = _SETTLED
                 if row is not None and row.seq == seq:
-                    is_past = pending.row is not None and not pending.is_gone
-                    outcome = self._offer(row, seq, pending.is_gone, is_past=is_past)
+                    is_past = pending is not None and pending.row is not None and not is_gone
+                    outcome = self._offer(row, seq, is_gone, is_past=is_past)
                 if outcome == _FULL:
                     return False
                 if outcome == _SETTLED:
@@ -233,7 +254,7 @@ class _Sending:
         if is_gone or verdict is not None:
             kind = self._kind(row, verdict, is_gone=is_gone)
         else:
-            kind = ADD if group.is_add(row) else UPDATE
+            kind = ADD if group.is_add(seq, row.born) else UPDATE
         flight = self.emit(row, kind, replica, superseded, verdict=verdict)
         if is_past:
             flight.overwritten = row.object
@@ -322,7 +343,7 @@ class _Sending:
             return DELETE
         if verdict is not None:
             return verdict.kind
-        return ADD if self._group.is_add(row) else UPDATE
+        return ADD if self._group.is_add(row.seq, row.born) else UPDATE
 
     def pick_for(self, verdict: Verdict | None, *, alone: bool = False) -> Replica | None:
         """A replica with room for an event, of those whose functions want it."""
@@ -341,59 +362,38 @@ class _Sending:
         again: bool = False,
     ) -> Flight:
         """Hand an event to a replica; ``parked`` is what it tries again or supersedes. ``again``: of `look_again`."""
-        group = self._group
-        flight = self._flight(row, kind, replica, parked)
-        flags, shown, parts = self._flags(row, kind, parked), kind, ""
-        if group.scope is not None and verdict is not None:
-            flight.scope = group.scope.hold(verdict, is_again=again)
-            flight.scope.is_newest = group.record.is_every and self._is_newest(row)
-            group.scope.clauses.forget(row.seq)
-            shown, parts = group.scope.as_seen_by(replica.identity, verdict)
+        group, key, seq, born = self._group, row.key, row.seq, row.born
+        flight = Flight(key, row.uid, born, seq, kind, replica, group.next_fence())
+        # An add, too, of which an earlier version may have been sent as one.
+        flight.again = kind != RESYNC and (born if kind == ADD else seq) <= group.sent.before
+        if parked is not None:
+            go_on_with(flight, parked)
+        if kind == UPDATE and replica.wants_old:
+            flight.old = (parked.old if parked is not None else None) or group.olds.get(key)
+        if kind == DELETE or group.record.is_every:
+            flight.row = row
+        flight.size_bytes = len(row.object) + len(flight.old or b"")
+        flags = flags_of(group, row.flags, seq, born, kind, is_retry=flight.parked_seq == seq)
+        shown, parts = kind, ""
+        if verdict is not None:
+            shown, parts = self._show(flight, row, verdict, is_again=again)
             flags |= OUT_OF_SCOPE if verdict.is_leaving else 0
-        if flags & GAP and not flight.failures and not flight.again:
-            group.counters.gaps += 1
-        group.take_up(flight, replica)
+        group.counters.gaps += bool(flags & GAP) and not (flight.failures or flight.again)
         group.counters.delivered += 1
+        group.in_flight[key] = flight
+        replica.take(flight.size_bytes, alone=flight.solo)
         event = EventRow(
-            row.seq, row.key, shown, row.uid, row.version, row.at, flight.attempt, flight.fence,
+            seq, key, shown, row.uid, row.version, row.at, flight.attempt, flight.fence,
             flags, row.object, flight.old, parts,
         )  # fmt: skip
         self.out.setdefault(replica.identity, []).append(event)
         return flight
 
-    def _flight(self, row: Row, kind: EventKind, replica: Replica, parked: Parked | None) -> Flight:
-        """What the group remembers of an event while ``replica`` holds it."""
-        group = self._group
-        flight = Flight(row.key, row.uid, row.born, row.seq, kind, replica, group.next_fence())
-        old = None
-        if parked is not None:
-            flight.failures, flight.parked_seq, flight.solo = parked.attempts, parked.seq, parked.solo
-            old = parked.old
-        if parked is not None and parked.seq == row.seq:
-            flight.again = parked.again
-        elif kind != RESYNC:
-            # An add, too, of which an earlier version may have been sent as one.
-            flight.again = (row.born if kind == ADD else row.seq) <= group.sent.before
-        if kind == UPDATE and replica.wants_old:
-            flight.old = old or group.olds.get(row.key)
-        if kind == DELETE or group.record.is_every:
-            flight.row = row
-        flight.size_bytes = len(row.object) + len(flight.old or b"")
-        return flight
-
-    def _flags(self, row: Row, kind: str, parked: Parked | None) -> int:
-        group, record, flags = self._group, self._group.record, row.flags
-        # What was lost before the view of all versions began, or was reported already, is no gap.
-        if flags & GAP and (kind == RESYNC or row.seq <= record.every_since):
-            flags &= ~GAP
-        again = record.is_every and parked is not None and parked.seq == row.seq
-        flags |= group.notes.send(row.born, again=again)
-        if row.seq <= record.state.coalesced_to:
-            flags |= COALESCED
-        if row.seq <= record.state.gap_to:
-            flags |= GAP
-        if flags & GAP and not record.is_every:
-            flags &= ~GAP
-        if kind == ADD and record.is_of_first_list(row.born) and (group.scope is None or not group.is_synced):
-            flags |= INITIAL
-        return flags
+    def _show(self, flight: Flight, row: Row, verdict: Verdict, *, is_again: bool) -> tuple[EventKind, str]:
+        """What an event of a group with a filter is to its replica's functions: the kind, and its parts."""
+        group, scope = self._group, self._group.scope
+        assert scope is not None  # noqa: S101  # for the type checker: there is a verdict
+        flight.scope = scope.hold(verdict, is_again=is_again)
+        flight.scope.is_newest = group.record.is_every and self._is_newest(row)
+        scope.clauses.forget(row.seq)
+        return scope.as_seen_by(flight.replica.identity, verdict)

@@ -48,9 +48,22 @@ class PendingChange(Protocol):
     def live(self) -> Row | None: ...
 
 
+class Fresh:
+    """What the last transaction stored. ``rows``: stored exactly so, by key, in the order of their seq; they are all
+    changes above ``after``, where that is not None."""
+
+    __slots__ = ("after", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.after: int | None = None
+
+
 class Changes(Protocol):
     """What a group reads: one consistent state of the shard (indexer.View)."""
 
+    @property
+    def fresh(self) -> Fresh: ...
     @property
     def seq(self) -> int: ...
     def scan(self, after: int, limit: int, *, every: bool) -> Sequence[PendingChange]: ...

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from deltawire.common.meta.clauses import Clause
 from deltawire.common.store import layout
-from deltawire.common.store.layout import Row
 from deltawire.informer.groups import state as group_state
 from deltawire.informer.groups.blocked import BlockedKeys
 from deltawire.informer.groups.events import Counters, Flight, Write
@@ -19,7 +18,6 @@ from deltawire.informer.groups.memory import LifeNotes, OldVersions
 from deltawire.informer.groups.options import GroupOptions
 from deltawire.informer.groups.parking import ParkingLot
 from deltawire.informer.groups.record import GroupRecord
-from deltawire.informer.groups.replica import Replica
 from deltawire.informer.groups.resync import Resync
 from deltawire.informer.groups.scope import Scope
 from deltawire.informer.groups.sent_ahead import SentAhead
@@ -182,18 +180,12 @@ class Group:
 
     # ---- what is sent
 
-    def is_add(self, row: Row) -> bool:
-        """True if the group, which has not acknowledged this version, has not acknowledged an earlier one.
+    def is_add(self, seq: int, born: int) -> bool:
+        """True if the group, which has not acknowledged this version of a life, has not acknowledged an earlier one.
 
         That is so for a first version, for all that was stored before the group came, and for what is owed.
         """
-        seq, born = row.seq, row.born
         return seq == born or seq <= self.record.state.birth or self.notes.is_owed(born)
-
-    def take_up(self, flight: Flight, replica: Replica) -> None:
-        """``replica`` holds the event from here on."""
-        self.in_flight[flight.key] = flight
-        replica.take(flight.size_bytes, alone=flight.solo)
 
     def foresee(self, before: int, newest: int) -> None:
         """A batch is about to be committed, after which ``newest`` is the newest change: reserve with it."""

@@ -36,7 +36,8 @@ def take_held(group: "Group", replica: Replica, key: str, seq: int, fence: int, 
         )
         if verdict is not None:
             flight.scope = group.scope.hold(verdict, is_again=False)
-    group.take_up(flight, replica)
+    group.in_flight[flight.key] = flight
+    replica.take(flight.size_bytes, alone=flight.solo)
 
 
 def held_change(
@@ -56,4 +57,4 @@ def held_change(
     row = gone or stored_version(changes, key, seq, every=group.record.is_every)
     if row is None or row.key != key:
         return None
-    return row, DELETE if gone else ADD if group.is_add(row) else UPDATE, None
+    return row, DELETE if gone else ADD if group.is_add(row.seq, row.born) else UPDATE, None

@@ -92,7 +92,7 @@ def adopt(group: Group, row: Row) -> None:
     """A group that had no filter, or whose rows were lost, may know a life that has no row: it gets one."""
     if group.scope is not None and group.scope.adopts(row):
         is_every = group.record.is_every
-        is_known = is_every or group.track.is_done(row.seq) or not group.is_add(row)
+        is_known = is_every or group.track.is_done(row.seq) or not group.is_add(row.seq, row.born)
         group.scope.adopt(row, is_known=is_known)
 
 
@@ -115,7 +115,7 @@ def _concerns(group: Group, old: Row) -> bool:
 
 def _is_new_to(group: Group, row: Row) -> bool:
     if group.scope is None:
-        return group.is_add(row)
+        return group.is_add(row.seq, row.born)
     life = group.scope.lives.get(row.born)
     return life is not None and not life.known
 

@@ -172,3 +172,10 @@ def parked_of(flight: Flight, attempts: int, not_before: float, error: str, *, s
         parked.old = flight.old
     parked.left = flight.scope is not None and flight.scope.is_left
     return parked
+
+
+def go_on_with(flight: Flight, parked: Parked) -> None:
+    """The event tries again what was set aside, or supersedes it."""
+    flight.failures, flight.parked_seq, flight.solo = parked.attempts, parked.seq, parked.solo
+    if parked.seq == flight.seq:
+        flight.again = parked.again

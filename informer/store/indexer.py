@@ -21,6 +21,7 @@ from deltawire.common.store.layout import Row, text_of, unpack_row
 from deltawire.common.store.meta import ShardState, StreamState
 from deltawire.common.store.pages import NAMESPACE_INDEX
 from deltawire.common.store.reader import ReaderUnavailable
+from deltawire.informer.groups.events import Fresh
 from deltawire.informer.store import migrate
 from deltawire.informer.store.batch import NOBODY, Batch, Watching
 from deltawire.informer.store.damage import is_cut
@@ -60,10 +61,8 @@ class Indexer:
         self.functions = IndexFunctions(indexes)
         self.indexes: dict[str, Any] = {}
         self.dbs: dict[bytes, Any] = {}
-        # The rows that the last transaction with any stored: delivery need not read them again.
-        self._fresh: dict[str, Row] = {}
-        # They are all changes above this one; None: they are not.
-        self._fresh_after: int | None = None
+        # Of the last transaction that stored any: delivery need not read them again.
+        self._fresh = Fresh()
         self._kept = dict(_ALL_KEPT)
         # Since the start; what was measured after so many holds until there are more.
         self.commits = 0
@@ -187,18 +186,20 @@ class Indexer:
         self._written = written if state.owner == self._owner else b""
         self.commits += 1
         if batch.is_large:
-            self._fresh, self._fresh_after = {}, None
+            self._fresh = Fresh()
         elif batch.fresh:
-            self._fresh = batch.fresh
+            # Another one, as a view may still be at the one before.
+            fresh = self._fresh = Fresh()
+            fresh.rows = batch.fresh
             # Where nothing but these rows was stored they are all changes since.
-            self._fresh_after = before if len(self._fresh) == state.seq - before else None
+            fresh.after = before if len(fresh.rows) == state.seq - before else None
 
     def view(self) -> View:
         """A read transaction on what is committed: a block; keep it short.
 
         Raises ReaderUnavailable where other processes hold all slots of readers: that passes.
         """
-        return View(self._begin(), self.dbs, self.state.seq, self._fresh, self._fresh_after, self._explained)
+        return View(self._begin(), self.dbs, self.state.seq, self._fresh, self._explained)
 
     def _begin(self) -> Any:
         try:

@@ -8,6 +8,7 @@ import msgspec
 from deltawire.common.clock import Clock
 from deltawire.common.store import layout, pages
 from deltawire.common.store.layout import Row, object_key, seq_key, seq_of, text_key, unpack_past, unpack_row
+from deltawire.informer.groups.events import Fresh
 from deltawire.informer.store.lost import NO_CONTENT, rows_of_lost
 
 
@@ -33,16 +34,13 @@ class View:
         txn: Any,
         dbs: dict[bytes, Any],
         seq: int,
-        fresh: dict[str, Row],
-        fresh_after: int | None,
+        fresh: Fresh,
         explained: Callable[[BaseException | None], object],
     ) -> None:
-        """``fresh``: rows that are stored exactly so, by key, in the order of their seq; they are all changes above
-        ``fresh_after``, where that is not None. ``explained`` raises an error of the store in this project's words."""
+        """``explained`` raises an error of the store in this project's words."""
         self.seq = seq
+        self.fresh = fresh
         self._txn = txn
-        self._fresh = fresh
-        self._fresh_after = fresh_after
         self._dbs = dbs
         self._explained = explained
 
@@ -56,7 +54,7 @@ class View:
 
     def object(self, key: str) -> Row | None:
         """The live object of a key."""
-        row = self._fresh.get(key)
+        row = self.fresh.rows.get(key)
         if row is not None:
             return row
         data = self._txn.get(object_key(key), db=self._dbs[layout.OBJECTS])
@@ -74,10 +72,10 @@ class View:
 
     def scan(self, after: int, limit: int, *, every: bool) -> list[Pending]:
         """The next changes above ``after`` in order: live objects, deletions and, for ``every``, history."""
-        if self._fresh_after is not None and after >= self._fresh_after:
+        if self.fresh.after is not None and after >= self.fresh.after:
             fresh = [
                 Pending(row.seq, row.key, None, False, 0, row)
-                for row in self._fresh.values()
+                for row in self.fresh.rows.values()
                 if row.seq > after
             ]
             return fresh[:limit]
