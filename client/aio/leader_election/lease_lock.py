@@ -5,9 +5,16 @@ from collections.abc import Mapping
 from deltawire.client.aio.request import AsyncRequest
 from deltawire.client.aio.rest import AsyncRESTClient
 from deltawire.client.rest.retry import NO_RETRIES
+from deltawire.client.tools.events.recorder import EventRecorder
 from deltawire.client.tools.leader_election import attempt
 from deltawire.client.tools.leader_election.attempt import Held
-from deltawire.client.tools.leader_election.lease_lock import LEASES, held_of, new_lease, renewed_lease
+from deltawire.client.tools.leader_election.lease_lock import (
+    LEASES,
+    held_of,
+    new_lease,
+    record_election,
+    renewed_lease,
+)
 from deltawire.client.tools.leader_election.record import LeaseRecord
 from deltawire.common.errors import ConfigError, StatusError
 
@@ -15,6 +22,7 @@ from deltawire.common.errors import ConfigError, StatusError
 class AsyncLeaseLock:
     """The Lease ``namespace/name`` for one candidate. ``labels`` are set on it, others are left alone.
 
+    With a ``recorder``, which never blocks, the begin and the end of leadership are events about the Lease.
     Methods raise StatusError and TransportError; nothing is sent twice, since electors have a loop of their own.
     """
 
@@ -26,6 +34,7 @@ class AsyncLeaseLock:
         identity: str,
         *,
         labels: Mapping[str, str] | None = None,
+        recorder: EventRecorder | None = None,
     ) -> None:
         if not identity:
             raise ConfigError("a candidate for leadership needs an identity", path="identity")
@@ -33,6 +42,7 @@ class AsyncLeaseLock:
         self._namespace = namespace
         self._name = name
         self._labels = dict(labels or {})
+        self._recorder = recorder
         self.identity = identity
 
     def __str__(self) -> str:
@@ -62,6 +72,11 @@ class AsyncLeaseLock:
         if isinstance(step, attempt.Update):
             return await self.update(step.record, step.held)
         return await (self.create(step.record) if isinstance(step, attempt.Create) else self.get())
+
+    def record_event(self, what: str) -> None:
+        """Make an event of what this candidate does: ``web-0 became leader``. Raises nothing."""
+        if self._recorder is not None:
+            record_election(self._recorder, self._namespace, self._name, f"{self.identity} {what}")
 
     def _named(self, request: AsyncRequest) -> AsyncRequest:
         return request.resource(LEASES).namespace(self._namespace).name(self._name).retry(NO_RETRIES)

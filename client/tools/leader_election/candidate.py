@@ -55,6 +55,13 @@ class Candidate:
         # A lease that was never written, or whose first holder let it go, changes hands all the same.
         return LeaseRecord(self.identity, self._duration_s, wall_s, wall_s, self.seen.transitions + 1)
 
+    def check(self, now_s: float, allowed_s: float) -> str:
+        """For a health check: "" if all is well, else what is wrong. ``allowed_s``: since the last renewal."""
+        if not self.is_leader or self.seen_at_s is None:
+            return ""
+        late_s = now_s - self.seen_at_s - allowed_s
+        return f"leading, but the lease was not renewed for {late_s:.0f} s too long" if late_s > 0 else ""
+
     def first(self, wall_s: float) -> LeaseRecord:
         """What to write where there is no lease at all."""
         return LeaseRecord(self.identity, self._duration_s, wall_s, wall_s, 0)

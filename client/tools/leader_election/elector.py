@@ -116,11 +116,7 @@ class LeaderElector:
 
     def check(self, tolerance_s: float = 0.0) -> str:
         """For a health check: "" if all is well, else what is wrong."""
-        seen_at_s = self._candidate.seen_at_s
-        if not self.is_leader or seen_at_s is None:
-            return ""
-        late_s = self._clock.now_s() - seen_at_s - self._times.lease_duration_s - tolerance_s
-        return f"leading, but the lease was not renewed for {late_s:.0f} s too long" if late_s > 0 else ""
+        return self._candidate.check(self._clock.now_s(), self._times.lease_duration_s + tolerance_s)
 
     def run(self, stop: threading.Event) -> None:
         """Until ``stop`` is set, or leadership was won and lost. May be called again for another run."""

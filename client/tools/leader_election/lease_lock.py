@@ -70,8 +70,7 @@ class LeaseLock:
     def record_event(self, what: str) -> None:
         """Make an event of what this candidate does: ``web-0 became leader``. Raises nothing."""
         if self._recorder is not None:
-            about = Reference(LEASES.api_version, LEASES.kind, self._name, self._namespace)
-            self._recorder.event(about, NORMAL, "LeaderElection", f"{self.identity} {what}")
+            record_election(self._recorder, self._namespace, self._name, f"{self.identity} {what}")
 
     def _named(self, request: Request) -> Request:
         return request.resource(LEASES).namespace(self._namespace).name(self._name).retry(NO_RETRIES)
@@ -81,6 +80,12 @@ def config_for_election(config: ClientConfig, renew_deadline_s: float) -> Client
     """``config`` with time-outs that leave room for a second try before the deadline."""
     timeout_s = max(REQUEST_TIMEOUT_S_MIN, renew_deadline_s / 2)
     return replace(config, connect_timeout_s=timeout_s, read_timeout_s=timeout_s)
+
+
+def record_election(recorder: EventRecorder, namespace: str, name: str, message: str) -> None:
+    """An event about the Lease."""
+    about = Reference(LEASES.api_version, LEASES.kind, name, namespace)
+    recorder.event(about, NORMAL, "LeaderElection", message)
 
 
 def new_lease(record: LeaseRecord, namespace: str, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
