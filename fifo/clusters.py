@@ -21,10 +21,13 @@ class Known:
 
 @dataclass(slots=True)
 class Clusters:
-    """``said``: the ids that each reflector has reported; "" = it cannot know."""
+    """``said``: the ids that each reflector has reported; "" = it cannot know. ``queued``: the id that the queue has
+    which other hosts share; ``found``: what a reflector has reported last, also one that is gone."""
 
     known: dict[str, Known] = field(default_factory=dict)
     said: dict[bytes, dict[str, str]] = field(default_factory=dict)
+    queued: dict[str, str] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
 
     def id_of(self, name: str) -> str:
         """ "" until it is reported."""
@@ -50,7 +53,7 @@ class Clusters:
         if not cluster_id:
             said.setdefault(name, "")
             return False
-        said[name] = cluster_id
+        said[name] = self.found[name] = cluster_id
         known = self.known.setdefault(name, Known(cluster_id, address))
         if known.id == cluster_id:
             known.address = address or known.address
@@ -59,7 +62,7 @@ class Clusters:
             return True
         elif cluster_id in (known.former, address) and known.address in ("", address):
             # It knows the address only: it is sent the uid.
-            said[name] = ""
+            said[name] = self.found[name] = ""
         return False
 
     def shard_said(self, name: str, cluster_id: str, address: str) -> tuple[str, bool]:
@@ -74,6 +77,24 @@ class Clusters:
             return known.id, False
         return cluster_id, False
 
+    def queue_said(self, name: str, cluster_id: str, address: str) -> bool:
+        """As `shard_said`, of the shared queue. True if that is news: another id counts, or the queue is another's."""
+        before = self.id_of(name), self.foreign(name)
+        self.shard_said(name, cluster_id, address)
+        self.queued[name] = cluster_id
+        return before != (self.id_of(name), self.foreign(name))
+
+    def foreign(self, name: str) -> str:
+        """The cluster of the shared queue where that is none that this host knows, "" else."""
+        queued, known = self.queued.get(name, ""), self.known.get(name)
+        is_ours = known is None or queued in ("", known.id, known.former, known.address)
+        return "" if is_ours else queued
+
+    def is_refused(self, name: str) -> bool:
+        """True if reflectors of this host have found another cluster than the shared queue is of."""
+        found = self.found.get(name, "")
+        return bool(self.foreign(name) or (found and self.objection(found, name)))
+
     def twin(self, name: str) -> str:
         """Another name of the config with the same cluster id, "" if there is none: both would write one cache."""
         for other, known in self.known.items():
@@ -85,7 +106,12 @@ class Clusters:
 
     def objection(self, said: str, name: str) -> str:
         """Why streams of a reflector that found the cluster ``said`` must stand still, "" if they need not."""
-        known = self.id_of(name)
+        known, queued = self.id_of(name), self.foreign(name) or self.queued.get(name, "")
+        if queued and (self.foreign(name) or said != known):
+            return (
+                f"the API server of {name} is cluster {said}, and the queue on NATS is of cluster {queued}: another "
+                "pipeline has this engine.name, or the API server was replaced; set another engine.name"
+            )
         if said != known:
             return (
                 f"cluster {name} was {known} and is now {said}: its cache is kept as it is; "

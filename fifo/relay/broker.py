@@ -58,7 +58,17 @@ class RelayBroker(Broker):
                 informer.wants = []
         return found
 
+    @property
+    def is_refused(self) -> bool:
+        """True if this host has nothing to look for in the queue: it is of other clusters."""
+        return all(self._clusters.is_refused(informer.cluster) for informer in self.informers.values())
+
     # Reigns.
+
+    def may_lead(self, name: str) -> bool:
+        """True if reflectors of all streams are here, and the queue is of the cluster that they found."""
+        informer = self.shared(name)
+        return informer.is_attended and not self._clusters.is_refused(informer.cluster)
 
     def leads(
         self,
@@ -74,6 +84,9 @@ class RelayBroker(Broker):
             # Without a tail what shards say is all that is known of the cluster.
             if not tails:
                 actions += self._cluster_of(informer, report.cluster_id, report.address)
+        if not self.may_lead(name):
+            # Its lease is given back soon.
+            return actions
         informer.lead(reign, tails, reports)
         self._identify(informer)
         return actions + self._steer(informer)
@@ -160,6 +173,9 @@ class RelayBroker(Broker):
             log.error("%s shard %d: %s", name, shard, error)
             return []
         actions = self._learn_cluster(informer, [message])
+        if self._clusters.is_refused(informer.cluster):
+            # What is of another cluster must reach no store.
+            return actions
         if informer.delivered(shard, token, message, sequence, len(payload)):
             self._went_on(informer)
         return actions
@@ -195,19 +211,30 @@ class RelayBroker(Broker):
         return actions
 
     def _cluster_of(self, informer: SharedInformer, cluster_id: str, address: str) -> list[Action]:
-        before = self._clusters.id_of(informer.cluster)
-        if before == cluster_id:
+        before, cluster = self._clusters.id_of(informer.cluster), informer.cluster
+        if not self._clusters.queue_said(cluster, cluster_id, address):
             return []
-        _, is_new = self._clusters.shard_said(informer.cluster, cluster_id, address)
-        if self._clusters.id_of(informer.cluster) != before:
-            return self._cluster_known(informer.cluster, is_new)
-        return []
+        return self._cluster_known(cluster, is_new=bool(before) and self._clusters.id_of(cluster) != before)
 
     def _cluster_known(self, cluster: str, is_new: bool) -> list[Action]:
+        turned_away: list[Action] = []
         for name, informer in self.informers.items():
             if informer.cluster == cluster:
                 self._identify(self.shared(name))
-        return super()._cluster_known(cluster, is_new)
+                if self._clusters.is_refused(cluster):
+                    turned_away += self._turn_away(informer)
+        return turned_away + super()._cluster_known(cluster, is_new)
+
+    def _turn_away(self, informer: Informer) -> list[Action]:
+        """Workers that have opened their shards for the queue's cluster begin anew, and wait."""
+        actions: list[Action] = []
+        for owner in sorted({s.owner for s in informer.shards if s.owner and s.report is not None}):
+            actions += self._drop(Side.WORKERS, owner)
+            actions.append(Reset(Side.WORKERS, owner, f"the queue of {informer.name} is of another cluster"))
+        return actions
+
+    def _open(self, informer: Informer) -> list[Action]:
+        return [] if self._clusters.is_refused(informer.cluster) else super()._open(informer)
 
     def _identify(self, informer: Informer) -> None:
         known = self._clusters.known.get(informer.cluster)

@@ -64,6 +64,10 @@ class Consumer:
         if consumed is not None and consumed.work is not None:
             consumed.work.cancel()
 
+    def give_back_places(self) -> None:
+        if self._places is not None:
+            self._servers.connection.submit(self._places.give_back())
+
     def done(self, want: Done) -> None:
         consumed = self._consumed.get((want.informer, want.shard))
         if consumed is not None and consumed.token == want.token:

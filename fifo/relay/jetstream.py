@@ -5,6 +5,7 @@ queue of answers, which is bounded by what was asked for: one message under way 
 room for so much (`ROOM_BYTES`, `ROOM_MESSAGES`) of each one that is consumed.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -26,6 +27,9 @@ from deltawire.jetstream.settings import NatsSettings
 
 log = logging.getLogger(__name__)
 
+# A host that has no reflectors learns from the queue which cluster it is of, so much later than the others.
+HEAR_AFTER_S = 3.0
+
 
 class JetStreamQueue:
     """``shards``: of each informer. ``label``: this broker's name among those of all hosts. ``host`` and ``place_of``:
@@ -46,7 +50,7 @@ class JetStreamQueue:
         self._connection = Connection(settings, label=f"deltawire fifo {label}", clock=clock)
         self._informers = list(informers)
         self._shards = shards
-        self._servers = Servers(self._connection)
+        self._servers = Servers(self._connection, shards)
         by = leads(self._servers) if leads is not None else NatsLeads(self._servers, label, clock)
         self._publisher = Publisher(self._servers, self._informers, shards, by, clock)
         places = Places(self._servers, host, place_of, clock) if place_of is not None else None
@@ -80,6 +84,8 @@ class JetStreamQueue:
     def attend(self, broker: RelayBroker) -> None:
         """Call it twice a second: informers whose reflectors are all here are led from here, if nobody else does."""
         self._publisher.attend(broker)
+        if broker.is_refused:
+            self._consumer.give_back_places()
 
     def do(self, want: Want) -> None:
         if isinstance(want, Publish):
@@ -130,6 +136,8 @@ class JetStreamQueue:
         await self._connection.client.subscribe(
             self._servers.settings.subject("proof") + ".>", cb=self._proven
         )
+        # A host's own reflectors come first: the queue may be another pipeline's.
+        await asyncio.sleep(HEAR_AFTER_S)
         for name in self._informers:
             await self._servers.make(name)
             tails = [await self._servers.tail(name, shard) for shard in range(self._shards)]

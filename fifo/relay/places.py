@@ -7,6 +7,7 @@ the host's, by the name of its state folder, and stays with it while its broker 
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from deltawire.common.clock import Clock
 from deltawire.fifo.relay.servers import Servers
@@ -26,6 +27,7 @@ class Places:
         self._place_of = place_of
         self._clock = clock
         self._leases: dict[int, Lease] = {}
+        self._keeping: list[Future[None]] = []
 
     async def hold(self, informer: str, shard: int) -> None:
         """Returns once the shard's place is this host's."""
@@ -36,17 +38,24 @@ class Places:
                 self._servers.connection, key, self._host, self._clock, lambda is_held: None, inherits=True
             )
             self._leases[place] = lease
-            self._servers.connection.submit(self._servers.guarded(lease.keep, key))
+            self._keeping.append(self._servers.connection.submit(self._servers.guarded(lease.keep, key)))
         lease, name = self._leases[place], f"worker-{place}"
         while not lease.is_valid:
             if self._is_others(lease):
                 self._servers.note(
                     name,
                     f"{name} runs on host {lease.seen}, too, and gets nothing here: each worker index runs on one host,"
-                    " or set archive",
+                    " or set archive; another pipeline needs another engine.name",
                 )
             await asyncio.sleep(LOOK_S)
         self._servers.problems.pop(name, None)
+
+    async def give_back(self) -> None:
+        """All of them: nothing here will be consumed."""
+        keeping, self._keeping = self._keeping, []
+        self._leases.clear()
+        for kept in keeping:
+            kept.cancel()
 
     def is_lost(self, informer: str, shard: int) -> bool:
         """True where another host has the shard's place by now; not while only the servers do not answer."""

@@ -71,7 +71,7 @@ class Publisher:
         now_s = self._clock.now_s()
         for name in self._informers:
             reign = self._reigns.get(name)
-            if broker.shared(name).is_attended:
+            if broker.may_lead(name):
                 if reign is None:
                     self._seek(name)
                 else:

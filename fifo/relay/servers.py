@@ -1,6 +1,7 @@
 """What all ends of the shared queue need of the servers: streams, newest messages, rows of the bucket, answers."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -47,8 +48,10 @@ class Counters:
 class Servers:
     """Answers wait in a queue for the broker's thread; all else runs in the connection's."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, shards: int = 0) -> None:
+        """``shards``: of each informer, which all hosts must have alike; 0: it is not looked at."""
         self.connection = connection
+        self._shards = shards
         self.counters = Counters()
         self.waker = Waker()
         self.answers: deque[Answer] = deque()
@@ -107,7 +110,12 @@ class Servers:
         if not self.connection.is_connected:
             return self.connection.problem
         shards = [text for where, text in self.problems.items() if where.startswith(f"{informer}#")]
-        known = (self.unpublished.get(informer), self.problems.get("queue"), self.problems.get(informer), *shards)
+        known = (
+            self.unpublished.get(informer),
+            self.problems.get("queue"),
+            self.problems.get(informer),
+            *shards,
+        )
         return next(filter(None, known), "")
 
     async def check_payload(self) -> None:
@@ -149,6 +157,7 @@ class Servers:
 
         if name in self._made:
             return
+        await self._check_shards()
         wanted = StreamConfig(
             name=self.stream(name),
             subjects=[f"{self.subject(name, 0)[:-1]}*"],
@@ -163,6 +172,23 @@ class Servers:
         )
         await ensure_stream(self.jetstream, wanted, self.settings)
         self._made.add(name)
+
+    async def _check_shards(self) -> None:
+        """Keys are dealt to shards by their number. Raises NatsError where the queue has another one."""
+        from nats.js.errors import KeyWrongLastSequenceError
+
+        if not self._shards:
+            return
+        bucket, ours = await self.state(), str(self._shards).encode()
+        with contextlib.suppress(KeyWrongLastSequenceError):
+            await bucket.create("shards", ours)
+        found = await self.get(bucket, "shards")
+        if found is not None and found[0] != ours:
+            theirs = found[0].decode(errors="replace")
+            raise NatsError(
+                f"queue {self.settings.name} on NATS {self.settings.shown} is of {theirs} shards, not {self._shards}",
+                hint=f"set store.shards to {theirs}, or another engine.name: two pipelines need two",
+            )
 
     async def is_gone(self, name: str) -> bool:
         """True if the informer's stream is not there: somebody deleted it, or its disks are lost."""

@@ -1,5 +1,6 @@
 """What operators do to the streams and buckets of a pipeline by hand: it is named, or mended without a loss."""
 
+import json
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from deltawire.jetstream.leases import LEASE_S, Lease
 from deltawire.jetstream.settings import NatsSettings
 from tests.support.nats_connections import until
 from tests.support.nats_servers import NatsServers
-from tests.support.pipeline import running, wait_until
+from tests.support.pipeline import Pipeline, running, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("nats")]
 
@@ -107,6 +108,17 @@ def test_another_stream_with_our_subjects_is_one_line_that_says_what_to_do(tmp_p
             connection.wait(Servers(connection).make("dev/pods"), 20)
 
 
+def test_a_queue_of_another_number_of_shards_is_refused_in_one_line_that_says_what_to_do(tmp_path: Path):
+    with connected(tmp_path) as connection:
+        connection.wait(Servers(connection, 4).make("dev/pods"), 20)
+        connection.wait(Servers(connection, 4).make("dev/nodes"), 20)
+        with pytest.raises(
+            NatsError, match=r"is of 4 shards, not 8 \(set store\.shards to 4, or another"
+        ) as found:
+            connection.wait(Servers(connection, 8).make("dev/pods"), 20)
+        assert "\n" not in str(found.value)
+
+
 def test_more_bytes_than_the_servers_may_keep_is_one_line_that_says_what_to_do(tmp_path: Path):
     with connected(tmp_path, max_bytes=5 * 1024**3) as connection:
         until(lambda: connection.is_connected, "the connection")
@@ -154,3 +166,38 @@ def delete(url: str, gone: str) -> None:
             done(connection, lambda js, n=name: js.delete_stream(n))
     finally:
         connection.close()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_another_pipeline_of_the_same_name_is_refused_named_and_takes_nothing_of_the_first(tmp_path: Path):
+    """Also when the first one's brokers are away for a while: their lead is not taken."""
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    with NatsServers(tmp_path / "nats") as servers:
+        engine = {"kind": "nats", "servers": servers.urls, "replicas": 1}
+        pods = ("--objects", "pods=20", "--churn", "10/s")
+        with running(folders[0], *pods, engine=engine) as (server, first):
+            first.wait_synced(60)
+            with running(folders[1], *pods, engine=engine) as (_, second):
+                _is_refused(second)
+                first.kill_everything()
+                time.sleep(2 * LEASE_S)
+                assert second.calls_since({"latest": 0, "every": 0}) == {"latest": [], "every": []}
+                first.up()
+                first.wait_synced(90)
+                _is_refused(second)
+            server.churn(0)
+            verdict = first.judge_in_the_end(60)
+            assert verdict["complaints"] == 0, verdict
+
+
+def _is_refused(pipeline: Pipeline) -> None:
+    wait_until(
+        "that it is said",
+        lambda: "another pipeline has this engine.name" in json.dumps(pipeline.status()),
+        seconds=60,
+        every_s=0.2,
+    )
+    assert not pipeline.status()["synced"]
