@@ -46,6 +46,14 @@ def test_each_patch_stands_under_the_promise_that_it_breaks():
     assert told == made
 
 
+def test_each_statement_about_nats_names_its_test():
+    table = TEXT.partition("## With `engine: nats`")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) >= 9
+    for row in rows:
+        assert re.search(r"`tests/[^`]+` \|$", row), row
+
+
 @pytest.mark.parametrize("stem", PATCHES)
 def test_the_test_that_a_patch_must_turn_red_exists(stem):
     assert is_there(re.search(r"^Test: (\S+)", PATCHES[stem], re.MULTILINE)[1])
