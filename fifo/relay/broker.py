@@ -84,7 +84,7 @@ class RelayBroker(Broker):
             # Without a tail what shards say is all that is known of the cluster.
             if not tails:
                 actions += self._cluster_of(informer, report.cluster_id, report.address)
-        if not self.may_lead(name):
+        if self._clusters.is_refused(informer.cluster):
             # Its lease is given back soon.
             return actions
         informer.lead(reign, tails, reports)
