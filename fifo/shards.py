@@ -102,18 +102,28 @@ class Informer:
         return True
 
     def deltas(self, message: from_reflector.Deltas) -> bool:
-        stream = self.streams[message.stream]
-        if not stream.deltas(message):
+        stream, rows = self.streams[message.stream], message.rows
+        items = size = 0
+        for type_, namespace, name, _, _, object_ in rows:
+            items += type_ == "R"
+            size += len(object_)
+            if not name or (stream.name not in ("*", namespace)):
+                raise ProtocolError(f"a delta of {namespace}/{name} in stream {stream.name}")
+        if not stream.deltas(len(rows), items, size, message.version):
             return False
-        name, at, count = stream.name, message.at, len(self.shards)
+        self._put(message)
+        if message.version:
+            self._unmarked.add(stream.name)
+        return True
+
+    def _put(self, message: from_reflector.Deltas) -> None:
+        """Into the queues of their shards."""
+        stream, at, count = message.stream, message.at, len(self.shards)
         for delta in message.rows:
             # `key_of`, written out.
             number = shard_of(f"{delta.namespace}/{delta.name}", count)
             shard = self._touched[number] = self.shards[number]
-            shard.queue.add(name, at, delta)
-        if message.version:
-            self._unmarked.add(name)
-        return True
+            shard.queue.add(stream, at, delta)
 
     def mark(self, message: from_reflector.Mark) -> bool:
         stream = self.streams[message.stream]

@@ -6,7 +6,7 @@ from typing import Literal
 from deltawire.common.errors import ProtocolError
 from deltawire.common.limits import STREAM_BYTES_MAX, STREAM_DELTAS_MAX
 from deltawire.common.meta.versions import highest, is_below
-from deltawire.common.wire.messages.stream import Begin, Deltas, End
+from deltawire.common.wire.messages.stream import Begin, End
 from deltawire.fifo.limits import CREDIT_STEP_BYTES, CREDIT_STEP_DELTAS
 
 State = Literal["waiting", "started", "stopped"]
@@ -119,26 +119,20 @@ class Stream:
         self.awaits_list = False
         return True
 
-    def deltas(self, message: Deltas) -> bool:
+    def deltas(self, count: int, items: int, size: int, version: str) -> bool:
+        """So many deltas of so many bytes, of which ``items`` are a list's, complete up to ``version``."""
         if self.state != "started" or self.awaits_list:
             return False
         if self.held_deltas >= _HELD_DELTAS_MAX or self.held_bytes >= _HELD_BYTES_MAX:
             raise ProtocolError("deltas beyond the credit")
-        items = 0
-        size = 0
-        for type_, namespace, name, _, _, object_ in message.rows:
-            items += type_ == "R"
-            size += len(object_)
-            if not name or (self.name not in ("*", namespace)):
-                raise ProtocolError(f"a delta of {namespace}/{name} in stream {self.name}")
         if items and not self.listing:
             raise ProtocolError("an item of a list, but no list is open")
-        if message.version and self.listing:
+        if version and self.listing:
             raise ProtocolError("a version inside a list: only its end makes the stream complete")
         self.listed += items
-        self.held_deltas += len(message.rows)
+        self.held_deltas += count
         self.held_bytes += size
-        self._accept(message.version)
+        self._accept(version)
         return True
 
     def mark(self, version: str) -> bool:

@@ -17,11 +17,10 @@ from deltawire.reflector.action import Action, Cancel, Deltas, End, List, Reques
 from deltawire.reflector.cluster import LOG_EVERY_S
 from deltawire.reflector.identity import ClusterChangedError, ClusterUnknownError
 from deltawire.reflector.machine import Machine
-from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import Stillness, StreamProver
 from deltawire.reflector.publish import Outbox
 from deltawire.reflector.reader import Closed, Failed, News, Opened, Read, Reader
-from deltawire.reflector.split import Batch
+from deltawire.reflector.split import Batch, Counters
 from deltawire.reflector.states import State
 
 log = logging.getLogger(__name__)

@@ -50,10 +50,10 @@ from deltawire.reflector.identity import ClusterChangedError
 from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.listwatch import ClusterListerWatcher
 from deltawire.reflector.machine import Machine
-from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import Stillness
 from deltawire.reflector.proving import Proving, StreamName
 from deltawire.reflector.reader import Reader
+from deltawire.reflector.split import Counters
 from deltawire.reflector.transform import trimmer
 
 log = logging.getLogger(__name__)

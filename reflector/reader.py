@@ -12,9 +12,8 @@ from deltawire.common.errors import DeltawireError, TransportError
 from deltawire.common.limits import MIB
 from deltawire.reflector.action import List, Request, Watch
 from deltawire.reflector.listwatch import ByteStream, ListerWatcher
-from deltawire.reflector.objects import Counters, ObjectReader, Trim
 from deltawire.reflector.proof import Reading
-from deltawire.reflector.split import Batch, Page, WatchSplitter, split_list
+from deltawire.reflector.split import Batch, Counters, ObjectReader, Page, Trim, WatchSplitter, split_list
 
 log = logging.getLogger(__name__)
 

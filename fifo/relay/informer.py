@@ -166,9 +166,7 @@ class SharedInformer(Informer):
         self.publish()
         return True
 
-    def deltas(self, message: from_reflector.Deltas) -> bool:
-        if not self.streams[message.stream].deltas(message):
-            return False
+    def _put(self, message: from_reflector.Deltas) -> None:
         count = len(self.outboxes)
         parts: dict[int, list[from_reflector.Delta]] = {}
         for row in message.rows:
@@ -177,10 +175,7 @@ class SharedInformer(Informer):
             self.outboxes[number].put(
                 from_reflector.Deltas(message.informer, message.stream, message.version, message.at, rows)
             )
-        if message.version:
-            self._unmarked.add(message.stream)
         self.publish()
-        return True
 
     def end(self, message: from_reflector.End) -> bool:
         if not self.streams[message.stream].end(message):

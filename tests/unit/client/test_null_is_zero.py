@@ -13,7 +13,7 @@ from deltawire.client.rest.decode import decoder_of
 from deltawire.client.rest.failures import status_of
 from deltawire.client.tools.list_then_watch import ListThenWatch
 from deltawire.client.transport.channels import exit_code_of
-from deltawire.reflector import objects, split
+from deltawire.reflector import split
 
 ROOT = Path(__file__).parents[3]
 # What reads no answer of a server, or nothing but bytes and plain values; the rest goes through `decoder_of`, or its
@@ -31,7 +31,6 @@ OTHER_READERS = {
 }
 READ_AS_THEY_ARE = {
     "client/rest/frames.py": frames,
-    "reflector/objects.py": objects,
     "reflector/split.py": split,
 }
 

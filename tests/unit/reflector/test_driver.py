@@ -14,9 +14,9 @@ from deltawire.reflector.driver import StreamDriver, code_of
 from deltawire.reflector.identity import ClusterChangedError
 from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.machine import Machine
-from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import Reading
 from deltawire.reflector.reader import Closed, Failed, Opened, Read
+from deltawire.reflector.split import Counters
 from tests.support.messages import fields_of, kind_of
 from tests.support.reflector_bench import EXPIRED, REFUSED, added, bookmark, marker
 

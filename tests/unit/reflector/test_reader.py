@@ -12,8 +12,8 @@ from deltawire.common.errors import StatusError, TransportError
 from deltawire.common.meta.resources import find
 from deltawire.reflector.action import List, Watch
 from deltawire.reflector.identity import ClusterChangedError
-from deltawire.reflector.objects import Counters
 from deltawire.reflector.reader import INBOX_BYTES_MAX, Closed, Failed, Opened, Read, Reader
+from deltawire.reflector.split import Counters
 from tests.support.patience import Patience, wait_until
 
 WATCH = Watch({"resourceVersion": "1"}, is_list=False)

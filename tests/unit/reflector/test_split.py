@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from deltawire.client.rest.frames import EVENT_BYTES_MAX
 from deltawire.common.errors import StatusError, TransportError
 from deltawire.common.limits import BATCH_BYTES_MAX, BATCH_DELTAS_MAX, OBJECT_BYTES_MAX
-from deltawire.reflector.objects import Counters, ObjectReader
-from deltawire.reflector.split import WatchSplitter, split_list
+from deltawire.reflector.split import Counters, ObjectReader, WatchSplitter, split_list
 
 
 def obj(name="web", version="5", **more):

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from deltawire.client.rest.frames import EVENT_BYTES_MAX
 from deltawire.common.errors import StatusError
-from deltawire.reflector.objects import Counters, ObjectReader
-from deltawire.reflector.split import WatchSplitter, split_list
+from deltawire.reflector.split import Counters, ObjectReader, WatchSplitter, split_list
 
 DEEP = 5_000
 
