@@ -18,10 +18,9 @@ from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.listwatch import ListerWatcher
 from deltawire.reflector.machine import Machine
-from deltawire.reflector.objects import Counters
 from deltawire.reflector.proof import StreamProver
 from deltawire.reflector.reader import Closed, News, Opened, Read, Reader
-from deltawire.reflector.split import Batch
+from deltawire.reflector.split import Batch, Counters
 from deltawire.reflector.states import State
 
 T = TypeVar("T")
