@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "jetstream", "reflector")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MODULE_LINES_MAX = 400
-COMMON_LINES_MAX = 4910
+COMMON_LINES_MAX = 4920
 # Who may read the clock without common/clock.py, with why.
 CLOCK_READERS: dict[str, str] = {
     **{
