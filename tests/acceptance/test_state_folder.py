@@ -112,7 +112,7 @@ def test_another_cluster_at_the_same_address_stops_the_informers_and_sweeps_noth
                 for s in status["streams"].values()
             )
             assert pipeline.calls_since(offsets) == {"latest": [], "every": []}
-            assert pipeline.status()["informers"]["dev/pods"]["objects"] == 40
+            assert pipeline.answer()["informers"]["dev/pods"]["objects"] == 40
             assert other.reflectors_lists() == []
         finally:
             pipeline.close()

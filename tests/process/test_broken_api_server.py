@@ -36,7 +36,7 @@ class Scene:
     names: Iterator[int]
 
     def stream(self) -> dict[str, Any]:
-        return self.pipeline.status()["streams"][STREAM]
+        return self.pipeline.answer()["streams"][STREAM]
 
     def lie_found(self) -> str:
         """What status says of Pods, unless it is only that a list is needed."""

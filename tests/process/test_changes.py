@@ -209,7 +209,7 @@ def test_a_handler_of_another_resource_is_added_beside_those_that_run_and_remove
     assert len(lists) == 1, "what was listed before is not listed again"
     scene.command("handlers", "remove", "second")
     scene.until_replicas("second")
-    assert "second" not in scene.pipeline.status()["groups"]
+    assert "second" not in scene.pipeline.answer()["groups"]
     assert scene.pipeline.pids()["first-0"] == before["first-0"]
 
 

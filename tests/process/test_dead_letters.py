@@ -71,7 +71,7 @@ def test_a_failure_is_seen_everywhere_and_mended_by_choice(pipeline: Pipeline) -
     traced = pipeline.run_words("trace", "configmaps/default/one").stdout
     assert "dead letter, attempts 2, error KeyError: 'nothing'" in traced
     status = wait_until(
-        "the failure in the status", lambda: pipeline.status()["groups"]["faulty"]["last_error"]
+        "the failure in the status", lambda: pipeline.answer()["groups"]["faulty"]["last_error"]
     )
     assert status["error"].startswith(("KeyError", "ZeroDivisionError"))
     assert "LAST FAILURE of faulty at " in pipeline.run_words("status").stdout
@@ -84,7 +84,7 @@ def test_a_failure_is_seen_everywhere_and_mended_by_choice(pipeline: Pipeline) -
     retried = pipeline.run_words("dead-letters", "retry", "--all", "--where", "name=two")
     assert retried.stdout == "1 tried again\n"
     wait_until(
-        "the retried one to be done", lambda: pipeline.status()["groups"]["faulty"]["dead"] == 1, seconds=60
+        "the retried one to be done", lambda: pipeline.answer()["groups"]["faulty"]["dead"] == 1, seconds=60
     )
     assert pipeline.run_words("dead-letters", "drop", "faulty").stdout == "1 dropped\n"
     # In a file logs are JSON, each failure's traceback once.

@@ -77,6 +77,6 @@ def test_a_handler_with_a_filter_gets_only_its_own_events_beside_the_churn_of_ot
         for group in status["groups"].values():
             assert group["delivered"] <= 2
             assert group["filter"]["dev/pods"] == [{"labels": "kind=website"}]
-        roles = pipeline.status()["processes"]
+        roles = pipeline.answer()["processes"]
         assert {name for name in roles if name.startswith("command")}
     assert seen() == ["add", "left"]

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -30,25 +32,34 @@ print(count, flush=True)
 """
 
 
-@pytest.mark.parametrize("with_heartbeats", [False, True], ids=["plain", "with heartbeats of its own"])
-def test_a_socket_whose_peer_filled_it_and_left_while_its_owner_stood_still_aborts_nobody(
-    with_heartbeats,
-) -> None:
-    with tempfile.TemporaryDirectory(prefix="dw-") as folder:
-        endpoint = f"ipc://{folder}/socket"
-        reader = subprocess.Popen(
-            [sys.executable, "-c", READER, endpoint],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            assert reader.stdout is not None
-            assert reader.stdout.readline() == "bound\n"
+def test_a_socket_whose_peer_filled_it_and_left_while_its_owner_stood_still_aborts_nobody() -> None:
+    """Of two owners at once: peers with heartbeats of their own left the one, peers without left the other."""
+    with tempfile.TemporaryDirectory(prefix="dw-") as folder, ExitStack() as readers:
+        flooded = []
+        for with_heartbeats in (False, True):
+            endpoint = f"ipc://{folder}/socket-{with_heartbeats}"
+            reader = readers.enter_context(_reader(endpoint))
             flood(endpoint, 60_000, with_heartbeats=with_heartbeats)
-            # The owner stands still: time itself is what is needed here.
-            time.sleep(STANDSTILL_S)
+            flooded.append((reader, with_heartbeats))
+        # The owners stand still: time itself is what is needed here.
+        time.sleep(STANDSTILL_S)
+        for reader, with_heartbeats in flooded:
             out, err = reader.communicate("\n", timeout=60)
-        finally:
-            reader.kill()
-            reader.wait()
-    assert reader.returncode == 0, err
-    assert int(out) > 20_000, "the queue was full"
+            assert reader.returncode == 0, (with_heartbeats, err)
+            assert int(out) > 20_000, "the queue was full"
+
+
+@contextmanager
+def _reader(endpoint: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process that has bound the socket, and reads it once a line comes."""
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, endpoint],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "bound\n"
+        yield reader
+    finally:
+        reader.kill()
+        reader.communicate()

@@ -40,8 +40,7 @@ def scene(tmp_path_factory) -> Iterator[tuple[ServerProcess, Pipeline]]:
 
 
 def process(pipeline: Pipeline, name: str) -> dict[str, Any]:
-    status = wait_until("an answer", pipeline.status)
-    found: dict[str, Any] = status["processes"][name]
+    found: dict[str, Any] = pipeline.answer()["processes"][name]
     return found
 
 
@@ -91,7 +90,7 @@ def test_slow_calls_of_user_code_are_no_hang(scene):
         "metadata": {"name": "slow-pod", "annotations": {"sleep": str(2 * HANG_AFTER_S)}},
         "spec": {"containers": [{"name": "c", "image": "i"}]},
     }
-    acknowledged = wait_until("an answer", pipeline.status)["groups"]["slow"]["acknowledged"]
+    acknowledged = pipeline.answer()["groups"]["slow"]["acknowledged"]
     server.call("POST", "/api/v1/namespaces/default/pods", json=pod)
     wait_until(
         "the slow call to end",

@@ -205,7 +205,7 @@ def test_a_handler_is_debugged_beside_a_pipeline_that_runs_without_it() -> None:
             wait_until("its end", lambda: terminal.shows("added look-here attempt 1"), seconds=60)
 
             def acknowledged() -> bool:
-                return bool(pipeline.status()["groups"]["mine"]["acknowledged"] == 4)
+                return bool(pipeline.answer()["groups"]["mine"]["acknowledged"] == 4)
 
             wait_until("the acknowledgement", acknowledged, seconds=60, every_s=0.3)
             assert pipeline.pids() == pids

@@ -44,4 +44,4 @@ def test_a_handler_that_pins_the_cache_is_killed_and_the_others_go_on(tmp_path: 
         assert grown < GROWN_BYTES_MAX
         time.sleep(3)  # the point is that time passes, with writes, and the freed pages are used again
         assert stored_bytes(store) - grown < 1_000_000
-        assert pipeline.status()["informers"]["dev/pods"]["warning"] == ""
+        assert pipeline.answer()["informers"]["dev/pods"]["warning"] == ""

@@ -194,6 +194,11 @@ class Pipeline:
             return {}
         return status
 
+    def answer(self) -> dict[str, Any]:
+        """As `status`, from a supervisor that runs: on a busy machine an answer may come late."""
+        answer: dict[str, Any] = wait_until("an answer of the supervisor", self.status)
+        return answer
+
     @property
     def pid(self) -> int:
         """Of the supervisor."""
@@ -201,7 +206,7 @@ class Pipeline:
         return self._process.pid
 
     def pids(self) -> dict[str, int]:
-        return {name: p["pid"] for name, p in self.status().get("processes", {}).items()}
+        return {name: p["pid"] for name, p in self.answer()["processes"].items()}
 
     def wait_synced(self, seconds: float = 30.0) -> dict[str, Any]:
         return wait_until(

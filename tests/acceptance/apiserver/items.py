@@ -223,7 +223,7 @@ ITEMS: dict[int, Item] = {
         "our own informer over thousands of objects, with its watch cut and its history gone",
         (
             "integration/local/test_factory_against_apiserver.py"
-            "::test_ten_thousand_objects_survive_cuts_lost_history_and_broken_lists",
+            "::test_thousands_of_objects_survive_cuts_lost_history_and_broken_lists",
         ),
     ),
     51: Item(

@@ -10,6 +10,7 @@ from deltawire.client.typed.groups import Groups, GroupVersion
 from deltawire.client.typed.models import model, models
 from deltawire.client.typed.table import accessor, method_name, row_of, rows
 from deltawire.common.errors import ConfigError
+from tests.support import typed_programs
 
 
 def test_table_and_stub_are_what_the_installed_models_say() -> None:
@@ -150,24 +151,8 @@ def use(clientset: Clientset) -> None:
 """
 
 
+@pytest.mark.timeout(typed_programs.TIMEOUT_S)
+@pytest.mark.xdist_group(typed_programs.GROUP)
 def test_an_editor_knows_every_method_and_mypy_finds_each_mistake(tmp_path: Path) -> None:
-    def checked(name: str, program: str) -> list[str]:
-        path = tmp_path / name
-        path.write_text(program)
-        cache = str(tmp_path / "cache")
-        command = [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--strict",
-            "--cache-dir",
-            cache,
-            "--config-file",
-            "",
-            str(path),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
-        return [line for line in done.stdout.splitlines() if line.startswith(str(path)) and "error" in line]
-
-    assert checked("right.py", RIGHT) == []
-    assert [line.split(":")[1] for line in checked("wrong.py", WRONG)] == ["5", "6", "7", "8", "9"]
+    found = typed_programs.lines_with_errors(tmp_path, right=RIGHT, wrong=WRONG)
+    assert found == {"right": [], "wrong": [5, 6, 7, 8, 9]}

@@ -22,6 +22,7 @@ from deltawire.factory import new_informer
 from deltawire.local import generate
 from deltawire.local.groups import watchable
 from deltawire.local.source import ClientListerWatcher, Scope
+from tests.support import typed_programs
 
 DEPLOYMENTS = GroupVersionResource("apps", "v1", "deployments")
 
@@ -192,18 +193,11 @@ def use(factory: SharedInformerFactory) -> None:
 """
 
 
+@pytest.mark.timeout(typed_programs.TIMEOUT_S)
+@pytest.mark.xdist_group(typed_programs.GROUP)
 def test_an_editor_knows_every_informer_and_mypy_finds_each_mistake(tmp_path):
-    programs = {"right.py": RIGHT, "wrong.py": WRONG}
-    for name, program in programs.items():
-        (tmp_path / name).write_text(program)
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache")]
-    done = subprocess.run(
-        [*command, "--config-file", "", *(str(tmp_path / name) for name in programs)],
-        capture_output=True, text=True, timeout=55, check=False,
-    )  # fmt: skip
-    errors = [line for line in done.stdout.splitlines() if str(tmp_path) in line and "error" in line]
-    assert [line.split(":")[1] for line in errors if "right.py" in line] == []
-    assert [line.split(":")[1] for line in errors if "wrong.py" in line] == ["8", "9", "10", "11", "12", "13"]
+    found = typed_programs.lines_with_errors(tmp_path, right=RIGHT, wrong=WRONG)
+    assert found == {"right": [], "wrong": [8, 9, 10, 11, 12, 13]}
 
 
 def test_importing_deltawire_loads_no_informer():

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.timeout(180)
 def start(folder, text, *arguments):
     (folder / "test_it.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
+    # What is left over here never ends by itself.
+    (folder / "conftest.py").write_text("from tests.support import leftovers\nleftovers.ENDING_S = 0.3\n")
     command = [
         sys.executable,
         "-m",
