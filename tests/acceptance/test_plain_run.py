@@ -26,7 +26,10 @@ def test_a_run_under_churn_ends_with_every_view_equal_to_the_server(tmp_path):
 
 
 def test_the_same_over_tls_with_a_token(tmp_path):
-    with running(tmp_path, "--objects", "pods=50", "--tls", "--token", "s3cret") as (server, pipeline):
+    with running(tmp_path, "--objects", "pods=50", "--tls", "--token", "s3cret", runtime=ONE_OF_EACH) as (
+        server,
+        pipeline,
+    ):
         assert server.url.startswith("https://")
         pipeline.wait_synced()
         pipeline.wait_quiet()
@@ -39,7 +42,7 @@ def test_the_same_over_tls_with_a_token(tmp_path):
 
 def test_a_handler_that_fails_now_and_then_still_converges(tmp_path):
     server = ServerProcess(tmp_path, "--objects", "pods=50", "--churn", "50/s")
-    pipeline = Pipeline(tmp_path, server.kubeconfig)
+    pipeline = Pipeline(tmp_path, server.kubeconfig, runtime=ONE_OF_EACH)
     text = pipeline.config.read_text().replace("every.calls", "every.calls\n  - --fail-every\n  - '7'")
     pipeline.config.write_text(text)
     try:
@@ -59,7 +62,7 @@ def test_up_for_a_while_prints_one_json_summary_and_exits_0(tmp_path):
     server = ServerProcess(tmp_path, "--objects", "pods=100")
     pipeline = Pipeline(tmp_path, server.kubeconfig)
     try:
-        done = pipeline.run("up", "--for", "4s", "--json", timeout_s=60)
+        done = pipeline.run("up", "--for", "2s", "--json", timeout_s=60)
         assert done.returncode == 0, done.stderr
         summary = json.loads(done.stdout.splitlines()[-1])
         assert summary["synced"] is True

@@ -11,6 +11,7 @@ from tests.support.pipeline import Pipeline, ServerProcess, running, wait_until
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180), pytest.mark.xdist_group("faults")]
 # What must not arrive gets this long to arrive.
 QUIET_S = 1.0
+ONE_OF_EACH = {"reflectors": 1, "workers": 1, "heartbeat": 1}
 # All shards hear so often how far the streams are (docs/limits.md); a kill before that resumes further back.
 MARKED_EVERY_S = 1.0
 
@@ -56,7 +57,7 @@ def test_another_cluster_on_the_same_state_sweeps_nothing_and_has_a_folder_of_it
     first, second = servers
     kubeconfig = tmp_path / "kubeconfig"
     shutil.copy(first.kubeconfig, kubeconfig)
-    pipeline = Pipeline(tmp_path, kubeconfig)
+    pipeline = Pipeline(tmp_path, kubeconfig, runtime=ONE_OF_EACH)
     try:
         start_again(pipeline)
         lists = len(first.reflectors_lists())
@@ -92,7 +93,7 @@ def are_stopped(status):
 
 
 def test_another_cluster_at_the_same_address_stops_the_informers_and_sweeps_nothing(tmp_path):
-    with running(tmp_path, "--objects", "pods=40") as (server, pipeline):
+    with running(tmp_path, "--objects", "pods=40", runtime=ONE_OF_EACH) as (server, pipeline):
         pipeline.wait_synced()
         pipeline.wait_quiet()
         offsets = pipeline.offsets()
@@ -143,7 +144,7 @@ def test_a_410_on_one_namespace_lists_and_sweeps_that_namespace_only(tmp_path):
         for number in range(10):
             create(f"p{number}", namespace)
     informers = [{"resource": "pods", "namespaces": ["alpha", "beta"]}]
-    pipeline = Pipeline(tmp_path, server.kubeconfig, informers=informers)
+    pipeline = Pipeline(tmp_path, server.kubeconfig, informers=informers, runtime=ONE_OF_EACH)
     pipeline.handle("pods")
     try:
         start_again(pipeline)

@@ -4,11 +4,13 @@ from collections import Counter
 
 import pytest
 
+from tests.support.patience import stretch
 from tests.support.pipeline import Pipeline, ServerProcess, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120), pytest.mark.xdist_group("faults")]
 RESOURCES = ("pods", "deployments.apps", "replicasets.apps", "jobs.batch")
 # From the API server's socket to the commit, on a machine that runs other tests besides: milliseconds, if alone.
+# On a machine as busy as patience takes for granted; of a busier one, so many times as much.
 LAG_MS_MAX = 2000
 
 
@@ -48,12 +50,13 @@ def test_killing_one_reflector_leaves_the_streams_of_the_other_alone(both):
     victim = owners["dev/pods@*"]
     others = [n.partition("@")[0] for n, owner in owners.items() if owner != victim]
     busy = next(name for name in others if name in ("dev/deployments.apps", "dev/replicasets.apps"))
-    wait_until("churn to arrive", lambda: pipeline.status()["informers"][busy]["events_per_s"] > 0)
+    wait_until("churn to arrive", lambda: pipeline.answer()["informers"][busy]["events_per_s"] > 0)
     pipeline.kill_9(victim)
-    lags, applied = [], []
+    lags, applied, stretches = [], [], [1.0]
 
     def goes_on():
-        status = pipeline.status()
+        status = pipeline.answer()
+        stretches.append(stretch())
         lags.append(status["informers"][busy]["lag_ms"])
         applied.append(status["informers"][busy]["applied"])
         assert not any(s["error"] for s in status["streams"].values() if s["reflector"] != victim)
@@ -61,7 +64,7 @@ def test_killing_one_reflector_leaves_the_streams_of_the_other_alone(both):
 
     wait_until("the other's informers to go on while the victim is away", goes_on)
     server.churn(0)
-    assert max(lags) < LAG_MS_MAX, lags
+    assert max(lags) < LAG_MS_MAX * max(stretches), lags
     pipeline.wait_quiet()
     for name, owner in owners.items():
         resource = name.removeprefix("dev/").removesuffix("@*")

@@ -90,7 +90,7 @@ class Hosts:
             done = self.here.run("status", "--json")
             return done.code == 0 and json.loads(done.out)["ready"]
 
-        wait_until(is_ready, "the core to be ready", seconds=90, every_s=0.3)
+        wait_until(is_ready, "the core to be ready", seconds=90, every_s=1.0)
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,7 @@ class Many:
         self._changes = 0
 
     def status(self) -> dict[str, Any]:
-        return self.pipeline.status()
+        return self.pipeline.answer()
 
     def not_ready(self, names: list[str]) -> list[str]:
         """Those that are not synced and fresh by the status, or whose /readyz is not 200."""

@@ -31,7 +31,7 @@ def cli() -> Iterator[Cli]:
 
 
 def test_a_run_ends_by_itself_with_a_summary_and_nothing_left(cli: Cli) -> None:
-    ended = cli.run("up", "--embedded", "--objects", "pods=50", "--churn", "20/s", "--for", "4s", "--json")
+    ended = cli.run("up", "--embedded", "--objects", "pods=50", "--churn", "20/s", "--for", "2s", "--json")
     assert ended.code == 0, ended.err
     summary = json.loads(ended.out.splitlines()[-1])
     assert summary["synced"] is True
