@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOR ?=
 LONG_ARGS ?=
-JOBS ?= 4
+JOBS ?= 5
 
 # QUICK=1: ours and the official client only, short windows, printed. Else everything (20 minutes on a quiet machine), which
 # writes docs/performance.json, .md and the pictures, and goes on where it was ended. BENCH_ARGS: see bench/run.py.

@@ -31,7 +31,8 @@ ROOMS = (
 TESTS_FAILED = 1
 # For one test on a quiet machine; the watchdog of this session has as much patience as the machine needs.
 RUN_S = 100
-# One a promise, for `make test`; the others take minutes and are `long`.
+# One a promise, for `make test`; the others take minutes and are `long`. Those of `make test` share one copy of the
+# project, whose modules are compiled once; the long ones are so many that each worker has its own.
 SELECTION = frozenset(
     {
         "notify-before-the-commit", "send-while-in-flight", "resume-at-the-highest-shard", "no-sweep",
@@ -55,7 +56,9 @@ def promise(patch: Path) -> str:
 
 def cases():
     for patch in PATCHES:
-        yield pytest.param(patch, id=patch.stem, marks=() if patch.stem in SELECTION else pytest.mark.long)
+        is_short = patch.stem in SELECTION
+        marks = pytest.mark.xdist_group("sabotage") if is_short else pytest.mark.long
+        yield pytest.param(patch, id=patch.stem, marks=marks)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 Ten thousand objects and a server in the test's own process are 300 MB; by itself Python collects what is old only after
 a quarter more of it has come. The tests themselves and all they import are millions of objects that live to the end:
-looking through them again and again took an eighth of the processor time of small tests, and of the collection of tests.
+looking through them again and again took an eighth of the processor time of small tests, and of their collection.
 """
 
 import gc

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# `make test` runs four workers, for two cores: so many processes that want to run, for each core, are no load.
+# `make test` runs five workers for two cores, and some of them wait: so many processes that want to run, for each core,
+# are no load.
 USUAL_PER_CORE = 2.0
 STRETCH_MAX = 8.0
 # However long a look takes, so many are made before the patience is over.

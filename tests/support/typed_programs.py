@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# Most of a run goes into the project's own modules and its libraries'. Tests that share this folder are of one xdist group.
+# Most of a run goes into the project's own modules and its libraries'. Tests that share this are of one xdist group.
 CACHE = ROOT / ".mypy_cache" / "of_tests"
 GROUP = "mypy"
 TIMEOUT_S = 120.0
