@@ -12,15 +12,16 @@ TIMEOUT_S = 120.0
 
 
 def lines_with_errors(folder: Path, **programs: str) -> dict[str, list[int]]:
-    """The lines of each program, by its name, in which mypy --strict finds an error."""
-    paths = {name: folder / f"{name}.py" for name in programs}
-    for name, path in paths.items():
-        path.write_text(programs[name])
+    """The lines of each program, by its name, in which mypy --strict finds an error.
+
+    Names are of one test only: what mypy knows of a module, its errors included, it keeps by name and relative path.
+    """
+    for name, program in programs.items():
+        (folder / f"{name}.py").write_text(program)
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(CACHE), "--config-file", ""]
-    done = subprocess.run([*command, *map(str, paths.values())], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *(f"{name}.py" for name in programs)], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode in (0, 1), done.stdout + done.stderr
-    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
-    return {
-        name: [int(line.split(":")[1]) for line in errors if line.startswith(f"{path}:")]
-        for name, path in paths.items()
-    }
+    errors = [line.split(":") for line in done.stdout.splitlines() if ": error:" in line]
+    return {name: [int(line) for path, line, *_ in errors if path == f"{name}.py"] for name in programs}

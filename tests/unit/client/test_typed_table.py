@@ -154,5 +154,5 @@ def use(clientset: Clientset) -> None:
 @pytest.mark.timeout(typed_programs.TIMEOUT_S)
 @pytest.mark.xdist_group(typed_programs.GROUP)
 def test_an_editor_knows_every_method_and_mypy_finds_each_mistake(tmp_path: Path) -> None:
-    found = typed_programs.lines_with_errors(tmp_path, right=RIGHT, wrong=WRONG)
-    assert found == {"right": [], "wrong": [5, 6, 7, 8, 9]}
+    found = typed_programs.lines_with_errors(tmp_path, right_calls=RIGHT, wrong_calls=WRONG)
+    assert found == {"right_calls": [], "wrong_calls": [5, 6, 7, 8, 9]}

@@ -196,8 +196,8 @@ def use(factory: SharedInformerFactory) -> None:
 @pytest.mark.timeout(typed_programs.TIMEOUT_S)
 @pytest.mark.xdist_group(typed_programs.GROUP)
 def test_an_editor_knows_every_informer_and_mypy_finds_each_mistake(tmp_path):
-    found = typed_programs.lines_with_errors(tmp_path, right=RIGHT, wrong=WRONG)
-    assert found == {"right": [], "wrong": [8, 9, 10, 11, 12, 13]}
+    found = typed_programs.lines_with_errors(tmp_path, right_informers=RIGHT, wrong_informers=WRONG)
+    assert found == {"right_informers": [], "wrong_informers": [8, 9, 10, 11, 12, 13]}
 
 
 def test_importing_deltawire_loads_no_informer():
