@@ -161,3 +161,43 @@ def test_a_lead_that_ends_leaves_no_holder(api_server_factory: ServerFactory, tm
 
     play(api_server_factory(rbac=True, tls=True), tmp_path, scene)
     assert seen[0].lease()["holderIdentity"] == ""
+
+
+def names_of(server: ApiServer) -> list[str]:
+    path = "apis/coordination.k8s.io/v1/namespaces/default/leases"
+    items = requests.get(f"{server.url}/{path}", timeout=30).json()["items"]
+    return [item["metadata"]["name"] for item in items]
+
+
+def test_each_informers_lease_is_in_its_own_cluster_and_one_that_is_away_disturbs_no_other(
+    api_server_factory: ServerFactory,
+) -> None:
+    servers = {name: api_server_factory() for name in ("east", "west")}
+
+    def connect(cluster: str) -> AsyncRESTClient:
+        return AsyncRESTClient(RESTClient(ClientConfig(servers[cluster].url), retry=NO_RETRIES))
+
+    async def run() -> None:
+        nats = Nats()
+        leads = KubernetesLeads(
+            cast(Servers, nats), connect, "default", Times(5), host="a", nonce="1", clock=SystemClock()
+        )
+        held: dict[str, KubernetesLead] = {}
+        for name in servers:
+            held[name] = leads.lead(f"{name}/pods", lambda _: None)
+        tasks = [asyncio.ensure_future(lead.keep()) for lead in held.values()]
+        try:
+            await until("both leads", lambda: all(lead.is_valid for lead in held.values()))
+            for name, server in servers.items():
+                assert names_of(server) == [f"deltawire.{name}.pods"]
+            await asyncio.to_thread(servers["west"].stop)
+            await until("the end of the one by its own clock", lambda: not held["west"].is_valid)
+            assert held["west"].is_held, "it leads on"
+            assert held["east"].is_valid
+            assert list(nats.problems) == ["lease of west/pods"]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    asyncio.run(run())

@@ -1,5 +1,6 @@
 """`engine: nats` where Leases of the watched cluster decide who leads."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.nats_hosts import TwoHosts
-from tests.support.pipeline import wait_until
+from tests.support.nats_servers import NatsServers
+from tests.support.pipeline import running, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240), pytest.mark.xdist_group("nats")]
 
@@ -75,7 +77,7 @@ def test_the_death_of_the_leading_host_is_taken_over_when_its_lease_has_run_out(
 
 
 @pytest.mark.long
-def test_a_broker_that_is_killed_and_started_again_leads_on_without_waiting_for_its_lease(tmp_path: Path):
+def test_a_broker_that_is_started_again_or_ends_makes_nobody_wait_for_its_lease(tmp_path: Path):
     long = LEASES | {"duration": 600}
     with TwoHosts(tmp_path, leases=long) as hosts:
         hosts.wait_listed()
@@ -85,4 +87,40 @@ def test_a_broker_that_is_killed_and_started_again_leads_on_without_waiting_for_
         reigns = hosts.reigns(former)
         hosts.restart(f"fifo-{former}")
         wait_until("it leads again", lambda: hosts.reigns(former) > reigns, seconds=60)
+        hosts.wait_flowing()
+        hosts.signal(f"fifo-{former}", signal.SIGTERM)
+        wait_until("the other to lead", lambda: hosts.reigns(1 - former) > 0, seconds=60)
+        hosts.restart(f"fifo-{former}")
+        is_content(hosts, lists)
+
+
+@pytest.mark.long
+def test_a_lease_that_cannot_be_had_is_named_in_status_and_needs_no_restart_once_it_can(tmp_path: Path):
+    with NatsServers(tmp_path / "nats") as nats:
+        leases = {"kind": "kubernetes", "namespace": "ops", "duration": LEASE_S}
+        engine = {"kind": "nats", "servers": nats.urls, "replicas": 1, "leases": leases}
+        with running(tmp_path, "--objects", "pods=5", engine=engine) as (server, pipeline):
+            text = "no lease of dev/pods can be had: Lease ops/deltawire.dev.pods: "
+
+            def said() -> str:
+                return json.dumps(pipeline.status())
+
+            wait_until("a line in status", lambda: text in said(), seconds=60)
+            assert "make the namespace, or name another one in engine.leases.namespace" in said()
+            assert not pipeline.status().get("ready")
+            server.call("POST", "/api/v1/namespaces", json={"metadata": {"name": "ops"}})
+            wait_until("readiness", lambda: pipeline.status().get("ready"), seconds=60)
+            wait_until("the line to be gone", lambda: text not in said(), seconds=60)
+
+
+@pytest.mark.long
+def test_while_nats_is_away_nobody_keeps_the_lease_and_one_leads_when_it_is_back(tmp_path: Path):
+    with TwoHosts(tmp_path, leases=LEASES) as hosts:
+        hosts.wait_listed()
+        lists = len(hosts.server.reflectors_lists())
+        hosts.nats.kill(0)
+        wait_until("a lease that was given back", lambda: not spec(hosts)["holderIdentity"], seconds=20 * LEASE_S)
+        hosts.nats.start(0)
+        hosts.nats.wait_healthy()
+        wait_until("a lease that is held", lambda: spec(hosts)["holderIdentity"], seconds=20 * LEASE_S)
         is_content(hosts, lists)
