@@ -4,7 +4,7 @@ import pytest
 
 from deltawire.common.limits import SHARD_DELTAS_MAX, STREAM_DELTAS_MAX
 from deltawire.common.store import layout
-from deltawire.common.wire.messages.stream import Delta, Deltas
+from deltawire.common.wire.messages.stream import Delta
 from deltawire.fifo.in_order import InMemoryEngine
 from deltawire.fifo.shards import Shard
 from deltawire.fifo.streams import Stream
@@ -70,9 +70,8 @@ def test_a_worker_is_sent_no_more_than_its_window():
 def test_a_stream_without_credit_is_not_read_on():
     stream = Stream("dev/pods", "*")
     stream.start("10", "10", 0)
-    row = ("A", "a", "k", "u", "11", b"{}")
     assert not stream.is_blocked
-    stream.deltas(Deltas("dev/pods", "*", "11", 0, [row] * STREAM_DELTAS_MAX))
+    stream.deltas(STREAM_DELTAS_MAX, 0, 2 * STREAM_DELTAS_MAX, "11")
     assert stream.is_blocked
 
 
