@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from deltawire.cli.commands import dead_letters, faults, handlers, keys, new
+from deltawire.cli.commands import dead_letters, faults, handlers, keys, new, shards
 from deltawire.cli.commands.apiserver import apiserver
 from deltawire.cli.commands.apply import apply
 from deltawire.cli.commands.backup import backup, restore
@@ -144,6 +144,7 @@ _GROUPS: list[tuple[str, str, typer.Typer, dict[str, Callable[..., int]]]] = [
             "export": dead_letters.export,
         },
     ),
+    ("Look", "shards", shards.app, {"list": shards.list_, "move": shards.move}),
     (
         "Look",
         "keys",

@@ -7,6 +7,7 @@ what keeps a former holder from writing is the fence of each shard's archive.
 import asyncio
 import contextlib
 import logging
+import platform
 import threading
 
 from deltawire.common.beats import of_process
@@ -16,12 +17,17 @@ from deltawire.common.config.schema import NatsServers
 from deltawire.common.errors import StateError
 from deltawire.common.process import EXIT_FAILED, EXIT_OK
 from deltawire.common.store.host import host_of
+from deltawire.common.wire.identity import Identity, new_identity
 from deltawire.informer.archive.nats import NatsArchives
 from deltawire.informer.archive.port import ArchiveUnavailable
-from deltawire.informer.main import Worker, hold_place
+from deltawire.informer.desk import Desk
+from deltawire.informer.main import ROLE, Worker, hold_place
+from deltawire.informer.standby import Standby
 from deltawire.informer.store.trouble import OwnerLost
 from deltawire.jetstream.connection import Connection, NatsError, words_of
+from deltawire.jetstream.hosts import holder_of, host_and_node, words_for
 from deltawire.jetstream.leases import RENEW_S, Lease
+from deltawire.jetstream.moves import Give, Here
 from deltawire.jetstream.settings import settings_of
 
 log = logging.getLogger(__name__)
@@ -29,6 +35,9 @@ log = logging.getLogger(__name__)
 # While it waits it says so often that it is alive.
 _LOOK_S = 0.1
 _SAY_EVERY_S = 60.0
+# A lease that is not had within this is another host's, or there are no servers: the worker shows itself as a standby.
+_SHOW_AFTER_S = 1.0
+_PASS_ON_S = 5.0
 
 
 class LeasedWorker:
@@ -43,40 +52,42 @@ class LeasedWorker:
         self._clock = clock or SystemClock()
         # First: whoever held the lease for this folder before is gone then.
         self._lock = hold_place(plan, index)
+        self._host, self._node = host_of(plan.store_dir), platform.node()
         self._settings = settings_of(options, "archive")
         self._connection = Connection(self._settings, label=f"deltawire {name}", clock=self._clock)
         self._archives = NatsArchives(self._connection, bytes_max=self._settings.max_bytes)
         self._lease = Lease(
             self._connection,
             f"worker-{index}",
-            host_of(plan.store_dir),
+            holder_of(self._host, self._node),
             self._clock,
             lambda is_held: None,
             inherits=True,
         )
         # Why the lease cannot be had, from the servers.
         self._problem = ""
+        self._worker: Worker | None = None
+        self._said_at_s = float("-inf")
+        self._desk = Desk(self._connection, self._here)
 
     def run(self, stop: threading.Event) -> int:
-        """Wait for the lease, then work until ``stop`` is set or it is lost."""
+        """Wait for the lease, then work until ``stop`` is set or it is lost; again, each time it was passed on."""
         self._connection.start()
         try:
             self._connection.submit(self._keep())
-            if not self._wait(stop):
-                return EXIT_OK
-            log.info("has the lease of %s", self._lease.key)
-            if not self._check_shards(stop):
-                return EXIT_OK
-            worker = Worker(
-                self._plan,
-                self._index,
-                self._name,
-                clock=self._clock,
-                lock=self._lock,
-                archive_of=self._archives.of,
-                may_send=lambda: self._lease.is_valid,
-            )
-            return worker.run(stop)
+            self._connection.submit(self._desk.serve())
+            while True:
+                identity = new_identity(ROLE, self._name, self._plan.run)
+                if not self._wait(stop, identity):
+                    return EXIT_OK
+                log.info("has the lease of %s", self._lease.key)
+                if not self._check_shards(stop):
+                    return EXIT_OK
+                code, is_over = self._work(stop, identity)
+                if self._desk.order is not None:
+                    self._pass_on(self._desk.order)
+                if is_over:
+                    return code
         except OwnerLost as error:
             # Not a fault of this host: its next process waits for its turn.
             log.error("%s", error)
@@ -100,20 +111,71 @@ class LeasedWorker:
                     log.warning("the lease of %s cannot be had: %s", self._lease.key, problem)
             await asyncio.sleep(RENEW_S)
 
-    def _wait(self, stop: threading.Event) -> bool:
+    def _wait(self, stop: threading.Event, identity: Identity) -> bool:
         """False if it is to end before it has the lease."""
-        beats, said_at_s = of_process(), float("-inf")
-        while not self._lease.is_valid:
+        began_s = self._clock.now_s()
+        while not self._lease.is_valid and self._clock.now_s() - began_s < _SHOW_AFTER_S:
             if stop.wait(_LOOK_S):
                 return False
-            beats.progress(f"a wait for {self._lease.key}")
-            now_s = self._clock.now_s()
-            problem = self._connection.problem or self._problem
-            if now_s - said_at_s >= _SAY_EVERY_S and (problem or self._lease.seen):
-                said_at_s = now_s
-                why = problem or f"host {self._lease.seen} has it"
-                log.info("waits for the lease of %s: %s", self._lease.key, why)
-        return True
+            of_process().progress(f"a wait for {self._lease.key}")
+        if self._lease.is_valid:
+            return True
+        standby = Standby(self._plan, f"worker-{self._index}", identity, self._standby, clock=self._clock)
+        return standby.run(stop, lambda: self._lease.is_valid)
+
+    def _standby(self) -> dict[str, str]:
+        """Who has the place, as far as it is known, and what stands in the way of knowing it."""
+        host, node = host_and_node(self._lease.seen)
+        problem = self._connection.problem or self._problem or self._lease.problem
+        now_s = self._clock.now_s()
+        if now_s - self._said_at_s >= _SAY_EVERY_S and (problem or host):
+            self._said_at_s = now_s
+            why = problem or f"host {words_for(host, node)} has it"
+            log.info("waits for the lease of %s: %s", self._lease.key, why)
+        return {"host": host, "node": node, "problem": problem}
+
+    def _here(self) -> Here:
+        worker, order = self._worker, self._desk.order
+        shards = worker.informers.values() if worker is not None else ()
+        return Here(
+            place=self._lease.key,
+            host=self._host,
+            node=self._node,
+            holds=self._lease.is_valid,
+            works=worker is not None,
+            gives_to=order.to if order is not None else "",
+            clusters={informer.plan.cluster: informer.cluster_id for informer in shards if informer.cluster_id},
+        )
+
+    def _work(self, stop: threading.Event, identity: Identity) -> tuple[int, bool]:
+        """The exit code, and whether the process is to end with it: it is not where the place is passed on."""
+        worker = Worker(
+            self._plan,
+            self._index,
+            self._name,
+            clock=self._clock,
+            lock=self._lock,
+            archive_of=self._archives.of,
+            may_send=lambda: self._lease.is_valid,
+            leaves=lambda: self._desk.order is not None,
+            identity=identity,
+        )
+        self._worker = worker
+        try:
+            code = worker.run(stop)
+        finally:
+            self._worker = None
+        return code, stop.is_set() or worker.wants_drain or self._desk.order is None
+
+    def _pass_on(self, order: Give) -> None:
+        """All is stored and archived, and nothing is sent any more: the other host may begin."""
+        heir = holder_of(order.to, order.node)
+        try:
+            is_passed_on = self._connection.wait(self._lease.pass_on(heir), _PASS_ON_S)
+        except TimeoutError:
+            is_passed_on = False
+        log.info("%s %s %s", self._lease.key, "is passed on to" if is_passed_on else "was not passed on to", heir)
+        self._desk.order = None
 
     def _check_shards(self, stop: threading.Event) -> bool:
         """All hosts must cut their caches into as many shards. An archive that does not answer is waited for while the

@@ -21,7 +21,7 @@ from deltawire.common.store import folder
 from deltawire.common.store.reader import ReaderUnavailable
 from deltawire.common.wire.follow import follow_link, follow_listener
 from deltawire.common.wire.heartbeat import Heartbeat
-from deltawire.common.wire.identity import is_known_dead, new_identity
+from deltawire.common.wire.identity import Identity, is_known_dead, new_identity
 from deltawire.common.wire.link import Link, LinkEvent
 from deltawire.common.wire.listener import Listener
 from deltawire.common.wire.listener_events import ListenerEvent
@@ -62,17 +62,21 @@ class Worker:
         lock: IO[str] | None = None,
         archive_of: ArchiveOf | None = None,
         may_send: Callable[[], bool] | None = None,
+        leaves: Callable[[], bool] | None = None,
+        identity: Identity | None = None,
     ) -> None:
-        """``lock``: of the state folder, where it is held already. ``archive_of``: see `SharedInformer`; ``may_send``:
-        whether the shards are still this worker's, where others may take them.
+        """``lock``: of the state folder, where it is held already, and by whom it stays held. ``archive_of``: see
+        `SharedInformer`; ``may_send``: whether the shards are still this worker's, where others may take them;
+        ``leaves``: whether another host is to have them. ``identity``: None: a new one.
 
         Raises StateError if the state folder is not ours, in use, or of another number of shards.
         """
         self._plan = plan
         self._clock = clock or SystemClock()
         self._may_send = may_send
-        identity = new_identity(ROLE, name, plan.run)
-        self._lock = lock or hold_place(plan, index)
+        self._leaves = leaves
+        identity = identity or new_identity(ROLE, name, plan.run)
+        self._lock = None if lock else hold_place(plan, index)
         silent_s = SILENT_INTERVALS_MAX * plan.heartbeat_s
         numbers: dict[str, list[int]] = {informer: [] for informer in plan.informers}
         for informer, shard in plan.shards_of_worker(index):
@@ -149,12 +153,21 @@ class Worker:
             self._loop.every(self._plan.heartbeat_s, lambda: self._handlers.prove(self._claims.rows()))
             self._loop.every(HOUSEKEEPING_S, self._keep_house)
             self._loop.every(TRY_S, self._try_paused)
-            self._loop.run(stop, self._work, until=lambda: self._control.wants_drain)
+            self._loop.run(stop, self._work, until=lambda: self.wants_drain or self._is_to_leave)
             code = self._drain()
             clean = True
             return code
         finally:
             self._close(clean=clean)
+
+    @property
+    def wants_drain(self) -> bool:
+        """The supervisor has asked it to leave."""
+        return self._control.wants_drain
+
+    @property
+    def _is_to_leave(self) -> bool:
+        return self._leaves is not None and self._leaves()
 
     def status(self) -> dict[str, Any]:
         return {
@@ -338,7 +351,8 @@ class Worker:
         self._link.close()
         self._listener.close()
         self._context.destroy(linger=0)
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
 
 def hold_place(plan: Plan, index: int) -> IO[str]:

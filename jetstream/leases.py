@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 LEASE_S = 6.0
 # How often a holder renews, and one that waits looks.
 RENEW_S = 2.0
+# A row that is found to be this holder's own is renewed after that.
+RENEW_AT_ONCE_S = 0.05
 # A holder stops so long before its lease can end.
 MARGIN_S = 1.5
 
@@ -76,25 +78,57 @@ class Lease:
         self._held = Held()
         self._said = False
         self._is_bucket_gone = False
+        self._bucket: KeyValue | None = None
+        # The row turned out to be this holder's: it was passed on, or is of the process before.
+        self._is_found = False
+        # One question about the row at a time.
+        self._asking = asyncio.Lock()
 
     @property
     def is_valid(self) -> bool:
         return self._held.is_valid(self._clock.now_s())
 
     async def keep(self) -> None:
-        bucket = await self._connection.bucket("leases", ttl_s=LEASE_S)
+        bucket = self._bucket = await self._connection.bucket("leases", ttl_s=LEASE_S)
         try:
             while True:
-                await self._turn(bucket)
+                async with self._asking:
+                    await self._turn(bucket)
                 self._say()
                 if self._is_bucket_gone:
                     self._is_bucket_gone = False
-                    bucket = await self._connection.bucket("leases", ttl_s=LEASE_S)
-                await asyncio.sleep(RENEW_S if self.is_valid else RENEW_S / 2)
+                    bucket = self._bucket = await self._connection.bucket("leases", ttl_s=LEASE_S)
+                wait_s = RENEW_S if self.is_valid else RENEW_S / 2
+                if self._is_found:
+                    self._is_found, wait_s = False, RENEW_AT_ONCE_S
+                await asyncio.sleep(wait_s)
         finally:
             if self.is_valid:
                 # Given back at once. Only the row that is ours: a later holder's has another revision.
                 await self._give_back(bucket)
+
+    async def pass_on(self, heir: str) -> bool:
+        """Make it another holder's, who waits for it and takes it for its own. Nobody else can have it in between.
+
+        False where that is not known to have worked. Then it is this holder's still, or the heir's; who does not renew
+        it loses it after `LEASE_S`.
+        """
+        import nats.errors
+        from nats.js.errors import Error
+
+        async with self._asking:
+            revision = self._held.revision
+            if self._bucket is None or not revision or not self.is_valid:
+                return False
+            self._held.lost()
+            self._say()
+            try:
+                await asyncio.wait_for(self._bucket.update(self.key, heir.encode(), last=revision), RENEW_S)
+            except (Error, nats.errors.Error, TimeoutError, OSError) as error:
+                log.warning("lease %s was not passed on: %s", self.key, words_of(error))
+                return False
+            self.seen = heir
+            return True
 
     async def _turn(self, bucket: "KeyValue") -> None:
         import nats.errors
@@ -116,9 +150,10 @@ class Lease:
             try:
                 entry = await bucket.get(self.key)
                 self.seen = (entry.value or b"").decode(errors="replace")
-                if self._inherits and self.seen == self.holder:
+                if self._inherits and _is_same(self.seen, self.holder):
                     # The next turn renews it, if nobody else was faster.
                     self._held.revision = entry.revision or 0
+                    self._is_found = True
             except KeyNotFoundError:
                 self.seen = ""
             except (Error, nats.errors.Error, TimeoutError):
@@ -145,7 +180,7 @@ class Lease:
         except (Error, nats.errors.Error, TimeoutError, OSError):
             return
         self.seen = (entry.value or b"").decode(errors="replace")
-        if self.seen != self.holder:
+        if not _is_same(self.seen, self.holder):
             self._held.lost()
         elif entry.revision != self._held.revision:
             self._held.renewed(entry.revision or 0, asked_s)
@@ -163,3 +198,8 @@ class Lease:
             await asyncio.wait_for(bucket.delete(self.key, last=revision), RENEW_S)
         except Exception as error:
             log.debug("lease %s was not given back: %s", self.key, error)
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Of two holders. What follows the first word says more of them, and may have changed."""
+    return one.partition(" ")[0] == other.partition(" ")[0]

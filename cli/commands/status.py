@@ -23,9 +23,11 @@ def status(
     import msgspec
 
     from deltawire.cli.core import plan_of
+    from deltawire.cli.hosts.elsewhere import of_all_hosts
     from deltawire.cli.requests import NotRunning, Supervision
     from deltawire.cli.supervisor.status_types import Snapshot
     from deltawire.cli.view import status as view
+    from deltawire.common.clock import SystemClock
 
     plan = plan_of(config, store, core, key, is_described=False)
     try:
@@ -41,10 +43,11 @@ def status(
         else:
             sys.stdout.write("\n".join([str(reason), *view.stored_lines(plan.store_dir, caches)]) + "\n")
         return 1
+    hosts = of_all_hosts(plan, SystemClock())
     if as_json:
-        sys.stdout.write(msgspec.json.encode({"running": True, **plain}).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode({"running": True, **plain, **hosts.as_plain()}).decode() + "\n")
     else:
         snapshot = msgspec.convert(plain, Snapshot)
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        sys.stdout.write("\n".join(view.render(snapshot, columns=columns)) + "\n")
+        sys.stdout.write("\n".join([*view.render(snapshot, columns=columns), *hosts.lines(snapshot)]) + "\n")
     return 0

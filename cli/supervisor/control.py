@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +49,10 @@ Finish = Callable[[dict[str, Any]], None]
 class ToWorkers:
     """An answer that the processes of a role have to give: the verb is passed on to each of them."""
 
-    def __init__(self, role: str = WORKER) -> None:
+    def __init__(self, role: str = WORKER, leave_out: Collection[str] = ()) -> None:
+        """``leave_out``: processes that have nothing to say."""
         self.role = role
+        self.leave_out = leave_out
 
 
 @dataclass(slots=True)
@@ -209,7 +211,7 @@ class ControlSocket:
         if not isinstance(answer, ToWorkers):
             self._reply(peer, Answer(number, True, rights.narrowed(whose, ask.verb, answer)))
             return
-        workers = {p.name: p for p in self._listener.peers if p.role == answer.role}
+        workers = {p.name: p for p in self._listener.peers if p.role == answer.role and p.name not in answer.leave_out}
         if len(self._questions) >= QUESTIONS_MAX:
             self._reply(peer, Answer(number, False, "too many requests at once"))
             return

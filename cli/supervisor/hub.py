@@ -137,7 +137,7 @@ class Hub:
         if verb == DESCRIBE:
             return describe(self._plan, default_namespaces(self._plan))
         if verb in FOR_WORKERS:
-            return ToWorkers()
+            return ToWorkers(leave_out=self._model.standbys)
         if verb in FOR_REFLECTORS:
             return ToWorkers(REFLECTOR)
         if verb == "kill":

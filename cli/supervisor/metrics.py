@@ -68,7 +68,7 @@ class PipelineCollector(Collector):
         )
         for name, p in self._snapshot.processes.items():
             key = [name, p.role]
-            up.add_metric(key, float(p.state == "ready"))
+            up.add_metric(key, float(p.state in ("ready", "standby")))
             restarts.add_metric(key, p.restarts)
             hung.add_metric(key, p.hung)
             unanswered.add_metric(key, p.unanswered)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deltawire.cli.supervisor.shape import BROKER, Shape
+from deltawire.cli.supervisor.standbys import owner_words
 from deltawire.cli.supervisor.status_types import ClusterClaim
 
 NOT_HEARD = "is not heard"
@@ -275,10 +276,11 @@ class Readiness:
     def _take_shards(self, name: str, report: Mapping[str, Any], wall_us: int) -> None:
         is_connected = bool(_at(report, "broker").get("open"))
         wanted = [str(shard) for shard in self._shape.shards_of(name)]
+        waits = owner_words(report)
         for informer in self._shape.informers:
             said = _at(report, "informers", informer)
             shards = [_at(said, "shards", shard) for shard in wanted]
-            why = str(said.get("error") or "")
+            why = f"{name} is a standby here, {waits}" if waits else str(said.get("error") or "")
             if not why and not all(shards):
                 why = "its cache is not open"
             elif not why and not is_connected:

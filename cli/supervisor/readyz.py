@@ -20,6 +20,7 @@ def readyz(snapshot: Snapshot, query: str = "") -> Answer:
     if "verbose" in asked:
         shown += [f"[!] {line}" for of, line in snapshot.warnings_by_cluster if not cluster or of in ("", cluster)]
         shown += [f"[-] {fault}" for fault in snapshot.core_faults]
+        shown += [f"[+] {line}" for line in _standbys(snapshot)]
         shown += [f"[-] {name}: {p.error}" for name, p in snapshot.processes.items() if p.error]
     return (200 if is_ready else 503), "\n".join([*shown, "ready" if is_ready else "not ready"]) + "\n"
 
@@ -27,7 +28,12 @@ def readyz(snapshot: Snapshot, query: str = "") -> Answer:
 def core(snapshot: Snapshot) -> Answer:
     """The processes of the pipeline and their caches, whatever the API server and the handlers do."""
     faults = snapshot.core_faults
-    return (503, "\n".join([*faults, "not ready"]) + "\n") if faults else (200, "ready\n")
+    shown = [*faults, *_standbys(snapshot), "not ready" if faults else "ready"]
+    return (503 if faults else 200), "\n".join(shown) + "\n"
+
+
+def _standbys(snapshot: Snapshot) -> list[str]:
+    return [f"{name} is a standby: {p.standby}" for name, p in snapshot.processes.items() if p.standby]
 
 
 def _informers(snapshot: Snapshot, cluster: str) -> list[tuple[bool, str]]:

@@ -120,10 +120,20 @@ class BrokerReport(msgspec.Struct):
 
 class NatsReport(msgspec.Struct):
     """The queue of a broker, where it is on NATS; ``problem``: why it stands still, with what to do. ``stuck``: the
-    same by informer, of those that do."""
+    same by informer, of those that do. ``led_by``: informer → the broker that leads it, where that is known."""
 
     problem: str = ""
+    led_by: dict[str, str] = {}
     stuck: dict[str, str] = {}
+
+
+class StandbyReport(msgspec.Struct):
+    """A worker that waits for its place. ``host``, ``node``: of who has it, "" if nobody does or it is not known;
+    ``problem``: why it is not known."""
+
+    host: str = ""
+    node: str = ""
+    problem: str = ""
 
 
 class RoleReport(msgspec.Struct):
@@ -155,6 +165,7 @@ class RoleReport(msgspec.Struct):
     clusters: dict[str, ClusterReport] = {}
     descriptors: DescriptorsReport = msgspec.field(default_factory=DescriptorsReport)
     nats: NatsReport = msgspec.field(default_factory=NatsReport)
+    standby: StandbyReport | None = None
 
 
 def fault_of(report: Any) -> str | None:

@@ -9,6 +9,7 @@ from deltawire.cli.supervisor.counters import Rate
 from deltawire.cli.supervisor.readiness import Readiness
 from deltawire.cli.supervisor.reported import Reported
 from deltawire.cli.supervisor.shape import BROKER, Shape
+from deltawire.cli.supervisor.standbys import has_owner, owner_words
 from deltawire.cli.supervisor.status_types import (
     GroupStatus,
     InformerStatus,
@@ -123,11 +124,19 @@ class StatusModel:
         claims += [(n, self._readiness.group(n)) for n, g in self._shape.groups.items() if not g.is_off]
         return [f"{name}: {claim.why}" for name, claim in claims if not claim.is_synced]
 
+    @property
+    def standbys(self) -> set[str]:
+        """Workers whose shards another host has."""
+        return {name for name in self._shape.workers if owner_words(self._readiness.report_of(name))}
+
     def core_faults(self) -> list[str]:
-        """A line for each reflector, broker or worker that does not report, and each cache that cannot be used."""
+        """A line for each reflector, broker or worker that does not report, each cache that cannot be used, and each
+        standby whose shards no other host is known to have."""
         owners = {owner for streams in self._shape.informers.values() for owner in streams.values()}
         names = dict.fromkeys([*sorted(owners), BROKER, *self._shape.workers])
         faults = [f"{name} is not heard" for name in names if not self._readiness.is_heard(name)]
+        reports = {name: self._readiness.report_of(name) for name in names}
+        faults += [f"{name} waits: {owner_words(said)}" for name, said in reports.items() if not has_owner(said)]
         for name in self._shape.informers:
             error = self._parts.error(name)
             faults += [f"{name}: {error}"] if error else []

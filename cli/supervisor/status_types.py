@@ -13,7 +13,8 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     without a session beyond what is answered, of all lives. ``connections_refused``: for their key, of all lives.
     ``hung``: how often it was killed because its main loop stood still.
     ``descriptors_need``, ``descriptors_limit``: open files that it may need and may have; None: unknown.
-    ``error``: why a broker's queue on NATS stands still.
+    ``error``: why a broker's queue on NATS stands still. ``standby``: who has the shards of a worker in state
+    ``standby``, in words.
     """
 
     role: str
@@ -30,6 +31,7 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     descriptors_need: int | None = None
     descriptors_limit: int | None = None
     error: str = ""
+    standby: str = ""
     last_end: str = ""
     last_words: str = ""
 
@@ -68,7 +70,8 @@ class ClusterStatus(msgspec.Struct, frozen=True, kw_only=True):
 class InformerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One cache with the queue before it.
 
-    ``synced``, ``fresh``: as of ``as_of`` (µs since 1970); ``why`` it is not synced. None: not known.
+    ``synced``, ``fresh``: as of ``as_of`` (µs since 1970); ``why`` it is not synced. None: not known. ``led_by``: with
+    `engine: nats`, the broker that fills its queue, "" if that is not known.
     """
 
     synced: bool = False
@@ -87,6 +90,7 @@ class InformerStatus(msgspec.Struct, frozen=True, kw_only=True):
     lag_ms: float | None = None
     warning: str = ""
     error: str = ""
+    led_by: str = ""
     progress_s_ago: float | None = None
 
 

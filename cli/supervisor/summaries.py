@@ -10,6 +10,7 @@ from deltawire.cli.supervisor.readiness import Claim, Readiness
 from deltawire.cli.supervisor.report_maps import length, map_at, seconds_ago, weighted_median
 from deltawire.cli.supervisor.reported import Reported
 from deltawire.cli.supervisor.shape import BROKER, Shape
+from deltawire.cli.supervisor.standbys import STANDBY, owner_words
 from deltawire.cli.supervisor.status_types import (
     ClusterStatus,
     GroupStatus,
@@ -37,9 +38,11 @@ class Summaries:
         carried = self._reported.of(name)
         is_silent = process.state == Phase.READY.value and not self._readiness.is_heard(name)
         files = map_at(carried.latest, "descriptors")
+        standby = owner_words(self._readiness.report_of(name)) if process.state == Phase.READY.value else ""
         return msgspec.structs.replace(
             process,
-            state=Phase.SILENT.value if is_silent else process.state,
+            state=Phase.SILENT.value if is_silent else STANDBY if standby else process.state,
+            standby=standby,
             unanswered=int(carried.latest.get("unanswered") or 0) + carried.before("unanswered"),
             connections_refused=int(carried.latest.get("connections_refused") or 0)
             + carried.before("connections_refused"),
@@ -131,6 +134,7 @@ class Summaries:
             lag_ms=max(lags, default=None),
             warning="; ".join(dict.fromkeys(filter(None, warnings))),
             error=max(errors, default=""),
+            led_by=str(map_at(dict(self._readiness.report_of(BROKER)), "nats", "led_by").get(name) or ""),
             # The slowest stream: an informer is as fresh as its oldest part.
             progress_s_ago=max(progress, default=None),
         )

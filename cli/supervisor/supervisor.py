@@ -264,7 +264,7 @@ class Supervisor:
             self._do(actions)
             return answer
         if verb in FOR_WORKERS:
-            return ToWorkers()
+            return ToWorkers(leave_out=self._model.standbys)
         if verb in FOR_REFLECTORS:
             return ToWorkers(REFLECTOR)
         raise ConfigError(f"the supervisor does not know {verb!r}")

@@ -21,6 +21,7 @@ PRINTED_PER_REFRESH_MAX = 12
 NOTES_SHOWN = 6
 _STATE_STYLES = {
     "ready": "green",
+    "standby": "green",
     "starting": "yellow",
     "waiting": "yellow",
     "silent": "red",

@@ -34,6 +34,7 @@ def render(snapshot: Snapshot, *, columns: int | None = None) -> list[str]:
     for paragraph in (
         [describe(name, kill) for name, kill in snapshot.kills.items()],
         [f"NOT READY {line}" for line in snapshot.unready],
+        [f"STANDBY {name}: {p.standby}" for name, p in snapshot.processes.items() if p.standby],
         [f"WARNING {line}" for line in snapshot.warnings],
         [f"LAST FAILURE of {line}" for line in last_failures(snapshot)],
         [f"ERROR {line}" for line in snapshot.errors],

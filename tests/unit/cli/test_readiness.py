@@ -67,6 +67,11 @@ def stuck(now_s: float) -> dict[str, Any]:
 
 
 FULL = "dev/pods is not published: maximum bytes exceeded"
+def standby(now_s: float, **said: str) -> dict[str, Any]:
+    """A worker that waits for a place of another host."""
+    return {"role": "informer", "pid": 1, "at": us(now_s), "standby": {"host": "3f2a9c01aa", "node": "n2"} | said}
+
+
 PIPELINE_FAULTS = {
     **{f"{name} killed": killed(name) for name in ("reflector-0", "fifo", "worker-0", "worker-1")},
     **{f"{name} silent": silent(name) for name in ("reflector-0", "fifo", "worker-0", "worker-1")},
@@ -76,6 +81,7 @@ PIPELINE_FAULTS = {
     "a stream is unknown": reports("reflector-0", lambda s: reflector(s) | {"streams": {}}),
     "a shard is not connected": reports("fifo", lambda s: fifo(s, shards_open=1)),
     "its queue on NATS is full": reports("fifo", stuck),
+    "another host has its shards": reports("worker-1", standby),
     "a cache is not open": reports("worker-1", forgets),
     "max_bytes": of_worker(informer={"error": "dev/pods holds too many bytes", "as_of": 0}),
     "the disk is full": of_worker(informer={"error": "No space left on device"}),
@@ -361,3 +367,48 @@ def test_nats_is_named_by_readyz_where_it_is_the_cause() -> None:
     assert f"[-] fifo: {FULL}" in readyz(found, "verbose")[1]
     # Who restarts processes for it mends nothing.
     assert core(found)[0] == 200
+
+
+READY = {"worker-1": ProcessStatus(role="informer", state="ready")}
+
+
+def test_a_standby_says_who_has_its_shards_and_is_no_fault_of_the_core() -> None:
+    made = healthy()
+    made.say("worker-1", standby(made.now_s))
+    found = made.snapshot(**READY)
+    owner = "host n2 (3f2a9c01) has its shards"
+    assert (found.processes["worker-1"].state, found.processes["worker-1"].standby) == ("standby", owner)
+    assert f"{INFORMER}: worker-1 is a standby here, {owner}" in found.unready
+    assert core(found) == (200, f"worker-1 is a standby: {owner}\nready\n")
+    assert f"[+] worker-1 is a standby: {owner}" in readyz(found, "verbose")[1]
+    assert f"STANDBY worker-1: {owner}" in status.render(found)
+    assert 'deltawire_process_ready{process="worker-1",role="informer"} 1.0' in exposition(found).decode()
+    assert "is not heard" not in readyz(found, "verbose")[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"host": "", "node": ""}, "no host has its shards"),
+        ({"problem": "the connection is lost"}, "it is not known which host has its shards: the connection is lost"),
+    ],
+)
+def test_a_standby_whose_shards_no_other_host_is_known_to_have_is_a_fault_of_the_core(
+    said: dict[str, str], why: str
+) -> None:
+    made = healthy()
+    made.say("worker-1", standby(made.now_s, **said))
+    found = made.snapshot(**READY)
+    assert found.core_faults == [f"worker-1 waits: {why}"]
+    assert core(found)[0] == 503
+
+
+def test_a_standby_that_is_not_heard_is_silent() -> None:
+    made = healthy()
+    made.say("worker-1", standby(made.now_s))
+    for _ in range(int(SILENT_S) + 1):
+        made.later(1.0)
+        made.all_say(but=("worker-1",))
+    found = made.snapshot(**READY)
+    assert (found.processes["worker-1"].state, found.processes["worker-1"].standby) == ("silent", "")
+    assert "worker-1 is not heard" in found.core_faults

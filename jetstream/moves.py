@@ -1,0 +1,99 @@
+"""Who has a worker's place (``worker-0``) and who waits for it, asked of the workers; an order to pass it on.
+
+Questions go over plain subjects, which nothing keeps: who does not answer is not there.
+"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from deltawire.jetstream.connection import Connection, NatsError
+from deltawire.jetstream.hosts import words_for
+from deltawire.jetstream.settings import NatsSettings
+
+# Answers are waited for so long, and so long after the last one.
+WHO_S, QUIET_S = 1.5, 0.4
+# Answers that wait to be read; one more is waited for.
+ANSWERS_MAX = 1000
+# The answer to an order.
+GIVE_S = 5.0
+
+
+class Here(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker, as it says itself. ``host``: the name of its state folder, ``node``: of its machine.
+
+    ``holds``: the place is its own; ``works``: and its shards are being worked on. ``gives_to``: the host that it is
+    passing the place on to. ``clusters``: name → id of those whose caches it has open.
+    """
+
+    place: str
+    host: str
+    node: str
+    holds: bool = False
+    works: bool = False
+    gives_to: str = ""
+    clusters: dict[str, str] = {}
+
+
+class Give(msgspec.Struct, frozen=True):
+    """The order to pass the place on to a host that waits for it."""
+
+    to: str
+    node: str = ""
+
+
+encode = msgspec.json.encode
+_decode_here = msgspec.json.Decoder(Here).decode
+decode_order = msgspec.json.Decoder(Give).decode
+
+
+def who_subject(settings: NatsSettings) -> str:
+    return settings.subject("places")
+
+
+def give_subject(settings: NatsSettings, place: str, host: str) -> str:
+    return settings.subject("places", place, host)
+
+
+async def who_is_there(connection: Connection) -> list[Here]:
+    """All workers that answer, holders of places and those who wait for one."""
+    client = connection.client
+    inbox = client.new_inbox()
+    answers: asyncio.Queue[Any] = asyncio.Queue(ANSWERS_MAX)
+    subscription = await client.subscribe(inbox, cb=answers.put)
+    found: dict[tuple[str, str], Here] = {}
+    try:
+        await client.publish(who_subject(connection.settings), b"", reply=inbox)
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + WHO_S
+        while (left_s := deadline_s - loop.time()) > 0:
+            try:
+                message = await asyncio.wait_for(answers.get(), min(left_s, QUIET_S if found else WHO_S))
+            except TimeoutError:
+                break
+            try:
+                here = _decode_here(message.data)
+            except msgspec.MsgspecError:
+                continue  # of another version, or nobody of ours
+            found[here.place, here.host] = here
+    finally:
+        await subscription.unsubscribe()
+    return sorted(found.values(), key=lambda here: (here.place, not here.holds, here.host))
+
+
+async def order(connection: Connection, holder: Here, give: Give) -> None:
+    """Have ``holder`` pass its place on. Raises NatsError where it will not, or does not answer."""
+    import nats.errors
+
+    subject = give_subject(connection.settings, holder.place, holder.host)
+    where = words_for(holder.host, holder.node)
+    try:
+        answer = await connection.client.request(subject, encode(give), timeout=GIVE_S)
+    except nats.errors.Error:
+        raise NatsError(
+            f"{where}, which has {holder.place}, does not answer",
+            hint="if it has ended, another host has the place within 6 s",
+        ) from None
+    if answer.data:
+        raise NatsError(f"{where}: {answer.data.decode(errors='replace')}")

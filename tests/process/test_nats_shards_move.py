@@ -1,0 +1,174 @@
+"""`deltawire shards`: a worker's place moves to a host that waits for it, also under kills."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deltawire.common.store.host import host_of
+from deltawire.jetstream.moves import Here, who_is_there
+from tests.support.nats_connections import connecting
+from tests.support.nats_hosts import TwoHosts
+from tests.support.nats_moves import dead_letters, failures, is_content, lists_of, with_a_dead_letter
+from tests.support.nats_servers import NatsServers
+from tests.support.pipeline import DELTAWIRE, Pipeline, running, wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300), pytest.mark.xdist_group("nats")]
+
+PLACE = "worker-0"
+# Of the worker of that place on each host.
+NAMES = ("worker-0", "standby-0")
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[TwoHosts]:
+    with TwoHosts(tmp_path, archive=True) as hosts:
+        hosts.wait_listed()
+        yield hosts
+
+
+def test_a_place_moves_to_a_host_that_waits_for_it_and_back_and_nobody_notices(hosts: TwoHosts) -> None:
+    name, before = with_a_dead_letter(hosts), lists_of(hosts)
+    refused = command(hosts, "move", PLACE, "--to", "elsewhere")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert f"no worker of host 'elsewhere' waits for {PLACE}" in refused.stderr
+    for to in (1, 0):
+        done = command(hosts, "move", PLACE, "--to", host_of(hosts.state(to)))
+        assert done.returncode == 0, done.stderr
+        assert [here.host for here in at_work(hosts, PLACE)] == [host_of(hosts.state(to))]
+        hosts.wait_flowing()
+    found = json.loads(command(hosts, "list", "--json").stdout)
+    assert {place["host"] for place in found["places"].values()} == {host_of(hosts.state(n)) for n in range(2)}
+    assert all(len(place["standbys"]) == 1 for place in found["places"].values())
+    assert {row["place"]: row["fence"] > 1 for row in found["shards"]} == {PLACE: True, "worker-1": False}
+    is_content(hosts)
+    more = lists_of(hosts)
+    more.subtract(before)
+    # A list brings what the archive does not hold: the objects.
+    assert all(count <= 2 for count in more.values()), more
+    assert sum(dead_letters(hosts, host) for host in range(2)) >= 1
+    assert failures(hosts, name) == 2, "a dead letter is not tried again"
+
+
+@pytest.mark.long
+def test_whoever_is_killed_in_the_middle_of_a_move_the_place_has_an_owner_and_nothing_is_lost(
+    hosts: TwoHosts,
+) -> None:
+    name = with_a_dead_letter(hosts)
+    for kill in (giver, taker_as_it_is_asked, taker_as_it_takes, givers_broker, takers_broker):
+        owner = owner_of(hosts, PLACE)
+        log = NAMES[owner]
+        asked, passed = (hosts.log(log).count(words) for words in ("passes worker-0 on", "is passed on to"))
+        moving = subprocess.Popen(
+            [str(DELTAWIRE), "shards", "move", PLACE, "--to", host_of(hosts.state(1 - owner)),
+             "-c", str(hosts.config(0))],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            seen(hosts, log, "passes worker-0 on", asked)
+            if kill is taker_as_it_takes:
+                seen(hosts, log, "is passed on to", passed)
+            hosts.restart(kill(owner))
+            # One that is killed before it passed the place on has it again; else the other one has it.
+            wait_until(
+                f"an owner of each place, after a kill of {kill(owner)}",
+                lambda: all(len(at_work(hosts, place)) == 1 for place in ("worker-0", "worker-1")),
+                seconds=90,
+                every_s=0.3,
+            )
+            hosts.wait_flowing(90)
+        finally:
+            moving.kill()
+            moving.wait()
+    is_content(hosts)
+    assert sum(dead_letters(hosts, host) for host in range(2)) >= 1
+    assert failures(hosts, name) == 2, "a dead letter is not tried again"
+
+
+def giver(owner: int) -> str:
+    return NAMES[owner]
+
+
+def taker_as_it_is_asked(owner: int) -> str:
+    return NAMES[1 - owner]
+
+
+def taker_as_it_takes(owner: int) -> str:
+    return NAMES[1 - owner]
+
+
+def givers_broker(owner: int) -> str:
+    return f"fifo-{owner}"
+
+
+def takers_broker(owner: int) -> str:
+    return f"fifo-{1 - owner}"
+
+
+@pytest.mark.long
+def test_a_second_host_shows_itself_as_a_standby_and_takes_over_when_the_first_one_is_lost(tmp_path: Path) -> None:
+    with NatsServers(tmp_path / "nats") as nats:
+        queue: dict[str, Any] = {
+            "engine": {"kind": "nats", "servers": nats.urls, "replicas": 1},
+            "archive": {"servers": nats.urls, "replicas": 1},
+        }
+        with running(tmp_path, "--objects", "pods=20", "--churn", "10/s", **queue) as (server, first):
+            first.wait_synced(60)
+            folder = tmp_path / "second"
+            folder.mkdir()
+            second = Pipeline(folder, server.kubeconfig, **queue)
+            try:
+                second.up()
+                wait_until("two standbys", lambda: states(second) == {"standby"}, seconds=60)
+                status = second.status()
+                words = status["processes"][PLACE]["standby"]
+                assert host_of(tmp_path / "state")[:8] in words
+                assert not [line for line in status["unready"] if "worker-" in line and "is not heard" in line]
+                assert status["core_faults"] == []
+                first.kill_everything()
+                wait_until("the second host to work", lambda: states(second) == {"ready"}, seconds=60)
+                second.wait_synced(60)
+            finally:
+                second.close()
+
+
+def states(pipeline: Pipeline) -> set[str]:
+    return {p["state"] for p in pipeline.status().get("processes", {}).values() if p["role"] == "informer"}
+
+
+def seen(hosts: TwoHosts, name: str, words: str, before: int) -> None:
+    wait_until(f"{words!r} in the log of {name}", lambda: hosts.log(name).count(words) > before, every_s=0.01)
+
+
+def command(hosts: TwoHosts, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(DELTAWIRE), "shards", *words, "-c", str(hosts.config(1))],
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+
+
+def at_work(hosts: TwoHosts, place: str) -> list[Here]:
+    """Workers of the place that say that they have it."""
+    with connecting(*hosts.nats.urls) as connection:
+
+        async def ask() -> list[Here]:
+            await connection.connected()
+            return await who_is_there(connection)
+
+        return [here for here in connection.wait(ask(), 20) if here.place == place and here.works]
+
+
+def owner_of(hosts: TwoHosts, place: str) -> int:
+    found: list[Here] = []
+
+    def is_one() -> bool:
+        found[:] = at_work(hosts, place)
+        return len(found) == 1
+
+    wait_until(f"one owner of {place}", is_one, seconds=60)
+    return [host_of(hosts.state(host)) for host in range(2)].index(found[0].host)
+
