@@ -129,6 +129,13 @@ def test_a_second_host_shows_itself_as_a_standby_and_takes_over_when_the_first_o
                 assert host_of(tmp_path / "state")[:8] in words
                 assert not [line for line in status["unready"] if "worker-" in line and "is not heard" in line]
                 assert status["core_faults"] == []
+                shown = json.loads(second.run("status", "--json").stdout)
+                first_host, second_host = host_of(tmp_path / "state"), host_of(folder / "state")
+                assert {place["host"] for place in shown["places"].values()} == {first_host}
+                assert all(second_host[:8] in place["standbys"][0] for place in shown["places"].values())
+                text = second.run("status").stdout
+                assert "LED BY" in text
+                assert f"STANDBY {PLACE}: {words}" in text
                 first.kill_everything()
                 wait_until("the second host to work", lambda: states(second) == {"ready"}, seconds=60)
                 second.wait_synced(60)
