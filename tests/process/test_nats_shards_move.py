@@ -113,8 +113,8 @@ def takers_broker(owner: int) -> str:
 def test_a_second_host_shows_itself_as_a_standby_and_takes_over_when_the_first_one_is_lost(tmp_path: Path) -> None:
     with NatsServers(tmp_path / "nats") as nats:
         queue: dict[str, Any] = {
-            "engine": {"kind": "nats", "servers": nats.urls, "replicas": 1},
-            "archive": {"servers": nats.urls, "replicas": 1},
+            "engine": {"kind": "nats", "servers": nats.urls, "replicas": 1, "max_bytes": "256MiB"},
+            "archive": {"servers": nats.urls, "replicas": 1, "max_bytes": "256MiB"},
         }
         with running(tmp_path, "--objects", "pods=20", "--churn", "10/s", **queue) as (server, first):
             first.wait_synced(60)
