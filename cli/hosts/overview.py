@@ -7,7 +7,7 @@ import msgspec
 
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
-from deltawire.common.config.schema import NatsEngine
+from deltawire.common.config.schema import NatsServers
 from deltawire.common.errors import ConfigError, StateError
 from deltawire.common.store.folder import last_cluster_id
 from deltawire.jetstream.connection import Connection, NatsError, refused
@@ -72,7 +72,7 @@ def connect(plan: Plan, clock: Clock, *, timeout_s: float = LOOK_S) -> Connectio
     return connection
 
 
-def named(plan: Plan) -> tuple[NatsEngine, str]:
+def named(plan: Plan) -> tuple[NatsServers, str]:
     """The servers that know of places, and where the config names them. Raises ConfigError."""
     if plan.config.archive is not None:
         return plan.config.archive, "archive"
