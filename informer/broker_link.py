@@ -34,6 +34,19 @@ Waiting = wire.Batch | dict[str, Proof]
 _DECODE: Decoder[wire.ToWorker] = Decoder(wire.ToWorker)
 
 
+class Owed(msgspec.Struct):
+    """An ack to the broker: all up to ``number`` of its life ``boot``. Of how many deltas, and bytes of their objects.
+
+    ``is_urgent``: it may not be late.
+    """
+
+    boot: str = ""
+    number: int = 0
+    deltas: int = 0
+    size_bytes: int = 0
+    is_urgent: bool = False
+
+
 def hello_of(informers: Mapping[str, SharedInformer]) -> dict[str, Any]:
     """A worker's part of its hello: the shards that it owns, those of failed informers included."""
     owned = [(i.name, number) for i in informers.values() for number in i.numbers]
@@ -57,8 +70,8 @@ class BrokerLink:
         self._clock = clock
         # By informer and shard.
         self.waiting: dict[tuple[str, int], deque[Waiting]] = {}
-        # What is committed and not acknowledged yet: broker's life, number, deltas, bytes.
-        self._acks: dict[tuple[str, int], tuple[str, int, int, int]] = {}
+        # What is committed and not acknowledged yet.
+        self._acks: dict[tuple[str, int], Owed] = {}
         self._ack_timer = loop.timer(self.send_acks)
         # Cluster ids of informers for which there was no room when they were to be opened.
         self._unopened: dict[str, str] = {}
@@ -92,8 +105,8 @@ class BrokerLink:
             self.refused = ""
         return []
 
-    def next_work(self) -> list[tuple[SharedInformer, Shard, list[wire.Batch], dict[str, Proof]]]:
-        """What each shard is to commit now: some batches of each, in turns; and what is proven then."""
+    def next_work(self) -> list[tuple[SharedInformer, Shard, list[wire.Batch], dict[str, Proof], Owed]]:
+        """What each shard is to commit now: some batches of each, in turns; what is proven then, and acknowledged."""
         found = []
         for (name, number), queue in list(self.waiting.items()):
             informer = self._informers[name]
@@ -105,15 +118,24 @@ class BrokerLink:
                 continue
             work: list[wire.Batch] = []
             proofs: dict[str, Proof] = {}
+            owed = Owed()
             while queue and (len(work) < BATCHES_PER_COMMIT or isinstance(queue[0], dict)):
                 waiting = queue.popleft()
                 if isinstance(waiting, dict):
                     proofs |= waiting
-                else:
-                    work.append(waiting)
+                    continue
+                work.append(waiting)
+                owed.boot = waiting.boot
+                if not isinstance(waiting, wire.Pop):
+                    # The broker starts and stops streams by what is known of their lists.
+                    owed.number, owed.is_urgent = max(owed.number, waiting.number), True
+                elif waiting.last:
+                    owed.number = max(owed.number, waiting.last)
+                    owed.deltas += waiting.last - waiting.first + 1
+                    owed.size_bytes += sum(len(row.object) for key in waiting.keys for row in key.rows)
             if not queue:
                 del self.waiting[name, number]
-            found.append((informer, shard, work, proofs))
+            found.append((informer, shard, work, proofs, owed))
         return found
 
     @property
@@ -132,25 +154,18 @@ class BrokerLink:
             queue.appendleft(proofs)
         queue.extendleft(reversed(work))
 
-    def acknowledge(self, shard: Shard, work: list[wire.Batch]) -> None:
-        """These batches are committed. Marks alone (last = 0) are not acknowledged."""
+    def acknowledge(self, shard: Shard, owed: Owed) -> None:
+        """What `next_work` gave is committed. Marks alone (no number) are not acknowledged."""
         place = shard.informer, shard.number
-        boot, number, deltas, size = self._acks.get(place, ("", 0, 0, 0))
-        is_urgent = False
-        for one in work:
-            boot = one.boot
-            if not isinstance(one, wire.Pop):
-                # The broker starts and stops streams by what is known of their lists.
-                number, is_urgent = max(number, one.number), True
-            elif one.last:
-                number, deltas = max(number, one.last), deltas + one.last - one.first + 1
-                for key in one.keys:
-                    for row in key.rows:
-                        size += len(row.object)
-        if not number:
+        before = self._acks.get(place)
+        if before is not None:
+            owed.number = max(owed.number, before.number)
+            owed.deltas += before.deltas
+            owed.size_bytes += before.size_bytes
+        if not owed.number:
             return
-        self._acks[place] = boot, number, deltas, size
-        if is_urgent or deltas >= _URGENT_DELTAS or size >= _URGENT_BYTES:
+        self._acks[place] = owed
+        if owed.is_urgent or owed.deltas >= _URGENT_DELTAS or owed.size_bytes >= _URGENT_BYTES:
             self.send_acks()
         elif self._ack_timer.at_s is None:
             self._ack_timer.set(self._clock.now_s() + ACK_LATE_S)
@@ -158,8 +173,8 @@ class BrokerLink:
     def send_acks(self) -> None:
         """Acknowledge all that is committed."""
         acks, self._acks = self._acks, {}
-        for (informer, number), (boot, last, _, _) in acks.items():
-            self._link.send(wire.Ack(informer, number, boot, last))
+        for (informer, number), owed in acks.items():
+            self._link.send(wire.Ack(informer, number, owed.boot, owed.number))
 
     def _forget(self) -> None:
         """The session is over, and all that came in it comes again."""

@@ -97,7 +97,13 @@ class HandlersLink:
                     self.malformed += 1
                     self._readers.refuse(event.peer, "acks" if isinstance(message, wire.Acks) else "gap-seen")
                 elif isinstance(message, wire.Acks):
-                    self._acks(event.peer, message)
+                    followed = self._followed(event.peer, message.informer, message.shard)
+                    if followed is None:
+                        self._keep_early(event.peer, message)
+                    else:
+                        shard, group = followed
+                        outcomes.acknowledge(group, event.peer.identity, message.rows, shard.now())
+                        self._busy.acknowledged(shard, group)
                 else:
                     self._gap_seen(event.peer, message)
             except ProtocolError as error:
@@ -233,20 +239,21 @@ class HandlersLink:
         }
         self._early = {place: acks for place, acks in self._early.items() if place[0] != replica.identity}
 
-    def _acks(self, peer: Peer, acks: wire.Acks) -> None:
-        name, number = acks.informer, acks.shard
+    def _followed(self, peer: Peer, name: str, number: int) -> tuple[Shard, Group] | None:
+        """A shard and the peer's group on it. None where the shard is not open yet, or the group does not follow it."""
         here, informer = self._here.get(peer.identity), self._informers.get(name)
-        if here is None or informer is None:
+        shard = informer.shards.get(number) if informer is not None else None
+        group = shard.groups.get(here[1].group) if shard is not None and here is not None else None
+        return None if shard is None or group is None else (shard, group)
+
+    def _keep_early(self, peer: Peer, acks: wire.Acks) -> None:
+        """The call was held at the hello and has ended since; the shard opens later. Joining would take the call for
+        one that goes on, and it would never end."""
+        name, number = acks.informer, acks.shard
+        here = self._here.get(peer.identity)
+        if here is None or name not in self._informers:
             return
         _, hello, replica = here
-        shard = informer.shards.get(number)
-        group = shard.groups.get(hello.group) if shard is not None else None
-        if shard is not None and group is not None:
-            outcomes.acknowledge(group, replica.identity, acks.rows, shard.now())
-            self._busy.acknowledged(shard, group)
-            return
-        # The call was held at the hello and has ended since; the shard opens later. Joining would take the
-        # call for one that goes on, and it would never end.
         held = {(key, seq, fence) for where, n, key, seq, fence in hello.held if (where, n) == (name, number)}
         early = self._early.setdefault((replica.identity, name, number), [])
         known = {ack[:3] for ack in early}
@@ -279,12 +286,10 @@ class HandlersLink:
             self._listener.send(identity, notice)
 
     def _gap_seen(self, peer: Peer, seen: wire.GapSeen) -> None:
-        here, informer = self._here.get(peer.identity), self._informers.get(seen.informer)
-        shard = informer.shards.get(seen.shard) if informer is not None else None
-        group = shard.groups.get(here[1].group) if shard is not None and here is not None else None
-        if shard is not None and group is not None and group.gaps.seen(seen.number):
-            group.record.touch()
-            self._busy.touch(shard, group)
+        followed = self._followed(peer, seen.informer, seen.shard)
+        if followed is not None and followed[1].gaps.seen(seen.number):
+            followed[1].record.touch()
+            self._busy.touch(*followed)
 
     def _tell_synced(self, shard: Shard, group: Group) -> None:
         told = self._synced.setdefault(group, set())

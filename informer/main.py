@@ -224,7 +224,7 @@ class Worker:
 
     def _store(self) -> None:
         tried, self._tried = self._tried, []
-        for number, (informer, shard, work, proofs) in enumerate(self._broker.next_work()):
+        for number, (informer, shard, work, proofs, owed) in enumerate(self._broker.next_work()):
             if number:
                 self._beats.progress(informer.name)
             try:
@@ -238,7 +238,7 @@ class Worker:
                 self._fail(informer, error)
                 continue
             if work:
-                self._broker.acknowledge(shard, work)
+                self._broker.acknowledge(shard, owed)
                 self._busy.committed(shard)
                 self._busy.touch(shard)
             if proofs:
