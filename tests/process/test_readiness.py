@@ -17,8 +17,19 @@ import pytest
 
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
+from tests.support.patience import stretch
 from tests.support.pipeline import Pipeline, ServerProcess, wait_until
-from tests.support.stage import DEATH_S, HEARTBEAT_S, SAMPLE_S, SLACK_S, STOP_S, Faces, Stage, stage
+from tests.support.stage import (
+    DEATH_S,
+    HEARTBEAT_S,
+    SAMPLE_S,
+    SLACK_S,
+    STOP_S,
+    Faces,
+    Stage,
+    pass_time,
+    stage,
+)
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("readiness"), pytest.mark.timeout(300)]
 
@@ -59,7 +70,7 @@ def killed(up: Stage, role: str) -> None:
     wait_until("its successor", has_successor, seconds=30)
     up.wait_ready()
     assert up.is_handled(name), "ready again before what happened meanwhile was handled"
-    up.judge(name, written_s, since_s + DEATH_S + SLACK_S / 2, until_s)
+    up.judge(name, written_s, since_s + (DEATH_S + SLACK_S / 2) * stretch(), until_s)
     up.judge_claims_of_lister(name, written_s)
 
 
@@ -78,9 +89,9 @@ def stands(up: Stage, role: str, begin: Callable[[], object], end: Callable[[], 
     up.wait_ready()
     begin()
     try:
-        since_s = time.monotonic()
         name, written_s = up.change()
-        time.sleep(STOP_S + 2 * SLACK_S)  # the fault's length
+        shows_s = pass_time(STOP_S + SLACK_S)  # the fault has to show from then on
+        pass_time(SLACK_S)
         if role == "latest-0":
             assert "not ready" in up.run("status").stdout.splitlines()[0]
         else:
@@ -90,8 +101,8 @@ def stands(up: Stage, role: str, begin: Callable[[], object], end: Callable[[], 
         end()
     up.wait_ready()
     assert up.is_handled(name), "ready again before what happened meanwhile was handled"
-    up.judge(name, written_s, since_s + STOP_S + SLACK_S, until_s)
-    judge_lister(up, role, name, written_s, since_s + STOP_S + SLACK_S, until_s)
+    up.judge(name, written_s, shows_s, until_s)
+    judge_lister(up, role, name, written_s, shows_s, until_s)
 
 
 @pytest.mark.parametrize("role", ["worker-0", "fifo"])
@@ -129,15 +140,15 @@ def test_a_stopped_supervisor_answers_nobody_and_claims_nothing_old_when_it_wake
     pid = up.pipeline._process.pid
     os.kill(pid, signal.SIGSTOP)
     try:
-        since_s = time.monotonic()
+        shows_s = pass_time(SLACK_S)
         name, written_s = up.change()
-        time.sleep(STOP_S + 2 * SLACK_S)
+        pass_time(STOP_S + SLACK_S)
         until_s = time.monotonic()
     finally:
         os.kill(pid, signal.SIGCONT)
     up.wait_ready()
     assert up.is_handled(name), "ready again before what happened meanwhile was handled"
-    up.judge(name, written_s, since_s + SLACK_S, until_s)
+    up.judge(name, written_s, shows_s, until_s)
 
 
 def test_an_api_server_that_is_away_leaves_the_caches_served_and_not_fresh_and_the_core_ready() -> None:

@@ -18,7 +18,7 @@ import pytest
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
 from tests.support.pipeline import wait_until
-from tests.support.stage import POD, PODS, SLACK_S, STOP_S, Guarded, Stage, made, stage
+from tests.support.stage import POD, PODS, SLACK_S, STOP_S, Guarded, Stage, made, pass_time, stage
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("readiness-causes"), pytest.mark.timeout(400)]
 
@@ -45,9 +45,9 @@ def cell(
     begin()
     try:
         wait_until("it to show", lambda: not up.is_ready(), seconds=60)
-        since_s = time.monotonic()
         name, written_s = up.change()
-        time.sleep(STOP_S + 2 * SLACK_S)  # the fault's length
+        shows_s = pass_time(STOP_S + SLACK_S)  # in every face from then on
+        pass_time(SLACK_S)
         up.judge_commands(f"unknown: {why}")
         found = up.status()
         until_s = time.monotonic()
@@ -55,9 +55,9 @@ def cell(
         end()
     up.wait_ready(120)
     assert up.is_handled(name), "ready again before what happened meanwhile was handled"
-    up.judge(name, written_s, since_s + STOP_S + SLACK_S, until_s)
+    up.judge(name, written_s, shows_s, until_s)
     if is_lister_stale:
-        up.judge_lister(name, written_s, since_s + STOP_S + SLACK_S, until_s)
+        up.judge_lister(name, written_s, shows_s, until_s)
     else:
         up.judge_claims_of_lister(name, written_s)
     return found
@@ -98,8 +98,8 @@ def test_an_api_server_that_starts_again_under_rbac_is_watched_again_without_a_l
     guarded.wait_ready()
     before = guarded.status()
     getattr(server, how)()
-    since_s = time.monotonic()
-    time.sleep(REOPEN_S + STOP_S + 2 * SLACK_S)  # it is away
+    shows_s = pass_time(REOPEN_S + STOP_S + SLACK_S)  # it is away
+    pass_time(SLACK_S)
     assert not guarded.is_ready()
     until_s = time.monotonic()
     server.start()
@@ -109,7 +109,7 @@ def test_an_api_server_that_starts_again_under_rbac_is_watched_again_without_a_l
     name, written_s = guarded.change()
     guarded.wait_ready(240)
     assert guarded.is_handled(name), "ready again before what happened meanwhile was handled"
-    guarded.judge(name, written_s, since_s + REOPEN_S + STOP_S + SLACK_S, until_s)
+    guarded.judge(name, written_s, shows_s, until_s)
     guarded.judge_claims_of_lister(name, written_s)
     after = guarded.status()
     assert after["totals"]["lists"] == before["totals"]["lists"]
@@ -139,7 +139,7 @@ def test_an_informer_without_rights_from_the_start_claims_nothing_until_it_has_t
                 seconds=60,
             )
             name, written_s = up.change()
-            time.sleep(STOP_S + 2 * SLACK_S)
+            pass_time(STOP_S + 2 * SLACK_S)
             found = up.run("get", "pods")
             assert (found.returncode, found.stdout) == (2, ""), "there is no cache yet"
             assert "not ready" in up.run("status").stdout.splitlines()[0]

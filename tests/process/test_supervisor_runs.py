@@ -19,7 +19,7 @@ from deltawire.cli.supervisor.supervisor import Supervisor
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
-from tests.support.cli_rig import DEADLINE_S, Cli, cli_in, eventually
+from tests.support.cli_rig import COMMAND_EVERY_S, DEADLINE_S, Cli, cli_in, eventually
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("supervisor")]
 
@@ -47,7 +47,7 @@ def test_a_run_ends_by_itself_with_a_summary_and_nothing_left(cli: Cli) -> None:
 def started(cli: Cli) -> Cli:
     cli.start("up", "--embedded", "--objects", "pods=5", "--churn", "5/s")
     eventually(lambda: len(cli.processes()) == 9, "the supervisor and eight processes run")
-    eventually(lambda: cli.run("status").code == 0, "the supervisor answers")
+    eventually(lambda: cli.run("status").code == 0, "the supervisor answers", every_s=COMMAND_EVERY_S)
     return cli
 
 
@@ -73,7 +73,9 @@ def test_a_signal_while_the_interpreter_ends_changes_no_exit_code() -> None:
         "from deltawire.cli.main import main\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

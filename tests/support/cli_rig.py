@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.support.patience import wait_until
 
 DEADLINE_S = 120.0
+# Between two looks of those that run a command: each costs a third of a second of a core.
+COMMAND_EVERY_S = 0.5
 
 PLUGIN = """
 from deltawire import Handler
@@ -76,7 +78,9 @@ class Cli:
             os.close(write_end)
         return Ended(done.returncode, "", done.stderr)
 
-    def start(self, *arguments: str, out: Path | None = None, err: Path | None = None) -> "subprocess.Popen[str]":
+    def start(
+        self, *arguments: str, out: Path | None = None, err: Path | None = None
+    ) -> "subprocess.Popen[str]":
         """Does not wait for its end. ``out``, ``err``: files for what it prints."""
         with (out or Path(os.devnull)).open("w") as stdout, (err or Path(os.devnull)).open("w") as stderr:
             process = subprocess.Popen(
@@ -119,8 +123,10 @@ class Cli:
         return [sys.executable, "-m", "deltawire.cli", *arguments]
 
 
-def eventually(condition: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
-    wait_until(condition, what, seconds=timeout_s, every_s=0.05)
+def eventually(
+    condition: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S, *, every_s: float = 0.05
+) -> None:
+    wait_until(condition, what, seconds=timeout_s, every_s=every_s)
 
 
 def cli_in(folder: Path) -> Iterator[Cli]:

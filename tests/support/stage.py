@@ -25,6 +25,7 @@ from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import DeltawireError
+from tests.support.patience import Patience
 from tests.support.pipeline import DELTAWIRE, Pipeline, ServerProcess, wait_until
 
 HEARTBEAT_S = 0.3
@@ -35,6 +36,14 @@ POD = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "c", 
 PODS = "/api/v1/namespaces/default/pods"
 _PLUGIN = Path(__file__).with_name("asking_plugin.py")
 _STUCK = Path(__file__).with_name("stuck")
+
+
+def pass_time(seconds: float) -> float:
+    """Let so much of the machine's own time pass, seconds; the monotonic instant afterwards."""
+    patience = Patience(seconds)
+    while patience.left_s() > 0:
+        time.sleep(SAMPLE_S)
+    return time.monotonic()
 
 
 class _Unix(http.client.HTTPConnection):
