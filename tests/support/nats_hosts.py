@@ -144,13 +144,20 @@ class TwoHosts:
     def kill(self, name: str) -> None:
         """SIGKILL, with all that it started."""
         process = self._processes.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it had ended, and left nothing
         process.wait()
 
     def restart(self, name: str) -> None:
         """Killed, and started again at once."""
         self.kill(name)
         self.start(name)
+
+    def has_ended(self, name: str) -> bool:
+        """True if it was started and has ended by itself."""
+        return name in self._processes and self._processes[name].poll() is not None
 
     def signal(self, name: str, sign: int) -> None:
         os.killpg(self._processes[name].pid, sign)

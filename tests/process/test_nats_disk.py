@@ -1,0 +1,92 @@
+"""Disks of NATS servers that are full, or lost with all that was on them: named, got over, and nothing is lost."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.process.test_nats_hosts_move import _is_content
+from tests.support.nats_hosts import TwoHosts
+from tests.support.nats_servers import NatsServers
+from tests.support.pipeline import Pipeline, running, wait_until
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.process,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("nats"),
+]
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """The folder is a disk of 80 MiB; skips where mounts are not allowed."""
+    folder.mkdir(parents=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("a disk of its own needs the rights of root in the machine or the container")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_servers_full_disk_is_named_and_with_room_and_a_restart_of_the_server_all_goes_on(tmp_path: Path):
+    disk = tmp_path / "nats" / "nats-0" / "js"
+    with small_disk(disk), NatsServers(tmp_path / "nats") as servers:
+        engine = {"kind": "nats", "servers": servers.urls, "replicas": 1, "max_bytes": "64MiB"}
+        with running(tmp_path, "--objects", "pods=40", "--churn", "30/s", engine=engine) as (
+            server,
+            pipeline,
+        ):
+            pipeline.wait_synced(60)
+            ballast = disk / "ballast"
+            with ballast.open("wb") as file:
+                try:
+                    while True:
+                        file.write(bytes(64 * 1024))
+                        file.flush()
+                except OSError:
+                    pass
+            wait_until("that it is named", lambda: _queue_stands_still(pipeline), seconds=90, every_s=0.3)
+            ballast.unlink()
+            # JetStream is off on a server whose disk was full, until it is started again.
+            servers.kill(0)
+            servers.start(0)
+            before = pipeline.offsets()
+            wait_until("calls", lambda: all(pipeline.calls_since(before).values()), seconds=90)
+            server.churn(0)
+            verdict = pipeline.judge_in_the_end(60)
+            assert verdict["complaints"] == 0, verdict
+
+
+def _queue_stands_still(pipeline: Pipeline) -> Any:
+    return pipeline.status().get("processes", {}).get("fifo", {}).get("error")
+
+
+def test_the_only_server_loses_its_disk_and_groups_go_on_where_the_workers_disks_are(tmp_path: Path):
+    """Queue, leases and archives are gone at once; what groups know is in the workers' own stores. No worker of another
+    host waits then: it might be the first to have the lease, with nothing on its disk."""
+    with TwoHosts(tmp_path, archive=True) as hosts:
+        hosts.wait_listed()
+        for place in range(2):
+            hosts.kill(f"standby-{place}")
+        hosts.nats.lose(0)
+        hosts.nats.start(0)
+        # A worker whose archive is gone ends, as one that was replaced does; its supervisor starts it again.
+        names = [name for name in hosts.names if name.startswith("worker")]
+
+        def flows() -> bool:
+            for name in names:
+                if hosts.has_ended(name):
+                    hosts.restart(name)
+            return all(count > before[name] for name, count in hosts.acknowledged().items())
+
+        before = hosts.acknowledged()
+        wait_until("calls of every handler", flows, seconds=120, every_s=0.3)
+        _is_content(hosts)
