@@ -17,7 +17,7 @@ from deltawire.cli.stores import clusters_of, shards_of
 from deltawire.cli.view.text import plural
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.plan import Plan
-from deltawire.common.errors import StateError
+from deltawire.common.errors import CapacityError, StateError
 from deltawire.common.store import folder as state_folder
 from deltawire.common.temporary import temporary_folder
 from deltawire.informer.archive import backup
@@ -58,35 +58,49 @@ def write_file(plan: Plan, file: Path) -> Counts:
 def restore(plan: Plan, data: IO[bytes]) -> Counts:
     """``data`` can be sought. Raises StateError where the folder is in use or has caches, and for what is no backup.
 
-    A restore that fails leaves the folder as it was found: another file or config may be tried on it.
+    A restore that fails leaves the folder as it was found: another file or config may be tried on it. One that is
+    killed leaves a folder that only another restore takes, and empties first.
     """
     with ExitStack() as stack:
         stack.enter_context(runtime_folder.owner_only())
         is_new = not (plan.store_dir / state_folder.MARKER).exists()
-        state_folder.prepare(plan.store_dir, plan.shards)
+        is_cut = state_folder.prepare(plan.store_dir, plan.shards, restores=True)
         for name in (LOCK, *(f"worker-{index}" for index in range(plan.config.runtime.workers))):
             stack.enter_context(state_folder.hold(plan.store_dir, name))
         # Only now: until the locks are held the folder may be somebody else's.
-        stack.enter_context(_undone_on_failure(plan.store_dir, is_new=is_new))
+        if is_cut:
+            _remove_caches(plan.store_dir, but=set())
+        backup.check_empty(plan.store_dir)
+        stack.enter_context(_undone_on_failure(plan, is_new=is_new or is_cut))
         return backup.restore(data, plan.store_dir, plan.shards, SystemClock())
 
 
 @contextmanager
-def _undone_on_failure(store_dir: Path, *, is_new: bool) -> Iterator[None]:
+def _undone_on_failure(plan: Plan, *, is_new: bool) -> Iterator[None]:
     """Half a restore is no state to start from, and a new folder's number of shards may be what was wrong.
 
-    What had caches before is not touched. Locks are left: they say nothing.
+    What was there before is not touched. Locks are left: they say nothing.
     """
-    before = set(store_dir.iterdir())
+    before = set(plan.store_dir.iterdir())
+    state_folder.mark(plan.store_dir, plan.shards, restoring=True)
     try:
         yield
     except BaseException:
-        for path in list(store_dir.iterdir()):
-            if path.is_dir() and path not in before:
-                shutil.rmtree(path)
+        _remove_caches(plan.store_dir, but=before)
         if is_new:
-            (store_dir / state_folder.MARKER).unlink(missing_ok=True)
+            (plan.store_dir / state_folder.MARKER).unlink(missing_ok=True)
+        else:
+            state_folder.mark(plan.store_dir, plan.shards)
         raise
+    state_folder.mark(plan.store_dir, plan.shards)
+
+
+def _remove_caches(store_dir: Path, *, but: set[Path]) -> None:
+    for path in set(store_dir.iterdir()) - but:
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_dir():
+            shutil.rmtree(path)
 
 
 def restore_file(plan: Plan, file: Path) -> Counts:
@@ -113,6 +127,8 @@ def _written(plan: Plan, data: IO[bytes]) -> Counts:
         return restore(plan, data)
     except OSError as error:
         raise StateError(f"{plan.store_dir} cannot be written: {error.strerror}") from None
+    except CapacityError as error:
+        raise CapacityError(error.message, hint="make room, and restore it again") from None
 
 
 def told(counts: Counts) -> str:

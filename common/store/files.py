@@ -12,10 +12,15 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """
     fresh = beside(path)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            fresh.replace(path)
+        except OSError:
+            # A full disk must not fill with attempts.
+            fresh.unlink()
+            raise
 
 
 def beside(path: Path) -> Path:

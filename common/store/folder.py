@@ -32,14 +32,23 @@ _NAME_ANOTHER = "name a folder that you may make, or one of your own, in store.d
 
 
 class Marker(msgspec.Struct):
-    """The content of deltawire.json."""
+    """The content of deltawire.json. ``restoring``: a backup is being restored, or was, by who died in it."""
 
     schema: int
     shards: int
+    restoring: bool = False
 
 
-def prepare(store_dir: Path, shards: int) -> None:
-    """Make the folder ours alone, or check that it is, with this many shards. Raises StateError."""
+def mark(store_dir: Path, shards: int, *, restoring: bool = False) -> None:
+    """Write what the folder is. Raises OSError."""
+    write_whole(store_dir / MARKER, msgspec.json.encode(Marker(SCHEMA, shards, restoring)))
+
+
+def prepare(store_dir: Path, shards: int, *, restores: bool = False) -> bool:
+    """Make the folder ours alone, or check that it is, with this many shards. Raises StateError.
+
+    True if a restore was cut in it, which only another one may take over (``restores``).
+    """
     make_private(store_dir, "state folder", _NAME_ANOTHER)
     try:
         marker = store_dir / MARKER
@@ -53,7 +62,7 @@ def prepare(store_dir: Path, shards: int) -> None:
                         f"{store_dir} is not a state folder of deltawire: it holds {sorted(strangers)[0]!r}",
                         hint="name an empty or a new folder in store.dir",
                     )
-                write_whole(marker, msgspec.json.encode(Marker(SCHEMA, shards)))
+                mark(store_dir, shards)
         found = msgspec.json.decode(marker.read_bytes(), type=Marker)
     except OSError as error:
         raise StateError(
@@ -68,11 +77,17 @@ def prepare(store_dir: Path, shards: int) -> None:
             f"{store_dir} was written in schema {found.schema}, this program reads {SCHEMA}",
             hint="use the version that wrote it, or name another folder in store.dir",
         )
-    if found.shards != shards:
+    if found.restoring and not restores:
+        raise StateError(
+            f"{store_dir} holds half of a backup: its restore was cut",
+            hint="run `deltawire restore` again, or remove the folder",
+        )
+    if found.shards != shards and not found.restoring:
         raise StateError(
             f"{store_dir} was made with {found.shards} shards, the config says {shards}",
             hint=f"say store.shards: {found.shards}, or name another folder in store.dir",
         )
+    return found.restoring
 
 
 def make_private(folder: Path, what: str, hint: str) -> None:

@@ -36,6 +36,7 @@ from deltawire.informer.store.indexer import Indexer
 from deltawire.informer.store.ledger import Ledger, LedgerState, Life
 from deltawire.informer.store.lost import decode_lost
 from deltawire.informer.store.recovery import SEQ_MARGIN
+from deltawire.informer.store.trouble import explain
 from deltawire.informer.store.view import View
 
 FORMAT = 1
@@ -118,8 +119,7 @@ def restore(data: IO[bytes], store_dir: Path, shards: int, clock: Clock) -> Coun
     """
     data.seek(0)
     head = _head(_values(data), shards)
-    if next(store_dir.glob("*/*/*/shard-*"), None) is not None:
-        raise StateError(f"{store_dir} holds caches", hint="a backup is restored into an empty state folder")
+    check_empty(store_dir)
     for _ in _shards(data, head):
         pass
     counts = Counts()
@@ -133,6 +133,12 @@ def restore(data: IO[bytes], store_dir: Path, shards: int, clock: Clock) -> Coun
         identities.remember(store_dir, cluster_id, head.addresses.get(cluster_id, ""))
         remember_cluster_id(store_dir, cluster, cluster_id)
     return counts
+
+
+def check_empty(store_dir: Path) -> None:
+    """Raises StateError for a folder that has caches."""
+    if next(store_dir.glob("*/*/*/shard-*"), None) is not None:
+        raise StateError(f"{store_dir} holds caches", hint="a backup is restored into an empty state folder")
 
 
 def _head(values: Iterator[Any], shards: int) -> Head:
@@ -229,6 +235,8 @@ def _fill_shard(store_dir: Path, cluster_id: str, section: Section, image: Image
         ledger = Ledger(ledger_folder(*place))
         try:
             ledger.commit(_remembered(indexer, groups), _lives(image))
+        except lmdb.Error as error:
+            raise explain(error, ledger_folder(*place)) from None
         finally:
             ledger.close()
         indexer.sync()

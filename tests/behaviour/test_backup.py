@@ -4,7 +4,9 @@ import gzip
 import io
 import os
 import random
+import resource
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,13 +17,14 @@ from deltawire.cli import backups
 from deltawire.common.clock import FakeClock
 from deltawire.common.config.load import load
 from deltawire.common.config.plan import Plan
-from deltawire.common.errors import StateError
+from deltawire.common.errors import CapacityError, StateError
 from deltawire.common.store import layout
-from deltawire.common.store.folder import MARKER
+from deltawire.common.store.folder import MARKER, prepare
 from deltawire.common.store.layout import FINAL_STATE_UNKNOWN
 from deltawire.common.wire.messages.group import EventRow as Event
 from deltawire.informer.archive import backup
 from deltawire.informer.groups.events import GAP
+from deltawire.informer.store import identities
 from tests.support.machine import Machine
 
 KEYS = [f"k{number}" for number in range(8)]
@@ -342,10 +345,20 @@ def plan(site: Site) -> Plan:
     site.change("a", "A")
     site.machine.informer.close(clean=True)
     (site.machine.folder / MARKER).write_text('{"schema": 1, "shards": 1}')
-    config = site.folder / "deltawire.yaml"
+    return _plan(site.folder, site.machine.folder)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Plan:
+    """Of a folder that is not there yet."""
+    return _plan(tmp_path, tmp_path / "empty")
+
+
+def _plan(folder: Path, store: Path) -> Plan:
+    config = folder / "deltawire.yaml"
     config.write_text(
         f"version: 1\nclusters: {{dev: {{}}}}\ninformers: [{{resource: pods}}]\n"
-        f"store: {{shards: 1, dir: {site.machine.folder}}}\n"
+        f"store: {{shards: 1, dir: {store}}}\n"
     )
     return Plan(load(config))
 
@@ -384,3 +397,40 @@ def test_a_backup_comes_from_a_pipe_as_well(site: Site, plan: Plan, tmp_path: Pa
     backups.write(plan, out)
     shutil.rmtree(site.machine.folder)
     assert backups.restore_stream(plan, io.BytesIO(out.getvalue())).objects == 1
+
+
+@pytest.mark.parametrize("room", [0, 50_000, 250_000, 300_000, 600_000])
+def test_a_restore_without_room_says_so_and_leaves_nothing(
+    site: Site, empty: Plan, tmp_path: Path, room: int
+) -> None:
+    file = tmp_path / "backup"
+    file.write_bytes(_large(site))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises((CapacityError, StateError), match=r"is full|File too large") as found:
+            backups.restore_file(empty, file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "goes on by itself" not in str(found.value)
+    assert [path.name for path in empty.store_dir.iterdir() if path.suffix != ".lock"] == []
+    assert backups.restore_file(empty, file).objects == 3000
+
+
+def test_half_of_a_restore_is_taken_by_another_restore_only(
+    site: Site, empty: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.change("k1", "A")
+    file = tmp_path / "backup"
+    file.write_bytes(site.taken())
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(identities, "remember", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        backups.restore_file(empty, file)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert list(empty.store_dir.glob("*/*/*/shard-*"))
+    with pytest.raises(StateError, match="half of a backup"):
+        prepare(empty.store_dir, empty.shards)
+    assert backups.restore_file(empty, file).objects == 1
+    prepare(empty.store_dir, empty.shards)

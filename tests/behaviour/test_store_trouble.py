@@ -47,8 +47,9 @@ def limit_files(size_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
 
 
+@pytest.mark.parametrize("fits_bytes", [0, 10_000], ids=["nothing fits", "a write is cut"])
 def test_an_informer_without_room_says_so_the_others_go_on_and_it_resumes_by_itself(
-    rig: Rig, file_limit: None
+    rig: Rig, file_limit: None, fits_bytes: int
 ) -> None:
     worker = rig.start()
     broker, replica = rig.broker(), rig.replica()
@@ -58,7 +59,7 @@ def test_an_informer_without_room_says_so_the_others_go_on_and_it_resumes_by_its
     replica.acknowledge(*replica.events())
     rig.until(lambda: broker.acked() == 3, "the list to be stored")
     data = worker.informers[PODS].shards[0].indexer.folder / "data.mdb"
-    limit_files(data.stat().st_size)
+    limit_files(data.stat().st_size + fits_bytes)
     broker.number += 1
     big = body_of("a/big", "u2", "101", pad="x" * 3_000_000)
     delta = [broker.number, "A", "*", "u2", "101", 1, big]
