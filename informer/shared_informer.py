@@ -9,16 +9,16 @@ from deltawire.common.beats import Beats
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import InformerPlan
 from deltawire.common.errors import CapacityError, DeltawireError, StateError
-from deltawire.common.store.folder import last_cluster_id, ledger_folder, remember_cluster_id
+from deltawire.common.store.folder import last_cluster_id
 from deltawire.informer.archive.keeper import ArchiveKeeper
 from deltawire.informer.archive.opening import OutOfDate, open_archive
 from deltawire.informer.archive.port import ArchiveUnavailable, ShardArchive
 from deltawire.informer.groups.state import KnownReplica
 from deltawire.informer.shard import Shard
-from deltawire.informer.store import generation, recovery
+from deltawire.informer.store import generation, identities, recovery
 from deltawire.informer.store.identities import address_of, remember
 from deltawire.informer.store.indexer import Indexer
-from deltawire.informer.store.ledger import Ledger, LedgerKeeper, Submit, submit_now
+from deltawire.informer.store.ledger import Ledger, LedgerKeeper, Submit, folder_of, submit_now
 from deltawire.informer.store.trouble import DamagedError, OwnerLost
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class SharedInformer:
         self.cluster_id = wanted
         self.address = address_of(self._store_dir, wanted)
         if cluster_id:
-            remember_cluster_id(self._store_dir, self.plan.cluster, wanted)
+            identities.remember_name(self._store_dir, self.plan.cluster, wanted)
         return True
 
     @property
@@ -243,7 +243,7 @@ class SharedInformer:
             )
             generation.remove_older(self._store_dir, cluster_id, self.plan.resource, number, folder)
             return shard
-        ledger = Ledger(ledger_folder(self._store_dir, cluster_id, self.plan.resource, number))
+        ledger = Ledger(folder_of(self._store_dir, cluster_id, self.plan.resource, number))
         try:
             shard = self._open_cache(number, folder, ledger)
         except BaseException:

@@ -145,11 +145,6 @@ def shard_folder(store_dir: Path, cluster_id: str, resource: str, generation: in
     return informer_folder(store_dir, cluster_id, resource) / f"{generation:08d}" / f"shard-{shard}"
 
 
-def ledger_folder(store_dir: Path, cluster_id: str, resource: str, shard: int) -> Path:
-    """Where the shard keeps what must outlive its cache: beside all generations."""
-    return informer_folder(store_dir, cluster_id, resource) / f"ledger-{shard}"
-
-
 def informer_folder(store_dir: Path, cluster_id: str, resource: str) -> Path:
     """The folder of one informer: all generations of all its shards."""
     return cluster_folder(store_dir, cluster_id) / _as_name(resource)
@@ -178,19 +173,11 @@ def find_shards(store_dir: Path, cluster_id: str, resource: str) -> list[Path]:
 
 def last_cluster_id(store_dir: Path, cluster: str) -> str:
     """The id that the cluster of this name had when it was last seen; "" if it never was."""
-    return _clusters(store_dir).get(cluster, "")
+    return known_clusters(store_dir).get(cluster, "")
 
 
-def remember_cluster_id(store_dir: Path, cluster: str, cluster_id: str) -> None:
-    """Keep the id for `last_cluster_id`. Several workers may write the same; a lock keeps them in turn."""
-    with (store_dir / "clusters.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        known = _clusters(store_dir)
-        if known.get(cluster) != cluster_id:
-            write_whole(store_dir / CLUSTERS, msgspec.json.encode({**known, cluster: cluster_id}))
-
-
-def _clusters(store_dir: Path) -> dict[str, str]:
+def known_clusters(store_dir: Path) -> dict[str, str]:
+    """Ids by the clusters' names. Raises StateError."""
     try:
         return msgspec.json.decode((store_dir / CLUSTERS).read_bytes(), type=dict[str, str])
     except FileNotFoundError:

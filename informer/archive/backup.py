@@ -22,8 +22,6 @@ from deltawire.common.store import layout, meta
 from deltawire.common.store.folder import (
     cluster_folder,
     find_shards,
-    ledger_folder,
-    remember_cluster_id,
 )
 from deltawire.informer.archive.record import Image, Op, Place, Position, Record, decode, encode, parts_of
 from deltawire.informer.archive.restore import fill, rows_of
@@ -33,7 +31,7 @@ from deltawire.informer.groups.state import GroupState
 from deltawire.informer.store import generation, identities
 from deltawire.informer.store.damage import is_cut
 from deltawire.informer.store.indexer import Indexer
-from deltawire.informer.store.ledger import Ledger, LedgerState, Life
+from deltawire.informer.store.ledger import Ledger, LedgerState, Life, folder_of
 from deltawire.informer.store.lost import decode_lost
 from deltawire.informer.store.recovery import SEQ_MARGIN
 from deltawire.informer.store.trouble import explain
@@ -131,7 +129,7 @@ def restore(data: IO[bytes], store_dir: Path, shards: int, clock: Clock) -> Coun
         counts.add({name: len(rows) for name, rows in image.tables.items()})
     for cluster, cluster_id in head.clusters.items():
         identities.remember(store_dir, cluster_id, head.addresses.get(cluster_id, ""))
-        remember_cluster_id(store_dir, cluster, cluster_id)
+        identities.remember_name(store_dir, cluster, cluster_id)
     return counts
 
 
@@ -232,11 +230,11 @@ def _fill_shard(store_dir: Path, cluster_id: str, section: Section, image: Image
     )  # fmt: skip
     try:
         fill(indexer, image)
-        ledger = Ledger(ledger_folder(*place))
+        ledger = Ledger(folder_of(*place))
         try:
             ledger.commit(_remembered(indexer, groups), _lives(image))
         except lmdb.Error as error:
-            raise explain(error, ledger_folder(*place)) from None
+            raise explain(error, folder_of(*place)) from None
         finally:
             ledger.close()
         indexer.sync()

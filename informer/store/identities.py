@@ -4,14 +4,26 @@ A cluster whose uid was not readable is known by its address, a hash that serves
 at the same address, its caches stay where they are, and a link under the uid leads there.
 """
 
+import fcntl
 from pathlib import Path
+
+import msgspec
 
 from deltawire.common.errors import StateError
 from deltawire.common.store.files import beside, write_whole
-from deltawire.common.store.folder import cluster_folder
+from deltawire.common.store.folder import CLUSTERS, cluster_folder, known_clusters
 
 # In the cluster's folder; no resource's folder has such a name.
 ADDRESS = ".address"
+
+
+def remember_name(store_dir: Path, cluster: str, cluster_id: str) -> None:
+    """Keep the id for `last_cluster_id`. Several workers may write the same; a lock keeps them in turn."""
+    with (store_dir / "clusters.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = known_clusters(store_dir)
+        if known.get(cluster) != cluster_id:
+            write_whole(store_dir / CLUSTERS, msgspec.json.encode({**known, cluster: cluster_id}))
 
 
 def address_of(store_dir: Path, cluster_id: str) -> str:

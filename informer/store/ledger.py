@@ -20,6 +20,7 @@ import msgspec
 
 from deltawire.common.errors import StateError
 from deltawire.common.store import layout
+from deltawire.common.store.folder import informer_folder
 from deltawire.common.store.layout import seq_key, seq_of
 from deltawire.common.store.meta import StreamState
 from deltawire.informer.groups.state import GroupState
@@ -54,6 +55,11 @@ class LedgerState(msgspec.Struct, omit_defaults=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode_life = msgspec.msgpack.Decoder(Life).decode
 _decode_state = msgspec.msgpack.Decoder(LedgerState).decode
+
+
+def folder_of(store_dir: Path, cluster_id: str, resource: str, shard: int) -> Path:
+    """Where the shard keeps what must outlive its cache: beside all generations."""
+    return informer_folder(store_dir, cluster_id, resource) / f"ledger-{shard}"
 
 
 class Ledger:

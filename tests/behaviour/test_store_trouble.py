@@ -15,11 +15,12 @@ from deltawire.common.clock import FakeClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import CapacityError
-from deltawire.common.store.folder import CLUSTERS, last_cluster_id, remember_cluster_id
+from deltawire.common.store.folder import CLUSTERS, last_cluster_id
 from deltawire.informer import shared_informer
 from deltawire.informer.shared_informer import SharedInformer
 from deltawire.informer.store import indexer
 from deltawire.informer.store.damage import can_be_read
+from deltawire.informer.store.identities import remember_name
 from deltawire.informer.store.trouble import DamagedError, explain
 from tests.behaviour.test_informer_worker import PODS, Rig
 from tests.support.messages import work
@@ -274,8 +275,8 @@ def test_each_trouble_is_named_with_the_file_and_what_to_do(text: str, kind: typ
 
 
 def test_a_damaged_memory_of_the_clusters_ids_is_written_anew(tmp_path: Path) -> None:
-    remember_cluster_id(tmp_path, "dev", "c1")
+    remember_name(tmp_path, "dev", "c1")
     (tmp_path / CLUSTERS).write_bytes(b'{"dev": "c')
     assert last_cluster_id(tmp_path, "dev") == ""
-    remember_cluster_id(tmp_path, "dev", "c2")
+    remember_name(tmp_path, "dev", "c2")
     assert last_cluster_id(tmp_path, "dev") == "c2"

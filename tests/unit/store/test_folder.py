@@ -7,6 +7,7 @@ import pytest
 
 from deltawire.common.errors import StateError
 from deltawire.common.store import folder
+from deltawire.informer.store.identities import remember_name
 
 
 def test_a_new_folder_becomes_ours_and_stays(tmp_path: Path) -> None:
@@ -76,8 +77,8 @@ def test_what_an_api_server_says_never_leads_out_of_the_folder(tmp_path: Path, h
 
 def test_the_last_id_of_a_cluster_is_remembered_by_name(tmp_path: Path) -> None:
     assert folder.last_cluster_id(tmp_path, "dev") == ""
-    folder.remember_cluster_id(tmp_path, "dev", "one")
-    folder.remember_cluster_id(tmp_path, "prod", "two")
-    folder.remember_cluster_id(tmp_path, "dev", "three")
+    remember_name(tmp_path, "dev", "one")
+    remember_name(tmp_path, "prod", "two")
+    remember_name(tmp_path, "dev", "three")
     assert folder.last_cluster_id(tmp_path, "dev") == "three"
     assert folder.last_cluster_id(tmp_path, "prod") == "two"
