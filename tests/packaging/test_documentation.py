@@ -158,7 +158,8 @@ SOURCES = sorted(
     for room in (*PACKAGES, "bench", "examples", "deploy")
     for suffix in ("py", "pyi", "patch")
     for path in (ROOT / room).rglob(f"*.{suffix}")
-    if path != Path(__file__)
+    # bench/.build holds what others wrote.
+    if path != Path(__file__) and ".build" not in path.parts
 )
 CONTRACTS = ROOT / "docs" / "contracts.md"
 # Of documents that are not in the repository: a catalogue of client-go's behaviour, a design of its own.
