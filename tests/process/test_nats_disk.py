@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.process.test_nats_hosts_move import _is_content
 from tests.support.nats_hosts import TwoHosts
+from tests.support.nats_moves import is_content
 from tests.support.nats_servers import NatsServers
 from tests.support.pipeline import Pipeline, running, wait_until
 
@@ -89,4 +89,4 @@ def test_the_only_server_loses_its_disk_and_groups_go_on_where_the_workers_disks
 
         before = hosts.acknowledged()
         wait_until("calls of every handler", flows, seconds=120, every_s=0.3)
-        _is_content(hosts)
+        is_content(hosts)
