@@ -64,8 +64,6 @@ class LeasedWorker:
             lambda is_held: None,
             inherits=True,
         )
-        # Why the lease cannot be had, from the servers.
-        self._problem = ""
         self._worker: Worker | None = None
         self._said_at_s = float("-inf")
         self._desk = Desk(self._connection, self._here)
@@ -101,13 +99,16 @@ class LeasedWorker:
         import nats.errors
         from nats.js.errors import Error
 
+        said = ""
         while True:
             try:
                 await self._lease.keep()
             except (NatsError, nats.errors.Error, Error, OSError, TimeoutError) as error:
+                # Over with the next answer about the lease.
                 problem = words_of(error)
-                if problem != self._problem:
-                    self._problem = problem
+                self._lease.problem = problem
+                if problem != said:
+                    said = problem
                     log.warning("the lease of %s cannot be had: %s", self._lease.key, problem)
             await asyncio.sleep(RENEW_S)
 
@@ -126,7 +127,9 @@ class LeasedWorker:
     def _standby(self) -> dict[str, str]:
         """Who has the place, as far as it is known, and what stands in the way of knowing it."""
         host, node = host_and_node(self._lease.seen)
-        problem = self._connection.problem or self._problem or self._lease.problem
+        # What else the servers complain of, while they answer about the lease, hides no owner.
+        is_known = self._connection.is_connected and not self._lease.problem
+        problem = "" if is_known else self._connection.problem or self._lease.problem
         now_s = self._clock.now_s()
         if now_s - self._said_at_s >= _SAY_EVERY_S and (problem or host):
             self._said_at_s = now_s

@@ -1,9 +1,11 @@
 """A worker whose place may be another host's: what it does between its lease and its first shard."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from deltawire.common.config.plan import Plan
 from deltawire.informer.archive.port import ArchiveUnavailable
 from deltawire.informer.leased import LeasedWorker
 from deltawire.informer.store.trouble import OwnerLost
+from deltawire.jetstream.connection import NatsError
 
 
 class Lease:
@@ -88,3 +91,49 @@ def test_the_wait_for_an_archive_is_over_when_the_worker_is_to_end(
     stop.set()
     with worker(tmp_path, Archives(3, Lease()), monkeypatch) as waits:
         assert not waits._check_shards(stop)
+
+
+class Waiting(Lease):
+    """Had by another host, once the servers have answered; they do not at first."""
+
+    is_valid = False
+    seen = problem = ""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answered = asyncio.Event()
+
+    async def keep(self) -> None:
+        self.asked += 1
+        if self.asked == 1:
+            raise NatsError("JetStream does not answer")
+        self.seen, self.problem = "other n2", ""
+        self.answered.set()
+        await asyncio.Event().wait()
+
+
+def test_a_standby_knows_who_has_its_place_once_the_servers_answer_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("deltawire.informer.leased.RENEW_S", 0.0)
+    lease = Waiting()
+    with worker(tmp_path, Archives(0, lease), monkeypatch) as waits:
+        connection = SimpleNamespace(is_connected=True, problem="a permission lacks")
+        said: list[dict[str, str]] = []
+
+        async def keep() -> None:
+            with monkeypatch.context() as patched:
+                patched.setattr(waits, "_connection", connection)
+                task = asyncio.ensure_future(waits._keep())
+                async with asyncio.timeout(30):
+                    while not lease.problem:  # noqa: ASYNC110  # plain state
+                        await asyncio.sleep(0)
+                said.append(waits._standby())
+                await asyncio.wait_for(lease.answered.wait(), 30)
+                said.append(waits._standby())
+                task.cancel()
+                await asyncio.wait([task])
+
+        asyncio.run(keep())
+    assert said[0]["problem"]
+    assert said[1] == {"host": "other", "node": "n2", "problem": ""}
