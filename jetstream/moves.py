@@ -57,7 +57,8 @@ def give_subject(settings: NatsSettings, place: str, host: str) -> str:
 
 
 async def who_is_there(connection: Connection) -> list[Here]:
-    """All workers that answer, holders of places and those who wait for one."""
+    """All workers that answer, holders of places and those who wait for one. Waits for a connection."""
+    await connection.connected()
     client = connection.client
     inbox = client.new_inbox()
     answers: asyncio.Queue[Any] = asyncio.Queue(ANSWERS_MAX)

@@ -34,7 +34,12 @@ def move(connection: Connection, place: str, to: str, note: Callable[[str], obje
     back_s: float | None = None
     while clock.now_s() - began_s < MOVE_S:
         clock.sleep(POLL_S)
-        of_place = {here.host: here for here in who(connection) if here.place == place}
+        try:
+            heard = who(connection)
+        except NatsError:
+            # This command's own connection is lost, and is made again; the move does not need it.
+            continue
+        of_place = {here.host: here for here in heard if here.place == place}
         other = next((here for here in of_place.values() if here.works and here.host != holder.host), None)
         if other is not None and other.host == heir.host:
             return f"{place} moved from {source} to {target} in {clock.now_s() - began_s:.1f} s"

@@ -10,7 +10,7 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import NatsServers
 from deltawire.common.errors import ConfigError, StateError
 from deltawire.common.store.folder import last_cluster_id
-from deltawire.jetstream.connection import Connection, NatsError, refused
+from deltawire.jetstream.connection import Connection, NatsError, refused, words_of
 from deltawire.jetstream.hosts import host_and_node, words_for
 from deltawire.jetstream.moves import Here, who_is_there
 from deltawire.jetstream.settings import settings_of
@@ -98,8 +98,16 @@ def look(plan: Plan, connection: Connection, clock: Clock, *, shards: bool = Tru
 
 
 def who(connection: Connection) -> list[Here]:
-    """All workers that answer."""
-    return connection.wait(who_is_there(connection), LOOK_S)
+    """All workers that answer. Raises NatsError where none could be asked."""
+    import nats.errors
+
+    try:
+        return connection.wait(who_is_there(connection), LOOK_S)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise NatsError(
+            f"workers cannot be asked over {connection.settings.shown}: {words_of(error)}",
+            hint="see `deltawire check`",
+        ) from None
 
 
 async def _look(plan: Plan, connection: Connection, clock: Clock, with_shards: bool) -> Overview:

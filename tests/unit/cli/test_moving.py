@@ -1,0 +1,64 @@
+"""`deltawire shards move`, on answers of workers that a test makes up."""
+
+from collections.abc import Coroutine
+from typing import Any, cast
+
+import nats.errors
+import pytest
+
+from deltawire.cli.hosts import moving, overview
+from deltawire.common.clock import FakeClock
+from deltawire.jetstream.connection import Connection, NatsError
+from deltawire.jetstream.moves import Here
+from deltawire.jetstream.settings import NatsSettings
+
+GIVER = Here(place="worker-0", host="aa", node="n1", holds=True, works=True)
+HEIR = Here(place="worker-0", host="bb", node="n2")
+MOVED = [Here(place="worker-0", host="bb", node="n2", holds=True, works=True), Here(place="worker-0", host="aa")]
+
+
+class Answering:
+    """What is waited for has one result after the other; the last one stays."""
+
+    settings = NatsSettings()
+
+    def __init__(self, *results: list[Here] | Exception | None) -> None:
+        self._results = list(results)
+
+    def wait(self, work: Coroutine[Any, Any, Any], timeout_s: float) -> Any:
+        work.close()
+        result = self._results.pop(0) if len(self._results) > 1 else self._results[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+def answering(*results: list[Here] | Exception | None) -> Connection:
+    return cast(Connection, Answering(*results))
+
+
+LOST = nats.errors.OutboundBufferLimitError()
+
+
+def test_a_move_goes_on_while_the_commands_own_connection_is_lost() -> None:
+    connection = answering([GIVER, HEIR], None, LOST, TimeoutError(), [GIVER], MOVED)
+    said = moving.move(connection, "worker-0", "n2", lambda text: None, FakeClock())
+    assert said.startswith("worker-0 moved from n1 (aa) to n2 (bb)")
+
+
+def test_a_connection_that_is_lost_before_the_order_is_asked_again() -> None:
+    connection = answering(LOST, [GIVER, HEIR], None, MOVED)
+    said = moving.move(connection, "worker-0", "n2", lambda text: None, FakeClock())
+    assert said.startswith("worker-0 moved")
+
+
+def test_servers_that_cannot_be_asked_are_one_line() -> None:
+    with pytest.raises(NatsError, match="workers cannot be asked over nats://127.0.0.1:4222") as found:
+        overview.who(answering(LOST))
+    assert "\n" not in str(found.value)
+
+
+def test_a_move_over_a_connection_that_does_not_come_back_ends() -> None:
+    connection = answering([GIVER, HEIR], None, LOST)
+    with pytest.raises(NatsError, match="has not begun with worker-0 within"):
+        moving.move(connection, "worker-0", "n2", lambda text: None, FakeClock())
