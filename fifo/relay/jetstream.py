@@ -8,6 +8,7 @@ room for so much (`ROOM_BYTES`, `ROOM_MESSAGES`) of each one that is consumed.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -131,7 +132,7 @@ class JetStreamQueue:
     # In the connection's.
 
     async def _begin(self) -> None:
-        """What the queue has tells which cluster it is of."""
+        """Nothing behind the subscription fails: tried again, it would be another one."""
         await self._servers.check_payload()
         await self._connection.client.subscribe(
             self._servers.settings.subject("proof") + ".>", cb=self._proven
@@ -139,10 +140,14 @@ class JetStreamQueue:
         # A host's own reflectors come first: the queue may be another pipeline's.
         await asyncio.sleep(HEAR_AFTER_S)
         for name in self._informers:
-            await self._servers.make(name)
-            tails = [await self._servers.tail(name, shard) for shard in range(self._shards)]
-            messages = [tail[0] for tail in tails if tail]
-            self._servers.answer(lambda b, n=name, m=messages: b.heard_tails(n, m))  # type: ignore[misc]
+            self._connection.submit(self._servers.guarded(partial(self._hear, name), name))
+
+    async def _hear(self, name: str) -> None:
+        """What an informer's queue has tells which cluster it is of."""
+        await self._servers.make(name)
+        tails = [await self._servers.tail(name, shard) for shard in range(self._shards)]
+        messages = [tail[0] for tail in tails if tail]
+        self._servers.answer(lambda b: b.heard_tails(name, messages))
 
     async def _demand(self, want: Demand) -> None:
         await self._servers.put(

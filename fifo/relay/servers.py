@@ -109,7 +109,9 @@ class Servers:
         """Why the informer's queue stands still, as far as the servers are the cause; "" if it does not."""
         if not self.connection.is_connected:
             return self.connection.problem
-        shards = [text for where, text in self.problems.items() if where.startswith(f"{informer}#")]
+        # A copy: the connection's thread goes on meanwhile.
+        problems = list(self.problems.items())
+        shards = [text for where, text in problems if where.startswith(f"{informer}#")]
         known = (
             self.unpublished.get(informer),
             self.problems.get("queue"),
@@ -130,9 +132,11 @@ class Servers:
             )
 
     async def guarded(self, work: Callable[[], Any], where: str) -> None:
-        """``work``, again and again, until it ends by itself. Its problem is over when it ended or went on for long."""
+        """``work``, again and again, until it ends by itself. Its problem is over when it ended or went on for long.
+
+        Whatever it fails with: nobody else would see it, and what it works for would stand still.
+        """
         import nats.errors
-        import nats.js.errors
 
         wait_s = RETRY_S_MIN
         while True:
@@ -142,10 +146,14 @@ class Servers:
                 await work()
                 self.problems.pop(where, None)
                 return
-            except (NatsError, nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
+            except Exception as error:
                 # It may have been deleted: it is looked for anew.
                 self._bucket = None
-                self.note(where, f"{where}: {words_of(error)}")
+                text = f"{where}: {words_of(error)}"
+                known = (NatsError, nats.errors.Error, OSError, TimeoutError)
+                if not isinstance(error, known) and self.problems.get(where) != text:
+                    log.error("%s failed, and is tried again", where, exc_info=error)
+                self.note(where, text)
             finally:
                 over.cancel()
             await asyncio.sleep(wait_s)

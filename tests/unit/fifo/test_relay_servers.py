@@ -1,13 +1,19 @@
 """What is said of work on the servers of a shared queue, and when it is over."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Coroutine
 from typing import Any, cast
 
 import pytest
 
+from deltawire.common.clock import SystemClock
+from deltawire.fifo.relay import jetstream
 from deltawire.fifo.relay import servers as module
+from deltawire.fifo.relay.jetstream import JetStreamQueue
 from deltawire.fifo.relay.servers import Servers
-from deltawire.jetstream.connection import Connection
+from deltawire.jetstream.connection import Connection, NatsError
+from deltawire.jetstream.settings import NatsSettings
 
 
 class Connected:
@@ -44,3 +50,99 @@ def test_a_problem_of_work_that_never_ends_is_over_when_the_work_goes_on(monkeyp
     finally:
         servers.waker.close()
     assert attempts == [{}, {"purge": "purge: no answer"}]
+
+
+def test_work_that_fails_by_what_nobody_expected_is_named_and_tried_again(caplog: pytest.LogCaptureFixture):
+    servers = Servers(cast(Connection, Connected()))
+    seen: list[dict[str, str]] = []
+
+    async def work() -> None:
+        seen.append(dict(servers.problems))
+        if len(seen) < 4:
+            raise KeyError("metadata")
+
+    async def run() -> None:
+        async with asyncio.timeout(30):
+            await servers.guarded(work, "lead")
+
+    try:
+        asyncio.run(run())
+    finally:
+        servers.waker.close()
+    assert seen == [{}, *[{"lead": "lead: metadata"}] * 3]
+    assert servers.problems == {}
+    assert caplog.text.count("Traceback") == 1
+
+
+class Subscribing(Connected):
+    """Counts the subscriptions to proofs."""
+
+    problem = ""
+
+    def __init__(self) -> None:
+        self.client = self
+        self.subscribed = 0
+        self.works: list[asyncio.Future[Any]] = []
+
+    async def subscribe(self, subject: str, cb: Any) -> None:
+        self.subscribed += 1
+
+    def submit(self, work: Coroutine[Any, Any, Any]) -> None:
+        self.works.append(asyncio.ensure_future(work))
+
+
+def test_an_informer_whose_stream_cannot_be_made_holds_up_no_other_and_is_subscribed_to_once(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(jetstream, "HEAR_AFTER_S", 0.0)
+    queue = JetStreamQueue(NatsSettings(), ["dev/bad", "dev/pods"], 1, label="t", clock=SystemClock())
+    queue._connection.close()
+    connection, servers, asked = Subscribing(), queue._servers, Counter[str]()
+
+    async def make(name: str) -> None:
+        asked[name] += 1
+        if name == "dev/bad":
+            raise NatsError("the stream is another one's")
+
+    async def nothing(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(queue, "_connection", connection)
+    monkeypatch.setattr(servers, "connection", connection)
+    for name, function in (("make", make), ("tail", nothing), ("check_payload", nothing)):
+        monkeypatch.setattr(servers, name, function)
+
+    async def run() -> None:
+        connection.submit(servers.guarded(queue._begin, "queue"))
+        try:
+            async with asyncio.timeout(30):
+                while asked["dev/bad"] < 3:  # noqa: ASYNC110  # plain state
+                    await asyncio.sleep(0.01)
+        finally:
+            for work in connection.works:
+                work.cancel()
+
+    try:
+        asyncio.run(run())
+    finally:
+        servers.waker.close()
+    assert connection.subscribed == 1
+    assert asked["dev/pods"] == 1
+    assert "another one's" in servers.standstill("dev/bad")
+    assert servers.standstill("dev/pods") == ""
+
+
+def test_what_stands_in_the_way_may_change_while_it_is_looked_at():
+    """The broker's thread looks, the connection's notes."""
+    servers = Servers(cast(Connection, Connected()))
+
+    class Where(str):
+        def startswith(self, *prefix: Any) -> bool:
+            servers.problems[f"dev/nodes#{len(servers.problems)}"] = "no answer in time"
+            return super().startswith(*prefix)
+
+    servers.problems |= {Where("dev/pods#1"): "the queue was lost", Where("dev/jobs.batch"): "no stream"}
+    try:
+        assert servers.standstill("dev/pods") == "the queue was lost"
+    finally:
+        servers.waker.close()
