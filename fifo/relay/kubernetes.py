@@ -78,9 +78,15 @@ class KubernetesLeads:
         self._connect = connect
         self._namespace = namespace
         self._clusters: dict[str, _Cluster] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
 
     def lead(self, informer: str, changed: Callable[[bool], object]) -> "KubernetesLead":
         return KubernetesLead(self, informer, changed)
+
+    def turn_of(self, informer: str) -> asyncio.Lock:
+        """Of two leads of an informer the later one begins when the earlier one has given its Lease back: both have
+        one name in it, so the one would give back what the other has just renewed."""
+        return self._turns.setdefault(informer, asyncio.Lock())
 
     def where(self, informer: str) -> str:
         """The Lease, as people name it."""
@@ -137,6 +143,10 @@ class KubernetesLead:
         return self._tenure.is_held
 
     async def keep(self) -> None:
+        async with self._leads.turn_of(self._informer):
+            await self._keep()
+
+    async def _keep(self) -> None:
         subscription = await self._servers.connection.client.subscribe(self._subject, cb=self._heard)
         try:
             while True:
@@ -202,8 +212,10 @@ class KubernetesLead:
         return self._may_inherit and lead_names.is_of(self._leads.host, holder)
 
     async def _send(self, lock: AsyncLeaseLock, step: attempt.Step) -> Held | None:
-        if not isinstance(step, attempt.Get) and not await self._is_fit():
-            raise _UnfitError
+        if not isinstance(step, attempt.Get):
+            if not await self._is_fit():
+                raise _UnfitError
+            self._tenure.fit()
         return await lock.send(step)
 
     async def _is_fit(self) -> bool:

@@ -63,6 +63,10 @@ class Tenure:
         self._valid_until_s = float("-inf")
         self._unfit_since_s = None
 
+    def fit(self) -> None:
+        """Something can be published from here, whatever the API server says."""
+        self._unfit_since_s = None
+
     def unfit(self, now_s: float) -> bool:
         """Nothing can be published from here now, so nothing was renewed. True if it is to be given back."""
         if self._unfit_since_s is None:

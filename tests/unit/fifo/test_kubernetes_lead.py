@@ -19,16 +19,18 @@ from deltawire.jetstream.settings import NatsSettings
 
 PODS = "dev/pods"
 # Leases that end by themselves in a test, and such as do not.
-SHORT, LONG = Times(1.0), Times(600.0)
+SHORT, LONG = Times(2.0), Times(600.0)
 
 
 class Cluster:
-    """One Lease with versions. ``down``: hosts that get no answer."""
+    """One Lease with versions. ``down``: hosts that get no answer. ``pause``: what the next request waits for.
+    ``holders``: of each write."""
 
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
         self.down: set[str] = set()
-        self.writes = 0
+        self.pause: asyncio.Event | None = None
+        self.holders: list[str] = []
 
     @property
     def record(self) -> LeaseRecord:
@@ -43,6 +45,9 @@ class Lock:
     async def send(self, step: attempt.Step) -> Held | None:
         await asyncio.sleep(0)
         cluster = self._cluster
+        if cluster.pause is not None:
+            pause, cluster.pause = cluster.pause, None
+            await pause.wait()
         if self._host in cluster.down:
             raise TransportError("connection refused", reason="refused")
         if isinstance(step, attempt.Get):
@@ -51,7 +56,7 @@ class Lock:
         expected = step.held.lease["metadata"]["resourceVersion"] if isinstance(step, attempt.Update) else 0
         if version != expected:
             raise StatusError(409, "Conflict", "modified")
-        cluster.writes += 1
+        cluster.holders.append(step.record.holder)
         cluster.lease = {"metadata": {"resourceVersion": version + 1}, "spec": to_spec(step.record)}
         return Held(cluster.record, cluster.lease)
 
@@ -92,7 +97,12 @@ class Host:
         leads = Leads(servers, None, "ops", times, host=name, nonce=nonce, clock=SystemClock())  # type: ignore[arg-type]
         leads.cluster = cluster
         self.holder = leads.holder
-        self.lead: KubernetesLead = leads.lead(PODS, self.changes.append)
+        self._leads = leads
+        self.seek()
+
+    def seek(self) -> None:
+        """Want the lead, perhaps again."""
+        self.lead: KubernetesLead = self._leads.lead(PODS, self.changes.append)
         self.task = asyncio.ensure_future(self.lead.keep())
 
     def note(self, where: str, problem: str) -> None:
@@ -227,9 +237,31 @@ def test_two_that_call_themselves_the_same_do_not_take_it_from_each_other_for_ev
         hosts.append(Host("a", cluster, bus, SHORT, nonce="2"))
         await until("the second leads", lambda: hosts[1].lead.is_held)
         await until("the first knows", lambda: not hosts[0].lead.is_held)
-        writes = cluster.writes
-        await until("renewals", lambda: cluster.writes > writes + 5)
+        writes = len(cluster.holders)
+        await until("renewals", lambda: len(cluster.holders) > writes + 5)
         assert cluster.record.holder == "a_2"
         assert cluster.record.transitions == 1
+
+    play(scene)
+
+
+def test_a_broker_that_wants_the_lead_again_gives_it_back_before_and_never_behind() -> None:
+    """Its reflectors were away, and are back before the answer to the request that gives the Lease back."""
+
+    async def scene(cluster: Cluster, bus: Bus, hosts: list[Host]) -> None:
+        hosts.append(Host("a", cluster, bus, LONG))
+        [host] = hosts
+        await until("it leads", lambda: host.lead.is_held)
+        cluster.pause = slow = asyncio.Event()
+        ending = host.task
+        ending.cancel()
+        await until("the slow request", lambda: cluster.pause is None)
+        host.seek()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        slow.set()
+        await asyncio.wait([ending])
+        await until("it leads again", lambda: host.lead.is_valid)
+        assert cluster.holders == ["a_1", "", "a_1"]
 
     play(scene)

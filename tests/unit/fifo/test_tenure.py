@@ -50,6 +50,16 @@ def test_one_that_can_publish_nothing_for_long_gives_it_back() -> None:
     assert not tenure.unfit(126), "it was fit in between"
 
 
+def test_one_that_could_publish_in_between_counts_anew() -> None:
+    """An API server that answers now and then, and JetStream that does not at two moments far from each other."""
+    tenure = Tenure(TIMES)
+    tenure.renewed(0)
+    assert not tenure.unfit(5)
+    tenure.fit()
+    assert not tenure.unfit(60)
+    assert tenure.unfit(60 + TIMES.unfit_s)
+
+
 def test_a_holder_renews_and_others_look_more_often() -> None:
     tenure = Tenure(TIMES)
     assert tenure.wait_s(True) == TIMES.look_s
