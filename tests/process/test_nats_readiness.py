@@ -72,12 +72,12 @@ def unready(pipeline: Pipeline, *words: str) -> None:
 
 
 def limit(connection: Connection, *, full: bool) -> None:
-    """The stream of pods takes no more bytes than it has, or a GiB."""
+    """The stream of pods has more bytes than it may have, whatever is thrown away of it; or it may have a GiB."""
 
     async def set_limit() -> None:
         await connection.connected()
         found: Any = await connection.jetstream().stream_info("deltawire+dev+pods")
-        bytes_max = found.state.bytes if full else 1024**3
+        bytes_max = 1 if full else 1024**3
         await connection.jetstream().update_stream(found.config.evolve(max_bytes=bytes_max))
 
     connection.wait(set_limit(), 20)

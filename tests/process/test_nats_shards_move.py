@@ -39,12 +39,13 @@ def test_a_place_moves_to_a_host_that_waits_for_it_and_back_and_nobody_notices(h
     for to in (1, 0):
         done = command(hosts, "move", PLACE, "--to", host_of(hosts.state(to)))
         assert done.returncode == 0, done.stderr
-        assert [here.host for here in at_work(hosts, PLACE)] == [host_of(hosts.state(to))]
+        wait_until("one that says so", lambda: owner_of(hosts, PLACE) == to, every_s=0.3)  # noqa: B023
         hosts.wait_flowing()
-    found = json.loads(command(hosts, "list", "--json").stdout)
+    found = wait_until("a standby of each place", lambda: with_standbys(hosts), seconds=60, every_s=0.5)
     assert {place["host"] for place in found["places"].values()} == {host_of(hosts.state(n)) for n in range(2)}
-    assert all(len(place["standbys"]) == 1 for place in found["places"].values())
-    assert {row["place"]: row["fence"] > 1 for row in found["shards"]} == {PLACE: True, "worker-1": False}
+    fences = [row["fence"] for row in found["shards"] if row["place"] == PLACE]
+    assert fences
+    assert all(fence > 2 for fence in fences), "each owner has one of its own"
     is_content(hosts)
     more = lists_of(hosts)
     more.subtract(before)
@@ -61,6 +62,7 @@ def test_whoever_is_killed_in_the_middle_of_a_move_the_place_has_an_owner_and_no
     name = with_a_dead_letter(hosts)
     for kill in (giver, taker_as_it_is_asked, taker_as_it_takes, givers_broker, takers_broker):
         owner = owner_of(hosts, PLACE)
+        wait_until("one who waits", lambda: waits(hosts, PLACE, 1 - owner), seconds=60, every_s=0.3)  # noqa: B023
         log = NAMES[owner]
         asked, passed = (hosts.log(log).count(words) for words in ("passes worker-0 on", "is passed on to"))
         moving = subprocess.Popen(
@@ -123,19 +125,39 @@ def test_a_second_host_shows_itself_as_a_standby_and_takes_over_when_the_first_o
             second = Pipeline(folder, server.kubeconfig, **queue)
             try:
                 second.up()
-                wait_until("two standbys", lambda: states(second) == {"standby"}, seconds=60)
-                status = second.status()
-                words = status["processes"][PLACE]["standby"]
-                assert host_of(tmp_path / "state")[:8] in words
+                first_host = host_of(tmp_path / "state")
+
+                def waits_and_knows() -> Any:
+                    status = second.status()
+                    words = status.get("processes", {}).get(PLACE, {}).get("standby", "")
+                    is_known = first_host[:8] in words and states(second) == {"standby"}
+                    return is_known and status["core_faults"] == [] and status
+
+                status = wait_until("standbys that know for whom", waits_and_knows, seconds=60, every_s=0.2)
                 assert not [line for line in status["unready"] if "worker-" in line and "is not heard" in line]
-                assert status["core_faults"] == []
-                shown = json.loads(second.run("status", "--json").stdout)
-                first_host, second_host = host_of(tmp_path / "state"), host_of(folder / "state")
-                assert {place["host"] for place in shown["places"].values()} == {first_host}
-                assert all(second_host[:8] in place["standbys"][0] for place in shown["places"].values())
-                text = second.run("status").stdout
-                assert "LED BY" in text
-                assert f"STANDBY {PLACE}: {words}" in text
+
+                second_host = host_of(folder / "state")
+
+                def places() -> list[dict[str, Any]]:
+                    shown = json.loads(second.run("status", "--json").stdout)
+                    return list((shown.get("places") or {}).values())
+
+                wait_until(
+                    "places of both hosts",
+                    lambda: [
+                        (place["host"], [second_host[:8] in words for words in place["standbys"]])
+                        for place in places()
+                    ] == [(first_host, [True])] * 2,
+                    seconds=60,
+                    every_s=0.5,
+                )  # fmt: skip
+                words = status["processes"][PLACE]["standby"]
+
+                def is_shown() -> bool:
+                    text = second.run("status").stdout
+                    return "LED BY" in text and f"STANDBY {PLACE}: {words}" in text
+
+                wait_until("both in the text", is_shown, seconds=60, every_s=0.5)
                 first.kill_everything()
                 wait_until("the second host to work", lambda: states(second) == {"ready"}, seconds=60)
                 second.wait_synced(60)
@@ -158,15 +180,34 @@ def command(hosts: TwoHosts, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def at_work(hosts: TwoHosts, place: str) -> list[Here]:
-    """Workers of the place that say that they have it."""
+def heard(hosts: TwoHosts, place: str) -> list[Here]:
+    """What workers of the place say."""
     with connecting(*hosts.nats.urls) as connection:
 
         async def ask() -> list[Here]:
             await connection.connected()
             return await who_is_there(connection)
 
-        return [here for here in connection.wait(ask(), 20) if here.place == place and here.works]
+        return [here for here in connection.wait(ask(), 20) if here.place == place]
+
+
+def at_work(hosts: TwoHosts, place: str) -> list[Here]:
+    """Those that say that they have it."""
+    return [here for here in heard(hosts, place) if here.works]
+
+
+def waits(hosts: TwoHosts, place: str, host: int) -> bool:
+    """True if the worker of that host says that it waits for the place."""
+    name = host_of(hosts.state(host))
+    return any(here.host == name and not here.holds for here in heard(hosts, place))
+
+
+def with_standbys(hosts: TwoHosts) -> dict[str, Any] | None:
+    """What `shards list` says once it knows of somebody who waits for each place."""
+    done = command(hosts, "list", "--json")
+    found: dict[str, Any] = json.loads(done.stdout or "{}")
+    places = found.get("places", {}).values()
+    return found if places and all(len(place["standbys"]) == 1 for place in places) else None
 
 
 def owner_of(hosts: TwoHosts, place: str) -> int:
