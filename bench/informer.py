@@ -57,6 +57,11 @@ def deltas(first, count, objects, kind):
     return work("pop", "b1", first, first + count - 1, rows, [["*", str(FIRST_VERSION + first + count - 1)]])
 
 
+def ack_of(event):
+    """That it is done, as the worker reads it from a message."""
+    return event[1], event[0], event[7], 0, 0, ""
+
+
 def open_shard(folder):
     plan = Plan(
         parse(
@@ -99,7 +104,7 @@ def measure(shard, first, events, objects, batch, *, are_sent):
         delivered = time.process_time()
         now = shard.now()
         for name, who, event in sent:
-            outcomes.acknowledge(shard.groups[name], who, event[1], event[0], event[7], 0, 0.0, "", now)
+            outcomes.acknowledge(shard.groups[name], who, [ack_of(event)], now)
         ack_s += time.process_time() - delivered
         apply_s += applied - began
         deliver_s += delivered - applied
@@ -129,7 +134,7 @@ def main():
                 for who, sent in by_replica.items():
                     for event in sent:
                         group = shard.groups["bench"]
-                        outcomes.acknowledge(group, who, event[1], event[0], event[7], 0, 0.0, "", 0.0)
+                        outcomes.acknowledge(group, who, [ack_of(event)], 0.0)
         shard.flush()
         first = options.objects + 3
         rounds = [
