@@ -56,8 +56,8 @@ def move(connection: Connection, place: str, to: str, note: Callable[[str], obje
 def _parties(connection: Connection, place: str, to: str) -> tuple[Here | None, Here]:
     """Who has the place, and who is to have it."""
     for ask in range(ASKS):
-        of_place = [here for here in who(connection) if here.place == place]
         try:
+            of_place = [here for here in who(connection) if here.place == place]
             return next((here for here in of_place if here.holds), None), _named(of_place, place, to)
         except DeltawireError:
             if ask == ASKS - 1:

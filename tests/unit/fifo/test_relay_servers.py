@@ -77,6 +77,7 @@ def test_work_that_fails_by_what_nobody_expected_is_named_and_tried_again(caplog
 class Subscribing(Connected):
     """Counts the subscriptions to proofs."""
 
+    settings = NatsSettings()
     problem = ""
 
     def __init__(self) -> None:
