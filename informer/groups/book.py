@@ -41,7 +41,7 @@ class GroupBook:
         for raw, data in indexer.rows(layout.OWED):
             owner = self.groups.get(group_state.group_of(raw))
             if owner is not None:
-                owner.notes.load(group_state.born_of_note(raw), data[0])
+                owner.notes.load(group_state.born_of_note(raw), data)
         for raw, data in indexer.rows(layout.MATCHED):
             owner = self.groups.get(group_state.group_of(raw))
             if owner is not None and owner.scope is not None:

@@ -373,7 +373,7 @@ class Sending:
         if kind == DELETE or group.record.is_every:
             flight.row = row
         flight.size_bytes = len(row.object) + len(flight.old or b"")
-        flags = flags_of(group, row.flags, seq, born, kind, is_retry=flight.parked_seq == seq)
+        flags = flags_of(group, row.flags, seq, born, kind)
         shown, parts = kind, ""
         if verdict is not None:
             shown, parts = self._show(flight, row, verdict, is_again=again)

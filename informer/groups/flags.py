@@ -4,13 +4,13 @@ from deltawire.informer.groups.events import ADD, COALESCED, GAP, INITIAL, RESYN
 from deltawire.informer.groups.group import Group
 
 
-def flags_of(group: Group, flags: int, seq: int, born: int, kind: str, *, is_retry: bool) -> int:
-    """The flags of an event (docs/wire.md §7), whose row has ``flags``. ``is_retry``: it was set aside itself."""
+def flags_of(group: Group, flags: int, seq: int, born: int, kind: str) -> int:
+    """The flags of an event (docs/wire.md §7), whose row has ``flags``."""
     record = group.record
     # What was lost before the view of all versions began, or was reported already, is no gap.
     if flags & GAP and (kind == RESYNC or seq <= record.every_since):
         flags &= ~GAP
-    flags |= group.notes.send(born, again=record.is_every and is_retry)
+    flags |= group.notes.said_at(born, seq)
     if seq <= record.state.coalesced_to:
         flags |= COALESCED
     if seq <= record.state.gap_to:

@@ -83,7 +83,7 @@ class Group:
                 out.append((layout.PARKED, group_state.parked_key(self.name, seq), data))
             for born, note in self.notes.writes.items():
                 raw = group_state.note_key(self.name, born)
-                out.append((layout.OWED, raw, bytes([note]) if note else None))
+                out.append((layout.OWED, raw, note or None))
         if self.scope is not None:
             for born, life in self.scope.lives.writes.items():
                 raw = group_state.note_key(self.name, born)

@@ -1,5 +1,6 @@
 """What events must carry besides the newest state: adds that are owed, marks of lost versions, old versions (pure)."""
 
+import struct
 from collections import OrderedDict
 
 # Old versions kept to be handed out as `old`, per group and shard; the oldest are given up first.
@@ -7,40 +8,42 @@ OLD_BYTES_MAX = 4 * 1024 * 1024
 # Lives whose next event bears a mark, per group and shard; above it all events that the group has still to see bear
 # the mark.
 MARKED_MAX = 10_000
-# Beside the marks, which are flags of events, in a note.
+# Places of one life from which on events bear a mark; above it the first is joined with the second.
+PLACES_MAX = 8
+# Beside the marks, which are flags of events, in a note's first byte.
 OWED = 1
+# Behind it in the note: a place, and the flags of events from there on.
+_PLACE = struct.Struct(">QB")
 
 
 class LifeNotes:
     """What the group's next event of an object must carry, by the object's life (its ``born``).
 
     An add is *owed* where the group has acknowledged no version, though the first one cannot come any more: it was
-    overwritten before it was sent, or its event failed and is parked. *Marks* are flags of the next event
-    that is acknowledged: older versions were merged into it, or lost. ``writes`` collects what must reach the disk.
-    In a group that gets each version, one that is tried again is older than what was lost meanwhile: it says only what
-    it said before.
+    overwritten before it was sent, or its event failed and is parked. *Marks* are flags of the next event that is
+    acknowledged, of a change behind older versions that were merged or lost: one that is tried again may be older than
+    these, and says nothing of them. ``writes`` collects what must reach the disk, b"" for nothing.
     """
 
     def __init__(self) -> None:
-        self.writes: dict[int, int] = {}
+        self.writes: dict[int, bytes] = {}
         self._owed: set[int] = set()
-        self._marks: dict[int, int] = {}
-        # Marks of events in flight: of no more use once these are acknowledged.
-        self._sent: dict[int, int] = {}
-        # Marks of events that were not acknowledged.
-        self._returned: dict[int, int] = {}
+        # By life: flags, by the first change whose event is to say them.
+        self._marks: dict[int, dict[int, int]] = {}
 
     @property
     def owed(self) -> int:
         """Of how many objects an add is owed."""
         return len(self._owed)
 
-    def load(self, born: int, note: int) -> None:
+    def load(self, born: int, note: bytes) -> None:
         """A row that is on disk."""
-        if note & OWED:
+        if note[0] & OWED:
             self._owed.add(born)
-        if note & ~OWED:
-            self._marks[born] = note & ~OWED
+        # A note of before there were places has its first byte only.
+        marks = dict(_PLACE.iter_unpack(note[1:])) or {0: note[0] & ~OWED}
+        if any(marks.values()):
+            self._marks[born] = marks
 
     def is_owed(self, born: int) -> bool:
         return born in self._owed
@@ -56,51 +59,64 @@ class LifeNotes:
             self._owed.discard(born)
             self._write(born)
 
-    def mark(self, born: int, flags: int) -> bool:
-        """The next event says ``flags``; False if no more lives can be remembered."""
-        if len(self._marks) >= MARKED_MAX and born not in self._marks:
-            return False
-        if self._marks.get(born, 0) | flags != self._marks.get(born, 0):
-            self._marks[born] = self._marks.get(born, 0) | flags
+    def mark(self, born: int, flags: int, *, lost: int, at: int) -> bool:
+        """Change ``lost`` will not be sent: events from change ``at`` on, which follows it, say ``flags``.
+
+        False if no more lives can be remembered.
+        """
+        marks = self._marks.get(born)
+        if marks is None:
+            if len(self._marks) >= MARKED_MAX:
+                return False
+            marks = self._marks[born] = {}
+        # What the lost one was to say; on the disk it may stay at that place, of which no event will come.
+        before = marks.pop(lost, 0)
+        marks[at] = marks.get(at, 0) | before | flags
+        if len(marks) > PLACES_MAX:
+            first, second = sorted(marks)[:2]
+            marks[second] |= marks.pop(first)
+        if marks.get(at) != before:
             self._write(born)
         return True
 
-    def send(self, born: int, *, again: bool = False) -> int:
-        """The flags of an event that is sent now. ``again``: versions behind it are still to come."""
-        flags = self._returned.pop(born, 0) | self._sent.get(born, 0)
-        if not again:
-            flags |= self._marks.pop(born, 0)
-        if flags:
-            self._sent[born] = flags
-        return flags
+    def said_at(self, born: int, seq: int) -> int:
+        """The flags of an event of change ``seq``."""
+        said = 0
+        for place, flags in self._marks.get(born, {}).items():
+            if place <= seq:
+                said |= flags
+        return said
 
-    def came_back(self, born: int) -> None:
-        """The event was not acknowledged: the next one says its flags again."""
-        if born in self._sent:
-            self._returned[born] = self._sent.pop(born) | self._returned.get(born, 0)
-
-    def acknowledged(self, born: int) -> None:
-        """The group has what the event in flight said."""
-        if self._sent.pop(born, 0):
+    def acknowledged(self, born: int, seq: int) -> None:
+        """The group has what the event of change ``seq`` said."""
+        marks = self._marks.get(born)
+        if marks is not None and min(marks) <= seq:
+            left = {place: flags for place, flags in marks.items() if place > seq}
+            if left:
+                self._marks[born] = left
+            else:
+                del self._marks[born]
             self._write(born)
         if born in self._owed:
             self.settle(born)
 
     def forget(self, born: int) -> None:
         """No event of this life will come any more."""
-        marks = self._marks.pop(born, 0) | self._sent.pop(born, 0) | self._returned.pop(born, 0)
-        if marks or born in self._owed:
+        if self._marks.pop(born, None) or born in self._owed:
             self._owed.discard(born)
             self._write(born)
 
     def clear(self) -> None:
-        for born in {*self._owed, *self._marks, *self._sent, *self._returned}:
+        for born in {*self._owed, *self._marks}:
             self.forget(born)
 
     def _write(self, born: int) -> None:
-        owed = OWED if born in self._owed else 0
-        marks = self._marks.get(born, 0) | self._sent.get(born, 0) | self._returned.get(born, 0)
-        self.writes[born] = owed | marks
+        note = OWED if born in self._owed else 0
+        places = b""
+        for place, flags in self._marks.get(born, {}).items():
+            note |= flags
+            places += _PLACE.pack(place, flags)
+        self.writes[born] = bytes([note]) + places if note else b""
 
 
 class OldVersions:

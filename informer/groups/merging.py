@@ -147,6 +147,10 @@ def lose_version(group: Group, row: Row, replaced_by: int, *, is_gap: bool = Fal
     is_wanted = group.scope is None or group.scope.lives.get(row.born) is not None
     if is_wanted and not group.track.is_done(row.seq) and not group.record.is_past(replaced_by):
         is_gap |= bool(row.flags & GAP) and row.seq > group.record.every_since
+        flight = group.in_flight.get(row.key)
+        if flight is not None and flight.born == row.born:
+            # A dead letter that is tried again was sent as the newest state: what it says is said.
+            replaced_by = max(replaced_by, flight.seq + 1)
         _merge(group, row, replaced_by, GAP if is_gap else 0)
         if group.scope is not None:
             group.scope.may_know(row.born)
@@ -171,7 +175,7 @@ def _is_waiting(group: Group, old: Row, *, is_sent: bool) -> bool:
 
 
 def _merge(group: Group, old: Row, new_seq: int, flags: int = 0) -> None:
-    """The group will not see ``old``: it is counted, and the next event of this life bears the mark."""
+    """The group will not see ``old``: it is counted, and the life's next event from ``new_seq`` on bears the mark."""
     group.counters.coalesced += 1
-    if not group.notes.mark(old.born, COALESCED | flags):
+    if not group.notes.mark(old.born, COALESCED | flags, lost=old.seq, at=new_seq):
         group.record.mark_all(new_seq, is_gap=bool(flags))

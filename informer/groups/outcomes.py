@@ -76,7 +76,7 @@ def acknowledge(
         group.counters.acknowledged += 1
         if flight.parked_seq:
             group.lot.remove(flight.parked_seq)
-        group.notes.acknowledged(flight.born)
+        group.notes.acknowledged(flight.born, seq)
         if flight.scope is not None:
             _note_told(group, flight)
         if group.lot.dead and flight.kind != DELETE:
@@ -133,7 +133,6 @@ def _park(
         lot.remove(flight.parked_seq)
     parked = parked_of(flight, failures, not_before, error, solo=solo)
     parked.again = again
-    notes.came_back(flight.born)
     if dead and flight.kind == DELETE:
         notes.forget(flight.born)
     elif flight.kind == ADD and group.scope is None:
