@@ -129,7 +129,7 @@ def test_what_ends_a_watch_or_marks_it_is_not_passed_on(stage):
 
 def test_what_a_reader_brings_is_passed_on_at_once(stage):
     assert stage.driver.pass_on(1, added("12"), AT_US)
-    assert stage.kinds() == ["deltas"]
+    assert stage.sent == [("deltas", "dev/pods", "*", "12", AT_US, added("12").deltas)]
     assert stage.driver.status()["version"] == "12"
     assert stage.driver.status()["last_progress_at"] == AT_US
 
