@@ -13,7 +13,7 @@ from typing import IO
 
 from deltawire.cli import runtime_folder
 from deltawire.cli.session import LOCK
-from deltawire.cli.stores import clusters_of, shards_of
+from deltawire.cli.stores import clusters_of, is_half_restored, shards_of
 from deltawire.cli.view.text import plural
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.plan import Plan
@@ -25,12 +25,17 @@ from deltawire.informer.archive.backup import Counts
 
 
 def write(plan: Plan, out: IO[bytes]) -> Counts:
-    """Raises StateError where there is no state folder, or a cache cannot be read."""
+    """Raises StateError where there is no state folder, half of a restored one, or a cache that cannot be read."""
     shards = shards_of(plan.store_dir)
     if not shards:
         raise StateError(
             f"{plan.store_dir} is not a state folder of deltawire",
             hint="name it with --store, or run `deltawire up`",
+        )
+    if is_half_restored(plan.store_dir):
+        raise StateError(
+            f"{plan.store_dir} holds half of a backup: its restore goes on, or was cut",
+            hint="wait for its end, or run `deltawire restore` again",
         )
     counts = backup.write(out, plan.store_dir, shards, clusters_of(plan.store_dir), SystemClock())
     out.flush()
@@ -81,7 +86,7 @@ def _undone_on_failure(plan: Plan, *, is_new: bool) -> Iterator[None]:
 
     What was there before is not touched. Locks are left: they say nothing.
     """
-    before = set(plan.store_dir.iterdir())
+    before = set(plan.store_dir.rglob("*"))
     state_folder.mark(plan.store_dir, plan.shards, restoring=True)
     try:
         yield
@@ -96,7 +101,7 @@ def _undone_on_failure(plan: Plan, *, is_new: bool) -> Iterator[None]:
 
 
 def _remove_caches(store_dir: Path, *, but: set[Path]) -> None:
-    for path in set(store_dir.iterdir()) - but:
+    for path in sorted(set(store_dir.rglob("*")) - but):
         if path.is_symlink():
             path.unlink()
         elif path.is_dir():

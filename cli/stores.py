@@ -4,12 +4,15 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from deltawire.common.meta.keys import shard_of
 from deltawire.common.store.folder import CLUSTERS, MARKER, cluster_folder, find_shards, last_cluster_id
 from deltawire.common.store.layout import Row
 from deltawire.common.store.reader import ShardFreshness, ShardReader
+
+if TYPE_CHECKING:
+    from deltawire.common.store.folder import Marker
 
 
 class Shard(Protocol):
@@ -109,14 +112,25 @@ def open_cache(store_dir: Path, cluster: str, resource: str, shards: int) -> Cac
 
 def shards_of(store_dir: Path) -> int:
     """The number of shards that a state folder was made with; 0 if there is no state folder."""
+    marker = _marker_of(store_dir)
+    return 0 if marker is None else marker.shards
+
+
+def is_half_restored(store_dir: Path) -> bool:
+    """A restore goes on in the state folder, or was cut in it."""
+    marker = _marker_of(store_dir)
+    return marker is not None and marker.restoring
+
+
+def _marker_of(store_dir: Path) -> "Marker | None":
     import msgspec
 
     from deltawire.common.store.folder import Marker
 
     try:
-        return msgspec.json.decode((store_dir / MARKER).read_bytes(), type=Marker).shards
+        return msgspec.json.decode((store_dir / MARKER).read_bytes(), type=Marker)
     except (OSError, msgspec.MsgspecError):
-        return 0
+        return None
 
 
 def clusters_of(store_dir: Path) -> dict[str, str]:

@@ -417,6 +417,26 @@ def test_a_restore_without_room_says_so_and_leaves_nothing(
     assert backups.restore_file(empty, file).objects == 3000
 
 
+def test_a_restore_without_room_leaves_a_folder_that_knew_the_cluster_as_it_was(
+    site: Site, empty: Plan, tmp_path: Path
+) -> None:
+    prepare(empty.store_dir, empty.shards)
+    identities.remember(empty.store_dir, "c1", "an address")
+    found = set(empty.store_dir.rglob("*"))
+    file = tmp_path / "backup"
+    file.write_bytes(_large(site))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    try:
+        with pytest.raises((CapacityError, StateError), match=r"is full|File too large"):
+            backups.restore_file(empty, file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert {path for path in empty.store_dir.rglob("*") if path.suffix != ".lock"} == found
+    prepare(empty.store_dir, empty.shards)
+    assert backups.restore_file(empty, file).objects == 3000
+
+
 def test_half_of_a_restore_is_taken_by_another_restore_only(
     site: Site, empty: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -432,5 +452,7 @@ def test_half_of_a_restore_is_taken_by_another_restore_only(
     assert list(empty.store_dir.glob("*/*/*/shard-*"))
     with pytest.raises(StateError, match="half of a backup"):
         prepare(empty.store_dir, empty.shards)
+    with pytest.raises(StateError, match="half of a backup"):
+        backups.write(empty, io.BytesIO())
     assert backups.restore_file(empty, file).objects == 1
     prepare(empty.store_dir, empty.shards)
