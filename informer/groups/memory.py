@@ -82,9 +82,10 @@ class LifeNotes:
     def said_at(self, born: int, seq: int) -> int:
         """The flags of an event of change ``seq``."""
         said = 0
-        for place, flags in self._marks.get(born, {}).items():
-            if place <= seq:
-                said |= flags
+        if born in self._marks:
+            for place, flags in self._marks[born].items():
+                if place <= seq:
+                    said |= flags
         return said
 
     def acknowledged(self, born: int, seq: int) -> None:
