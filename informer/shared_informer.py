@@ -116,6 +116,8 @@ class SharedInformer:
             if not self.cluster_id:
                 for number in self.numbers:
                     self.shards[number] = self._open_shard(wanted, number)
+            if cluster_id:
+                identities.remember_name(self._store_dir, self.plan.cluster, wanted)
         except (OSError, DeltawireError) as error:
             if not self.cluster_id:
                 self.close(clean=False)
@@ -129,8 +131,6 @@ class SharedInformer:
             raise StateError(text) from None
         self.cluster_id = wanted
         self.address = address_of(self._store_dir, wanted)
-        if cluster_id:
-            identities.remember_name(self._store_dir, self.plan.cluster, wanted)
         return True
 
     @property

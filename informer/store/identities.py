@@ -18,7 +18,13 @@ ADDRESS = ".address"
 
 
 def remember_name(store_dir: Path, cluster: str, cluster_id: str) -> None:
-    """Keep the id for `last_cluster_id`. Several workers may write the same; a lock keeps them in turn."""
+    """Keep the id for `last_cluster_id`. Several workers may write the same; a lock keeps them in turn.
+
+    Raises OSError.
+    """
+    if known_clusters(store_dir).get(cluster) == cluster_id:
+        # Also where nothing can be written any more.
+        return
     with (store_dir / "clusters.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = known_clusters(store_dir)

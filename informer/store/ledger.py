@@ -18,12 +18,13 @@ from typing import Any
 import lmdb
 import msgspec
 
-from deltawire.common.errors import StateError
+from deltawire.common.errors import CapacityError, StateError
 from deltawire.common.store import layout
 from deltawire.common.store.folder import informer_folder
 from deltawire.common.store.layout import seq_key, seq_of
 from deltawire.common.store.meta import StreamState
 from deltawire.informer.groups.state import GroupState
+from deltawire.informer.store.trouble import explain
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def folder_of(store_dir: Path, cluster_id: str, resource: str, shard: int) -> Pa
 
 
 class Ledger:
-    """The file. Raises StateError where it cannot be read."""
+    """The file. Raises CapacityError where there is no room to make it, StateError where it cannot be read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -74,6 +75,8 @@ class Ledger:
             with self._env.begin() as txn:
                 data = txn.get(_STATE)
         except lmdb.Error as error:
+            if isinstance(explained := explain(error, folder), CapacityError):
+                raise explained from None
             raise StateError(
                 f"the ledger {folder} cannot be read: {error}",
                 hint="remove it: deletions that a crash of the machine hid are not reported then",

@@ -1,6 +1,7 @@
 """A disk that is full or read-only, a cache that is damaged: named, healed where that is safe, and only the informer
 that is hit stands still (P7, P8)."""
 
+import errno
 import resource
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from deltawire.common.errors import CapacityError
 from deltawire.common.store.folder import CLUSTERS, last_cluster_id
 from deltawire.informer import shared_informer
 from deltawire.informer.shared_informer import SharedInformer
-from deltawire.informer.store import indexer
+from deltawire.informer.store import identities, indexer
 from deltawire.informer.store.damage import can_be_read
 from deltawire.informer.store.identities import remember_name
 from deltawire.informer.store.trouble import DamagedError, explain
@@ -280,3 +281,36 @@ def test_a_damaged_memory_of_the_clusters_ids_is_written_anew(tmp_path: Path) ->
     assert last_cluster_id(tmp_path, "dev") == ""
     remember_name(tmp_path, "dev", "c2")
     assert last_cluster_id(tmp_path, "dev") == "c2"
+
+
+def test_a_cache_for_which_there_is_no_room_at_all_is_waited_for(tmp_path: Path, file_limit: None) -> None:
+    informer = informer_of(plan_of(tmp_path), FakeClock())
+    limit_files(4096)
+    with pytest.raises(CapacityError, match="is full"):
+        informer.open("c1")
+    limit_files(resource.RLIM_INFINITY)
+    assert informer.open("c1")
+    informer.close(clean=True)
+
+
+def test_a_disk_that_is_full_when_a_clusters_name_is_to_be_kept_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    informer = informer_of(plan_of(tmp_path), FakeClock())
+    with monkeypatch.context() as patch:
+        patch.setattr(identities, "remember_name", is_full)
+        with pytest.raises(CapacityError, match="No space left"):
+            informer.open("c1")
+        assert informer.shards == {}
+    assert informer.open("c1")
+    informer.close(clean=True)
+
+
+def test_a_clusters_name_that_is_known_needs_no_room(tmp_path: Path) -> None:
+    remember_name(tmp_path, "dev", "c1")
+    (tmp_path / "clusters.lock").unlink()
+    remember_name(tmp_path, "dev", "c1")
+    assert [path.name for path in tmp_path.iterdir()] == [CLUSTERS]
