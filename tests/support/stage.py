@@ -267,7 +267,10 @@ def stage(folder: Path, *, is_guarded: bool = False, is_ready: bool = True, **co
 def made(folder: Path, server: Any, **config: Any) -> Iterator[Stage]:
     """As `stage`, with this server, which it ends, and without a wait for readiness."""
     listen = folder / "m.sock"
-    runtime = {"reflectors": 1, "workers": 2, "heartbeat": HEARTBEAT_S, "dir": str(folder)}
+    # A role that a test stops, on a busy machine for long, is not to be killed for that meanwhile.
+    runtime = {
+        "reflectors": 1, "workers": 2, "heartbeat": HEARTBEAT_S, "hang_after": "300s", "dir": str(folder),
+    }  # fmt: skip
     metrics = {"listen": f"unix:{listen}"}
     (folder / "stuck").mkdir()
     pipeline = Pipeline(folder, server.kubeconfig, runtime=runtime, metrics=metrics, **config)
