@@ -31,11 +31,12 @@ def kill(hosts: TwoHosts, name: str) -> float:
     if name in SERVERS:
         index = SERVERS.index(name)
         hosts.nats.kill(index)
-        # Two of three go on.
-        hosts.wait_flowing(90)
+        # Two of three go on, and not only with what was on its way.
+        hosts.wait_flowing(90, calls=30)
         took_s = time.monotonic() - began_s
         hosts.nats.start(index)
         hosts.nats.wait_healthy()
+        hosts.nats.wait_caught_up()
         return took_s
     hosts.restart(name)
     hosts.wait_flowing(90)
@@ -49,21 +50,30 @@ def run(hosts: TwoHosts, victims: list[str]) -> dict[str, object]:
     wait_until("a leader", lambda: hosts.leader() is not None)
     say(f"listed and flowing after {first_s:.1f} s; the broker of host {hosts.leader()} leads pods")
     lists = len(hosts.server.reflectors_lists())
+    after_servers = 0
     recovery: dict[str, float] = {}
     for name in victims:
+        before = len(hosts.server.reflectors_lists())
         recovery[name] = round(kill(hosts, name), 1)
+        if name in SERVERS:
+            after_servers += len(hosts.server.reflectors_lists()) - before
         say(f"killed {name}: all handlers go on after {recovery[name]} s; host {hosts.leader()} leads")
+    at_last = len(hosts.server.reflectors_lists())
     verdict = hosts.judge_in_the_end(120)
-    more = len(hosts.server.reflectors_lists()) - lists
+    if victims and victims[-1] in SERVERS:
+        after_servers += len(hosts.server.reflectors_lists()) - at_last
+    more = len(hosts.server.reflectors_lists()) - lists - after_servers
     acknowledged = hosts.acknowledged()
     say(
-        f"{acknowledged} calls acknowledged, {more} lists more, {verdict['complaints']} complaints of the judge"
+        f"{acknowledged} calls acknowledged, {more} lists more, {after_servers} after the servers' kills,"
+        f" {verdict['complaints']} complaints of the judge"
     )
     return {
         "seconds": round(time.monotonic() - began_s, 1),
         "recovery_s": recovery,
         "acknowledged": acknowledged,
         "lists_more": more,
+        "lists_after_servers": after_servers,
         "complaints": verdict["complaints"],
         "verdict": verdict,
     }

@@ -16,10 +16,11 @@ pytestmark = [
 VICTIMS = ["fifo-0", "reflector-1", "worker-0", "fifo-1", "latest", "nats-0", "nats-1", "nats-2"]
 
 
-def test_each_process_of_two_hosts_and_each_nats_server_is_killed_and_nothing_is_lost_or_listed(
+def test_each_process_of_two_hosts_and_each_nats_server_is_killed_and_nothing_is_lost(
     tmp_path: Path,
 ):
     with TwoHosts(tmp_path, nodes=3, objects=100, churn_per_s=30) as hosts:
         result = run(hosts, VICTIMS)
         assert result["complaints"] == 0, result["verdict"]
+        # Servers that die one after the other may lose what they had confirmed: that is listed.
         assert result["lists_more"] == 0

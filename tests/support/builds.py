@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "reflector", "src")
+ROOMS = ("apiserver", "cli", "client", "common", "fifo", "handlers", "informer", "jetstream", "reflector", "src")
 
 
 def copy_of(folder: Path) -> Path:

@@ -184,12 +184,12 @@ class TwoHosts:
             for name, path in self.calls.items()
         }
 
-    def wait_flowing(self, seconds: float = 60) -> float:
-        """Until each handler has acknowledged calls of now; the seconds that it took."""
+    def wait_flowing(self, seconds: float = 60, *, calls: int = 1) -> float:
+        """Until each handler has acknowledged that many calls from now on; the seconds that it took."""
         before, began_s = self.acknowledged(), time.monotonic()
         wait_until(
             "calls of every handler",
-            lambda: all(count > before[name] for name, count in self.acknowledged().items()),
+            lambda: all(count >= before[name] + calls for name, count in self.acknowledged().items()),
             seconds=seconds,
         )
         return time.monotonic() - began_s

@@ -1,5 +1,6 @@
 """NATS servers with JetStream as processes of a test: one, or a cluster of three, each with a folder of its own."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -31,7 +32,7 @@ class NatsServers:
         ports = [(free_port(), free_port(), free_port()) for _ in range(count)]
         routes = ", ".join(f'"nats://127.0.0.1:{route}"' for _, route, _ in ports)
         self.urls = [f"nats://127.0.0.1:{port}" for port, _, _ in ports]
-        self._health = [f"http://127.0.0.1:{port}/healthz" for _, _, port in ports]
+        self._monitors = [f"http://127.0.0.1:{port}" for _, _, port in ports]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         for index, (port, route, monitor) in enumerate(ports):
             place = folder / f"nats-{index}"
@@ -101,9 +102,38 @@ class NatsServers:
                     raise AssertionError(f"NATS server {index} is not well: {log}")
                 time.sleep(0.05)
 
+    def wait_caught_up(self) -> None:
+        """Each stream has a leader, and all its copies are as the leader's.
+
+        A server says that it is well before that: if the next one dies then, the servers may have lost what they had
+        confirmed.
+        """
+        patience = Patience(60)
+        while not self._are_copies_equal():
+            assert patience.left_s() > 0, "the streams' copies on NATS are not equal"
+            time.sleep(0.05)
+
+    def _are_copies_equal(self) -> bool:
+        found, equal = set(), set()
+        for index in self._processes:
+            try:
+                with urllib.request.urlopen(f"{self._monitors[index]}/jsz?streams=true", timeout=2) as answer:  # noqa: S310
+                    accounts = json.load(answer).get("account_details", [])
+            except OSError:
+                return False
+            for stream in (stream for account in accounts for stream in account.get("stream_detail", [])):
+                found.add(stream["name"])
+                cluster = stream.get("cluster", {})
+                copies = cluster.get("replicas", [])
+                if cluster.get("leader") == f"n{index}" and all(
+                    copy.get("current") and not copy.get("offline") and not copy.get("lag") for copy in copies
+                ):
+                    equal.add(stream["name"])
+        return bool(found) and found == equal
+
     def _is_healthy(self, index: int) -> bool:
         try:
-            with urllib.request.urlopen(self._health[index], timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{self._monitors[index]}/healthz", timeout=2) as answer:  # noqa: S310
                 return answer.status == 200
         except OSError:
             return False
