@@ -7,7 +7,8 @@ from typing import Any
 from deltawire.cli.chaos import processes
 from deltawire.cli.chaos.action_log import ActionLog
 from deltawire.cli.chaos.actions import Action, Kind
-from deltawire.cli.chaos.later import Later, until_it_succeeds
+from deltawire.cli.chaos.acts import Acts
+from deltawire.cli.chaos.later import until_it_succeeds
 from deltawire.cli.chaos.pipeline import Pipeline
 from deltawire.cli.chaos.schedule import FAULT_S, fault_query
 from deltawire.cli.chaos.server import Server
@@ -18,24 +19,20 @@ from deltawire.common.errors import DeltawireError
 
 # What a killed supervisor left must have ended by itself after this: a drain's deadline and some.
 ORPHANS_S = 30.0
-LOOK_S = 0.05
 # Unexpected ends of processes at which the run is broken off.
 ENDS_MAX = 5
 # What a restart changes that can be changed while it runs, too: every second time it is.
 LIVE_CHANGES = frozenset({"indexes", "add-group", "remove-group", "rename-group", "replicas"})
 
 
-class Driver:
+class Driver(Acts):
     """Owns what happens to server and pipeline; both were started before."""
 
     def __init__(self, server: Server, pipeline: Pipeline, log: ActionLog, clock: Clock) -> None:
-        self._server, self._pipeline, self._log, self._clock = server, pipeline, log, clock
-        self._later = Later(clock)
-        self._stops: dict[int, int] = {}
+        super().__init__(server, log, clock)
+        self._pipeline = pipeline
         self._orphaned: dict[int, float] = {}
         self._orphans_may_be_until = 0.0
-        self.complaints: list[tuple[str, str]] = []
-        self.done: dict[str, int] = {}
         self._victims = Victims(pipeline, clock, self.look_after, self._complain)
         self._acts: dict[Kind, Callable[[Action], None]] = {
             Kind.KILL: self._kill,
@@ -111,14 +108,6 @@ class Driver:
         self._victims.forget()
         self._pipeline.up()
 
-    def _wait(self, until: float) -> None:
-        while True:
-            self.look_after()
-            left = until - self._clock.now_s()
-            if left <= 0:
-                return
-            self._clock.sleep(min(left, LOOK_S))
-
     def _kill(self, action: Action) -> None:
         name, pid = self._victims.one(action)
         if name == "supervisor":
@@ -136,25 +125,8 @@ class Driver:
 
     def _stop(self, action: Action) -> None:
         name, pid = self._victims.one(action)
-        if not pid or not processes.send(pid, signal.SIGSTOP):
-            return
-        self._victims.hit(name)
-        entry = self._log.add(
-            Kind.STOP, text=f"stop {action.target} {name} ({pid}) for {action.amount} s",
-            name="command" if action.target == "command" else name, victim=name, pid=pid,
-        )  # fmt: skip
-        entry["until"] += action.amount  # `end` says when it really was
-        self._stops[pid] = self._stops.get(pid, 0) + 1
-
-        def go_on() -> bool:
-            self._stops[pid] -= 1
-            if not self._stops[pid]:
-                # Of several stops of one process the last to be over wakes it: each is as long as it says.
-                processes.send(pid, signal.SIGCONT)
-            self._log.end(entry)
-            return True
-
-        self._later.add(action.amount, f"wake {name}", go_on)
+        if self._stop_process(action, name, pid):
+            self._victims.hit(name)
 
     def _kill_all(self, action: Action) -> None:
         entry = self._log.add(Kind.KILL_ALL, text=f"kill everything, for {action.amount} s")
@@ -217,13 +189,6 @@ class Driver:
             self._server.stop()
         self._wait(self._clock.now_s() + action.amount)
         self._server.start()
-        self._log.end(entry)
-
-    def _server_stop(self, action: Action) -> None:
-        entry = self._log.add(action.kind, text=f"the API server lies still for {action.amount} s")
-        self._server.signal(signal.SIGSTOP)
-        self._wait(self._clock.now_s() + action.amount)
-        self._server.signal(signal.SIGCONT)
         self._log.end(entry)
 
     def _admin(self, action: Action) -> None:

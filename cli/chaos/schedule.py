@@ -1,10 +1,12 @@
 """A seed's schedule: the same actions each time. Pure."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from deltawire.cli.chaos.actions import Action, Kind
+
+Name = TypeVar("Name", bound=str)
 
 # Processes that are killed and stopped, by what the driver calls their kind, with their weights. `supervisor` alone
 # leaves its children, which must end by themselves; `command` is the executable that a handler runs.
@@ -56,14 +58,24 @@ _WEIGHTS: dict[Kind, int] = {
 def schedule(seed: int, for_s: float, *, stop_s_max: float = STOP_S_MAX) -> tuple[Action, ...]:
     """The actions of ``for_s`` seconds. ``stop_s_max``: the longest SIGSTOP of a process, seconds."""
     rng = random.Random(f"schedule {seed}")
-    kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
-    actions: list[Action] = []
-    at_s = rng.uniform(0.2, EVERY_S)
-    while at_s < for_s:
-        [kind] = rng.choices(kinds, weights)
-        actions.append(_of_kind(rng, round(at_s, 3), kind, stop_s_max))
-        at_s += min(rng.expovariate(1 / EVERY_S), 4 * EVERY_S)
+    actions = [_of_kind(rng, at_s, kind, stop_s_max) for at_s, kind in drawn(rng, for_s, EVERY_S, _WEIGHTS)]
     return tuple(sorted([*actions, *_handler_restarts(seed, for_s)], key=lambda action: action.at_s))
+
+
+def drawn(
+    rng: random.Random, for_s: float, every_s: float, weights: Mapping[Kind, int]
+) -> Iterator[tuple[float, Kind]]:
+    """Instants and kinds of actions. What an action is may be drawn from ``rng``, too, before the next one."""
+    at_s = rng.uniform(0.2, every_s)
+    while at_s < for_s:
+        yield round(at_s, 3), weighted(rng, weights)
+        at_s += min(rng.expovariate(1 / every_s), 4 * every_s)
+
+
+def weighted(rng: random.Random, weights: Mapping[Name, int]) -> Name:
+    """One of them."""
+    [name] = rng.choices(list(weights), list(weights.values()))
+    return name
 
 
 def _handler_restarts(seed: int, for_s: float) -> Iterator[Action]:
@@ -100,21 +112,18 @@ def fault_query(action: Action) -> dict[str, Any]:
     return query
 
 
-def _victim(rng: random.Random) -> str:
-    [name] = rng.choices(list(VICTIMS), list(VICTIMS.values()))
-    return name
-
-
 def _of_kind(rng: random.Random, at_s: float, kind: Kind, stop_s_max: float) -> Action:
     seconds: Callable[[float, float], float] = lambda low, high: round(rng.uniform(low, high), 2)  # noqa: E731
     pick = rng.randrange(1000)
     match kind:
         case Kind.KILL:
-            return Action(at_s=at_s, kind=kind, target=_victim(rng), pick=pick)
+            return Action(at_s=at_s, kind=kind, target=weighted(rng, VICTIMS), pick=pick)
         case Kind.STOP:
             # Half of them are short: no peer counts as gone, and what waits arrives in a burst.
             longest = 1.0 if rng.random() < 0.5 else stop_s_max
-            return Action(at_s=at_s, kind=kind, target=_victim(rng), pick=pick, amount=seconds(0.1, longest))
+            return Action(
+                at_s=at_s, kind=kind, target=weighted(rng, VICTIMS), pick=pick, amount=seconds(0.1, longest)
+            )
         case Kind.RESTART:
             return Action(at_s=at_s, kind=kind, target=rng.choice(CHANGES), pick=pick)
         case Kind.FAULT:

@@ -7,7 +7,8 @@ from functools import partial
 from deltawire.cli.chaos import processes
 from deltawire.cli.chaos.action_log import ActionLog
 from deltawire.cli.chaos.actions import Action, Kind
-from deltawire.cli.chaos.later import Later, until_it_succeeds
+from deltawire.cli.chaos.acts import LOOK_S, Acts
+from deltawire.cli.chaos.later import until_it_succeeds
 from deltawire.cli.chaos.nats.cluster import SERVERS, Cluster
 from deltawire.cli.chaos.nats.hosts import AGAIN_S, HOSTS, Hosts
 from deltawire.cli.chaos.nats.schedule import SLOW_S
@@ -16,24 +17,18 @@ from deltawire.cli.chaos.server import Server
 from deltawire.cli.chaos.shape import Shape
 from deltawire.common.clock import Clock
 
-LOOK_S = 0.05
 
-
-class NatsDriver:
+class NatsDriver(Acts):
     """Owns what happens to the API server, the NATS servers, the ways and the hosts; all were started before."""
 
     def __init__(
         self, server: Server, cluster: Cluster, ways: Ways, hosts: Hosts, log: ActionLog, clock: Clock
     ) -> None:
-        self._server, self._cluster, self._ways, self._hosts = server, cluster, ways, hosts
-        self._log, self._clock = log, clock
-        self._later = Later(clock)
-        self._stops: dict[int, int] = {}
+        super().__init__(server, log, clock)
+        self._cluster, self._ways, self._hosts = cluster, ways, hosts
         # What each way is to be, newest last: the last one counts.
         self._set: dict[str, list[tuple[int, str, float]]] = {}
         self._serial = 0
-        self.complaints: list[tuple[str, str]] = []
-        self.done: dict[str, int] = {}
         self._acts: dict[Kind, Callable[[Action], None]] = {
             Kind.KILL: self._kill,
             Kind.STOP: self._stop,
@@ -86,14 +81,6 @@ class NatsDriver:
         self._log.add("shape", text="", groups={g.name: g.delivery for g in shape.groups})
         self._log.add("scope", text="", namespaces=shape.namespaces, selector=shape.selector)
 
-    def _wait(self, until_s: float) -> None:
-        while True:
-            self.look_after()
-            left_s = until_s - self._clock.now_s()
-            if left_s <= 0:
-                return
-            self._clock.sleep(min(left_s, LOOK_S))
-
     def _one(self, action: Action) -> tuple[str, int]:
         found = self._hosts.victims(action.target)
         return found[action.pick % len(found)] if found else ("", 0)
@@ -110,24 +97,7 @@ class NatsDriver:
             self._hosts.kill(name)
 
     def _stop(self, action: Action) -> None:
-        name, pid = self._one(action)
-        if not pid or not processes.send(pid, signal.SIGSTOP):
-            return
-        entry = self._log.add(
-            Kind.STOP, text=f"stop {action.target} {name} ({pid}) for {action.amount} s",
-            name="command" if action.target == "command" else name, victim=name, pid=pid,
-        )  # fmt: skip
-        entry["until"] += action.amount  # `end` says when it really was
-        self._stops[pid] = self._stops.get(pid, 0) + 1
-
-        def go_on() -> bool:
-            self._stops[pid] -= 1
-            if not self._stops[pid]:
-                processes.send(pid, signal.SIGCONT)
-            self._log.end(entry)
-            return True
-
-        self._later.add(action.amount, f"wake {name}", go_on)
+        self._stop_process(action, *self._one(action))
 
     def _kill_all(self, action: Action) -> None:
         entry = self._log.add(Kind.KILL_ALL, text=f"kill all processes of both hosts, for {action.amount} s")
@@ -233,13 +203,6 @@ class NatsDriver:
         self._server.kill()
         self._wait(self._clock.now_s() + action.amount)
         self._server.start()
-        self._log.end(entry)
-
-    def _server_stop(self, action: Action) -> None:
-        entry = self._log.add(action.kind, text=f"the API server lies still for {action.amount} s")
-        self._server.signal(signal.SIGSTOP)
-        self._wait(self._clock.now_s() + action.amount)
-        self._server.signal(signal.SIGCONT)
         self._log.end(entry)
 
     def _compact_behind(self, action: Action) -> None:

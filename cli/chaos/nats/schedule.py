@@ -3,6 +3,7 @@
 import random
 
 from deltawire.cli.chaos.actions import Action, Kind
+from deltawire.cli.chaos.schedule import drawn, weighted
 
 # Processes that are killed and stopped, by kind, with their weights.
 VICTIMS = {"reflector": 4, "fifo": 6, "worker": 8, "handler": 4, "command": 2}
@@ -34,14 +35,7 @@ _WEIGHTS: dict[Kind, int] = {
 def schedule(seed: int, for_s: float, *, stop_s_max: float = AWAY_S_MAX) -> tuple[Action, ...]:
     """The actions of ``for_s`` seconds. ``stop_s_max``: the longest SIGSTOP or partition, seconds."""
     rng = random.Random(f"nats {seed}")
-    kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
-    actions: list[Action] = []
-    at_s = rng.uniform(0.2, EVERY_S)
-    while at_s < for_s:
-        [kind] = rng.choices(kinds, weights)
-        actions.append(_of_kind(rng, round(at_s, 3), kind, stop_s_max))
-        at_s += min(rng.expovariate(1 / EVERY_S), 4 * EVERY_S)
-    return tuple(actions)
+    return tuple(_of_kind(rng, at_s, kind, stop_s_max) for at_s, kind in drawn(rng, for_s, EVERY_S, _WEIGHTS))
 
 
 def _of_kind(rng: random.Random, at_s: float, kind: Kind, stop_s_max: float) -> Action:
@@ -51,9 +45,9 @@ def _of_kind(rng: random.Random, at_s: float, kind: Kind, stop_s_max: float) -> 
     away = round(rng.uniform(0.1, 2.0 if rng.random() < 0.5 else stop_s_max), 2)
     match kind:
         case Kind.KILL:
-            return Action(at_s=at_s, kind=kind, target=_victim(rng), pick=pick)
+            return Action(at_s=at_s, kind=kind, target=weighted(rng, VICTIMS), pick=pick)
         case Kind.STOP:
-            return Action(at_s=at_s, kind=kind, target=_victim(rng), pick=pick, amount=away)
+            return Action(at_s=at_s, kind=kind, target=weighted(rng, VICTIMS), pick=pick, amount=away)
         case Kind.PARTITION:
             return Action(
                 at_s=at_s, kind=kind, target=_ends(rng), pick=pick, amount=away, mode=rng.choice(HELD)
@@ -64,11 +58,6 @@ def _of_kind(rng: random.Random, at_s: float, kind: Kind, stop_s_max: float) -> 
             return Action(at_s=at_s, kind=kind, amount=short)
         case _:
             return Action(at_s=at_s, kind=kind)
-
-
-def _victim(rng: random.Random) -> str:
-    [name] = rng.choices(list(VICTIMS), list(VICTIMS.values()))
-    return name
 
 
 def _ends(rng: random.Random) -> str:

@@ -9,9 +9,8 @@ from typing import Protocol
 
 from deltawire.client.tools.leader_election import attempt
 from deltawire.client.tools.leader_election.attempt import Held
-from deltawire.client.tools.leader_election.candidate import Candidate
-from deltawire.client.tools.leader_election.elector import JITTER_FACTOR, ElectionTimes
-from deltawire.common.clock import Clock, SystemClock
+from deltawire.client.tools.leader_election.elector import JITTER_FACTOR, Candidacy, ElectionTimes, report
+from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, StatusError
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class AsyncCallbacks:
     on_new_leader: Callable[[str], object] | None = None
 
 
-class AsyncLeaderElector:
+class AsyncLeaderElector(Candidacy):
     """One candidate. `run` waits for leadership, leads, and returns when that is over, or when the work has ended.
 
     To stop it, cancel the task that runs it: the work is cancelled, and waited for until the renew deadline. With
@@ -64,29 +63,12 @@ class AsyncLeaderElector:
         random: Callable[[], float] = _random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        super().__init__(lock.identity, times, clock)
         self._lock = lock
         self._callbacks = callbacks
-        self._times = times or ElectionTimes()
         self._release_on_cancel = release_on_cancel
-        self._clock = clock or SystemClock()
         self._random = random
         self._sleep = sleep
-        self._candidate = Candidate(lock.identity, self._times.lease_duration_s)
-        self._held: Held | None = None
-        self._renewed_at_s = 0.0
-
-    @property
-    def is_leader(self) -> bool:
-        return self._candidate.is_leader
-
-    @property
-    def leader(self) -> str:
-        """The holder's identity as last seen; "" for none."""
-        return self._candidate.holder
-
-    def check(self, tolerance_s: float = 0.0) -> str:
-        """For a health check: "" if all is well, else what is wrong."""
-        return self._candidate.check(self._clock.now_s(), self._times.lease_duration_s + tolerance_s)
 
     async def run(self) -> None:
         """Until leadership was won and is over. Raises what the work raises. May be called again for another run."""
@@ -184,12 +166,4 @@ class AsyncLeaderElector:
     def _saw(self, held: Held, at_s: float) -> None:
         self._held = held
         if self._candidate.observe(held.record, at_s) and held.record.holder:
-            self._report(held.record.holder)
-
-    def _report(self, holder: str) -> None:
-        if self._callbacks.on_new_leader is None:
-            return
-        try:
-            self._callbacks.on_new_leader(holder)
-        except Exception:
-            log.exception("%s: on_new_leader failed", self._lock)
+            report(log, self._lock, self._callbacks.on_new_leader, held.record.holder)

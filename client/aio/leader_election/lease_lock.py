@@ -10,16 +10,16 @@ from deltawire.client.tools.leader_election import attempt
 from deltawire.client.tools.leader_election.attempt import Held
 from deltawire.client.tools.leader_election.lease_lock import (
     LEASES,
+    LeaseCandidacy,
     held_of,
     new_lease,
-    record_election,
     renewed_lease,
 )
 from deltawire.client.tools.leader_election.record import LeaseRecord
-from deltawire.common.errors import ConfigError, StatusError
+from deltawire.common.errors import StatusError
 
 
-class AsyncLeaseLock:
+class AsyncLeaseLock(LeaseCandidacy):
     """The Lease ``namespace/name`` for one candidate. ``labels`` are set on it, others are left alone.
 
     With a ``recorder``, which never blocks, the begin and the end of leadership are events about the Lease.
@@ -36,17 +36,8 @@ class AsyncLeaseLock:
         labels: Mapping[str, str] | None = None,
         recorder: EventRecorder | None = None,
     ) -> None:
-        if not identity:
-            raise ConfigError("a candidate for leadership needs an identity", path="identity")
+        super().__init__(namespace, name, identity, labels, recorder)
         self._client = client
-        self._namespace = namespace
-        self._name = name
-        self._labels = dict(labels or {})
-        self._recorder = recorder
-        self.identity = identity
-
-    def __str__(self) -> str:
-        return f"lease {self._namespace}/{self._name}"
 
     async def get(self) -> Held | None:
         """None where there is no such Lease."""
@@ -72,11 +63,6 @@ class AsyncLeaseLock:
         if isinstance(step, attempt.Update):
             return await self.update(step.record, step.held)
         return await (self.create(step.record) if isinstance(step, attempt.Create) else self.get())
-
-    def record_event(self, what: str) -> None:
-        """Make an event of what this candidate does: ``web-0 became leader``. Raises nothing."""
-        if self._recorder is not None:
-            record_election(self._recorder, self._namespace, self._name, f"{self.identity} {what}")
 
     def _named(self, request: AsyncRequest) -> AsyncRequest:
         return request.resource(LEASES).namespace(self._namespace).name(self._name).retry(NO_RETRIES)

@@ -76,7 +76,43 @@ class Callbacks:
     on_new_leader: Callable[[str], None] | None = None
 
 
-class LeaderElector:
+def report(
+    logger: logging.Logger, lock: object, on_new_leader: Callable[[str], object] | None, holder: str
+) -> None:
+    """Call it; what it raises is logged."""
+    if on_new_leader is None:
+        return
+    try:
+        on_new_leader(holder)
+    except Exception:
+        logger.exception("%s: on_new_leader failed", lock)
+
+
+class Candidacy:
+    """What a candidate knows of its lease, for electors with threads and for those of an event loop."""
+
+    def __init__(self, identity: str, times: ElectionTimes | None, clock: Clock | None) -> None:
+        self._times = times or ElectionTimes()
+        self._clock = clock or SystemClock()
+        self._candidate = Candidate(identity, self._times.lease_duration_s)
+        self._held: Held | None = None
+        self._renewed_at_s = 0.0
+
+    @property
+    def is_leader(self) -> bool:
+        return self._candidate.is_leader
+
+    @property
+    def leader(self) -> str:
+        """The holder's identity as last seen; "" for none."""
+        return self._candidate.holder
+
+    def check(self, tolerance_s: float = 0.0) -> str:
+        """For a health check: "" if all is well, else what is wrong."""
+        return self._candidate.check(self._clock.now_s(), self._times.lease_duration_s + tolerance_s)
+
+
+class LeaderElector(Candidacy):
     """One candidate. `run` blocks: it waits for leadership, leads, and returns when that is over.
 
     With ``release_on_cancel`` a stop lets the lease go once ``on_started_leading`` has returned, so that
@@ -94,29 +130,12 @@ class LeaderElector:
         clock: Clock | None = None,
         random: Callable[[], float] = _random.random,
     ) -> None:
+        super().__init__(lock.identity, times, clock)
         self._lock = lock
         self._callbacks = callbacks
-        self._times = times or ElectionTimes()
         self._release_on_cancel = release_on_cancel
-        self._clock = clock or SystemClock()
         self._random = random
-        self._candidate = Candidate(lock.identity, self._times.lease_duration_s)
-        self._held: Held | None = None
-        self._renewed_at_s = 0.0
         self.slow_paths = 0  # renewals that needed a read first
-
-    @property
-    def is_leader(self) -> bool:
-        return self._candidate.is_leader
-
-    @property
-    def leader(self) -> str:
-        """The holder's identity as last seen; "" for none."""
-        return self._candidate.holder
-
-    def check(self, tolerance_s: float = 0.0) -> str:
-        """For a health check: "" if all is well, else what is wrong."""
-        return self._candidate.check(self._clock.now_s(), self._times.lease_duration_s + tolerance_s)
 
     def run(self, stop: threading.Event) -> None:
         """Until ``stop`` is set, or leadership was won and lost. May be called again for another run."""
@@ -211,15 +230,7 @@ class LeaderElector:
     def _saw(self, held: Held, at_s: float, reporter: ThreadPoolExecutor) -> None:
         self._held = held
         if self._candidate.observe(held.record, at_s) and held.record.holder:
-            reporter.submit(self._report, held.record.holder)
-
-    def _report(self, holder: str) -> None:
-        if self._callbacks.on_new_leader is None:
-            return
-        try:
-            self._callbacks.on_new_leader(holder)
-        except Exception:
-            log.exception("%s: on_new_leader failed", self._lock)
+            reporter.submit(report, log, self._lock, self._callbacks.on_new_leader, held.record.holder)
 
     def _release(self, deadline_s: float) -> None:
         """Let it go; conflicts are tried again until the deadline."""

@@ -19,7 +19,36 @@ LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease", True)
 REQUEST_TIMEOUT_S_MIN = 1.0
 
 
-class LeaseLock:
+class LeaseCandidacy:
+    """Which Lease, and for whom. Raises ConfigError without an identity."""
+
+    def __init__(
+        self,
+        namespace: str,
+        name: str,
+        identity: str,
+        labels: Mapping[str, str] | None,
+        recorder: EventRecorder | None,
+    ) -> None:
+        if not identity:
+            raise ConfigError("a candidate for leadership needs an identity", path="identity")
+        self._namespace = namespace
+        self._name = name
+        self._labels = dict(labels or {})
+        self._recorder = recorder
+        self.identity = identity
+
+    def __str__(self) -> str:
+        return f"lease {self._namespace}/{self._name}"
+
+    def record_event(self, what: str) -> None:
+        """Make an event of what this candidate does: ``web-0 became leader``. Raises nothing."""
+        if self._recorder is not None:
+            about = Reference(LEASES.api_version, LEASES.kind, self._name, self._namespace)
+            self._recorder.event(about, NORMAL, "LeaderElection", f"{self.identity} {what}")
+
+
+class LeaseLock(LeaseCandidacy):
     """The Lease ``namespace/name`` for one candidate. ``labels`` are set on it, others are left alone.
 
     With a ``recorder`` the begin and the end of this candidate's leadership are events about the Lease.
@@ -37,17 +66,8 @@ class LeaseLock:
         labels: Mapping[str, str] | None = None,
         recorder: EventRecorder | None = None,
     ) -> None:
-        if not identity:
-            raise ConfigError("a candidate for leadership needs an identity", path="identity")
+        super().__init__(namespace, name, identity, labels, recorder)
         self._client = client
-        self._namespace = namespace
-        self._name = name
-        self._labels = dict(labels or {})
-        self._recorder = recorder
-        self.identity = identity
-
-    def __str__(self) -> str:
-        return f"lease {self._namespace}/{self._name}"
 
     def get(self) -> Held | None:
         """None where there is no such Lease."""
@@ -65,12 +85,9 @@ class LeaseLock:
 
     def update(self, record: LeaseRecord, held: Held) -> Held:
         """Replace what ``held`` was read from; a conflict where it is no longer the newest."""
-        return held_of(self._named(self._client.put()).body(renewed_lease(record, held, self._labels)).do().into())
-
-    def record_event(self, what: str) -> None:
-        """Make an event of what this candidate does: ``web-0 became leader``. Raises nothing."""
-        if self._recorder is not None:
-            record_election(self._recorder, self._namespace, self._name, f"{self.identity} {what}")
+        return held_of(
+            self._named(self._client.put()).body(renewed_lease(record, held, self._labels)).do().into()
+        )
 
     def _named(self, request: Request) -> Request:
         return request.resource(LEASES).namespace(self._namespace).name(self._name).retry(NO_RETRIES)
@@ -80,12 +97,6 @@ def config_for_election(config: ClientConfig, renew_deadline_s: float) -> Client
     """``config`` with time-outs that leave room for a second try before the deadline."""
     timeout_s = max(REQUEST_TIMEOUT_S_MIN, renew_deadline_s / 2)
     return replace(config, connect_timeout_s=timeout_s, read_timeout_s=timeout_s)
-
-
-def record_election(recorder: EventRecorder, namespace: str, name: str, message: str) -> None:
-    """An event about the Lease."""
-    about = Reference(LEASES.api_version, LEASES.kind, name, namespace)
-    recorder.event(about, NORMAL, "LeaderElection", message)
 
 
 def new_lease(record: LeaseRecord, namespace: str, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
