@@ -39,6 +39,21 @@ def parse_port(text: str) -> ForwardedPort:
     raise ConfigError(f"{text!r} is no port to forward", hint="write LOCAL:REMOTE, :REMOTE or PORT")
 
 
+class Forwarded:
+    """Ports that are forwarded, and what became of their connections. Raises ConfigError for what is no port."""
+
+    def __init__(self, ports: Sequence[str], addresses: Sequence[str]) -> None:
+        if not ports or not addresses:
+            raise ConfigError("there is no port, or no address, to forward")
+        self.ports = [parse_port(text) for text in ports]
+        self.connections = 0
+        self.failures = 0
+        self.refused = 0
+        self.last_error = ""
+        self._addresses = tuple(addresses)
+        self._listeners: list[socket.socket] = []
+
+
 def bound(
     ports: Sequence[ForwardedPort], addresses: Sequence[str]
 ) -> tuple[list[ForwardedPort], list[socket.socket]]:

@@ -17,14 +17,14 @@ from deltawire.client.rest.client import RESTClient
 from deltawire.client.transport import channels
 from deltawire.client.transport.forwarding import (
     DATA,
+    Forwarded,
     ForwardedPort,
     PortFrames,
     bound,
     forward_request,
-    parse_port,
 )
 from deltawire.client.transport.websocket import WebSocket, open_websocket
-from deltawire.common.errors import ConfigError, DeltawireError, TransportError
+from deltawire.common.errors import DeltawireError, TransportError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ HALF_CLOSED_SILENCE_S = 30.0
 LOOK_S = 1.0  # between two looks at whether the local side has ended
 
 
-class PortForwarder:
+class PortForwarder(Forwarded):
     """Forwards while it is open; a context manager. ``ports`` after `start` have their local numbers.
 
     ``addresses`` are IP addresses, or ``localhost`` (127.0.0.1 and ::1, of which one must work). A connection
@@ -51,18 +51,10 @@ class PortForwarder:
         *,
         addresses: Sequence[str] = ("localhost",),
     ) -> None:
-        if not ports or not addresses:
-            raise ConfigError("there is no port, or no address, to forward")
-        self.ports = [parse_port(text) for text in ports]
-        self.connections = 0
-        self.failures = 0
-        self.refused = 0
-        self.last_error = ""
+        super().__init__(ports, addresses)
         self._client = client
         self._namespace = namespace
         self._pod = pod
-        self._addresses = tuple(addresses)
-        self._listeners: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._open: set[_Tunnel] = set()

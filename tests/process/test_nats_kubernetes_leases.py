@@ -24,13 +24,6 @@ def spec(hosts: TwoHosts) -> dict[str, Any]:
     return found
 
 
-def is_content(hosts: TwoHosts, lists: int) -> None:
-    hosts.wait_flowing()
-    verdict = hosts.judge_in_the_end()
-    assert verdict["complaints"] == 0, verdict
-    assert len(hosts.server.reflectors_lists()) == lists, "a hand-over lists nothing"
-
-
 def test_a_leader_that_ends_hands_over_at_once_and_one_that_stood_still_is_fenced(tmp_path: Path):
     with TwoHosts(tmp_path, leases=LEASES) as hosts:
         hosts.wait_listed()
@@ -57,7 +50,7 @@ def test_a_leader_that_ends_hands_over_at_once_and_one_that_stood_still_is_fence
             lambda: "is led by another broker now" in hosts.log(f"fifo-{other}"),
             seconds=60,
         )
-        is_content(hosts, lists)
+        hosts.must_be_content(lists)
 
 
 @pytest.mark.long
@@ -67,13 +60,8 @@ def test_the_death_of_the_leading_host_is_taken_over_when_its_lease_has_run_out(
         lists = len(hosts.server.reflectors_lists())
         former = hosts.leader()
         assert former is not None
-        for name in (f"fifo-{former}", f"reflector-{former}", f"worker-{former}"):
-            hosts.kill(name)
-        other = 1 - former
-        wait_until("the other to lead", lambda: hosts.reigns(other) > 0, seconds=20 * LEASE_S)
-        for name in (f"worker-{former}", f"fifo-{former}", f"reflector-{former}"):
-            hosts.start(name)
-        is_content(hosts, lists)
+        hosts.outlive(former, seconds=20 * LEASE_S)
+        hosts.must_be_content(lists)
 
 
 @pytest.mark.long
@@ -91,7 +79,7 @@ def test_a_broker_that_is_started_again_or_ends_makes_nobody_wait_for_its_lease(
         hosts.signal(f"fifo-{former}", signal.SIGTERM)
         wait_until("the other to lead", lambda: hosts.reigns(1 - former) > 0, seconds=60)
         hosts.restart(f"fifo-{former}")
-        is_content(hosts, lists)
+        hosts.must_be_content(lists)
 
 
 @pytest.mark.long
@@ -123,4 +111,4 @@ def test_while_nats_is_away_nobody_keeps_the_lease_and_one_leads_when_it_is_back
         hosts.nats.start(0)
         hosts.nats.wait_healthy()
         wait_until("a lease that is held", lambda: spec(hosts)["holderIdentity"], seconds=20 * LEASE_S)
-        is_content(hosts, lists)
+        hosts.must_be_content(lists)

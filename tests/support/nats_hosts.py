@@ -169,6 +169,21 @@ class TwoHosts:
         """How often the broker of the host has become the leader of pods."""
         return self.log(f"fifo-{host}").count("leads dev/pods")
 
+    def outlive(self, host: int, *, seconds: float) -> None:
+        """Kill all of a host, wait until the other one leads, and start it again."""
+        for name in (f"fifo-{host}", f"reflector-{host}", f"worker-{host}"):
+            self.kill(name)
+        wait_until("the other to lead", lambda: self.reigns(1 - host) > 0, seconds=seconds)
+        for name in (f"worker-{host}", f"fifo-{host}", f"reflector-{host}"):
+            self.start(name)
+
+    def must_be_content(self, lists: int) -> None:
+        """All goes on, the judge has no complaint, and no more than these lists were made."""
+        self.wait_flowing()
+        verdict = self.judge_in_the_end()
+        assert verdict["complaints"] == 0, verdict
+        assert len(self.server.reflectors_lists()) == lists, "a hand-over lists nothing"
+
     def leader(self) -> int | None:
         """The host whose broker began the newest reign over pods."""
         newest: tuple[str, int] | None = None

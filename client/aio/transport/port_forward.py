@@ -5,7 +5,6 @@ Not here: the framing, the numbers, and how ports are bound (client/transport/fo
 
 import asyncio
 import logging
-import socket
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -13,13 +12,13 @@ from typing import Self
 from deltawire.client.aio.rest import AsyncRESTClient
 from deltawire.client.aio.transport.websocket import AsyncWebSocket, open_websocket
 from deltawire.client.transport import channels, port_forward
-from deltawire.client.transport.forwarding import DATA, PortFrames, bound, forward_request, parse_port
-from deltawire.common.errors import ConfigError, DeltawireError, TransportError
+from deltawire.client.transport.forwarding import DATA, Forwarded, PortFrames, bound, forward_request
+from deltawire.common.errors import DeltawireError, TransportError
 
 log = logging.getLogger(__name__)
 
 
-class AsyncPortForwarder:
+class AsyncPortForwarder(Forwarded):
     """Forwards while it is open; an async context manager. ``ports`` after `start` have their local numbers.
 
     Ports, addresses, counters and ``last_error`` are those of the sync PortForwarder.
@@ -35,18 +34,10 @@ class AsyncPortForwarder:
         addresses: Sequence[str] = ("localhost",),
     ) -> None:
         """Raises ConfigError for what is no port."""
-        if not ports or not addresses:
-            raise ConfigError("there is no port, or no address, to forward")
-        self.ports = [parse_port(text) for text in ports]
-        self.connections = 0
-        self.failures = 0
-        self.refused = 0
-        self.last_error = ""
+        super().__init__(ports, addresses)
         self._client = client
         self._namespace = namespace
         self._pod = pod
-        self._addresses = tuple(addresses)
-        self._listeners: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._open: set[asyncio.Task[None]] = set()
         self._is_closed = False
