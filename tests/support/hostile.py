@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,8 +9,13 @@ from typing import Any
 import msgpack
 import zmq
 
+from deltawire.common.limits import SOCKET_MESSAGES_MAX
 from deltawire.common.wire.identity import host_id, process_started
 from tests.support.patience import Patience
+
+# Messages that a flooding peer's own socket holds; with what its encoder has begun it is fewer than ON_THE_WAY.
+_OWN_QUEUE = 100
+ON_THE_WAY = 500
 
 
 class Attacker:
@@ -83,21 +87,29 @@ def attacker(endpoint: str, name: str = "stranger") -> Iterator[Attacker]:
 
 
 def flood(endpoint: str, count: int, *, with_heartbeats: bool = False) -> None:
-    """Send so many messages that belong to no session, read nothing, and leave when the queues are full."""
+    """Send so many messages that belong to no session, read nothing, and leave: when all are sent, or when the other
+    end's queue and our own are full and nothing has moved for two seconds. All but ON_THE_WAY have arrived then."""
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
-    socket.setsockopt(zmq.SNDHWM, 0)
+    socket.setsockopt(zmq.SNDHWM, _OWN_QUEUE)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.IDENTITY, f"stranger.{secrets.token_hex(4)}".encode())
     if with_heartbeats:
-        # The other end then keeps timers for this connection, too.
+        # The other end then keeps timers for this connection, too. Its answers may be late on a busy machine.
         socket.setsockopt(zmq.HEARTBEAT_IVL, 200)
-        socket.setsockopt(zmq.HEARTBEAT_TTL, 2000)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 30_000)
+        socket.setsockopt(zmq.HEARTBEAT_TTL, 4000)
     socket.connect(endpoint)
     message = msgpack.packb([2, 12345, 1, [["mark"]]])
-    for _ in range(count):
-        socket.send(message)
-    # For what the other end takes before it stops reading.
-    time.sleep(1)
+    patience = Patience(60)
+    sent = 0
+    while sent < count:
+        if socket.poll(2000, zmq.POLLOUT):
+            socket.send(message, zmq.NOBLOCK)
+            sent += 1
+        elif sent > SOCKET_MESSAGES_MAX:
+            break
+        else:
+            assert not patience.is_over(), f"only {sent} messages were taken in a minute"
     socket.close()
     context.term()
