@@ -12,7 +12,7 @@ JOBS ?= 5
 QUICK ?=
 BENCH_ARGS ?=
 
-.PHONY: setup setup-dev run test test-long bench chaos-full chaos-nats demo-nats check lint types layers lock clean links
+.PHONY: setup setup-dev run test test-long test-suites test-containers bench chaos-full chaos-nats demo-nats check lint types layers lock clean links
 
 # The packages under src/deltawire are links to the folders here. Zip archives, and Windows checkouts without the right to make
 # links, have nothing or small text files there: pip does without them (setup.py), linters and tests want them.
@@ -42,15 +42,19 @@ run: setup
 
 # Hundreds of short processes run the same modules: they write the bytecode, also where the environment says not to
 # (an empty value means unset).
-test test-long bench: export PYTHONDONTWRITEBYTECODE =
+test test-suites test-containers bench: export PYTHONDONTWRITEBYTECODE =
 
 test: setup-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 # What takes minutes: tests marked `long`, then the containers on a Docker engine (installed where there is none).
 # LONG_ARGS: further arguments of pytest for the first part.
-test-long: setup-dev
+test-long: test-suites test-containers
+
+test-suites: setup-dev
 	$(BIN)/python -m pytest -m long -n 2 --dist loadgroup $(LONG_ARGS)
+
+test-containers: setup-dev
 	deploy/container-test.sh
 
 # A thousand kills and 200 stops, and everything else at random: half an hour or more. Writes docs/chaos-full.json.
