@@ -26,6 +26,9 @@ RENEW_S = 2.0
 RENEW_AT_ONCE_S = 0.05
 # A holder stops so long before its lease can end.
 MARGIN_S = 1.5
+# Attempts to give a lease back, whose row a renewal without an answer may have written anew.
+GIVES_MAX = 3
+_WRONG_SEQUENCE = frozenset({10071, 10164})
 
 
 @dataclass(slots=True)
@@ -81,6 +84,8 @@ class Lease:
         self._bucket: KeyValue | None = None
         # The row turned out to be this holder's: it was passed on, or is of the process before.
         self._is_found = False
+        # A request for the lease has no answer yet: the row may be ours.
+        self._is_asked = False
         # One question about the row at a time.
         self._asking = asyncio.Lock()
 
@@ -103,8 +108,7 @@ class Lease:
                     self._is_found, wait_s = False, RENEW_AT_ONCE_S
                 await asyncio.sleep(wait_s)
         finally:
-            if self.is_valid:
-                # Given back at once. Only the row that is ours: a later holder's has another revision.
+            if self.is_valid or self._is_asked:
                 await self._give_back(bucket)
 
     async def pass_on(self, heir: str) -> bool:
@@ -136,17 +140,19 @@ class Lease:
 
         asked_s = self._clock.now_s()
         value = self.holder.encode()
+        self._is_asked = True
         try:
             if self._held.revision:
                 work = bucket.update(self.key, value, last=self._held.revision)
             else:
                 work = bucket.create(self.key, value)
             revision = await asyncio.wait_for(work, RENEW_S)
+            self._is_asked = False
             self.seen, self.problem = self.holder, ""
             self._held.renewed(revision, asked_s)
         except KeyWrongLastSequenceError:
             self._held.lost()
-            self.problem = ""
+            self.problem, self._is_asked = "", False
             try:
                 entry = await bucket.get(self.key)
                 self.seen = (entry.value or b"").decode(errors="replace")
@@ -191,13 +197,31 @@ class Lease:
             self._changed(self._said)
 
     async def _give_back(self, bucket: "KeyValue") -> None:
+        """At once, and only the row that is ours: a later holder's has another revision."""
         revision = self._held.revision
         self._held.lost()
         self._say()
         try:
-            await asyncio.wait_for(bucket.delete(self.key, last=revision), RENEW_S)
+            await asyncio.wait_for(self._delete(bucket, revision), RENEW_S)
         except Exception as error:
             log.debug("lease %s was not given back: %s", self.key, error)
+
+    async def _delete(self, bucket: "KeyValue", revision: int) -> None:
+        """``revision``: as far as is known. A renewal that was cut may have written the row anew."""
+        from nats.js.errors import APIError
+
+        for _ in range(GIVES_MAX):
+            if revision:
+                try:
+                    await bucket.delete(self.key, last=revision)
+                    return
+                except APIError as error:
+                    if error.err_code not in _WRONG_SEQUENCE:
+                        raise
+            entry = await bucket.get(self.key)
+            if not _is_same((entry.value or b"").decode(errors="replace"), self.holder):
+                return
+            revision = entry.revision or 0
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -14,6 +14,8 @@ from deltawire.jetstream.settings import NatsSettings
 
 # Answers are waited for so long, and so long after the last one.
 WHO_S, QUIET_S = 1.5, 0.4
+# Who wants to hear of workers on busy hosts, too, waits so long for all.
+ALL_S = 3.0
 # Answers that wait to be read; one more is waited for.
 ANSWERS_MAX = 1000
 # The answer to an order.
@@ -56,8 +58,11 @@ def give_subject(settings: NatsSettings, place: str, host: str) -> str:
     return settings.subject("places", place, host)
 
 
-async def who_is_there(connection: Connection) -> list[Here]:
-    """All workers that answer, holders of places and those who wait for one. Waits for a connection."""
+async def who_is_there(connection: Connection, *, is_patient: bool = False) -> list[Here]:
+    """All workers that answer, holders of places and those who wait for one. Waits for a connection.
+
+    ``is_patient``: for `ALL_S`, however soon the first ones have answered.
+    """
     await connection.connected()
     client = connection.client
     inbox = client.new_inbox()
@@ -67,10 +72,12 @@ async def who_is_there(connection: Connection) -> list[Here]:
     try:
         await client.publish(who_subject(connection.settings), b"", reply=inbox)
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + WHO_S
+        deadline_s = loop.time() + (ALL_S if is_patient else WHO_S)
         while (left_s := deadline_s - loop.time()) > 0:
             try:
-                message = await asyncio.wait_for(answers.get(), min(left_s, QUIET_S if found else WHO_S))
+                message = await asyncio.wait_for(
+                    answers.get(), min(left_s, QUIET_S if found and not is_patient else left_s)
+                )
             except TimeoutError:
                 break
             try:

@@ -91,7 +91,9 @@ def retry(
     key: options.KeyOption = None,
 ) -> int:
     """Hand dead letters to the handler again, with the object's present state."""
-    return _told("tried again", _act("retry", (config, store, core, key), handler, target, all_, where), target)
+    return _told(
+        "tried again", _act("retry", (config, store, core, key), handler, target, all_, where), target
+    )
 
 
 def drop(
@@ -169,6 +171,7 @@ def _answers(
 ) -> list[dict[str, Any]]:
     """What each worker says."""
     from deltawire.cli.core import plan_of
+    from deltawire.cli.hosts.elsewhere import of_this_host_only
     from deltawire.cli.letters import parse_where
     from deltawire.cli.requests import Supervision, from_workers
     from deltawire.cli.trace import parse_target
@@ -182,6 +185,8 @@ def _answers(
     if target is not None:
         informer, object_key = parse_target(plan, target)
         question |= {"informer": informer, "key": object_key}
+    if note := of_this_host_only(plan):
+        sys.stderr.write(f"{note}\n")
     with Supervision(plan) as supervision:
         return list(from_workers(supervision.ask("dead-letters", question)).values())
 
@@ -190,7 +195,9 @@ def _told(done: str, count: int, target: str | None) -> int:
     """The exit code: 1 where there was no such letter."""
     if not count:
         of = f" of {target}" if target else ""
-        sys.stderr.write(f"No such dead letter{of}: `deltawire dead-letters list` shows those that there are.\n")
+        sys.stderr.write(
+            f"No such dead letter{of}: `deltawire dead-letters list` shows those that there are.\n"
+        )
         return 1
     sys.stdout.write(f"{count} {done}\n")
     return 0

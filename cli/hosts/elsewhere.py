@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from deltawire.cli.output.table import align
+from deltawire.cli.requests import Supervision
+from deltawire.cli.supervisor.standbys import STANDBY
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
@@ -39,6 +41,24 @@ class Hosts:
 
             lines += ["", *place_lines(self.overview)]
         return lines
+
+
+def of_this_host_only(plan: Plan) -> str:
+    """What is to be said beside an answer of this host's workers where some wait: others have their shards."""
+    if isinstance(plan, CorePlan) or plan.config.archive is None:
+        return ""
+    try:
+        with Supervision(plan) as supervision:
+            processes = supervision.ask("status").get("processes", {})
+    except DeltawireError:
+        return ""
+    waiting = sorted(name for name, process in processes.items() if process.get("state") == STANDBY)
+    if not waiting:
+        return ""
+    return (
+        f"this is of this host only: {', '.join(waiting)} waits here"
+        " (`deltawire shards list` says which hosts have the other shards)"
+    )
 
 
 def of_all_hosts(plan: Plan, clock: Clock) -> Hosts:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # All questions together.
 LOOK_S = 15.0
+# A server that is there is reached within this, also as the third one that is tried.
+REACH_S = 5.0
 # What `status` waits for servers: it has all else to show.
 STATUS_S = 3.0
 
@@ -58,7 +60,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     shards: list[ShardRow]
 
 
-def connect(plan: Plan, clock: Clock, *, timeout_s: float = LOOK_S) -> Connection:
+def connect(plan: Plan, clock: Clock, *, timeout_s: float = REACH_S) -> Connection:
     """To the servers that know of places. Raises ConfigError where there are none, NatsError where none is reached."""
     options, where = named(plan)
     connection = Connection(settings_of(options, where), label="deltawire cli", clock=clock, is_quiet=True)
@@ -112,7 +114,7 @@ def who(connection: Connection) -> list[Here]:
 
 async def _look(plan: Plan, connection: Connection, clock: Clock, with_shards: bool) -> Overview:
     can_move = plan.config.archive is not None
-    heard = await who_is_there(connection) if can_move else []
+    heard = await who_is_there(connection, is_patient=with_shards) if can_move else []
     jetstream = connection.jetstream()
     places = {}
     for index in range(plan.config.runtime.workers):
@@ -132,7 +134,12 @@ async def _look(plan: Plan, connection: Connection, clock: Clock, with_shards: b
 
 
 async def _place(
-    connection: Connection, jetstream: "JetStreamContext", name: str, key: str, heard: list[Here], clock: Clock
+    connection: Connection,
+    jetstream: "JetStreamContext",
+    name: str,
+    key: str,
+    heard: list[Here],
+    clock: Clock,
 ) -> Place:
     of_place = [here for here in heard if here.place == name]
     row = await _row(connection, jetstream, key)

@@ -86,6 +86,7 @@ class RelayBroker(Broker):
                 actions += self._cluster_of(informer, report.cluster_id, report.address)
         if self._clusters.is_refused(informer.cluster):
             # Its lease is given back soon.
+            informer.decline(reign)
             return actions
         informer.lead(reign, tails, reports)
         self._identify(informer)

@@ -86,6 +86,10 @@ class SharedInformer(Informer):
             outbox.lead(reign, tail, sequence)
         self.publish()
 
+    def decline(self, reign: str) -> None:
+        """The lease is had for nothing: the queue is of another cluster."""
+        self.wants.append(Resign(self.name, reign, is_declined=True))
+
     def step_down(self) -> None:
         """The lease is lost, or another broker has published: what was not is read again, by who leads then."""
         self.wants.append(Resign(self.name, self.reign))

@@ -31,16 +31,20 @@ _FULL = frozenset({10047, 10077})
 
 @dataclass(slots=True)
 class _Reign:
-    """An informer that this broker wants to lead. ``id``: "" while it does not."""
+    """An informer that this broker wants to lead. ``id``: "" while it does not; ``is_declined``: since the queue was of
+    another cluster."""
 
     lease: Lead
     keeping: "Future[None] | None" = None
     id: str = ""
+    is_declined: bool = False
     unattended_since_s: float | None = None
 
 
 class Publisher:
-    def __init__(self, servers: Servers, informers: list[str], shards: int, leads: Leads, clock: Clock) -> None:
+    def __init__(
+        self, servers: Servers, informers: list[str], shards: int, leads: Leads, clock: Clock
+    ) -> None:
         self._servers = servers
         self._informers = informers
         self._shards = shards
@@ -76,6 +80,7 @@ class Publisher:
                     self._seek(name)
                 else:
                     reign.unattended_since_s = None
+                    self._begin_declined(name, reign)
             elif reign is not None:
                 if reign.unattended_since_s is None:
                     reign.unattended_since_s = now_s
@@ -95,8 +100,16 @@ class Publisher:
         reign = self._reigns.get(want.informer)
         if reign is not None and reign.id == want.reign:
             reign.id = ""
-            if reign.lease.is_held:
+            reign.is_declined = want.is_declined
+            if reign.lease.is_held and not want.is_declined:
                 self._take_over_soon(want.informer, reign)
+
+    def _begin_declined(self, name: str, reign: _Reign) -> None:
+        """The cluster is the queue's after all, and the lease was not given back yet."""
+        if reign.is_declined:
+            reign.is_declined = False
+            if reign.lease.is_held and not reign.id:
+                self._take_over_soon(name, reign)
 
     def publish(self, want: Publish) -> None:
         self._servers.connection.submit(self._publish(want))

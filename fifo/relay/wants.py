@@ -15,10 +15,11 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class Resign(msgspec.Struct, frozen=True):
-    """The reign has ended."""
+    """The reign has ended. ``is_declined``: it never began here, so the next one waits until this broker may lead."""
 
     informer: str
     reign: str
+    is_declined: bool = False
 
 
 class Consume(msgspec.Struct, frozen=True):

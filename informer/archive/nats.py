@@ -65,6 +65,9 @@ class NatsArchives:
             hint = "raise archive.max_bytes" if error.err_code in _FULL else "it is tried again"
             text = f"the archive on {where} refuses: {words_of(error)}"
             raise ArchiveUnavailable(text, hint=hint) from None
+        except NatsError as error:
+            # A bucket that servers without a leader do not look up, too.
+            raise ArchiveUnavailable(error.message, hint=error.hint or "it is tried again") from None
         except (Error, nats.errors.Error, TimeoutError, OSError, CancelledError) as error:
             text = f"the archive on {where} does not answer: {words_of(error)}"
             raise ArchiveUnavailable(text, hint="it is tried again") from None
@@ -92,10 +95,7 @@ class NatsArchives:
             num_replicas=settings.replicas,
             allow_direct=False,
         )
-        try:
-            await ensure_stream(jetstream, config, settings)
-        except NatsError as error:
-            raise ArchiveUnavailable(str(error)) from None
+        await ensure_stream(jetstream, config, settings)
 
     async def append(self, subject: str, data: bytes, after: int) -> int:
         jetstream = self._connection.jetstream(ANSWER_S)

@@ -9,7 +9,7 @@ from deltawire.common.wire.messages import stream as reflectors
 from deltawire.fifo.actions import Action, Reset, Send, Side
 from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.relay.message import FORMAT, Published, Reached, encode
-from deltawire.fifo.relay.wants import Consume, Publish
+from deltawire.fifo.relay.wants import Consume, Publish, Resign
 
 PODS = "dev/pods"
 ROW = reflectors.Delta("A", "a", "k1", "u1", "5", b"{}")
@@ -145,3 +145,11 @@ def test_workers_that_began_with_the_queues_cluster_begin_anew_and_wait():
     host.do(host.broker.hello(Side.WORKERS, b"w.1", "informer", "worker-0", {"shards": [[PODS, 0]]}))
     assert [a for a in host.actions if isinstance(a, Send) and a.side is Side.WORKERS] == []
     assert not [want for want in host.broker.wants() if isinstance(want, Consume)]
+
+
+def test_a_reign_over_a_queue_of_another_cluster_is_declined_and_led_by_nobody():
+    host = Host()
+    host.finds("ours")
+    host.leads(message("theirs"))
+    resigned = [want for want in host.broker.wants() if isinstance(want, Resign)]
+    assert resigned == [Resign(PODS, "me", is_declined=True)]

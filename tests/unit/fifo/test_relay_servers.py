@@ -3,15 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from deltawire.common.clock import SystemClock
+from deltawire.common.clock import FakeClock, SystemClock
 from deltawire.fifo.relay import jetstream
 from deltawire.fifo.relay import servers as module
 from deltawire.fifo.relay.jetstream import JetStreamQueue
+from deltawire.fifo.relay.publisher import Publisher
 from deltawire.fifo.relay.servers import Servers
+from deltawire.fifo.relay.wants import Resign
 from deltawire.jetstream.connection import Connection, NatsError
 from deltawire.jetstream.settings import NatsSettings
 
@@ -145,5 +148,50 @@ def test_what_stands_in_the_way_may_change_while_it_is_looked_at():
     servers.problems |= {Where("dev/pods#1"): "the queue was lost", Where("dev/jobs.batch"): "no stream"}
     try:
         assert servers.standstill("dev/pods") == "the queue was lost"
+    finally:
+        servers.waker.close()
+
+
+class Had:
+    """A lease that this broker has."""
+
+    seen = problem = ""
+    is_valid = is_held = True
+
+    async def keep(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Attending:
+    """What a publisher asks of a broker."""
+
+    may = True
+
+    def may_lead(self, name: str) -> bool:
+        return self.may
+
+
+def test_a_declined_reign_leads_nothing_and_another_one_begins_once_the_broker_may_lead(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    clock, begun = FakeClock(), []
+    leads = SimpleNamespace(lead=lambda name, changed: Had())
+    servers = Servers(cast(Connection, SimpleNamespace(submit=lambda work: work.close())))
+    publisher = Publisher(servers, ["dev/pods"], 1, cast(Any, leads), clock)
+    monkeypatch.setattr(publisher, "_take_over_soon", lambda name, reign: begun.append(name))
+    broker: Any = Attending()
+    try:
+        publisher.attend(broker)
+        publisher._reigns["dev/pods"].id = "r1"
+        assert publisher.leading == ["dev/pods"]
+        publisher.resign(Resign("dev/pods", "r1", is_declined=True))
+        assert publisher.leading == []
+        broker.may = False
+        publisher.attend(broker)
+        assert begun == [], "not while the queue is of another cluster"
+        broker.may = True
+        publisher.attend(broker)
+        publisher.attend(broker)
+        assert begun == ["dev/pods"]
     finally:
         servers.waker.close()

@@ -93,6 +93,36 @@ def test_the_wait_for_an_archive_is_over_when_the_worker_is_to_end(
         assert not waits._check_shards(stop)
 
 
+def test_servers_that_refuse_the_bucket_of_an_archive_for_a_while_end_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from nats.js.errors import ServiceUnavailableError
+
+    from deltawire.informer.archive.nats import NatsArchives
+    from deltawire.jetstream.connection import refused
+    from deltawire.jetstream.settings import NatsSettings
+
+    class Refusing:
+        """A connection to servers without a leader, until they have one."""
+
+        settings = NatsSettings(servers=("nats://n1:4222",))
+        answers = 0
+
+        def wait(self, work: Any, timeout_s: float) -> Any:
+            work.close()
+            self.answers += 1
+            if self.answers == 1:
+                raise refused("bucket p", ServiceUnavailableError(503, "no leader"), self.settings)
+            return "4"
+
+    connection = Refusing()
+    archives = NatsArchives(connection, bytes_max=1)  # type: ignore[arg-type]
+    with worker(tmp_path, Archives(0, Lease()), monkeypatch) as waits:
+        monkeypatch.setattr(waits, "_archives", archives)
+        assert waits._check_shards(threading.Event())
+    assert connection.answers == 2
+
+
 class Waiting(Lease):
     """Had by another host, once the servers have answered; they do not at first."""
 

@@ -1,0 +1,84 @@
+"""Commands where a pipeline is on several hosts."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deltawire.cli.hosts import elsewhere
+from deltawire.common.config.load import parse
+from deltawire.common.config.plan import Plan
+from deltawire.jetstream import moves
+from deltawire.jetstream.connection import Connection
+from deltawire.jetstream.moves import Here, who_is_there
+from deltawire.jetstream.settings import NatsSettings
+
+
+class Answering:
+    """A connection over which a second worker answers long after the first one."""
+
+    settings = NatsSettings()
+    late_s = 0.3
+
+    @property
+    def client(self) -> Any:
+        return self
+
+    async def connected(self) -> None:
+        return
+
+    def new_inbox(self) -> str:
+        return "inbox"
+
+    async def subscribe(self, subject: str, cb: Any) -> Any:
+        self.answer = cb
+        return self
+
+    async def unsubscribe(self) -> None:
+        self.late.cancel()
+
+    async def publish(self, subject: str, data: bytes, reply: str) -> None:
+        await self._say("one")
+        self.late = asyncio.ensure_future(self._say_late())
+
+    async def _say_late(self) -> None:
+        await asyncio.sleep(self.late_s)
+        await self._say("late")
+
+    async def _say(self, host: str) -> None:
+        await self.answer(SimpleNamespace(data=moves.encode(Here(place="worker-0", host=host, node="n"))))
+
+
+def test_a_worker_on_a_busy_host_that_answers_late_is_listed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(moves, "QUIET_S", 0.01)
+    connection = cast(Connection, Answering())
+    found = asyncio.run(who_is_there(connection, is_patient=True))
+    assert [here.host for here in found] == ["late", "one"]
+
+
+@pytest.mark.parametrize(("state", "is_said"), [("standby", True), ("ready", False)])
+def test_an_answer_of_this_hosts_workers_says_so_where_others_have_shards(
+    state: str, is_said: bool, monkeypatch: pytest.MonkeyPatch
+):
+    class Supervision:
+        def __init__(self, plan: Plan) -> None: ...
+
+        def __enter__(self) -> "Supervision":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def ask(self, verb: str) -> dict[str, Any]:
+            return {"processes": {"worker-1": {"state": state}, "worker-0": {"state": "ready"}}}
+
+    monkeypatch.setattr(elsewhere, "Supervision", Supervision)
+    raw = {
+        "version": 1,
+        "clusters": {"dev": {}},
+        "informers": [{"resource": "pods"}],
+        "archive": {"kind": "nats"},
+    }
+    note = elsewhere.of_this_host_only(Plan(parse(raw)))
+    assert bool(note) == is_said
+    assert not is_said or note.startswith("this is of this host only: worker-1 waits here")
