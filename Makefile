@@ -73,8 +73,10 @@ bench: setup-dev
 	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(BENCH_ARGS)
 
 check: lint types layers
+# A test whose imports fail is found here, not minutes later.
 lint: setup-dev
 	$(BIN)/ruff check .
+	@collected=$$($(BIN)/python -m pytest --collect-only -q -p no:cacheprovider 2>&1) || { tail -30 <<<"$$collected"; exit 2; }
 types: setup-dev
 	$(BIN)/mypy
 layers: setup-dev

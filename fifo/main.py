@@ -36,6 +36,7 @@ from deltawire.common.wire.session import Peer
 from deltawire.fifo.actions import Action, Refuse, Reset, Send, Side, Welcome
 from deltawire.fifo.broker import Broker, FromPeer
 from deltawire.fifo.in_order import InMemoryEngine
+from deltawire.fifo.latest_only import latest_only
 from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.status import status_of
 
@@ -256,15 +257,6 @@ def _leads_of(plan: Plan, nonce: str, clock: Clock) -> "Callable[[Servers], Lead
     from deltawire.fifo.relay.kubernetes import kubernetes_leads
 
     return lambda servers: kubernetes_leads(plan, leases, servers, nonce, clock)
-
-
-def latest_only(plan: Plan) -> frozenset[str]:
-    """Informers that have handlers, all of which take the latest state only."""
-    deliveries: dict[str, set[str | None]] = {}
-    for handler in plan.handlers.values():
-        for informer in handler.informers:
-            deliveries.setdefault(informer, set()).add(handler.options.delivery)
-    return frozenset(name for name, found in deliveries.items() if found == {"latest"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

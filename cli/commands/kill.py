@@ -26,7 +26,7 @@ def kill(
 
     from deltawire.cli.config_source import plan_of
     from deltawire.cli.requests import Supervision
-    from deltawire.cli.supervisor.kills import describe
+    from deltawire.cli.supervisor.kill_lines import describe
     from deltawire.cli.supervisor.status_types import Snapshot
     from deltawire.common.clock import SystemClock
     from deltawire.common.errors import DeltawireError

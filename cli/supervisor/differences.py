@@ -6,7 +6,7 @@ import msgspec
 
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import HandlerProcess
-from deltawire.fifo.main import latest_only
+from deltawire.fifo.latest_only import latest_only
 
 
 @dataclass(frozen=True, slots=True)

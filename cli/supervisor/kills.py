@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deltawire.cli.supervisor.comparison import Settling
+from deltawire.cli.supervisor.kill_lines import describe
 from deltawire.cli.supervisor.machine import Machine, Phase
 from deltawire.cli.supervisor.status_types import KillStatus
 
@@ -69,11 +70,3 @@ class Kills:
         if kill.settling.problem:
             return KillStatus(restarts=restarts, took_s=kill.took_s, error=kill.settling.problem)
         return KillStatus(restarts=restarts, took_s=kill.took_s, lost=len(kill.settling.differences))
-
-
-def describe(name: str, status: KillStatus) -> str:
-    """``reflector-0 killed: back after 0.4 s · restarts 1 · lost 0``."""
-    back = "" if status.took_s is None else f"back after {status.took_s:.1f} s · "
-    lost = "unknown" if status.lost is None else str(status.lost)
-    problem = f" ({status.error})" if status.error else ""
-    return f"{name} killed: {back}restarts {status.restarts} · lost {lost}{problem}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from deltawire.cli.output.table import align
 from deltawire.cli.stores import cached_resources, clusters_of, open_cache, shards_of
-from deltawire.cli.supervisor.kills import describe
+from deltawire.cli.supervisor.kill_lines import describe
 from deltawire.cli.supervisor.status_types import Snapshot
 from deltawire.cli.view.text import clock_time, known, milliseconds, readiness
 from deltawire.cli.view.units import format_age, format_bytes

@@ -164,6 +164,7 @@ class TestOtherWaysToGetIt:
             (folder / "src" / "deltawire" / room).unlink()
         assert contents(wheel_of(folder, tmp_path / "out")) == contents(wheel)
 
+    @pytest.mark.long
     def test_a_source_distribution(self, checkout, wheel, tmp_path):
         folder, out = tmp_path / "project", tmp_path / "sdist"
         shutil.copytree(checkout, folder, symlinks=True, ignore=shutil.ignore_patterns("build", "*.egg-info"))

@@ -105,7 +105,7 @@ def stands(up: Stage, role: str, begin: Callable[[], object], end: Callable[[], 
     judge_lister(up, role, name, written_s, shows_s, until_s)
 
 
-@pytest.mark.parametrize("role", ["worker-0", "fifo"])
+@pytest.mark.parametrize("role", ["worker-0"])
 def test_a_killed_role_withdraws_readiness_until_what_it_missed_is_handled(up: Stage, role: str) -> None:
     killed(up, role)
 

@@ -25,7 +25,7 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("umask", [0, 0o077, 0o777], ids=oct)
+@pytest.mark.parametrize("umask", [0, pytest.param(0o077, marks=pytest.mark.long), 0o777], ids=oct)
 def test_state_and_sockets_are_ours_alone_whatever_the_umask_is_and_handlers_keep_it(umask: int) -> None:
     with tempfile.TemporaryDirectory(prefix="dw-") as made:
         folder = Path(made)

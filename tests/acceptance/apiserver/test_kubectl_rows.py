@@ -26,7 +26,14 @@ def test_the_list_is_long_and_names_each_command_once() -> None:
     assert all(out for _, _, out, _ in rows), "a row without a pattern checks little"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+# The dearest, whose commands tests/integration/apiserver/test_kubectl_*.py try one by one as well.
+DEAR = {"get in every form", "create with every generator", "apply from folders, kustomize, prune, diff and replace"}
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [pytest.param(s, marks=pytest.mark.long if str(s) in DEAR else (), id=str(s)) for s in SCENARIOS],
+)
 def test_kubectl_gets_what_a_real_server_gives(
     scenario: Scenario, api_server_factory: ServerFactory, tmp_path: Path
 ) -> None:

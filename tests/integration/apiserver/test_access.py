@@ -1,5 +1,8 @@
 """Who may come in, and what they may do then: real kubectl, the official Python client, plain requests."""
 
+# Types of the official client are named, not loaded: that takes a second in each process that collects the tests.
+from __future__ import annotations
+
 import signal
 import subprocess
 import sys

@@ -1,5 +1,8 @@
 """Streams to containers with our own client, the official Python client, and bare WebSockets."""
 
+# Types of the official client are named, not loaded: that takes a second in each process that collects the tests.
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import gc

@@ -1,5 +1,8 @@
 """The official Python client and lightkube, with what goes beyond the plain verbs."""
 
+# Types of the official client are named, not loaded: that takes a second in each process that collects the tests.
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,8 @@
 """kubectl and the official Python client, unchanged."""
 
+# Types of the official client are named, not loaded: that takes a second in each process that collects the tests.
+from __future__ import annotations
+
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -241,7 +244,7 @@ def test_tls_and_a_token_work_for_both(api_server_factory: ServerFactory, tmp_pa
     assert (refused.returncode, "You must be logged in" in refused.stderr) == (1, True)
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _end(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     process.wait(10)

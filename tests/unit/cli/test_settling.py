@@ -6,7 +6,8 @@ from typing import Any
 
 from deltawire.cli.supervisor.comparison import NONE, Difference, Settling
 from deltawire.cli.supervisor.ending import Ending
-from deltawire.cli.supervisor.kills import Kills, describe
+from deltawire.cli.supervisor.kill_lines import describe
+from deltawire.cli.supervisor.kills import Kills
 from deltawire.cli.supervisor.machine import Machine, Spec
 from deltawire.cli.supervisor.shape import GroupShape, Shape
 from deltawire.cli.supervisor.status_model import StatusModel
