@@ -52,21 +52,21 @@ class SharedLoop(Loop):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if not self._is_over:
-            try:
+        try:
+            if not self._is_over:
                 if error is None:
                     if self._ends:
                         self._end()
                     self._look_again()
-            except BaseException as own:
-                error = own
-            if error is not None:
-                self._failure = error
-            heap = self._heap
-            if self._is_soon or self._failure or (heap and heap[0][0] < self._sleeps_until_s):
-                self._visited.wake()
-        self._inside = 0
-        self._lock.release()
+                if error is not None or self._is_soon or (self._heap and self._heap[0][0] < self._sleeps_until_s):
+                    self._visited.wake()
+        except BaseException as own:
+            error = own
+            self._visited.wake()
+        finally:
+            self._failure = self._failure or error
+            self._inside = 0
+            self._lock.release()
         return True
 
     @contextmanager

@@ -26,6 +26,8 @@ _DAMAGES = (
 GARBLED = (struct.error, msgspec.DecodeError, UnicodeDecodeError)
 _FULL = ("No space left", "File too large", "quota exceeded")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Of LMDB: what fails here is a write. Not among them: the opening, which reads.
+_WRITES = ("mdb_txn_commit", "mdb_env_sync", "mdb_put", "mdb_cursor_put", "mdb_del", "mdb_cursor_del", "mdb_drop")
 # What a write that was cut has left is less than a page.
 _PROBE_BYTES = 64 * 1024
 _UNWRITABLE = ("Read-only file system", "Permission denied", "Operation not permitted")
@@ -48,6 +50,12 @@ def explain(error: Exception, folder: Path) -> Exception:
     if is_full or (is_failed and not _has_room(folder)):
         return CapacityError(
             f"the disk of the cache {folder / DATA} is full: {text}", hint="make room; it goes on by itself"
+        )
+    if is_failed and text.startswith(_WRITES):
+        # LMDB writes beside what is committed: that is as it was. The room may have come since the write was cut.
+        return CapacityError(
+            f"the cache {folder / DATA} cannot be written: {text}",
+            hint="if it stays so the disk fails (see the kernel's log); it goes on by itself",
         )
     if is_failed or isinstance(error, (*_DAMAGES, *GARBLED)):
         return DamagedError(
