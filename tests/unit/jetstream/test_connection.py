@@ -62,8 +62,8 @@ def test_a_broken_certificate_file_is_named_and_read_again(tmp_path: Path):
 def test_a_server_that_is_no_nats_is_named_and_tried_again(greeting: bytes, said: str):
     with FakeNats(greeting=greeting) as server, connecting(server.url) as connection:
         until(lambda: len(server.connections) > 2, "further attempts")
-        assert server.url in connection.problem
-        assert said in connection.problem
+        # Of any attempt: on a busy machine one may have ended in another way, without an answer in time.
+        until(lambda: server.url in (problem := connection.problem) and said in problem, "what is wrong with it")
 
 
 def test_a_server_that_accepts_and_says_nothing_is_left_for_another():
