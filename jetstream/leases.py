@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from deltawire.common.clock import Clock
 from deltawire.jetstream.connection import Connection, words_of
+from deltawire.jetstream.streams import WRONG_SEQUENCE
 
 if TYPE_CHECKING:
     from nats.js.kv import KeyValue
@@ -28,7 +29,6 @@ RENEW_AT_ONCE_S = 0.05
 MARGIN_S = 1.5
 # Attempts to give a lease back, whose row a renewal without an answer may have written anew.
 GIVES_MAX = 3
-_WRONG_SEQUENCE = frozenset({10071, 10164})
 
 
 @dataclass(slots=True)
@@ -216,7 +216,7 @@ class Lease:
                     await bucket.delete(self.key, last=revision)
                     return
                 except APIError as error:
-                    if error.err_code not in _WRONG_SEQUENCE:
+                    if error.err_code not in WRONG_SEQUENCE:
                         raise
             entry = await bucket.get(self.key)
             if not _is_same((entry.value or b"").decode(errors="replace"), self.holder):

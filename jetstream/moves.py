@@ -75,9 +75,8 @@ async def who_is_there(connection: Connection, *, is_patient: bool = False) -> l
         deadline_s = loop.time() + (ALL_S if is_patient else WHO_S)
         while (left_s := deadline_s - loop.time()) > 0:
             try:
-                message = await asyncio.wait_for(
-                    answers.get(), min(left_s, QUIET_S if found and not is_patient else left_s)
-                )
+                wait_s = min(left_s, QUIET_S) if found and not is_patient else left_s
+                message = await asyncio.wait_for(answers.get(), wait_s)
             except TimeoutError:
                 break
             try:

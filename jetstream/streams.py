@@ -15,6 +15,8 @@ _CHANGEABLE = (
 )  # fmt: skip
 _UNLIMITED = {"max_msgs": -1, "max_msg_size": -1, "max_msgs_per_subject": -1, "max_age": 0}
 _RACED = 10058
+# Of JetStream: the newest message, or the row of a bucket, is another one than was expected.
+WRONG_SEQUENCE = frozenset({10071, 10164})
 
 
 async def ensure_stream(

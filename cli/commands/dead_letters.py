@@ -91,9 +91,7 @@ def retry(
     key: options.KeyOption = None,
 ) -> int:
     """Hand dead letters to the handler again, with the object's present state."""
-    return _told(
-        "tried again", _act("retry", (config, store, core, key), handler, target, all_, where), target
-    )
+    return _told("tried again", _act("retry", (config, store, core, key), handler, target, all_, where), target)
 
 
 def drop(
@@ -195,9 +193,7 @@ def _told(done: str, count: int, target: str | None) -> int:
     """The exit code: 1 where there was no such letter."""
     if not count:
         of = f" of {target}" if target else ""
-        sys.stderr.write(
-            f"No such dead letter{of}: `deltawire dead-letters list` shows those that there are.\n"
-        )
+        sys.stderr.write(f"No such dead letter{of}: `deltawire dead-letters list` shows those that there are.\n")
         return 1
     sys.stdout.write(f"{count} {done}\n")
     return 0

@@ -56,7 +56,7 @@ def of_this_host_only(plan: Plan) -> str:
     if not waiting:
         return ""
     return (
-        f"this is of this host only: {', '.join(waiting)} waits here"
+        f"this is of this host only: {', '.join(waiting)} {'waits' if len(waiting) == 1 else 'wait'} here"
         " (`deltawire shards list` says which hosts have the other shards)"
     )
 

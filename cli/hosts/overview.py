@@ -134,12 +134,7 @@ async def _look(plan: Plan, connection: Connection, clock: Clock, with_shards: b
 
 
 async def _place(
-    connection: Connection,
-    jetstream: "JetStreamContext",
-    name: str,
-    key: str,
-    heard: list[Here],
-    clock: Clock,
+    connection: Connection, jetstream: "JetStreamContext", name: str, key: str, heard: list[Here], clock: Clock
 ) -> Place:
     of_place = [here for here in heard if here.place == name]
     row = await _row(connection, jetstream, key)

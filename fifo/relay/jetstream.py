@@ -20,11 +20,12 @@ from deltawire.fifo.relay.broker import RelayBroker
 from deltawire.fifo.relay.consumer import Consumer
 from deltawire.fifo.relay.leads import Leads, NatsLeads
 from deltawire.fifo.relay.places import Places
-from deltawire.fifo.relay.publisher import WRONG_SEQUENCE, Publisher
+from deltawire.fifo.relay.publisher import Publisher
 from deltawire.fifo.relay.servers import Counters, Servers
 from deltawire.fifo.relay.wants import Consume, Demand, Done, Leave, Met, Prove, Publish, Report, Resign, Want
 from deltawire.jetstream.connection import Connection
 from deltawire.jetstream.settings import NatsSettings
+from deltawire.jetstream.streams import WRONG_SEQUENCE
 
 log = logging.getLogger(__name__)
 

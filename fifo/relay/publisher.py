@@ -16,6 +16,7 @@ from deltawire.fifo.relay.leads import Lead, Leads
 from deltawire.fifo.relay.servers import RETRY_S_MAX, RETRY_S_MIN, Servers
 from deltawire.fifo.relay.wants import Publish, Resign
 from deltawire.jetstream.connection import NatsError, words_of
+from deltawire.jetstream.streams import WRONG_SEQUENCE
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,6 @@ PUBLISH_S = 3.0
 LOOK_S = 1.0
 # A broker whose reflectors are gone gives its lease back after that.
 UNATTENDED_S = 3.0
-WRONG_SEQUENCE = frozenset({10071, 10164})
 _FULL = frozenset({10047, 10077})
 
 
@@ -42,9 +42,7 @@ class _Reign:
 
 
 class Publisher:
-    def __init__(
-        self, servers: Servers, informers: list[str], shards: int, leads: Leads, clock: Clock
-    ) -> None:
+    def __init__(self, servers: Servers, informers: list[str], shards: int, leads: Leads, clock: Clock) -> None:
         self._servers = servers
         self._informers = informers
         self._shards = shards

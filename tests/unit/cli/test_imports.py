@@ -9,8 +9,8 @@ ROLES = ["reflector", "fifo", "informer", "handlers"]
 
 
 def loaded(module: str) -> set[str]:
-    """The top-level modules in memory after importing ``module`` in a fresh process."""
-    code = f"import {module}, sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    """The modules in memory after importing ``module`` in a fresh process, by their whole names."""
+    code = f"import {module}, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
@@ -32,15 +32,11 @@ def test_no_command_loads_pydantic() -> None:
 
 @pytest.mark.parametrize("module", ["deltawire.cli.view.status", "deltawire.cli.commands.kill"])
 def test_a_status_that_is_printed_needs_no_supervisor(module: str) -> None:
-    code = f"import {module}, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "deltawire.cli.supervisor.machine" not in done.stdout.split()
+    assert "deltawire.cli.supervisor.machine" not in loaded(module)
 
 
 def test_a_supervisor_loads_no_broker() -> None:
-    code = "import deltawire.cli.supervisor.supervisor, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "deltawire.fifo.broker" not in done.stdout.split()
+    assert "deltawire.fifo.broker" not in loaded("deltawire.cli.supervisor.supervisor")
 
 
 def test_up_begins_without_what_other_commands_need() -> None:
