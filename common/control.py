@@ -88,8 +88,8 @@ class Control:
         health = plan.config.runtime.health
         self._health = HealthFile(Path(health), clock=clock) if health else None
 
-    def join(self, loop: Loop, status: Callable[[], dict[str, Any]], *, may_rest: bool = False) -> None:
-        """Report ``status`` and answer requests in the turns of ``loop``.
+    def join(self, loop: Loop, status: Callable[[], dict[str, Any]], *, may_rest: bool = False) -> Timer | None:
+        """Report ``status`` and answer requests in the turns of ``loop``. The timer of reports, if there are any.
 
         ``may_rest``: while nothing changes the status is looked at each beat only; the role calls `moved` when
         something may have.
@@ -101,6 +101,7 @@ class Control:
         if self._link is not None:
             follow_link(loop, self._clock, self._link, self._take)
             self._due, self._loop = loop.timer(self._report_if_open), loop
+        return self._due
 
     @property
     def wants_drain(self) -> bool:

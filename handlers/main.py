@@ -24,7 +24,6 @@ from deltawire.common.limits import SILENT_INTERVALS_MAX
 from deltawire.common.loop import IDLE_S, RARE_S
 from deltawire.common.meta.clauses import Clause
 from deltawire.common.process import EXIT_OK, RoleArguments, parse_arguments, run_role
-from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.network import open_context
 from deltawire.handlers.api import Handler
@@ -39,6 +38,7 @@ from deltawire.handlers.loader import describe, load, pick
 from deltawire.handlers.pool import Pool
 from deltawire.handlers.queries import Queries
 from deltawire.handlers.reach import Reach
+from deltawire.handlers.resting import RestingHeartbeat
 from deltawire.handlers.runner import Runner
 from deltawire.handlers.settings import Settings, settle
 from deltawire.handlers.worker_link import WorkerLink
@@ -103,7 +103,7 @@ class HandlerRole:
         dispatch = Dispatch(routes, attempts_max=0)
         context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, f"handler/{self._group.name}")
         identity = new_identity("handler", self._arguments.name_of("handler"), plan.run)
-        heartbeat = Heartbeat(context, plan.heartbeat_s)
+        heartbeat = RestingHeartbeat(context, plan.heartbeat_s, clock=clock)
         control = Control(context, plan, identity, heartbeat, clock=clock)
         link = partial(
             WorkerLink,

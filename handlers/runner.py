@@ -15,9 +15,7 @@ from deltawire.common.control import Control
 from deltawire.common.errors import DeltawireError
 from deltawire.common.loop import IDLE_S
 from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK
-from deltawire.common.shared_loop import SharedLoop
 from deltawire.common.wire.follow import follow_link
-from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.link import LinkEvent
 from deltawire.common.wire.messages import group as wire
 from deltawire.handlers.dispatch import Ack, Dispatch
@@ -30,6 +28,7 @@ from deltawire.handlers.late_acks import HOT_S, HotKeys, LateAcks
 from deltawire.handlers.leaks import LOOK_EVERY_S, Leaks
 from deltawire.handlers.pool import Pool
 from deltawire.handlers.queries import Queries
+from deltawire.handlers.resting import RestingHeartbeat, RestingLoop
 from deltawire.handlers.settings import Settings
 from deltawire.handlers.statistics import Statistics
 from deltawire.handlers.turn_taking import TurnTaking
@@ -68,7 +67,7 @@ class Runner:
         links: Sequence[WorkerLink],
         queries: Queries,
         control: Control,
-        heartbeat: Heartbeat,
+        heartbeat: RestingHeartbeat,
         *,
         opened: Callable[[wire.Opened], None],
         freshness: FreshnessBook,
@@ -98,7 +97,7 @@ class Runner:
         self._is_draining = False
         self._late = LateAcks()
         self._hot = HotKeys()
-        self._loop = SharedLoop(clock, heartbeat, idle_s=idle_s)
+        self._loop = RestingLoop(clock, heartbeat, idle_s=idle_s)
         self._acks_due = self._loop.timer(self._on_due)
         self._loop.reads(executor.results.fileno(), self._finish)
         if executor.results.may_visit:
@@ -106,7 +105,7 @@ class Runner:
         self._turns: TurnTaking | None = None
         if isinstance(executor, Pool) and executor.is_alone:
             executor.turns = self._turns = TurnTaking(
-                self._loop, heartbeat, rouse=executor.rouse, idle_s=idle_s
+                self._loop, heartbeat, rouse=executor.rouse, idle_s=self._loop.sleep_s
             )
             executor.results.on_wake = self._turns.hurry
         for link in links:
@@ -122,7 +121,7 @@ class Runner:
             self._leaks_looked_at.set(clock.now_s() + LOOK_EVERY_S)
         self._paced = self._loop.timer(self._work)
         self._pace = settings.pace(clock.now_s())
-        control.join(self._loop, self.status, may_rest=True)
+        self._proof_came = heartbeat.join(self._loop, control.join(self._loop, self.status, may_rest=True))
 
     def run(self, stop: threading.Event) -> int:
         """Work until ``stop`` is set or the supervisor says drain. Raises HandlerFailed."""
@@ -211,6 +210,7 @@ class Runner:
                 self._freshness.lost(link.number)
             case wire.InformerProofs() as proven:
                 self._freshness.said(link.number, proven.rows)
+                self._loop.at_end(self._proof_came)
             case wire.Gap() as notice:
                 self._tell_gap(link, notice)
             case wire.Opened() as opened:

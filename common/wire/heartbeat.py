@@ -3,6 +3,8 @@
 A long transaction or an import must not look like a death; a main loop that hangs must not look alive.
 So the beat carries the counter of the main loop's turns. The parent process gets them over a pipe (`common.beats`),
 also while no connection stands.
+
+Not here: a loop that beats itself (`handlers.resting`).
 """
 
 import logging
@@ -64,38 +66,38 @@ class Heartbeat:
         beats: dict[tuple[Link, bytes], zmq.Socket[bytes]] = {}
         number = 0
         try:
-            while True:
+            while self._waits(number):
                 wanted = {(link, link.beat_identity): every for link, every in self._watched}
                 for gone in [known for known in beats if known not in wanted]:
                     beats.pop(gone).close(linger=0)
                 for known, every in wanted.items():
                     link, identity = known
-                    if known in beats:
-                        if number % every:
-                            continue
-                    else:
+                    if known not in beats:
                         try:
                             beats[known] = sockets.connect(self._context, link.endpoint, identity)
                         except ConfigError as error:
                             # Without beats the session ends, and the link's own attempts say why.
                             log.debug("no beats to %s: %s", link.endpoint, error)
                             continue
+                    elif number % every:
+                        continue
                     if not self._beat(beats[known], *link.session) and link.endpoint.startswith(TCP):
                         # Its key was refused, and libzmq gave the connection up: the next beat makes another.
                         beats.pop(known).close(linger=0)
                 number += 1
-                if self._stop.wait(self._interval_s):
-                    return
         finally:
             for socket in beats.values():
                 socket.close(linger=0)
+
+    def _waits(self, number: int) -> bool:
+        """Until beat ``number`` is due; False at the end."""
+        return number == 0 or not self._stop.wait(self._interval_s)
 
     def _beat(self, socket: "zmq.Socket[bytes]", session: int, version: int) -> bool:
         """False if it could not be sent."""
         if session:
             try:
-                beat = pack(session, 0, encode(plain("beat", self.turns)), version=version)
-                socket.send(beat, zmq.NOBLOCK)
+                socket.send(pack(session, 0, encode(plain("beat", self.turns)), version=version), zmq.NOBLOCK)
             except zmq.Again:
                 # The peer has been away for so long that beats fill the socket; later ones will reach it.
                 return False

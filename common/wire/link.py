@@ -17,6 +17,8 @@ from deltawire.common.wire.network import TCP, Network, network_of
 from deltawire.common.wire.session import BEAT_SUFFIX, ClientSession, message_of
 
 log = logging.getLogger(__name__)
+# Silence is looked for so much later: what comes just in time comes first.
+LOOK_LATE_S = 0.1
 # Hellos without an answer, on TCP: then the connection is made anew.
 HELLOS_MAX = 2
 
@@ -97,7 +99,7 @@ class Link:
     def due_s(self) -> float:
         """When `tick` has something to do at the earliest, monotonic."""
         if self.is_open:
-            silent_at_s = self._heard_at_s + self._silent_s
+            silent_at_s = self._heard_at_s + self._silent_s + LOOK_LATE_S
             # A changed key is seen soon.
             return (
                 silent_at_s

@@ -15,7 +15,6 @@ from deltawire.common.clock import FakeClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
-from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.handlers import runner as runner_module
 from deltawire.handlers.dispatch import DONE, Call, Dispatch, Reconcile, Route
@@ -25,6 +24,7 @@ from deltawire.handlers.late_acks import ACKS_MAX, LATE_S
 from deltawire.handlers.leaks import Leaks
 from deltawire.handlers.owners import own_key
 from deltawire.handlers.queries import Queries
+from deltawire.handlers.resting import RestingHeartbeat
 from deltawire.handlers.runner import Runner
 from deltawire.handlers.settings import Settings
 from deltawire.handlers.worker_link import WorkerLink
@@ -100,7 +100,7 @@ class Rig:
         )
         self.runner = Runner(
             settings, 0, dispatch, self.desk, [self.link], queries, control,
-            Heartbeat(self.context, 1.0),
+            RestingHeartbeat(self.context, 1.0, clock=self.clock),
             opened=lambda _: None,
             freshness=FreshnessBook([0], silent_s=60, clock=self.clock),
             clock=self.clock,
