@@ -16,7 +16,6 @@ from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
 from deltawire.common.limits import MIB, SILENT_INTERVALS_MAX
-from deltawire.common.wire.heartbeat import Heartbeat
 from deltawire.common.wire.identity import new_identity
 from deltawire.common.wire.messages.group import Opened
 from deltawire.common.wire.network import open_context
@@ -26,6 +25,7 @@ from deltawire.handlers.executor import Results
 from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.pool import Pool
 from deltawire.handlers.queries import Queries
+from deltawire.handlers.resting import RestingHeartbeat
 from deltawire.handlers.runner import Runner
 from deltawire.handlers.settings import ATTEMPTS_MAX, WORKERS, Settings
 from deltawire.handlers.worker_link import WorkerLink
@@ -80,7 +80,7 @@ class Events:
         dispatch = Dispatch({informer: Route(frozenset("AUDS"))}, attempts_max=0)
         self._context: zmq.Context[zmq.Socket[bytes]] = open_context(plan, owner)
         identity = new_identity("handler", f"{name}-{socket.gethostname()}-{os.getpid()}-{next(_numbers)}")
-        heartbeat = Heartbeat(self._context, plan.heartbeat_s)
+        heartbeat = RestingHeartbeat(self._context, plan.heartbeat_s, clock=clock)
         silent_s = SILENT_INTERVALS_MAX * plan.heartbeat_s
         link: Callable[..., Any] = partial(
             WorkerLink, self._context, identity=identity, settings=settings, informers=[informer],
