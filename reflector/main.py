@@ -46,6 +46,7 @@ from deltawire.reflector.backoff import Backoff
 from deltawire.reflector.clusters import IDENTITY_PATIENCE_S, Clusters
 from deltawire.reflector.descriptors import needed, raise_limit
 from deltawire.reflector.driver import StreamDriver
+from deltawire.reflector.gather import GATHER_S
 from deltawire.reflector.identity import ClusterChangedError
 from deltawire.reflector.list_plan import ServerTraits
 from deltawire.reflector.listwatch import ClusterListerWatcher
@@ -308,6 +309,7 @@ class Reflector:
             counters=counters,
             clock=self._clock,
             wake=partial(self._has_news, name),
+            gather_s=GATHER_S,
         )
         driver = StreamDriver(
             informer.name,

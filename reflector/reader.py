@@ -11,6 +11,7 @@ from deltawire.common.clock import Clock
 from deltawire.common.errors import DeltawireError, TransportError
 from deltawire.common.limits import MIB
 from deltawire.reflector.action import List, Request, Watch
+from deltawire.reflector.gather import Gatherer
 from deltawire.reflector.listwatch import ByteStream, ListerWatcher
 from deltawire.reflector.proof import Reading
 from deltawire.reflector.split import Batch, Counters, ObjectReader, Page, Trim, WatchSplitter, split_list
@@ -51,7 +52,8 @@ class Reader:
 
     One request at a time: `submit` after the result that ends the last one, or after `cancel`. ``wake`` is
     called from the reader's thread. ``pass_on(request, batch, at_us)`` takes what a watch brought at once if it can;
-    else it goes the way of all others. It may ask `is_next`.
+    else it goes the way of all others. It may ask `is_next`. ``gather_s``: how closely parts of a watch may follow each
+    other (`Gatherer`).
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Reader:
         counters: Counters,
         clock: Clock,
         wake: Callable[[], None],
+        gather_s: float = 0.0,
         pass_on: Callable[[int, Batch, int], bool] = lambda number, batch, at_us: False,
     ) -> None:
         self._source = source
@@ -70,6 +73,7 @@ class Reader:
         self._counters = counters
         self._clock = clock
         self._wake = wake
+        self._gather_s = gather_s
         # To be set before the first request.
         self.pass_on = pass_on
         self._changed = threading.Condition()
@@ -195,16 +199,18 @@ class Reader:
                     return
                 self._stream = stream
             self._put(number, Opened())
+            gatherer = Gatherer(stream, self._clock, self._gather_s)
             while True:
                 self._reading_since_s = since_s = self._clock.now_s()
                 try:
-                    chunk = stream.read()
+                    chunk = gatherer.read()
                 finally:
                     self._reading_since_s = None
                 at_us = self._now_us()
                 has_found_nothing = self._is_whole and self._clock.now_s() - since_s >= WAITED_S
                 if chunk:
                     self._heard_us = at_us
+                    chunk = gatherer.with_more(chunk)
                     self._is_whole = chunk[-1:] in (b"\n", b"}")
                 batches = splitter.feed(chunk) if chunk else splitter.finish()
                 for batch in batches:

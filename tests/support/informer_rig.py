@@ -43,6 +43,9 @@ class PlayedStream:
             raise chunk
         return chunk
 
+    def is_ready(self) -> bool:
+        return not self._chunks.empty()
+
     def set_read_timeout(self, seconds: float | None) -> bool:
         return True
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from deltawire.common.clock import SystemClock
+from deltawire.common.clock import FakeClock, SystemClock
 from deltawire.common.errors import StatusError, TransportError
 from deltawire.common.meta.resources import find
 from deltawire.reflector.action import List, Watch
@@ -39,6 +39,9 @@ class PlayedStream:
         if isinstance(chunk, Exception):
             raise chunk
         return chunk or b""
+
+    def is_ready(self):
+        return not self.chunks.empty()
 
     def set_read_timeout(self, seconds):
         return True
@@ -245,3 +248,21 @@ def test_nothing_counts_as_read_before_it_was_passed_on(source):
     assert made.take() is None
     made.close()
     assert made.join(5)
+
+
+def test_what_was_read_together_has_the_time_of_its_first_bytes(source):
+    clock = FakeClock()
+    began_us = int(clock.wall_s() * 1_000_000)
+    for version, name in enumerate("abc", 2):
+        source.stream.chunks.put(event(name, version))
+    reader = Reader("test", source, trim=None, counters=Counters(), clock=clock, wake=lambda: None, gather_s=0.5)
+    reader.submit(WATCH)
+    assert isinstance(news(reader), Opened)
+    found = [news(reader), news(reader)]
+    assert [([d.name for d in read.part.deltas], read.at_us) for read in found] == [
+        (["a"], began_us),
+        (["b", "c"], began_us),
+    ]
+    assert clock.now_s() == 0.5
+    reader.close()
+    assert reader.join(5)
