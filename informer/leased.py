@@ -148,6 +148,7 @@ class LeasedWorker:
             works=worker is not None,
             gives_to=order.to if order is not None else "",
             clusters={informer.plan.cluster: informer.cluster_id for informer in shards if informer.cluster_id},
+            state=worker.told.state() if worker is not None else None,
         )
 
     def _work(self, stop: threading.Event, identity: Identity) -> tuple[int, bool]:

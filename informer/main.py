@@ -35,6 +35,7 @@ from deltawire.informer.shared_informer import ArchiveOf, SharedInformer
 from deltawire.informer.status import status_of
 from deltawire.informer.store import generation
 from deltawire.informer.store.trouble import DamagedError, OwnerLost
+from deltawire.informer.told import Told
 from deltawire.informer.turns import BusyShards
 
 log = logging.getLogger(__name__)
@@ -137,6 +138,13 @@ class Worker:
         self._control = Control(
             self._context, plan, identity, self._heartbeat, clock=self._clock, answer=self._answer
         )
+        self.told = Told(
+            self.informers,
+            self._claims,
+            lambda: self._link.is_open,
+            heartbeat_s=plan.heartbeat_s,
+            clock=self._clock,
+        )
         # Informers without room that try again in this turn.
         self._tried: list[SharedInformer] = []
         self._is_draining = False
@@ -151,6 +159,9 @@ class Worker:
             follow_listener(self._loop, self._listener, self._on_handlers)
             self._control.join(self._loop, self.status)
             self._loop.every(self._plan.heartbeat_s, lambda: self._handlers.prove(self._claims.rows()))
+            if self._leaves is not None:
+                # Only then does anybody on another host ask.
+                self._loop.every(self._plan.heartbeat_s, self.told.look)
             self._loop.every(HOUSEKEEPING_S, self._keep_house)
             self._loop.every(TRY_S, self._try_paused)
             self._loop.run(stop, self._work, until=lambda: self.wants_drain or self._is_to_leave)

@@ -90,6 +90,14 @@ def _groups(informers: dict[str, SharedInformer], claims: Claims) -> dict[str, A
     return found
 
 
+def group_of(shards: list[Shard], name: str) -> tuple[bool, int, list[str]]:
+    """Whether a group has seen all that was stored when it came, what it has still to acknowledge, and its replicas."""
+    groups = [(shard, shard.groups[name]) for shard in shards if name in shard.groups]
+    replicas = {replica.known.name for _, group in groups for replica in group.members.here.values()}
+    pending = sum(_pending(shard, group) for shard, group in groups)
+    return synctrack.handled(shards, name), pending, sorted(replicas)
+
+
 def _pending(shard: Shard, group: Group) -> int:
     try:
         return shard.pending(group)
@@ -98,8 +106,7 @@ def _pending(shard: Shard, group: Group) -> int:
 
 
 def _group(shards: list[Shard], name: str) -> dict[str, Any]:
-    totals: dict[str, Any] = dict.fromkeys((*_COUNTED, "pending", "in_flight", "retry", "dead", "owed"), 0)
-    replicas: set[str] = set()
+    totals: dict[str, Any] = dict.fromkeys((*_COUNTED, "in_flight", "retry", "dead", "owed"), 0)
     clauses: dict[str, None] = {}
     for shard in shards:
         group = shard.groups.get(name)
@@ -107,17 +114,17 @@ def _group(shards: list[Shard], name: str) -> dict[str, Any]:
             continue
         for counter in _COUNTED:
             totals[counter] += getattr(group.counters, counter)
-        totals["pending"] += _pending(shard, group)
         totals["in_flight"] += len(group.in_flight)
         totals["retry"] += group.waiting
         totals["dead"] += len(group.lot.dead)
         totals["owed"] += group.notes.owed
         if group.scope is not None:
             clauses.update(dict.fromkeys(group.scope.clauses.bits))
-        replicas.update(replica.known.name for replica in group.members.here.values())
+    synced, pending, replicas = group_of(shards, name)
     return {
         **totals,
+        "pending": pending,
         "filter": [msgspec.json.decode(text) for text in clauses],
-        "synced": synctrack.handled(shards, name),
-        "replicas": sorted(replicas),
+        "synced": synced,
+        "replicas": replicas,
     }

@@ -4,6 +4,7 @@ Questions go over plain subjects, which nothing keeps: who does not answer is no
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from deltawire.jetstream.connection import Connection, NatsError
 from deltawire.jetstream.hosts import words_for
 from deltawire.jetstream.settings import NatsSettings
+from deltawire.jetstream.states import WorkerState
 
 # Answers are waited for so long, and so long after the last one.
 WHO_S, QUIET_S = 1.5, 0.4
@@ -26,7 +28,8 @@ class Here(msgspec.Struct, frozen=True, kw_only=True):
     """A worker, as it says itself. ``host``: the name of its state folder, ``node``: of its machine.
 
     ``holds``: the place is its own; ``works``: and its shards are being worked on. ``gives_to``: the host that it is
-    passing the place on to. ``clusters``: name → id of those whose caches it has open.
+    passing the place on to. ``clusters``: name → id of those whose caches it has open. ``state``: of its
+    informers; None while it does not work, and of a worker of an earlier version.
     """
 
     place: str
@@ -36,6 +39,7 @@ class Here(msgspec.Struct, frozen=True, kw_only=True):
     works: bool = False
     gives_to: str = ""
     clusters: dict[str, str] = {}
+    state: WorkerState | None = None
 
 
 class Give(msgspec.Struct, frozen=True):
@@ -58,10 +62,13 @@ def give_subject(settings: NatsSettings, place: str, host: str) -> str:
     return settings.subject("places", place, host)
 
 
-async def who_is_there(connection: Connection, *, is_patient: bool = False) -> list[Here]:
+async def who_is_there(
+    connection: Connection, *, is_patient: bool = False, wanted: Collection[tuple[str, str]] = ()
+) -> list[Here]:
     """All workers that answer, holders of places and those who wait for one. Waits for a connection.
 
-    ``is_patient``: for `ALL_S`, however soon the first ones have answered.
+    ``is_patient``: for `ALL_S`, however soon the first ones have answered. ``wanted``: (place, host) of those that are
+    waited for so long, where they do not answer sooner.
     """
     await connection.connected()
     client = connection.client
@@ -72,10 +79,11 @@ async def who_is_there(connection: Connection, *, is_patient: bool = False) -> l
     try:
         await client.publish(who_subject(connection.settings), b"", reply=inbox)
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + (ALL_S if is_patient else WHO_S)
+        deadline_s = loop.time() + (ALL_S if is_patient or wanted else WHO_S)
         while (left_s := deadline_s - loop.time()) > 0:
             try:
-                wait_s = min(left_s, QUIET_S) if found and not is_patient else left_s
+                is_enough = bool(found) and not is_patient and all(one in found for one in wanted)
+                wait_s = min(left_s, QUIET_S) if is_enough else left_s
                 message = await asyncio.wait_for(answers.get(), wait_s)
             except TimeoutError:
                 break

@@ -24,13 +24,14 @@ def list_(
     """List each informer's shards: the worker's place, the host that has it, and who waits for it.
 
     LEASE: when the host renewed it. FENCE: rises with each owner of the shard; what a former one writes is refused.
-    POSITION: the number of its newest change. Exit code 1 if a place has no host.
+    POSITION: the number of its newest change. With an archive also what each host's worker says of its informers, and
+    whether all is ready over all hosts. Exit code 1 if a place has no host.
     """
     import msgspec
 
     from deltawire.cli.config_source import plan_of
     from deltawire.cli.hosts import overview
-    from deltawire.cli.view.hosts import shard_lines
+    from deltawire.cli.view.hosts import overview_lines
     from deltawire.common.clock import SystemClock
 
     clock = SystemClock()
@@ -40,7 +41,7 @@ def list_(
         found = overview.look(plan, connection, clock)
     finally:
         connection.close()
-    text = msgspec.json.encode(found).decode() if as_json else "\n".join(shard_lines(found))
+    text = msgspec.json.encode(found).decode() if as_json else "\n".join(overview_lines(found))
     sys.stdout.write(text + "\n")
     return 0 if all(place.host for place in found.places.values()) else 1
 

@@ -11,6 +11,9 @@ from deltawire.cli.commands import options
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="The whole status as one JSON object.")] = False,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Exit code 1 also where not all is ready, on whatever host.")
+    ] = False,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
     core: options.CoreOption = None,
@@ -18,6 +21,7 @@ def status(
 ) -> int:
     """Show the processes, each stream of each reflector, each cache and each handler, with what is wrong.
 
+    Where the pipeline is on several hosts, also which has which worker's place, and whether all is ready over them.
     Exit code 1 if nothing runs.
     """
     import msgspec
@@ -43,11 +47,11 @@ def status(
         else:
             sys.stdout.write("\n".join([str(reason), *view.stored_lines(plan.store_dir, caches)]) + "\n")
         return 1
-    hosts = of_all_hosts(plan, SystemClock())
+    hosts = of_all_hosts(plan, SystemClock(), plain)
     if as_json:
         sys.stdout.write(msgspec.json.encode({"running": True, **plain, **hosts.as_plain()}).decode() + "\n")
     else:
         snapshot = msgspec.convert(plain, Snapshot)
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         sys.stdout.write("\n".join([*view.render(snapshot, columns=columns), *hosts.lines(snapshot)]) + "\n")
-    return 0
+    return 1 if ready and not hosts.is_ready(bool(plain.get("ready"))) else 0

@@ -1,10 +1,15 @@
 """Which host has which shards of a pipeline on several hosts: by the servers, and by what workers say."""
 
 import asyncio
+from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from deltawire.cli.hosts.claims import Claims, claims_of
+from deltawire.cli.hosts.places import Place
+from deltawire.cli.supervisor.shape import GroupShape, shape_of
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import NatsServers
@@ -24,21 +29,8 @@ LOOK_S = 15.0
 REACH_S = 5.0
 # What `status` waits for servers: it has all else to show.
 STATUS_S = 3.0
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's place over all hosts. ``host``, ``node``: of who has its lease, "" if nobody does. ``heard``: that
-    worker answers; ``lease_s``: since it was renewed; ``standbys``: hosts that wait for it, in words."""
-
-    host: str = ""
-    node: str = ""
-    heard: bool = False
-    lease_s: float | None = None
-    standbys: list[str] = []
-
-    @property
-    def words(self) -> str:
-        return words_for(self.host, self.node) if self.host else "nobody"
+# What it waits for the servers' own time, which only dates the leases.
+CLOCK_S = 1.0
 
 
 class ShardRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +45,13 @@ class ShardRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """``can_move``: shards have an archive, so that hosts may wait for places."""
+    """``can_move``: shards have an archive, so that hosts may wait for places. ``hosts``: what holds over all of them;
+    None without an archive, where no worker can be asked."""
 
     can_move: bool
     places: dict[str, Place]
     shards: list[ShardRow]
+    hosts: Claims | None = None
 
 
 def connect(plan: Plan, clock: Clock, *, timeout_s: float = REACH_S) -> Connection:
@@ -86,12 +80,21 @@ def named(plan: Plan) -> tuple[NatsServers, str]:
     )
 
 
-def look(plan: Plan, connection: Connection, clock: Clock, *, shards: bool = True) -> Overview:
-    """As it is now; ``shards``: with a row for each. Raises NatsError where the servers do not answer."""
+def look(
+    plan: Plan,
+    connection: Connection,
+    clock: Clock,
+    *,
+    shards: bool = True,
+    groups: Mapping[str, GroupShape] | None = None,
+) -> Overview:
+    """As it is now; ``shards``: with a row for each. ``groups``: where more is known than the config says.
+
+    Raises NatsError where the servers do not answer."""
     import nats.errors
 
     try:
-        return connection.wait(_look(plan, connection, clock, shards), LOOK_S)
+        return connection.wait(_look(plan, connection, clock, shards, groups), LOOK_S)
     except TimeoutError:
         why = connection.problem or "have the servers a majority?"
         raise NatsError(f"{connection.settings.shown} does not answer: {why}") from None
@@ -112,15 +115,22 @@ def who(connection: Connection) -> list[Here]:
         ) from None
 
 
-async def _look(plan: Plan, connection: Connection, clock: Clock, with_shards: bool) -> Overview:
+async def _look(
+    plan: Plan,
+    connection: Connection,
+    clock: Clock,
+    with_shards: bool,
+    groups: Mapping[str, GroupShape] | None,
+) -> Overview:
     can_move = plan.config.archive is not None
-    heard = await who_is_there(connection, is_patient=with_shards) if can_move else []
-    jetstream = connection.jetstream()
-    places = {}
-    for index in range(plan.config.runtime.workers):
-        name = f"worker-{index}"
-        key = name if can_move else f"place-{index}"
-        places[name] = await _place(connection, jetstream, name, key, heard, clock)
+    leases = await _leases(plan, connection, clock, "worker" if can_move else "place")
+    # Who has a lease is waited for: who is busy is not yet silent.
+    holders = {(name, lease.host) for name, lease in leases.items() if lease.host}
+    heard = await who_is_there(connection, is_patient=with_shards, wanted=holders) if can_move else []
+    if any((name, lease.host) not in {(h.place, h.host) for h in heard} for name, lease in leases.items()):
+        # The lease of one that does not answer may be another host's by now.
+        leases = await _leases(plan, connection, clock, "worker" if can_move else "place")
+    places = {name: _place(name, lease, heard) for name, lease in leases.items()}
     clusters = {cluster: known for here in heard for cluster, known in here.clusters.items() if known}
     rows = [
         ShardRow(informer=informer, shard=shard, place=f"worker-{owner}")
@@ -128,26 +138,48 @@ async def _look(plan: Plan, connection: Connection, clock: Clock, with_shards: b
         for shard, owner in enumerate(plan.shard_owners)
         if with_shards
     ]
-    if can_move:
-        rows = list(await asyncio.gather(*(_archived(plan, connection, row, clusters) for row in rows)))
-    return Overview(can_move=can_move, places=places, shards=rows)
+    if not can_move:
+        return Overview(can_move=False, places=places, shards=rows)
+    rows = list(await asyncio.gather(*(_archived(plan, connection, row, clusters) for row in rows)))
+    shape = shape_of(plan)
+    with_work = {name: place for name, place in places.items() if name in shape.workers}
+    claims = claims_of(plan.informers, groups or shape.groups, with_work, heard)
+    return Overview(can_move=True, places=places, shards=rows, hosts=claims)
 
 
-async def _place(
-    connection: Connection, jetstream: "JetStreamContext", name: str, key: str, heard: list[Here], clock: Clock
-) -> Place:
+async def _leases(plan: Plan, connection: Connection, clock: Clock, key: str) -> dict[str, Place]:
+    """By place, who has its lease."""
+    jetstream, found = connection.jetstream(), {}
+    servers_now_s = await _servers_now_s(connection) or clock.wall_s()
+    for index in range(plan.config.runtime.workers):
+        row = await _row(connection, jetstream, f"{key}-{index}")
+        host, node, lease_s = "", "", None
+        if row is not None:
+            host, node = host_and_node((row.data or b"").decode(errors="replace"))
+            lease_s = max(0.0, round(servers_now_s - row.time.timestamp(), 1)) if row.time else None
+        found[f"worker-{index}"] = Place(host=host, node=node, lease_s=lease_s)
+    return found
+
+
+async def _servers_now_s(connection: Connection) -> float | None:
+    """The time of those who dated the leases, seconds since 1970: this host's clock may be another. None where a server
+    does not say it."""
+    import nats.errors
+
+    subject = f"$JS.API.STREAM.INFO.KV_{connection.settings.bucket('leases')}"
+    try:
+        answer = await connection.client.request(subject, b"", timeout=CLOCK_S)
+        return datetime.fromisoformat(msgspec.json.decode(answer.data)["ts"]).timestamp()
+    except (nats.errors.Error, msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _place(name: str, lease: Place, heard: list[Here]) -> Place:
     of_place = [here for here in heard if here.place == name]
-    row = await _row(connection, jetstream, key)
-    host, node, lease_s = "", "", None
-    if row is not None:
-        host, node = host_and_node((row.data or b"").decode(errors="replace"))
-        lease_s = max(0.0, round(clock.wall_s() - row.time.timestamp(), 1)) if row.time else None
-    return Place(
-        host=host,
-        node=node,
-        lease_s=lease_s,
-        heard=any(here.host == host for here in of_place),
-        standbys=[words_for(here.host, here.node) for here in of_place if here.host != host],
+    return msgspec.structs.replace(
+        lease,
+        heard=any(here.host == lease.host for here in of_place),
+        standbys=[words_for(here.host, here.node) for here in of_place if here.host != lease.host],
     )
 
 

@@ -1,7 +1,19 @@
 """Places and shards over several hosts, as text."""
 
-from deltawire.cli.hosts.overview import Overview, Place
+from deltawire.cli.hosts.claims import Claims
+from deltawire.cli.hosts.overview import Overview
+from deltawire.cli.hosts.places import Place
 from deltawire.cli.output.table import align
+from deltawire.cli.view.text import known, milliseconds
+from deltawire.cli.view.units import format_age
+
+
+def overview_lines(found: Overview) -> list[str]:
+    """`deltawire shards list`."""
+    lines = shard_lines(found)
+    if found.hosts is not None:
+        lines += ["", *claim_lines(found.hosts), "", *verdict_lines(found.hosts)]
+    return lines
 
 
 def shard_lines(found: Overview) -> list[str]:
@@ -23,6 +35,24 @@ def place_lines(found: Overview) -> list[str]:
         for name, place in found.places.items()
     ]
     return align(rows)
+
+
+def claim_lines(claims: Claims) -> list[str]:
+    """A row for each informer and place."""
+    rows = [["INFORMER", "PLACE", "HOST", "SYNCED", "FRESH", "LAG", "PENDING", "BEHIND"]]
+    for informer, claim in claims.informers.items():
+        for name, part in claim.places.items():
+            host = Place(host=part.host, node=part.node).words
+            is_known = part.lag_ms is not None
+            said = ["yes" if value else "no" if is_known else "?" for value in (part.synced, part.fresh)]
+            behind = "?" if part.behind_s is None else format_age(part.behind_s)
+            rows.append([informer, name, host, *said, milliseconds(part.lag_ms), known(part.pending), behind])
+    return align(rows)
+
+
+def verdict_lines(claims: Claims) -> list[str]:
+    """One line, or one for each reason."""
+    return [f"NOT READY OVER ALL HOSTS {why}" for why in claims.unready] or ["ready over all hosts"]
 
 
 def _lease(place: Place, found: Overview) -> str:
