@@ -104,6 +104,11 @@ class TwoHosts:
         self._commands["second"] = ["informer", "-c", str(path), "--index", str(index)]
         self.start("second")
 
+    def start_hub(self, host: int) -> None:
+        """What answers `deltawire status` of that host."""
+        self._commands[f"hub-{host}"] = ["hub", "-c", str(self.config(host))]
+        self.start(f"hub-{host}")
+
     def _start_standbys(self) -> None:
         for place in range(2):
             log = f"worker-{place}"
