@@ -22,10 +22,14 @@ from typing import IO, Any, Self
 
 import pytest
 
-from tests.support import patience
-
 # Where CI says that it must be possible (.ci/run), a machine without the rights is a failure and no skip.
 REQUIRED = "DELTAWIRE_NETNS_REQUIRED"
+_ISOLATED = ["unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
+# What is done in them: links, cuts, the router, slow links.
+_NEEDED = (
+    "ip link add near type veth peer name far; ip rule add from 10.77.0.0/16 blackhole; "
+    "echo 1 > /proc/sys/net/ipv4/ip_forward; ip tuntap add dev slow mode tun"
+)
 _CLONE_NEWNET = 0x40000000
 _SLOW_LINK = Path(__file__).with_name("slow_link.py")
 
@@ -45,7 +49,7 @@ def _why_not() -> str:
         return f"{', '.join(missing)} is missing (iproute2, util-linux)"
     if os.geteuid() != 0:
         return "only root can make network namespaces"
-    tried = subprocess.run(["unshare", "--net", "ip", "link"], capture_output=True, text=True, check=False)
+    tried = subprocess.run([*_ISOLATED, "sh", "-ec", _NEEDED], capture_output=True, text=True, check=False)
     return f"no network namespace can be made: {tried.stderr.strip()}" if tried.returncode else ""
 
 
@@ -54,8 +58,7 @@ class Space:
 
     def __init__(self) -> None:
         self._holder = subprocess.Popen(
-            ["unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
-             "echo here; exec cat"],
+            [*_ISOLATED, "sh", "-c", "echo here; exec cat"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         assert self._holder.stdout
@@ -104,12 +107,12 @@ class Space:
 
     def end(self) -> None:
         """End all that runs here; the namespaces go with it."""
-        self._holder.kill()
+        # `cat` is the first process of its namespace: the kernel ends the others with it, and `unshare` ends last.
+        assert self._holder.stdin
+        assert self._holder.stdout
+        self._holder.stdin.close()
         self._holder.wait()
-        for pipe in (self._holder.stdin, self._holder.stdout):
-            assert pipe
-            pipe.close()
-        patience.wait_until(lambda: not Path(f"/proc/{self.pid}").exists(), "a host to be gone", seconds=20)
+        self._holder.stdout.close()
 
 
 class Host(Space):
@@ -138,7 +141,9 @@ class Hosts:
 
     def __enter__(self) -> Self:
         self._router = Space()
-        self._router.net("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        # With the router's own /proc: the machine's may be for reading only.
+        forwards = "echo 1 > /proc/sys/net/ipv4/ip_forward"
+        subprocess.run(self._router.command("sh", "-c", forwards), check=True)
         self._names.write_text("127.0.0.1 localhost\n")
         return self
 
@@ -153,6 +158,10 @@ class Hosts:
     def __getitem__(self, name: str) -> Host:
         return self._hosts[name]
 
+    @property
+    def router_pid(self) -> int:
+        return self._router.pid
+
     def add(self, name: str, *, slow: bool = False) -> Host:
         """A new host. ``slow``: its link can lose and delay packets (`impair`)."""
         number = len(self._hosts) + 1
@@ -165,8 +174,9 @@ class Hosts:
     def lose(self, name: str) -> None:
         """The host vanishes with all that runs there; nobody who was connected with it hears of it."""
         host = self._hosts[name]
-        # Nothing that its processes' ends would tell gets out.
-        self._router.net("ip", "link", "set", f"to{host.number}", "down")
+        # Nothing that its processes' ends would tell gets out. The link of a namespace that ends is there for a while.
+        if host.link is None:
+            self._router.net("ip", "link", "del", f"to{host.number}")
         _end_link(host)
         host.end()
 
@@ -219,12 +229,6 @@ class Hosts:
             assert host.link.stdout
             assert host.link.stdout.readline() == b"linked\n", "no link was made"
         else:
-            # A link of a lost host is gone with its namespace, if not at once.
-            patience.wait_until(
-                lambda: router not in self._router.net("ip", "-o", "link"),
-                "the former link to go",
-                seconds=20,
-            )
             self._router.net(
                 "ip", "link", "add", router, "type", "veth", "peer", "name", "up0", "netns", str(host.pid)
             )

@@ -36,15 +36,25 @@ PLACES = {
     "hub": "hub", "fifo": "broker", "worker-0": "worker", "reflector-0": "reflector", "latest": "handler",
     "every": "handler",
 }  # fmt: skip
-# Whose connections lead where: (connects, listens).
-LINKS = [
-    ("reflector", "api"), ("reflector", "broker"), ("worker", "broker"), ("handler", "worker"),
-    ("reflector", "hub"), ("broker", "hub"), ("worker", "hub"), ("handler", "hub"),
-]  # fmt: skip
+# Whose connections lead where (connects, listens), and what /readyz says where nothing gets through.
+# Before the API server come others: the reflector knows the interval of bookmarks by then.
+REASONS = {
+    ("handler", "hub"): "no replica of it is heard",
+    ("reflector", "hub"): "reflector-0 is not heard",
+    ("reflector", "api"): "is not watched",
+    ("reflector", "broker"): "is not watched (waiting)",
+    ("worker", "broker"): "not connected to the broker",
+    ("handler", "worker"): "no replica of it is heard",
+    ("broker", "hub"): "fifo is not heard",
+    ("worker", "hub"): "worker-0 is not heard",
+}
 SOCKETS = {
     "control": "hub:7400", "fifo-in": "broker:7401", "fifo-out": "broker:7402", "worker-0": "worker:7410",
 }  # fmt: skip
 _API_PORT = 8001
+CHURN_PER_S = 30
+# So many show that changes flow: about one second's.
+CALLS = 30
 # On the hosts of a test, which nobody else reaches.
 _EVERYWHERE = "0.0.0.0"  # noqa: S104
 
@@ -53,7 +63,7 @@ class Spread:
     """Use as a context manager: all has been started then. ``slow``: hosts whose links can lose and delay."""
 
     def __init__(
-        self, folder: Path, *, objects: int = 60, churn_per_s: float = 30, slow: tuple[str, ...] = (),
+        self, folder: Path, *, objects: int = 60, churn_per_s: float = CHURN_PER_S, slow: tuple[str, ...] = (),
         bookmarks_s: float = BOOKMARKS_S,
     ) -> None:  # fmt: skip
         self.folder = folder
@@ -175,13 +185,15 @@ class Spread:
         wait_until(lambda: f"readiness: {self.readyz()[1]}", lambda: self.readyz()[0] == 200, seconds=seconds)
         return time.monotonic() - began_s
 
-    def wait_unready(self, seconds: float = 60) -> tuple[float, str]:
-        """Until /readyz says that something is not; the seconds that it took, and what it says."""
+    def wait_unready(self, seconds: float = 60, *, reason: str = "") -> float:
+        """Until /readyz says that something is not, for this reason; the seconds that it took."""
         began_s = time.monotonic()
-        found: str = wait_until(
-            "no readiness", lambda: answer[1] if (answer := self.readyz())[0] == 503 else "", seconds=seconds
+        wait_until(
+            lambda: f"{reason!r} in place of: {self.readyz()[1]}",
+            lambda: (answer := self.readyz())[0] == 503 and reason in answer[1],
+            seconds=seconds,
         )
-        return time.monotonic() - began_s, found
+        return time.monotonic() - began_s
 
     def acknowledged(self) -> dict[str, int]:
         return {
@@ -189,7 +201,7 @@ class Spread:
             for name, path in self.calls.items()
         }
 
-    def wait_flowing(self, seconds: float = 60, *, calls: int = 1) -> float:
+    def wait_flowing(self, seconds: float = 60, *, calls: int = CALLS) -> float:
         """Until each handler has acknowledged that many calls from now on; the seconds that it took."""
         before, began_s = self.acknowledged(), time.monotonic()
         wait_until(
