@@ -126,7 +126,7 @@ def test_hosts_that_are_lost_and_remade_come_back_beside_connections_that_know_n
         end(spread, lists)
 
 
-@one_process
+@other_process
 @pytest.mark.long
 def test_a_host_that_loses_its_address_comes_back_with_it_and_with_another(tmp_path: Path):
     with Spread(tmp_path) as spread:
@@ -140,7 +140,7 @@ def test_a_host_that_loses_its_address_comes_back_with_it_and_with_another(tmp_p
         end(spread, lists)
 
 
-@one_process
+@other_process
 @pytest.mark.long
 def test_links_that_lose_and_delay_packets_make_it_slow_and_lose_nothing(tmp_path: Path):
     hosts = ("broker", "worker")
