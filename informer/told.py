@@ -54,7 +54,7 @@ class Told:
                 for name, one in self._informers.items()
                 if one.numbers  # none where there are more workers than shards
             },
-            groups=self._groups(),
+            groups=self._groups(wall_s),
         )
         self._looked = _Looked(now_s, bounded(state))
 
@@ -85,7 +85,7 @@ class Told:
         return InformerState(
             why=why,
             fresh=not why and wall_s * 1e6 < proof.stale_us,
-            behind_s=round(max(0.0, wall_s - proof.as_of_us / 1e6), 3),
+            behind_s=_age_s(proof.as_of_us, wall_s),
             still_s=still_s,
             lag_ms=lag_ms,
         )
@@ -102,13 +102,22 @@ class Told:
             return "it was not listed yet"
         return "" if synctrack.stored(shards) else "it is being listed again"
 
-    def _groups(self) -> dict[str, dict[str, GroupState]]:
+    def _groups(self, wall_s: float) -> dict[str, dict[str, GroupState]]:
         found: dict[str, dict[str, GroupState]] = {}
         for name, informer in self._informers.items():
             shards = list(informer.shards.values())
             for group in sorted({group for shard in shards for group in shard.groups}):
                 synced, pending, replicas = group_of(shards, group)
+                handled_us = self._claims.handled_us(informer, group)
                 found.setdefault(group, {})[name] = GroupState(
-                    synced=synced, pending=pending, replicas=replicas
+                    synced=synced,
+                    behind_s=_age_s(handled_us, wall_s) if handled_us else None,
+                    pending=pending,
+                    replicas=replicas,
                 )
         return found
+
+
+def _age_s(at_us: int, wall_s: float) -> float:
+    """Of another host's instant; one that is still to come is of no age."""
+    return round(max(0.0, wall_s - at_us / 1e6), 3)

@@ -40,18 +40,22 @@ class InformerClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 class GroupClaim(msgspec.Struct, frozen=True, kw_only=True):
     """A handler over all workers. ``why`` it is not ``ready``: informers and places say themselves why they are not.
-    ``pending``: None while one of the workers is not known."""
+    ``pending``, ``behind_s`` (how old what it has handled all of is, at the slowest worker): None while one of the
+    workers is not known."""
 
     ready: bool = False
     why: str = ""
     pending: int | None = None
+    behind_s: float | None = None
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """``unready``: a line for each reason."""
+    """``unready``: a line for each reason. ``behind_s``: all was so that long ago, by the slowest part; None: not
+    known."""
 
     ready: bool = False
     unready: list[str] = []
+    behind_s: float | None = None
     informers: dict[str, InformerClaim] = {}
     groups: dict[str, GroupClaim] = {}
 
@@ -88,7 +92,11 @@ def claims_of(
         if (of_group := _group(name, shape, states, ready)) is not None
     }
     unready += [f"{group}: {of_group.why}" for group, of_group in of_groups.items() if of_group.why]
-    return Claims(ready=not unready, unready=unready, informers=found, groups=of_groups)
+    ages = [part.behind_s for claim in found.values() for part in claim.places.values()]
+    ages += [of_group.behind_s for of_group in of_groups.values()]
+    return Claims(
+        ready=not unready, unready=unready, behind_s=_oldest(ages), informers=found, groups=of_groups
+    )
 
 
 def unknown(why: str) -> Claims:
@@ -160,6 +168,13 @@ def _part(name: str, at: Place, state: WorkerState, said: InformerState) -> Plac
     )
 
 
+def _oldest(ages_s: Iterable[float | None]) -> float | None:
+    """None where one of them is not known."""
+    found = list(ages_s)
+    known = [age_s for age_s in found if age_s is not None]
+    return max(known) if known and len(known) == len(found) else None
+
+
 def _older(age_s: float | None, state: WorkerState) -> float | None:
     return None if age_s is None else round(age_s + state.age_s, 3)
 
@@ -179,7 +194,17 @@ def _group(
     is_whole = len(known) == len(states)
     pending = sum(group.pending for groups in said.values() for group in groups.values()) if is_whole else None
     why = _lack(informers, said)
-    return GroupClaim(ready=is_whole and not why and ready.issuperset(informers), why=why, pending=pending)
+    ages = [
+        _older(said[place][informer].behind_s, state) if informer in said[place] else None
+        for place, state in known.items()
+        for informer in informers
+    ]
+    return GroupClaim(
+        ready=is_whole and not why and ready.issuperset(informers),
+        why=why,
+        pending=pending,
+        behind_s=_oldest(ages) if is_whole else None,
+    )
 
 
 def _lack(informers: Iterable[str], said: Mapping[str, Mapping[str, GroupState]]) -> str:
@@ -192,6 +217,14 @@ def _lack(informers: Iterable[str], said: Mapping[str, Mapping[str, GroupState]]
     ]
     if unseen:
         return f"it has not seen all of {', '.join(unseen)}"
+    unproven = [
+        f"{informer} ({place})"
+        for informer in informers
+        for place, groups in said.items()
+        if groups[informer].behind_s is None
+    ]
+    if unproven:
+        return f"it is not proven yet what it has handled of {', '.join(unproven)}"
     clusters: dict[str, list[set[str]]] = {}
     for informer in informers:
         of = clusters.setdefault(informer.partition("/")[0], [])

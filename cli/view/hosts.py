@@ -52,7 +52,8 @@ def claim_lines(claims: Claims) -> list[str]:
 
 def verdict_lines(claims: Claims) -> list[str]:
     """One line, or one for each reason."""
-    return [f"NOT READY OVER ALL HOSTS {why}" for why in claims.unready] or ["ready over all hosts"]
+    ago = "" if claims.behind_s is None else f", as of {format_age(claims.behind_s)} ago"
+    return [f"NOT READY OVER ALL HOSTS {why}" for why in claims.unready] or [f"ready over all hosts{ago}"]
 
 
 def _lease(place: Place, found: Overview) -> str:

@@ -1,12 +1,14 @@
 """Commands where a pipeline is on several hosts."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from deltawire.cli.hosts import elsewhere
+from deltawire.cli.hosts import elsewhere, overview
+from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.jetstream import moves
@@ -57,6 +59,13 @@ def test_a_worker_on_a_busy_host_that_answers_late_is_listed(monkeypatch: pytest
     assert [here.host for here in found] == ["late", "one"]
 
 
+def test_who_has_a_lease_is_waited_for_also_where_others_have_answered_long_before(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(moves, "QUIET_S", 0.01)
+    connection = cast(Connection, Answering())
+    found = asyncio.run(who_is_there(connection, wanted={("worker-0", "late")}))
+    assert [here.host for here in found] == ["late", "one"]
+
+
 @pytest.mark.parametrize(("state", "is_said"), [("standby", True), ("ready", False)])
 def test_an_answer_of_this_hosts_workers_says_so_where_others_have_shards(
     state: str, is_said: bool, monkeypatch: pytest.MonkeyPatch
@@ -82,3 +91,25 @@ def test_an_answer_of_this_hosts_workers_says_so_where_others_have_shards(
     note = elsewhere.of_this_host_only(Plan(parse(raw)))
     assert bool(note) == is_said
     assert not is_said or note.startswith("this is of this host only: worker-1 waits here")
+
+
+def test_where_the_servers_do_not_answer_nothing_is_claimed_over_all_hosts_whatever_this_one_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(overview, "STATUS_S", 0.1)
+    archive = {"kind": "nats", "servers": ["nats://127.0.0.1:1"]}
+    raw = {"version": 1, "clusters": {"dev": {}}, "informers": [{"resource": "pods"}], "archive": archive}
+    plan = Plan(parse({**raw, "store": {"dir": str(tmp_path)}}))
+    found = elsewhere.of_all_hosts(plan, SystemClock(), {"ready": True})
+    assert not found.is_ready(here=True)
+    plain = found.as_plain()
+    assert plain["places"] is None
+    assert plain["hosts"]["unready"] == ["the other hosts' places are not known"]
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_pipeline_on_one_host_is_ready_as_it_is_itself_and_says_nothing_of_hosts(here: bool):
+    raw = {"version": 1, "clusters": {"dev": {}}, "informers": [{"resource": "pods"}]}
+    found = elsewhere.of_all_hosts(Plan(parse(raw)), SystemClock(), {"ready": here})
+    assert found.is_ready(here) == here
+    assert found.as_plain() == {}

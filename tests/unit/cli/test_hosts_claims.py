@@ -15,7 +15,7 @@ from deltawire.jetstream.states import STATE_BYTES_MAX, GroupState, InformerStat
 
 PODS = "dev/pods"
 WELL = InformerState(fresh=True, behind_s=0.5, still_s=0.5, lag_ms=2.0)
-HANDLED = GroupState(synced=True, pending=3, replicas=["web-0", "web-1"])
+HANDLED = GroupState(synced=True, behind_s=1.5, pending=3, replicas=["web-0", "web-1"])
 STATE = WorkerState(age_s=0.25, silent_s=6.0, informers={PODS: WELL}, groups={"web": {PODS: HANDLED}})
 PLACES = {
     "worker-0": Place(host="aa", node="n1", lease_s=1.0),
@@ -50,6 +50,8 @@ def test_all_is_ready_over_all_hosts_when_each_places_worker_says_so_of_its_part
     )  # fmt: skip
     assert (part.behind_s, part.still_s) == (0.75, 0.75), "what was said is as much older as its answer"
     assert (found.groups["web"].ready, found.groups["web"].pending) == (True, 6)
+    assert found.groups["web"].behind_s == 1.75
+    assert found.behind_s == 1.75, "all is ready as of the slowest part"
 
 
 @dataclass
@@ -60,6 +62,8 @@ class Case:
 
 
 BEHIND = WorkerState(silent_s=6.0, informers={PODS: InformerState(why="it is being listed again")}, groups=STATE.groups)
+ELSEWHERE = GroupState(synced=True, behind_s=0.0, replicas=["web-9"])
+UNPROVEN = GroupState(synced=True, replicas=["web-0"])
 CASES = {
     "one does not answer": Case(
         [worker("worker-0")], "worker-1 on n2 (bb) does not answer; it was heard 4.2 s ago (its lease)"
@@ -102,9 +106,13 @@ CASES = {
     "no replica has a session with both": Case(
         [
             worker("worker-0"),
-            worker("worker-1", state=state(groups={"web": {PODS: GroupState(synced=True, replicas=["web-9"])}})),
+            worker("worker-1", state=state(groups={"web": {PODS: ELSEWHERE}})),
         ],
         "web: no replica of it has a session with every worker (dev)",
+    ),
+    "what a group has handled is not proven yet at one": Case(
+        [worker("worker-0"), worker("worker-1", state=state(groups={"web": {PODS: UNPROVEN}}))],
+        "web: it is not proven yet what it has handled of dev/pods (worker-1)",
     ),
     "one has more to say than an answer holds": Case(
         [worker("worker-0"), worker("worker-1", state=WorkerState(silent_s=6.0, is_cut=True))],
@@ -129,6 +137,7 @@ def test_where_nobody_answers_each_place_is_named_and_nothing_is_known():
     part = found.informers[PODS].places["worker-0"]
     assert (part.synced, part.fresh, part.lag_ms, part.pending) == (False, False, None, None)
     assert (found.groups["web"].ready, found.groups["web"].pending) == (False, None)
+    assert (found.groups["web"].behind_s, found.behind_s) == (None, None)
 
 
 def test_a_group_that_is_off_on_every_host_is_not_judged_and_one_with_replicas_elsewhere_is():
@@ -167,7 +176,7 @@ def test_the_text_has_a_row_for_each_informer_and_place_and_one_line_for_all():
         return overview_lines(Overview(can_move=True, places=PLACES, shards=[], hosts=claims(heard)))
 
     well = text(BOTH)
-    assert well[-1] == "ready over all hosts"
+    assert well[-1] == "ready over all hosts, as of 1s ago"
     row = next(line.split() for line in well if line.startswith("dev/pods") and "worker-1" in line)
     assert row == ["dev/pods", "worker-1", "n2", "(bb)", "yes", "yes", "2.0", "ms", "3", "0s"]
     silent = text([worker("worker-0")])

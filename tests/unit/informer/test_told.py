@@ -21,12 +21,13 @@ class Rig:
         self.clock = FakeClock()
         self.is_connected = True
         self.proof: Proof | None = None
+        self.handled_us = 0
         self.replica = SimpleNamespace(known=SimpleNamespace(name="web-0"))
         self.shards = {number: self.shard() for number in (0, 1)}
         self.informer = SimpleNamespace(name="dev/pods", error="", numbers=[0, 1], shards=self.shards)
         self.told = Told(
             cast(Any, {"dev/pods": self.informer}),
-            cast(Claims, SimpleNamespace(of=lambda informer: self.proof)),
+            cast(Claims, SimpleNamespace(of=lambda informer: self.proof, handled_us=lambda *of: self.handled_us)),
             lambda: self.is_connected,
             heartbeat_s=2.0,
             clock=self.clock,
@@ -68,6 +69,9 @@ def test_a_worker_whose_parts_are_well_says_so_with_its_groups(rig: Rig):
     assert state.informers["dev/pods"] == InformerState(fresh=True, behind_s=0.0, still_s=0.0, lag_ms=3.0)
     group = state.groups["web"]["dev/pods"]
     assert (group.synced, group.pending, group.replicas) == (True, 4, ["web-0"])
+    assert group.behind_s is None
+    rig.handled_us = int((rig.clock.wall_s() - 2.5) * 1e6)
+    assert rig.look().groups["web"]["dev/pods"].behind_s == 2.5
 
 
 def test_what_was_told_is_as_old_as_the_last_look(rig: Rig):
