@@ -45,6 +45,12 @@ class Desk:
         except msgspec.MsgspecError as error:
             return f"this is no order: {error}"
         here = self._here()
+        if here.waits_for and order.anew and order.to == here.host:
+            log.info("begins with %s anew", here.place)
+            self.order = order
+            return ""
+        if here.waits_for:
+            return f"{here.place} waits for host {here.waits_for}"
         if not here.works:
             return f"{here.place} is not at work here"
         if order.to == here.host:

@@ -19,7 +19,7 @@ class Standby:
     """``standby``: who has the place, and what stands in the way (docs/status.md)."""
 
     def __init__(
-        self, plan: Plan, owner: str, identity: Identity, standby: Callable[[], dict[str, str]], *, clock: Clock
+        self, plan: Plan, owner: str, identity: Identity, standby: Callable[[], dict[str, Any]], *, clock: Clock
     ) -> None:
         self._standby = standby
         plan.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -28,8 +28,9 @@ class Here(msgspec.Struct, frozen=True, kw_only=True):
     """A worker, as it says itself. ``host``: the name of its state folder, ``node``: of its machine.
 
     ``holds``: the place is its own; ``works``: and its shards are being worked on. ``gives_to``: the host that it is
-    passing the place on to. ``clusters``: name → id of those whose caches it has open. ``state``: of its
-    informers; None while it does not work, and of a worker of an earlier version.
+    passing the place on to. ``waits_for``: the host, in words, that had the place last and is waited for. ``clusters``:
+    name → id of those whose caches it has open. ``state``: of its informers; None while it does not work, and of a
+    worker of an earlier version.
     """
 
     place: str
@@ -38,15 +39,18 @@ class Here(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool = False
     works: bool = False
     gives_to: str = ""
+    waits_for: str = ""
     clusters: dict[str, str] = {}
     state: WorkerState | None = None
 
 
 class Give(msgspec.Struct, frozen=True):
-    """The order to pass the place on to a host that waits for it."""
+    """The order to pass the place on to a host that waits for it. ``anew``: to this host, which has the place's lease:
+    it is to begin without what the host that it waits for has on its disk."""
 
     to: str
     node: str = ""
+    anew: bool = False
 
 
 encode = msgspec.json.encode

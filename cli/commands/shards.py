@@ -25,7 +25,8 @@ def list_(
 
     LEASE: when the host renewed it. FENCE: rises with each owner of the shard; what a former one writes is refused.
     POSITION: the number of its newest change. With an archive also what each host's worker says of its informers, and
-    whether all is ready over all hosts. Exit code 1 if a place has no host.
+    whether all is ready over all hosts. Exit code 1 if a place has no host that works on
+    it.
     """
     import msgspec
 
@@ -43,7 +44,7 @@ def list_(
         connection.close()
     text = msgspec.json.encode(found).decode() if as_json else "\n".join(overview_lines(found))
     sys.stdout.write(text + "\n")
-    return 0 if all(place.host for place in found.places.values()) else 1
+    return 0 if all(place.host and not place.waits_for for place in found.places.values()) else 1
 
 
 def move(
@@ -54,13 +55,17 @@ def move(
             "--to", metavar="HOST", help="A host that waits for it: the machine's name, or the one in brackets."
         ),
     ],
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Begin on HOST without the host that had the place last: its disk is lost.")
+    ] = False,
     config: options.ConfigOption = None,
     store: options.StoreOption = None,
 ) -> int:
     """Let another host have all shards of a worker's place, without a kill.
 
     The worker finishes what is in flight, stores and archives it, and passes the lease on; that host's worker, which
-    waits for it, goes on.
+    waits for it, goes on. With --anew a host that has the place, and waits for the one that had it last since all NATS
+    servers lost the archive, begins without it: its groups begin anew.
     """
     from deltawire.cli.config_source import plan_of
     from deltawire.cli.hosts import moving, overview
@@ -79,7 +84,7 @@ def move(
         )
     connection = overview.connect(plan, clock)
     try:
-        text = moving.move(connection, place, to, lambda text: sys.stderr.write(f"{text}\n"), clock)
+        text = moving.move(connection, place, to, lambda text: sys.stderr.write(f"{text}\n"), clock, anew=anew)
     finally:
         connection.close()
     sys.stdout.write(f"{text}\n")

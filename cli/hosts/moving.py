@@ -1,6 +1,7 @@
 """``deltawire shards move``: a worker's place is passed on to a host that waits for it."""
 
 from collections.abc import Callable
+from typing import NoReturn
 
 from deltawire.cli.hosts.overview import who
 from deltawire.common.clock import Clock
@@ -18,10 +19,29 @@ BACK_S = 10.0
 ASKS = 3
 
 
-def move(connection: Connection, place: str, to: str, note: Callable[[str], object], clock: Clock) -> str:
-    """What was done, in a line. Raises ConfigError where no such host waits, NatsError where the place did not move."""
+def move(
+    connection: Connection,
+    place: str,
+    to: str,
+    note: Callable[[str], object],
+    clock: Clock,
+    *,
+    anew: bool = False,
+) -> str:
+    """What was done, in a line. ``anew``: begin on ``to`` without what the host that it waits for knows.
+
+    Raises ConfigError where no such host waits, NatsError where the place did not move.
+    """
     holder, heir = _parties(connection, place, to)
     target = words_for(heir.host, heir.node)
+    if holder is not None and holder.waits_for:
+        if not anew:
+            _refuse(holder)
+        return _begin_anew(connection, holder, heir, clock)
+    if anew:
+        raise ConfigError(
+            f"no host waits with {place} for the one that had it last", path="--anew", hint="move it without --anew"
+        )
     if holder is not None and holder.host == heir.host:
         return f"{place} is on {target} already"
     if holder is None:
@@ -51,6 +71,35 @@ def move(connection: Connection, place: str, to: str, note: Callable[[str], obje
         if back_s is not None and clock.now_s() - back_s >= BACK_S:
             raise NatsError(f"{place} is on {source} as before", hint="see the logs of both workers")
     raise NatsError(f"{target} has not begun with {place} within {MOVE_S:g} s", hint="see `deltawire shards`")
+
+
+def _refuse(holder: Here) -> NoReturn:
+    source = words_for(holder.host, holder.node)
+    raise NatsError(
+        f"{source} has {holder.place} and waits for host {holder.waits_for}: the archive is new, and what groups know"
+        " is on that host's disk",
+        hint="start it; if that disk is lost, too:"
+        f" deltawire shards move {holder.place} --to {holder.host[:8]} --anew",
+    )
+
+
+def _begin_anew(connection: Connection, holder: Here, heir: Here, clock: Clock) -> str:
+    where, former = words_for(holder.host, holder.node), holder.waits_for
+    if heir.host != holder.host:
+        raise ConfigError(
+            f"{where} has {holder.place}, and waits for host {former}", path="--to", hint=f"with --anew say {where}"
+        )
+    connection.wait(order(connection, holder, Give(heir.host, heir.node, anew=True)), MOVE_S)
+    began_s = clock.now_s()
+    while clock.now_s() - began_s < MOVE_S:
+        clock.sleep(POLL_S)
+        try:
+            heard = who(connection)
+        except NatsError:
+            continue
+        if any(here.place == holder.place and here.works for here in heard):
+            return f"{holder.place} has begun anew on {where}, without what host {former} knows"
+    raise NatsError(f"{where} has not begun with {holder.place} within {MOVE_S:g} s", hint="see its log")
 
 
 def _parties(connection: Connection, place: str, to: str) -> tuple[Here | None, Here]:

@@ -179,6 +179,7 @@ def _place(name: str, lease: Place, heard: list[Here]) -> Place:
     return msgspec.structs.replace(
         lease,
         heard=any(here.host == lease.host for here in of_place),
+        waits_for=next((here.waits_for for here in of_place if here.host == lease.host), ""),
         standbys=[words_for(here.host, here.node) for here in of_place if here.host != lease.host],
     )
 

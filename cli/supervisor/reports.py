@@ -129,11 +129,14 @@ class NatsReport(msgspec.Struct):
 
 class StandbyReport(msgspec.Struct):
     """A worker that waits for its place. ``host``, ``node``: of who has it, "" if nobody does or it is not known;
-    ``problem``: why it is not known."""
+    ``problem``: why it is not known. ``waits_for``: it has the place, and waits so long for that host, in words, which
+    had it last."""
 
     host: str = ""
     node: str = ""
     problem: str = ""
+    waits_for: str = ""
+    left_s: float = 0
 
 
 class RoleReport(msgspec.Struct):

@@ -14,6 +14,11 @@ def owner_words(report: Mapping[str, Any]) -> str:
     if not isinstance(report.get(STANDBY), dict):
         return ""
     said = map_at(dict(report), STANDBY)
+    if said.get("waits_for"):
+        return (
+            f"its archive is new: host {said['waits_for']}, which had its shards last, is waited for"
+            f" ({said.get('left_s') or 0} s more; `deltawire shards move --anew` begins without it)"
+        )
     if said.get("problem"):
         return f"it is not known which host has its shards: {said['problem']}"
     if said.get("host"):

@@ -6,7 +6,7 @@ and is refused where that is another one.
 
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
@@ -71,6 +71,18 @@ class NatsArchives:
         except (Error, nats.errors.Error, TimeoutError, OSError, CancelledError) as error:
             text = f"the archive on {where} does not answer: {words_of(error)}"
             raise ArchiveUnavailable(text, hint="it is tried again") from None
+
+    async def holds(self, shards: Iterable[tuple[str, int]]) -> bool:
+        """True if anything is archived of one of these shards (of an informer ``cluster/resource``), of any cluster."""
+        from nats.js.errors import NotFoundError
+
+        root = f"{ROOT}.{word_of(self._connection.settings.name)}"
+        try:
+            found = await self._connection.jetstream(ANSWER_S).stream_info(self.stream, subjects_filter=f"{root}.>")
+        except NotFoundError:
+            return False
+        kept = {tuple(subject.split(".")[-2:]) for subject in found.state.subjects or ()}
+        return any((word_of(name.partition("/")[2]), str(shard)) in kept for name, shard in shards)
 
     def make(self) -> None:
         """Make the stream where there is none."""

@@ -1,5 +1,6 @@
 """Disks of NATS servers that are full, or lost with all that was on them: named, got over, and nothing is lost."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from deltawire.common.store.host import host_of
 from tests.support.nats_hosts import TwoHosts
 from tests.support.nats_moves import is_content
 from tests.support.nats_servers import NatsServers
-from tests.support.pipeline import Pipeline, running, wait_until
+from tests.support.pipeline import DELTAWIRE, Pipeline, running, wait_until
 
 pytestmark = [
     pytest.mark.long,
@@ -70,16 +72,17 @@ def _queue_stands_still(pipeline: Pipeline) -> Any:
 
 
 def test_the_only_server_loses_its_disk_and_groups_go_on_where_the_workers_disks_are(tmp_path: Path):
-    """Queue, leases and archives are gone at once; what groups know is in the workers' own stores. No worker of another
-    host waits then: it might be the first to have the lease, with nothing on its disk."""
+    """Queue, leases and archives are gone at once; what groups know is in the workers' own stores. The workers of the
+    other host, with nothing on their disks, leave the places to those that had them."""
     with TwoHosts(tmp_path, archive=True) as hosts:
         hosts.wait_listed()
         for place in range(2):
-            hosts.kill(f"standby-{place}")
+            seen = hosts.state(1 - place) / f"worker-{place}.owner"
+            wait_until("standbys that know for whom they wait", seen.exists, seconds=60)
         hosts.nats.lose(0)
         hosts.nats.start(0)
         # A worker whose archive is gone ends, as one that was replaced does; its supervisor starts it again.
-        names = [name for name in hosts.names if name.startswith("worker")]
+        names = [name for name in hosts.names if name.startswith(("worker", "standby"))]
 
         def flows() -> bool:
             for name in names:
@@ -90,3 +93,43 @@ def test_the_only_server_loses_its_disk_and_groups_go_on_where_the_workers_disks
         before = hosts.acknowledged()
         wait_until("calls of every handler", flows, seconds=120, every_s=0.3)
         is_content(hosts)
+
+
+def test_a_place_whose_archive_and_last_host_are_lost_is_named_and_begun_anew_by_an_order(tmp_path: Path):
+    with TwoHosts(tmp_path, archive=True) as hosts:
+        hosts.wait_listed()
+        for place in range(2):
+            seen = hosts.state(1 - place) / f"worker-{place}.owner"
+            wait_until("standbys that know for whom they wait", seen.exists, seconds=60)
+        lost, other = host_of(hosts.state(0)), host_of(hosts.state(1))
+        hosts.nats.kill(0)
+        # Host 0 has worker-0, and waits for worker-1.
+        for name in ("worker-0", "standby-1"):
+            hosts.kill(name)
+        hosts.nats.lose(0)
+        hosts.nats.start(0)
+
+        def is_named() -> bool:
+            for name in ("worker-1", "standby-0"):
+                if hosts.has_ended(name):
+                    hosts.restart(name)
+            found = command(hosts, "list", "--json")
+            place = json.loads(found.stdout or "{}").get("places", {}).get("worker-0", {})
+            return place.get("host") == other and lost[:8] in place.get("waits_for", "") and found.returncode == 1
+
+        wait_until("the host that is waited for", is_named, seconds=120, every_s=0.5)
+        refused = command(hosts, "move", "worker-0", "--to", other)
+        assert refused.returncode != 0
+        assert f"deltawire shards move worker-0 --to {other[:8]} --anew" in refused.stderr
+        told = command(hosts, "move", "worker-0", "--to", other, "--anew")
+        assert told.returncode == 0, told.stderr
+        assert "worker-0 has begun anew" in told.stdout
+        hosts.wait_flowing(120)
+        assert command(hosts, "list").returncode == 0
+
+
+def command(hosts: TwoHosts, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(DELTAWIRE), "shards", *words, "-c", str(hosts.config(1))],
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip

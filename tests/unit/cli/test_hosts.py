@@ -8,6 +8,9 @@ from typing import Any, cast
 import pytest
 
 from deltawire.cli.hosts import elsewhere, overview
+from deltawire.cli.hosts.overview import Overview
+from deltawire.cli.hosts.places import Place
+from deltawire.cli.view.hosts import place_lines
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
@@ -64,6 +67,12 @@ def test_who_has_a_lease_is_waited_for_also_where_others_have_answered_long_befo
     connection = cast(Connection, Answering())
     found = asyncio.run(who_is_there(connection, wanted={("worker-0", "late")}))
     assert [here.host for here in found] == ["late", "one"]
+
+
+def test_a_place_that_is_kept_for_the_host_that_had_it_last_says_so() -> None:
+    place = Place(host="bb", node="n2", heard=True, lease_s=0.5, waits_for="n1 (aa)")
+    lines = place_lines(Overview(can_move=True, places={"worker-0": place}, shards=[]))
+    assert lines[1].split("  ")[1].strip() == "n2 (bb), waits for n1 (aa)"
 
 
 @pytest.mark.parametrize(("state", "is_said"), [("standby", True), ("ready", False)])

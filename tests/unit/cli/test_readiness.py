@@ -67,7 +67,7 @@ def stuck(now_s: float) -> dict[str, Any]:
 
 
 FULL = "dev/pods is not published: maximum bytes exceeded"
-def standby(now_s: float, **said: str) -> dict[str, Any]:
+def standby(now_s: float, **said: Any) -> dict[str, Any]:
     """A worker that waits for a place of another host."""
     return {"role": "informer", "pid": 1, "at": us(now_s), "standby": {"host": "3f2a9c01aa", "node": "n2"} | said}
 
@@ -391,10 +391,15 @@ def test_a_standby_says_who_has_its_shards_and_is_no_fault_of_the_core() -> None
     [
         ({"host": "", "node": ""}, "no host has its shards"),
         ({"problem": "the connection is lost"}, "it is not known which host has its shards: the connection is lost"),
+        (
+            {"host": "", "waits_for": "n1 (aa)", "left_s": 590},
+            "its archive is new: host n1 (aa), which had its shards last, is waited for (590 s more;"
+            " `deltawire shards move --anew` begins without it)",
+        ),
     ],
 )
 def test_a_standby_whose_shards_no_other_host_is_known_to_have_is_a_fault_of_the_core(
-    said: dict[str, str], why: str
+    said: dict[str, Any], why: str
 ) -> None:
     made = healthy()
     made.say("worker-1", standby(made.now_s, **said))

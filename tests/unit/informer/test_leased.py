@@ -13,6 +13,7 @@ import pytest
 from deltawire.common.clock import FakeClock
 from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
+from deltawire.common.errors import StateError
 from deltawire.informer.archive.port import ArchiveUnavailable
 from deltawire.informer.leased import LeasedWorker
 from deltawire.informer.store.trouble import OwnerLost
@@ -27,6 +28,8 @@ class Lease:
 class Archives:
     """Answers after so many questions."""
 
+    answer = "4"
+
     def __init__(self, silent: int, lease: Lease) -> None:
         self.left = silent
         self.asked = 0
@@ -40,7 +43,7 @@ class Archives:
         if self.left >= 0:
             self.lease.is_valid = not self.ends_lease
             raise ArchiveUnavailable("the archive does not answer")
-        return "4"
+        return self.answer
 
 
 @contextmanager
@@ -121,6 +124,16 @@ def test_servers_that_refuse_the_bucket_of_an_archive_for_a_while_end_no_worker(
         monkeypatch.setattr(waits, "_archives", archives)
         assert waits._check_shards(threading.Event())
     assert connection.answers == 2
+
+
+def test_an_empty_row_of_the_number_of_shards_is_named_and_not_asked_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    archives = Archives(0, Lease())
+    archives.answer = ""
+    with worker(tmp_path, archives, monkeypatch) as waits, pytest.raises(StateError, match="row shards of bucket"):
+        waits._check_shards(threading.Event())
+    assert archives.asked == 1
 
 
 class Waiting(Lease):
