@@ -81,17 +81,7 @@ def test_the_only_server_loses_its_disk_and_groups_go_on_where_the_workers_disks
             wait_until("standbys that know for whom they wait", seen.exists, seconds=60)
         hosts.nats.lose(0)
         hosts.nats.start(0)
-        # A worker whose archive is gone ends, as one that was replaced does; its supervisor starts it again.
-        names = [name for name in hosts.names if name.startswith(("worker", "standby"))]
-
-        def flows() -> bool:
-            for name in names:
-                if hosts.has_ended(name):
-                    hosts.restart(name)
-            return all(count > before[name] for name, count in hosts.acknowledged().items())
-
-        before = hosts.acknowledged()
-        wait_until("calls of every handler", flows, seconds=120, every_s=0.3)
+        wait_flowing(hosts, [name for name in hosts.names if name.startswith(("worker", "standby"))])
         is_content(hosts)
 
 
@@ -102,17 +92,16 @@ def test_a_place_whose_archive_and_last_host_are_lost_is_named_and_begun_anew_by
             seen = hosts.state(1 - place) / f"worker-{place}.owner"
             wait_until("standbys that know for whom they wait", seen.exists, seconds=60)
         lost, other = host_of(hosts.state(0)), host_of(hosts.state(1))
-        hosts.nats.kill(0)
-        # Host 0 has worker-0, and waits for worker-1.
+        # Host 0 has worker-0, and waits for worker-1. Its lease has not run out when the servers are lost.
         for name in ("worker-0", "standby-1"):
             hosts.kill(name)
         hosts.nats.lose(0)
         hosts.nats.start(0)
 
+        left = ["worker-1", "standby-0"]
+
         def is_named() -> bool:
-            for name in ("worker-1", "standby-0"):
-                if hosts.has_ended(name):
-                    hosts.restart(name)
+            revive(hosts, left)
             found = command(hosts, "list", "--json")
             place = json.loads(found.stdout or "{}").get("places", {}).get("worker-0", {})
             return place.get("host") == other and lost[:8] in place.get("waits_for", "") and found.returncode == 1
@@ -124,8 +113,25 @@ def test_a_place_whose_archive_and_last_host_are_lost_is_named_and_begun_anew_by
         told = command(hosts, "move", "worker-0", "--to", other, "--anew")
         assert told.returncode == 0, told.stderr
         assert "worker-0 has begun anew" in told.stdout
-        hosts.wait_flowing(120)
+        wait_flowing(hosts, left)
         assert command(hosts, "list").returncode == 0
+
+
+def revive(hosts: TwoHosts, names: list[str]) -> None:
+    """A worker whose archive is gone ends, as one that was replaced does; its supervisor starts it again."""
+    for name in names:
+        if hosts.has_ended(name):
+            hosts.restart(name)
+
+
+def wait_flowing(hosts: TwoHosts, names: list[str]) -> None:
+    before = hosts.acknowledged()
+
+    def flows() -> bool:
+        revive(hosts, names)
+        return all(count > before[name] for name, count in hosts.acknowledged().items())
+
+    wait_until("calls of every handler", flows, seconds=120, every_s=0.3)
 
 
 def command(hosts: TwoHosts, *words: str) -> subprocess.CompletedProcess[str]:
