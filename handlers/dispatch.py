@@ -9,7 +9,7 @@ Not here: running a call (``pool``, ``jsonlines``), what a call's function retur
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -276,6 +276,13 @@ class Dispatch:
                 ticket.outcome = outcome
             for asked in outcome.more:
                 self._due(*asked, ticket)
+
+    def hurry(self, link: int, informer: str, keys: Collection[str]) -> None:
+        """The worker waits for the acks of these keys' events, or of all: they leave when their calls end."""
+        for ticket in self._tickets:
+            delivery = ticket.delivery
+            if delivery.link == link and (not keys or (delivery.informer == informer and delivery.key in keys)):
+                delivery.is_hot = True
 
     def drop(self, link: int) -> int:
         """Forgets the events of a lost link of which no call has begun; returns their number.

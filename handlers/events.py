@@ -39,7 +39,7 @@ class Delivery(msgspec.Struct, gc=False):
     """One row of an ``events`` message (docs/wire.md §7) and where it came from.
 
     ``link`` is the number of the worker's link, ``at_us`` µs since the epoch, ``kind`` one of A U D S G. ``is_hot``:
-    another event of the key came shortly before (`late_acks`).
+    its ack is waited for, or will be: another event of the key came shortly before, or it came again (`late_acks`).
     """
 
     link: int

@@ -13,7 +13,7 @@ from typing import Protocol
 from deltawire.common.clock import Clock
 from deltawire.common.meta.keys import display_key
 from deltawire.handlers.async_loop import place_in_plugin
-from deltawire.handlers.dispatch import Call, Outcome, Verdict
+from deltawire.handlers.dispatch import DONE, Call, Outcome, Verdict
 from deltawire.handlers.executor import Results
 from deltawire.handlers.forks import end_if_forked, fork_depth
 from deltawire.handlers.late_acks import ACKS_MAX
@@ -52,6 +52,8 @@ class Pool:
         # None while nobody turns here: then the thread sleeps.
         self.turns: TurnTaking | None = None
         self.is_alone = workers == 1
+        # Ends of calls that the loop need not be woken for, while it looks by itself.
+        self.unawaited_max = ACKS_MAX
         self._is_closing = False
         self._forks = fork_depth()
         # Locks of the threads that sleep: each holds its own while it does, and who releases it wakes the thread.
@@ -151,9 +153,9 @@ class Pool:
         end_if_forked(self._forks, failed=outcome.verdict > Verdict.REQUEUE)
         del self._running[me]
         call.ended_us = int(self._clock.wall_s() * 1e6)
-        self._hot_waits = self._hot_waits or call.is_urgent
+        self._hot_waits = self._hot_waits or call.is_urgent or outcome is not DONE
         if self._hot_waits and not self._calls:
             self._hot_waits = False
             self.results.put(call, outcome)
         else:
-            self.results.leave(call, outcome, unawaited_max=ACKS_MAX)
+            self.results.leave(call, outcome, unawaited_max=self.unawaited_max)

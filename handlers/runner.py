@@ -18,13 +18,13 @@ from deltawire.common.process import EXIT_DRAIN_LATE, EXIT_OK
 from deltawire.common.wire.follow import follow_link
 from deltawire.common.wire.link import LinkEvent
 from deltawire.common.wire.messages import group as wire
-from deltawire.handlers.dispatch import Ack, Dispatch
+from deltawire.handlers.dispatch import DONE, Ack, Dispatch
 from deltawire.handlers.events import delivery_of_gap
 from deltawire.handlers.executor import Executor
 from deltawire.handlers.freshness import FreshnessBook
 from deltawire.handlers.gaps import GapFilter, text_of
 from deltawire.handlers.hooks import Hooks
-from deltawire.handlers.late_acks import HOT_S, HotKeys, LateAcks
+from deltawire.handlers.late_acks import HOT_S, LATE_S, SOON_S, HotKeys, LateAcks
 from deltawire.handlers.leaks import LOOK_EVERY_S, Leaks
 from deltawire.handlers.pool import Pool
 from deltawire.handlers.queries import Queries
@@ -95,7 +95,7 @@ class Runner:
         self._gaps = GapFilter()
         self._failure = ""
         self._is_draining = False
-        self._late = LateAcks()
+        self._late = LateAcks(settings.window)
         self._hot = HotKeys()
         self._loop = RestingLoop(clock, heartbeat, idle_s=idle_s)
         self._acks_due = self._loop.timer(self._on_due)
@@ -103,6 +103,8 @@ class Runner:
         if executor.results.may_visit:
             executor.results.hand_over = partial(self._loop.visit, self._go_on)
         self._turns: TurnTaking | None = None
+        if isinstance(executor, Pool):
+            executor.unawaited_max = self._late.acks_max
         if isinstance(executor, Pool) and executor.is_alone:
             executor.turns = self._turns = TurnTaking(
                 self._loop, heartbeat, rouse=executor.rouse, idle_s=self._loop.sleep_s
@@ -192,10 +194,13 @@ class Runner:
                 if self._executor.results.waiting:
                     # First, so that what waits for the end of a call can run next.
                     self._collect()
-                self._statistics.arrived(informer, len(deliveries))
                 now_s, came_s = self._clock.now_s(), self._hot.came_s
+                if self._late.may_ride(now_s):
+                    self._send_acks()
+                self._statistics.arrived(informer, len(deliveries))
                 for delivery in deliveries:
-                    delivery.is_hot = now_s - came_s.pop(delivery.key, _NEVER) <= HOT_S
+                    came_at_s = came_s.pop(delivery.key, _NEVER)
+                    delivery.is_hot = now_s - came_at_s <= HOT_S or delivery.attempt > 1
                     came_s[delivery.key] = now_s
                 self._hot.forget(now_s)
                 acks = self._dispatch.arrive(deliveries)
@@ -204,7 +209,12 @@ class Runner:
                     acks += self._dispatch.release(RELEASE_AFTER_MS)
                 if acks:
                     self._acknowledge(acks)
+            case None:
+                self._learn_who_asks()
+            case wire.AcksWanted() as wanted:
+                self._hurry(link, wanted)
             case Dropped():
+                self._learn_who_asks()
                 self._statistics.dropped += self._dispatch.drop(link.number)
                 self._queries.lost(link.number)
                 self._freshness.lost(link.number)
@@ -219,6 +229,20 @@ class Runner:
                 self._statistics.synced.setdefault(synced.informer, set()).add(synced.shard)
             case wire.Rows() | wire.Changes() | wire.Problem() as answer:
                 self._queries.answered(answer)
+
+    def _learn_who_asks(self) -> None:
+        asks = all(link.asks for link in self._links if link.is_open)
+        self._late.late_s = LATE_S if asks else SOON_S
+
+    def _hurry(self, link: WorkerLink, wanted: wire.AcksWanted) -> None:
+        """A worker waits for acks: those that wait leave, those of the named events when their calls end."""
+        self._dispatch.hurry(link.number, wanted.informer, frozenset(wanted.keys))
+        self._collect()
+        if self._late.asked(self._clock.now_s()):
+            self._send_acks()
+        # What a thread has left meanwhile, which did not see that it is waited for.
+        self._late.asked(self._clock.now_s())
+        self._look_later()
 
     def _tell_gap(self, link: WorkerLink, notice: wire.Gap) -> None:
         """Log it, and call the `on_gap` functions; another shard's notice of the same list is only acknowledged."""
@@ -250,7 +274,7 @@ class Runner:
         is_urgent = False
         for call, outcome in self._executor.results.take():
             self._statistics.call_ended(call, outcome, call.ended_us or int(self._clock.wall_s() * 1e6))
-            is_urgent = is_urgent or call.is_urgent
+            is_urgent = is_urgent or call.is_urgent or outcome is not DONE
             for ack in self._dispatch.ended(call, outcome):
                 self._link_of[ack.link].acknowledge(ack)
                 acks += 1

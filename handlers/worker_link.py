@@ -38,6 +38,7 @@ class Dropped(NamedTuple):
 
 LinkNews = (
     Received
+    | wire.AcksWanted
     | Dropped
     | wire.Opened
     | wire.Synced
@@ -71,6 +72,8 @@ class WorkerLink:
         self._filters = dict(filters or {})
         self.number = number
         self.problems = 0
+        # The worker says so when something waits for an ack.
+        self.asks = False
         self._settings = settings
         self._informers = informers
         self._held = held
@@ -107,6 +110,7 @@ class WorkerLink:
             return message
         if isinstance(event, Opened):
             log.info("connected to worker %d", self.number)
+            self.asks = event.body.get("asks") is True
             self.send_acks()
             return None
         log.warning("worker %d: %s", self.number, event.reason)
@@ -165,5 +169,6 @@ class WorkerLink:
             "attempts_max": s.attempts_max,
             "old": s.wants_old,
             "held": held,
+            "late": True,
             **({"filters": self._filters} if self._filters else {}),
         }

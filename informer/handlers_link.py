@@ -133,6 +133,8 @@ class HandlersLink:
                 else:
                     self._send_events(identity, shard, events)
         for group in groups:
+            if group.members.wanted:
+                self._ask_for_acks(shard, group)
             if len(self._synced.get(group, ())) < len(group.members.here) and group.is_synced:
                 self._tell_synced(shard, group)
 
@@ -160,9 +162,14 @@ class HandlersLink:
             return
         known = KnownReplica(peer.name, peer.nonce, peer.pid, peer.started, peer.host)
         replica = Replica(
-            peer.identity, known, min(hello.window, WINDOW_MAX), hello.window_bytes, wants_old=hello.old
+            peer.identity,
+            known,
+            min(hello.window, WINDOW_MAX),
+            hello.window_bytes,
+            wants_old=hello.old,
+            may_ask=hello.late,
         )
-        if not self._listener.welcome(peer):
+        if not self._listener.welcome(peer, {"asks": True}):
             return
         self._here[peer.identity] = (peer, hello, replica)
         for name in hello.informers:
@@ -272,6 +279,10 @@ class HandlersLink:
             size += bytes_
         if batch:
             self._listener.send(identity, wire.Events(shard.informer, shard.number, batch))
+
+    def _ask_for_acks(self, shard: Shard, group: Group) -> None:
+        for identity, keys in group.members.take_wanted().items():
+            self._listener.send(identity, wire.AcksWanted(shard.informer, keys))
 
     def _tell_gaps(self, shard: Shard, group: Group) -> None:
         identity = next(iter(group.members.here), None)

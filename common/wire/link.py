@@ -101,11 +101,7 @@ class Link:
         if self.is_open:
             silent_at_s = self._heard_at_s + self._silent_s + LOOK_LATE_S
             # A changed key is seen soon.
-            return (
-                silent_at_s
-                if self._network is None
-                else min(silent_at_s, self._clock.now_s() + keys.LOOK_EVERY_S)
-            )
+            return silent_at_s if self._network is None else min(silent_at_s, self._clock.now_s() + keys.LOOK_EVERY_S)
         return self._session.hello_due_s()
 
     @property

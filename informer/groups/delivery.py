@@ -58,9 +58,10 @@ class Sending:
         if scope is not None and not group.settle_filter(self._changes.seq):
             return
         self.retries()
-        if group.blocked.ready:
-            self.unblocked()
+        self.unblocked()
         self.scan()
+        if group.track.cursor < self._changes.seq:
+            group.members.want_room()
         if scope is not None and scope.rescan:
             passes.look_again(self, group, scope, self._changes, self._clock)
         if group.resync.is_due(now):
@@ -98,7 +99,7 @@ class Sending:
                 blocked.take(key)
                 if outcome == _SETTLED:
                     group.track.finish(seq)
-            blocked.leave(key)
+            group.look_at_next(key)
 
     def scan(self) -> None:
         """The changes above the cursor, as far as there is room."""
@@ -208,7 +209,7 @@ class Sending:
             if flight is not None and flight.seq == seq:
                 pass  # the replica has it already: from before a restart, or by a retry
             elif flight is not None or (group.blocked.count and key in group.blocked):
-                group.blocked.add(key, seq, is_gone=is_gone)
+                group.block(key, seq, is_gone=is_gone)
             else:
                 row = row or self._changes.object(key)
                 outcome = _SETTLED

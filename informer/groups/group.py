@@ -187,6 +187,20 @@ class Group:
         """
         return seq == born or seq <= self.record.state.birth or self.notes.is_owed(born)
 
+    def block(self, key: str, seq: int, *, is_gone: bool) -> None:
+        """A change waits for its key, of which an event is in flight, or others wait."""
+        flight = self.in_flight.get(key)
+        if flight is not None and key not in self.blocked:
+            self.members.want(flight.replica, key)
+        self.blocked.add(key, seq, is_gone=is_gone)
+
+    def look_at_next(self, key: str) -> None:
+        """``key``, the first of those that were in flight, was looked at; more of it may wait for what was sent now."""
+        self.blocked.leave(key)
+        flight = self.in_flight.get(key)
+        if flight is not None and key in self.blocked:
+            self.members.want(flight.replica, key)
+
     def foresee(self, before: int, newest: int) -> None:
         """A batch is about to be committed, after which ``newest`` is the newest change: reserve with it."""
         if (

@@ -10,16 +10,18 @@ from deltawire.informer.groups.state import KnownReplica
 class Members:
     """``here``: by identity; ``awaited``: those of before that are waited for. Times are wall s.
 
-    ``wants_old``: some replica asks for the version before.
+    ``wants_old``: some replica asks for the version before. ``wanted``: replicas whose acks something waits for: by
+    identity the keys, none for all that they hold.
     """
 
-    __slots__ = ("awaited", "here", "wants_old")
+    __slots__ = ("awaited", "here", "wanted", "wants_old")
 
     def __init__(
         self, known: Sequence[KnownReplica], until: float, is_dead: Callable[[KnownReplica], bool]
     ) -> None:
         self.here: dict[bytes, Replica] = {}
         self.wants_old = False
+        self.wanted: dict[bytes, list[str]] = {}
         self.awaited = AwaitedReplicas(known, until, is_dead)
 
     @property
@@ -48,6 +50,28 @@ class Members:
         self._look_at_wishes()
         return replica
 
+    def want(self, replica: Replica, key: str) -> None:
+        """A change waits for the ack of an event of ``key``."""
+        if replica.may_ask and not replica.is_asked:
+            self.wanted.setdefault(replica.identity, []).append(key)
+
+    def want_room(self) -> None:
+        """There is more to send, and only the size of what replicas hold, or a key that wants them idle, stands in
+        the way."""
+        for replica in self.here.values():
+            if replica.is_full_of_bytes or replica.awaited_by is not None:
+                self._want_all(replica)
+
+    def take_wanted(self) -> dict[bytes, list[str]]:
+        """What the replicas are to be asked for now."""
+        wanted, self.wanted = self.wanted, {}
+        return wanted
+
+    def _want_all(self, replica: Replica) -> None:
+        if replica.may_ask and replica.held and not replica.is_asked:
+            replica.is_asked = True
+            self.wanted[replica.identity] = []
+
     def _look_at_wishes(self) -> None:
         self.wants_old = any(replica.wants_old for replica in self.here.values())
 
@@ -71,5 +95,6 @@ class Members:
         for replica in fit:
             if replica.awaited_by is None and not replica.alone:
                 replica.wait_for(waiting)
+                self._want_all(replica)
                 break
         return None

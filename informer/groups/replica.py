@@ -23,7 +23,8 @@ class Replica:
 
     ``window``: keys it may hold; ``window_bytes``: of objects. ``alone``: it is working on one key that may
     have killed a handler before, and gets nothing else until it is done; ``awaited_by``: the group that waits for
-    it to be idle to send such a key. ``wants_old``: its updates bring the object as it was before.
+    it to be idle to send such a key. ``wants_old``: its updates bring the object as it was before. ``may_ask``: its
+    acks may be late, and it can be asked for them.
     """
 
     def __init__(
@@ -34,16 +35,20 @@ class Replica:
         window_bytes: int,
         *,
         wants_old: bool = True,
+        may_ask: bool = False,
     ) -> None:
         self.identity = identity
         self.known = known
         self.window = window
         self.window_bytes = window_bytes
         self.wants_old = wants_old
+        self.may_ask = may_ask
         self.held = 0
         self.held_bytes = 0
         self.alone = False
         self.awaited_by: object | None = None
+        # For all that it holds, since it gave something back last.
+        self.is_asked = False
 
     def wait_for(self, group: object) -> None:
         """It gets nothing more until it is idle: ``group`` has a key for it alone."""
@@ -53,6 +58,11 @@ class Replica:
         """What ``group`` kept it for is off."""
         if self.awaited_by is group:
             self.awaited_by = None
+
+    @property
+    def is_full_of_bytes(self) -> bool:
+        """What it holds is too large for more."""
+        return self.held_bytes >= self.window_bytes
 
     @property
     def has_room(self) -> bool:
@@ -73,5 +83,6 @@ class Replica:
     def give_back(self, size_bytes: int, *, alone: bool) -> None:
         self.held -= 1
         self.held_bytes -= size_bytes
+        self.is_asked = False
         if alone:
             self.alone = False

@@ -17,10 +17,10 @@ from deltawire.common.config.plan import Plan
 from deltawire.common.control import Control
 from deltawire.common.wire.identity import new_identity
 from deltawire.handlers import runner as runner_module
-from deltawire.handlers.dispatch import DONE, Call, Dispatch, Reconcile, Route
+from deltawire.handlers.dispatch import DONE, Call, Dispatch, Outcome, Reconcile, Route, Verdict
 from deltawire.handlers.executor import Results
 from deltawire.handlers.freshness import FreshnessBook
-from deltawire.handlers.late_acks import ACKS_MAX, LATE_S
+from deltawire.handlers.late_acks import ACKS_MAX, LATE_S, RIDE_PART, SOON_S
 from deltawire.handlers.leaks import Leaks
 from deltawire.handlers.owners import own_key
 from deltawire.handlers.queries import Queries
@@ -55,14 +55,14 @@ class Desk:
     def close(self, grace_s: float) -> bool:
         return True
 
-    def end(self, count: int = 1) -> None:
+    def end(self, count: int = 1, outcome: Outcome = DONE) -> None:
         for _ in range(count):
             call = self.calls.pop(0)
             assert call.begin()
-            if call.is_urgent:
-                self.results.put(call, DONE)
+            if call.is_urgent or outcome is not DONE:
+                self.results.put(call, outcome)
             else:
-                self.results.leave(call, DONE, unawaited_max=ACKS_MAX)
+                self.results.leave(call, outcome, unawaited_max=ACKS_MAX)
 
 
 class Rig:
@@ -72,6 +72,7 @@ class Rig:
         self.looks: list[float] = []
         plan = Plan(parse({"version": 1, "runtime": {"dir": str(folder), "workers": 1}}))
         self.worker = Worker(self.context, plan)
+        self.worker.asks = options.pop("asks", False)
         self.desk = Desk()
         dispatch = Dispatch({PODS: Route(frozenset("AG"), (Reconcile(0, PODS, own_key),))}, attempts_max=0)
         settings = Settings("group", "every", 1, 0.0, 0.0, 3, 256, 1 << 24, **options)
@@ -150,7 +151,7 @@ def options(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture
 def rig(options: dict[str, Any]) -> Iterator[Rig]:
     folder = Path(tempfile.mkdtemp(prefix="dw-"))
-    rig = Rig(folder, **options)
+    rig = Rig(folder, **dict(options))
     # Events without a reconcile, but where a test asks for both.
     rig.runner._dispatch._routes[PODS] = Route(frozenset("AG"))
     try:
@@ -177,12 +178,12 @@ def test_acks_of_cold_keys_leave_together_after_5_ms(rig: Rig) -> None:
     busy(rig)
     rig.events(row("ns/a", 1))
     rig.desk.end()
-    rig.clock.advance(LATE_S / 2)
+    rig.clock.advance(SOON_S / 2)
     rig.events(row("ns/b", 2))
     rig.desk.end()
     rig.quiet()
     assert rig.seqs == []
-    rig.clock.advance(LATE_S / 2)
+    rig.clock.advance(SOON_S / 2)
     rig.until(lambda: rig.seqs == [1, 2], "both acks")
     assert rig.messages.count("acks") == 1
 
@@ -190,7 +191,7 @@ def test_acks_of_cold_keys_leave_together_after_5_ms(rig: Rig) -> None:
 def test_the_ack_of_an_event_that_is_alone_leaves_at_once(rig: Rig) -> None:
     busy(rig)
     for seq in range(1, 4):
-        rig.clock.advance(2 * LATE_S)
+        rig.clock.advance(2 * SOON_S)
         rig.events(row(f"ns/p{seq}", seq))
         rig.desk.end()
         rig.until(lambda: len(rig.seqs) == seq, "the ack, with the clock standing still")  # noqa: B023
@@ -200,7 +201,7 @@ def test_the_ack_of_a_hot_key_leaves_when_its_call_has_ended(rig: Rig) -> None:
     busy(rig)
     rig.events(row("ns/a", 1))
     rig.desk.end()
-    rig.clock.advance(LATE_S)
+    rig.clock.advance(SOON_S)
     rig.until(lambda: rig.seqs == [1], "the first ack")
     for seq in range(2, 20):
         rig.events(row("ns/a", seq))
@@ -216,14 +217,14 @@ def test_so_many_acks_leave_without_waiting(rig: Rig) -> None:
     rig.desk.end(8)
     rig.quiet()
     assert len(rig.seqs) == ACKS_MAX
-    rig.clock.advance(LATE_S)
+    rig.clock.advance(SOON_S)
     rig.until(lambda: len(rig.seqs) == ACKS_MAX + 8, "the rest")
 
 
 def test_the_ack_of_a_slow_call_leaves_when_it_ends(rig: Rig) -> None:
     busy(rig)
     rig.events(row("ns/a", 1))
-    rig.clock.advance(LATE_S)
+    rig.clock.advance(SOON_S)
     rig.quiet()
     rig.desk.end()
     rig.until(lambda: rig.seqs == [1], "the ack, with the clock standing still")
@@ -238,6 +239,53 @@ def test_an_ack_that_waits_when_its_session_is_lost_is_held_and_leaves_in_the_ne
     rig.until(lambda: len(rig.worker.hellos) == 2, "a second hello")
     assert rig.worker.hellos[1]["held"] == [[PODS, 0, "ns/a", 1, 4]], "what has not begun is given up"
     rig.until(lambda: rig.seqs == [1], "the ack, with the clock standing still")
+
+
+@pytest.mark.parametrize("options", [{"asks": True}], indirect=True)
+def test_acks_for_a_worker_that_asks_are_late_together_until_it_asks(rig: Rig) -> None:
+    busy(rig)
+    rig.clock.advance(LATE_S / 2)
+    rig.events(row("ns/a", 1))
+    rig.desk.end()
+    rig.clock.advance(LATE_S / 2)
+    rig.events(row("ns/b", 2))
+    rig.events(row("ns/c", 3), row("ns/d", 4))
+    rig.desk.end()
+    rig.quiet()
+    assert rig.seqs == []
+    # Two calls are under way; of these the worker waits for one.
+    rig.worker.send("acks-wanted", PODS, ["ns/c"])
+    rig.until(lambda: rig.seqs == [1, 2], "the acks, with the clock standing still")
+    rig.desk.end()
+    rig.until(lambda: rig.seqs == [1, 2, 3], "the ack that is wanted, with the clock standing still")
+    rig.desk.end()
+    rig.quiet()
+    assert rig.seqs == [1, 2, 3]
+    rig.clock.advance(LATE_S)
+    rig.until(lambda: rig.seqs == [1, 2, 3, 4], "the last ack")
+
+
+@pytest.mark.parametrize("options", [{"asks": True}], indirect=True)
+def test_acks_that_are_nearly_due_go_with_the_next_event(rig: Rig) -> None:
+    busy(rig)
+    rig.clock.advance(LATE_S / 2)
+    rig.events(row("ns/a", 1))
+    rig.desk.end()
+    rig.clock.advance(LATE_S - RIDE_PART * LATE_S / 2)
+    rig.worker.send("events", PODS, 0, [row("ns/b", 2)])
+    rig.until(lambda: rig.seqs == [1], "the ack, with the clock standing still")
+
+
+@pytest.mark.parametrize("options", [{"asks": True}], indirect=True)
+def test_what_failed_and_what_comes_again_is_acknowledged_at_once(rig: Rig) -> None:
+    busy(rig)
+    rig.clock.advance(LATE_S / 2)
+    rig.events(row("ns/a", 1, attempt=2))
+    rig.desk.end()
+    rig.until(lambda: rig.seqs == [1], "the ack of a second attempt")
+    rig.events(row("ns/b", 2))
+    rig.desk.end(outcome=Outcome(Verdict.RETRY, error="no"))
+    rig.until(lambda: rig.seqs == [1, 2], "the ack of a failure")
 
 
 def test_acks_that_wait_leave_before_the_goodbye_of_a_drain(rig: Rig) -> None:

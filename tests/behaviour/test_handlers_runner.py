@@ -46,6 +46,7 @@ class Worker:
         self.gaps_seen: list[list[Any]] = []
         self.byes: list[int] = []  # how many acks had come before
         self.gone = 0
+        self.asks = False
 
     def turn(self) -> None:
         self.listener.tick()
@@ -53,7 +54,7 @@ class Worker:
             if isinstance(event, Hello):
                 self.hellos.append(event.peer.body)
                 self.peer = event.peer
-                self.listener.welcome(event.peer, {})
+                self.listener.welcome(event.peer, {"asks": True} if self.asks else {})
             elif isinstance(event, Gone):
                 self.gone += 1
                 self.peer = None
@@ -249,6 +250,7 @@ def test_a_hello_says_what_the_group_wants(scene: Scene) -> None:
             "attempts_max": 3,
             "old": False,
             "held": [],
+                "late": True,
         }
     ]
 

@@ -212,6 +212,35 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     rig.close()
 
 
+def test_a_replica_whose_acks_may_be_late_is_asked_when_a_change_waits_for_one(rig: Rig) -> None:
+    rig.start()
+    broker = rig.broker()
+    late, other = rig.replica("late", late=True, delivery="every"), rig.replica("other", delivery="every")
+    broker.open()
+    broker.list("100", ("a/k", "u1", "50"), ("a/l", "u2", "51"))
+    rig.until(lambda: len(late.events()) == len(other.events()) == 2, "the events")
+    assert late.said("acks-wanted") == []
+    broker.pop(("U", "a/k", "u1", "101"))
+    rig.until(lambda: late.said("acks-wanted"), "the question")
+    assert late.said("acks-wanted") == [[PODS, ["a/k"]]]
+    for replica in (late, other):
+        replica.acknowledge(replica.events()[0])
+        rig.until(lambda: len(replica.events()) == 3, "the change")  # noqa: B023
+    assert other.said("acks-wanted") == []
+
+
+def test_a_replica_that_is_full_of_large_objects_is_asked_for_the_acks_of_all(rig: Rig) -> None:
+    rig.start()
+    broker, replica = rig.broker(), rig.replica(late=True, window_bytes=1)
+    broker.open()
+    broker.list("100", ("a/k", "u1", "50"), ("a/l", "u2", "51"))
+    rig.until(lambda: replica.said("acks-wanted"), "the question")
+    assert len(replica.events()) == 1
+    replica.acknowledge(*replica.events())
+    rig.until(lambda: len(replica.events()) == 2, "the other event")
+    assert replica.said("acks-wanted") == [[PODS, []]]
+
+
 def test_what_is_popped_is_stored_acknowledged_and_told(rig: Rig) -> None:
     rig.start()
     broker, replica = rig.broker(), rig.replica()

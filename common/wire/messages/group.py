@@ -20,7 +20,7 @@ class HandlerHello(msgspec.Struct, frozen=True):
     """What a replica says of itself. ``held``: the calls it is in: informer, shard, key, seq, fence.
 
     ``filters``: of informers whose events are not all wanted: the clauses of its functions, one of which must want an
-    event.
+    event. ``late``: its acks may be late, and it understands `AcksWanted`.
     """
 
     group: str
@@ -33,6 +33,7 @@ class HandlerHello(msgspec.Struct, frozen=True):
     old: bool = True
     held: list[tuple[str, int, str, Count, Count]] = []
     filters: dict[str, Annotated[list[Clause], Meta(max_length=CLAUSES_MAX)]] = {}
+    late: bool = False
 
 
 class EventRow(NamedTuple):
@@ -109,6 +110,13 @@ class Synced(Message, tag="synced"):
 
     informer: Text
     shard: Count
+
+
+class AcksWanted(Message, tag="acks-wanted"):
+    """Something waits for the acks of these keys' events, or of all that the replica holds where there are none."""
+
+    informer: Text
+    keys: Annotated[list[Text], ITEMS]
 
 
 class StoredRow(NamedTuple):
@@ -194,5 +202,5 @@ class Query(Message, tag="query"):
     arguments: Annotated[list[Any], Meta(max_length=8)]
 
 
-ToHandler = Opened | Events | Gap | Synced | Rows | Changes | Problem | InformerProofs
+ToHandler = AcksWanted | Opened | Events | Gap | Synced | Rows | Changes | Problem | InformerProofs
 FromHandler = Acks | GapSeen | Bye | Query

@@ -1,11 +1,20 @@
 """Acks leave in batches, but no later than anybody can feel: the rules of `LateAcks` and `HotKeys`."""
 
-from deltawire.handlers.late_acks import ACKS_MAX, HOT_S, KEYS_MAX, LATE_S, HotKeys, LateAcks
+from deltawire.handlers.late_acks import (
+    ACKS_MAX,
+    HOT_S,
+    KEYS_MAX,
+    LATE_S,
+    RIDE_PART,
+    SOON_S,
+    HotKeys,
+    LateAcks,
+)
 
 
 def handed_out() -> LateAcks:
     """At 10.0, closely behind others."""
-    late = LateAcks()
+    late = LateAcks(256)
     late.handed_out(9.999)
     late.handed_out(10.0)
     return late
@@ -16,12 +25,12 @@ def test_acks_of_cold_keys_wait_for_others_until_5_ms_after_their_calls_were_han
     late.handed_out(10.003)
     assert not late.ended(1, is_urgent=False, now_s=10.001)
     assert not late.ended(1, is_urgent=False, now_s=10.004)
-    assert late.due_s == 10.0 + LATE_S
+    assert late.due_s == 10.0 + SOON_S
     assert late.due()
 
 
 def test_calls_further_apart_than_5_ms_are_acknowledged_at_once_and_without_a_timer():
-    late = LateAcks()
+    late = LateAcks(256)
     for second in (10.0, 10.01, 10.02):
         late.handed_out(second)
         assert late.due_s is None
@@ -60,15 +69,46 @@ def test_calls_that_are_out_when_acks_leave_are_looked_for_5_ms_later():
     late = handed_out()
     late.ended(ACKS_MAX, is_urgent=False, now_s=10.001)
     late.left(10.001, calls_out=3)
-    assert late.due_s == 10.001 + LATE_S
+    assert late.due_s == 10.001 + SOON_S
     late.left(10.002, calls_out=0)
     assert late.due_s is None
 
 
-def test_acks_of_what_nobody_asked_for_wait_like_others():
-    late = LateAcks()
-    assert not late.ended(1, is_urgent=False, now_s=10.0)
+def test_acks_of_a_worker_that_asks_for_them_wait_for_100_ms_and_go_with_an_event_that_comes_just_before():
+    late = LateAcks(256)
+    late.late_s = LATE_S
+    late.handed_out(9.985)
+    late.handed_out(10.0)
+    assert not late.ended(1, is_urgent=False, now_s=10.001)
     assert late.due_s == 10.0 + LATE_S
+    assert not late.may_ride(10.0 + LATE_S - 2 * RIDE_PART * LATE_S)
+    assert late.may_ride(10.0 + LATE_S - RIDE_PART * LATE_S / 2)
+
+
+def test_acks_that_are_asked_for_leave_at_once_and_what_ends_later_is_looked_for_soon():
+    late = LateAcks(256)
+    late.late_s = LATE_S
+    late.handed_out(9.985)
+    late.handed_out(10.0)
+    assert not late.asked(10.001)
+    assert late.due_s == 10.001 + SOON_S
+    late.ended(1, is_urgent=False, now_s=10.002)
+    assert late.asked(10.003)
+
+
+def test_acks_that_wait_never_fill_a_window():
+    for window, acks in ((1, 1), (4, 1), (9, 2), (256, ACKS_MAX)):
+        late = LateAcks(window)
+        late.late_s = LATE_S
+        late.handed_out(9.985)
+        late.handed_out(10.0)
+        assert [late.ended(1, is_urgent=False, now_s=10.0) for _ in range(acks)][-1], f"a window of {window}"
+
+
+def test_acks_of_what_nobody_asked_for_wait_like_others():
+    late = LateAcks(256)
+    assert not late.ended(1, is_urgent=False, now_s=10.0)
+    assert late.due_s == 10.0 + SOON_S
 
 
 def test_a_key_is_remembered_for_50_ms_after_its_last_event():
