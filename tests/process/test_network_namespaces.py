@@ -103,6 +103,21 @@ def test_a_partition_between_any_two_roles_is_seen_and_ends_without_a_list(tmp_p
         end(spread, lists)
 
 
+@one_process
+@pytest.mark.long
+def test_packets_that_pass_one_way_only_are_as_none(tmp_path: Path):
+    with Spread(tmp_path) as spread:
+        lists = begin(spread)
+        for link in (("broker", "worker"), ("handler", "worker"), ("hub", "reflector")):
+            reason = REASONS[link] if link in REASONS else REASONS[link[::-1]]
+            spread.hosts.cut(*link, one_way=True)
+            # What had been sent before the window of TCP was full is heard.
+            notices(spread, reason, NOTICED_S + HEARTBEAT_S)
+            spread.hosts.heal(*link)
+            recovers(spread, f"{link[0]} to {link[1]} cut")
+        end(spread, lists)
+
+
 @other_process
 @pytest.mark.long
 def test_a_partition_of_all_roles_that_no_connection_outlives_ends_without_a_list(tmp_path: Path):

@@ -4,9 +4,9 @@ A host has an address, processes and a /proc of its own. It lives as long as a `
 whatever ends this process, also SIGKILL, ends all that runs on the hosts, and the kernel takes the namespaces away.
 Nothing has a name that another run on the machine could have, too, and nothing touches the machine's own network.
 
-A cut is a rule of the router: it forwards nothing between two hosts, and answers nothing. Neither end learns of it, as
-where a cable is pulled out or a firewall drops packets. Loss and delay are made by `slow_link`: no module of the kernel
-is needed for them. Needs root, iproute2 and util-linux.
+A cut is a rule of the router: it forwards nothing between two hosts, or nothing one way, and answers nothing. Neither
+end learns of it, as where a cable is pulled out or a firewall drops packets. Loss and delay are made by `slow_link`: no
+module of the kernel is needed for them. Needs root, iproute2 and util-linux.
 """
 
 import ctypes
@@ -137,7 +137,7 @@ class Hosts:
     def __init__(self, folder: Path) -> None:
         self._names = folder / "hosts"
         self._hosts: dict[str, Host] = {}
-        self._cuts: set[tuple[str, str]] = set()
+        self._cuts: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
     def __enter__(self) -> Self:
         self._router = Space()
@@ -188,16 +188,15 @@ class Hosts:
         self._connect(host, slow=former.link is not None)
         return host
 
-    def cut(self, one: str, other: str) -> None:
-        """From now on nothing gets from one host to the other, in either direction."""
-        for source, target in ((one, other), (other, one)):
-            self._router.net("ip", "rule", "add", *self._between(source, target))
-        self._cuts.add((one, other))
+    def cut(self, one: str, other: str, *, one_way: bool = False) -> None:
+        """From now on nothing gets from one host to the other, nor back, or only that way not."""
+        self._cuts[one, other] = [(one, other)] if one_way else [(one, other), (other, one)]
+        for ends in self._cuts[one, other]:
+            self._router.net("ip", "rule", "add", *self._between(*ends))
 
     def heal(self, one: str, other: str) -> None:
-        self._cuts.remove((one, other))
-        for source, target in ((one, other), (other, one)):
-            self._router.net("ip", "rule", "del", *self._between(source, target))
+        for ends in self._cuts.pop((one, other)):
+            self._router.net("ip", "rule", "del", *self._between(*ends))
 
     def take_address(self, name: str) -> None:
         """The host has no address any more; what runs there is not told."""
