@@ -104,6 +104,7 @@ class Fifo:
                 self._shared.start()
                 self._loop.reads(self._shared.waker.fileno(), self._take_answers)
                 self._loop.every(ATTEND_S, self._attend)
+                self._loop.every(self._plan.heartbeat_s, self._look)
             self._loop.run(stop, self._pump, until=lambda: self._control.wants_drain)
             return self._drain()
         finally:
@@ -186,6 +187,10 @@ class Fifo:
                 self._stuck = stuck
                 self._control.hurry()
 
+    def _look(self) -> None:
+        if self._shared is not None and isinstance(self.broker, RelayBroker):
+            self._shared.look(self.broker)
+
     def _forget(self, event: Gone, side: Side) -> None:
         # Unless it has said hello again since: then it is another peer.
         if self._peers.get((side, event.peer.identity)) is event.peer:
@@ -242,6 +247,8 @@ def _make_broker(plan: Plan, nonce: str, clock: Clock) -> "tuple[Broker, JetStre
         host=host_of(plan.store_dir) if is_by_host else "",
         place_of=(lambda informer, shard: plan.shard_owners[shard]) if is_by_host else None,
         leads=_leads_of(plan, nonce, clock),
+        store_dir=plan.store_dir,
+        silent_s=SILENT_INTERVALS_MAX * plan.heartbeat_s,
     )
     return RelayBroker(informers, plan.shards, boot=nonce, latest_only=latest_only(plan)), shared
 

@@ -4,8 +4,8 @@ Questions go over plain subjects, which nothing keeps: who does not answer is no
 """
 
 import asyncio
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ from deltawire.jetstream.hosts import words_for
 from deltawire.jetstream.settings import NatsSettings
 from deltawire.jetstream.states import WorkerState
 
+T = TypeVar("T")
+K = TypeVar("K")
 # Answers are waited for so long, and so long after the last one.
 WHO_S, QUIET_S = 1.5, 0.4
 # Who wants to hear of workers on busy hosts, too, waits so long for all.
@@ -74,31 +76,54 @@ async def who_is_there(
     ``is_patient``: for `ALL_S`, however soon the first ones have answered. ``wanted``: (place, host) of those that are
     waited for so long, where they do not answer sooner.
     """
+    found = await gather(
+        connection,
+        who_subject(connection.settings),
+        _decode_here,
+        lambda here: (here.place, here.host),
+        within_s=ALL_S if is_patient or wanted else WHO_S,
+        is_enough=lambda found: not is_patient and all(one in found for one in wanted),
+    )
+    return sorted(found.values(), key=lambda here: (here.place, not here.holds, here.host))
+
+
+async def gather(
+    connection: Connection,
+    subject: str,
+    decode: Callable[[bytes], T],
+    key: Callable[[T], K],
+    *,
+    within_s: float,
+    is_enough: Callable[[dict[K, T]], bool],
+) -> dict[K, T]:
+    """The answers to a question on a plain subject, by their ``key``. Waits for a connection.
+
+    ``within_s`` for all; once ``is_enough``, `QUIET_S` after the last one.
+    """
     await connection.connected()
     client = connection.client
     inbox = client.new_inbox()
     answers: asyncio.Queue[Any] = asyncio.Queue(ANSWERS_MAX)
     subscription = await client.subscribe(inbox, cb=answers.put)
-    found: dict[tuple[str, str], Here] = {}
+    found: dict[K, T] = {}
     try:
-        await client.publish(who_subject(connection.settings), b"", reply=inbox)
+        await client.publish(subject, b"", reply=inbox)
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + (ALL_S if is_patient or wanted else WHO_S)
+        deadline_s = loop.time() + within_s
         while (left_s := deadline_s - loop.time()) > 0:
             try:
-                is_enough = bool(found) and not is_patient and all(one in found for one in wanted)
-                wait_s = min(left_s, QUIET_S) if is_enough else left_s
+                wait_s = min(left_s, QUIET_S) if found and is_enough(found) else left_s
                 message = await asyncio.wait_for(answers.get(), wait_s)
             except TimeoutError:
                 break
             try:
-                here = _decode_here(message.data)
+                answer = decode(message.data)
             except msgspec.MsgspecError:
                 continue  # of another version, or nobody of ours
-            found[here.place, here.host] = here
+            found[key(answer)] = answer
     finally:
         await subscription.unsubscribe()
-    return sorted(found.values(), key=lambda here: (here.place, not here.holds, here.host))
+    return found
 
 
 async def order(connection: Connection, holder: Here, give: Give) -> None:

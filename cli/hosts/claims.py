@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from deltawire.cli.hosts.places import Place
+from deltawire.cli.hosts.queues import Queues
 from deltawire.cli.supervisor.shape import GroupShape
 from deltawire.jetstream.moves import Here
 from deltawire.jetstream.states import GroupState, InformerState, WorkerState
@@ -18,7 +19,8 @@ from deltawire.jetstream.states import GroupState, InformerState, WorkerState
 class PlaceClaim(msgspec.Struct, frozen=True, kw_only=True):
     """A place's part of an informer. ``why`` it is not synced or not fresh; figures are None where they are not known:
     ``lag_ms`` of its last batch, ``pending``: changes that the slowest group has still to acknowledge,
-    ``behind_s``: how old what is complete is, ``still_s``: for how long it has come no further."""
+    ``behind_s``: how old what is complete is, ``still_s``: for how long it has come no further,
+    ``queued``: changes that wait in that host's broker, of a queue on NATS."""
 
     host: str = ""
     node: str = ""
@@ -29,12 +31,15 @@ class PlaceClaim(msgspec.Struct, frozen=True, kw_only=True):
     pending: int | None = None
     behind_s: float | None = None
     still_s: float | None = None
+    queued: int | None = None
 
 
 class InformerClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """An informer over all hosts; ``places``: each that has shards."""
+    """An informer over all hosts; ``places``: each that has shards; ``stuck``: why its queue on NATS stands still, by
+    the brokers that lead it or have its shards."""
 
     ready: bool = False
+    stuck: list[str] = []
     places: dict[str, PlaceClaim] = {}
 
 
@@ -65,9 +70,14 @@ def claims_of(
     groups: Mapping[str, GroupShape],
     places: Mapping[str, Place],
     heard: Iterable[Here],
+    queues: Queues | None = None,
 ) -> Claims:
-    """``places``: those that have shards; ``heard``: the workers that answered. ``informers`` and those of ``groups``
-    may be fewer than there are, where the config leaves them to plug-ins: what workers name counts, too."""
+    """``places``: those that have shards; ``heard``: the workers that answered; ``queues``: of a queue on NATS.
+
+    ``informers`` and those of ``groups`` may be fewer than there are, where the config leaves them to plug-ins: what
+    workers name counts, too.
+    """
+    queues = queues or Queues([], [])
     answers = {(here.place, here.host): here for here in heard}
     states: dict[str, WorkerState | None] = {}
     silent: dict[str, str] = {}
@@ -77,9 +87,10 @@ def claims_of(
         states[name] = here.state if here is not None and not silent[name] else None
     known = [state for state in states.values() if state is not None]
     names = dict.fromkeys([*informers, *(name for state in known for name in state.informers)])
-    found = {informer: _informer(informer, places, states, silent) for informer in names}
+    found = {informer: _informer(informer, places, states, silent, queues) for informer in names}
     unready = [why for why in silent.values() if why]
     for informer, claim in found.items():
+        unready += claim.stuck
         unready += [
             f"{informer}: {name} on {places[name].words}: {part.why}"
             for name, part in claim.places.items()
@@ -140,6 +151,7 @@ def _informer(
     places: Mapping[str, Place],
     states: Mapping[str, WorkerState | None],
     silent: Mapping[str, str],
+    queues: Queues,
 ) -> InformerClaim:
     found: dict[str, PlaceClaim] = {}
     for place, at in places.items():
@@ -149,11 +161,13 @@ def _informer(
             why = silent[place] or "its worker does not know it: the configs of the hosts differ"
             found[place] = PlaceClaim(host=at.host, node=at.node, why=why)
         else:
-            found[place] = _part(name, at, state, said)
-    return InformerClaim(ready=bool(found) and all(not part.why for part in found.values()), places=found)
+            found[place] = _part(name, at, state, said, queues.waiting(name, place, at.host))
+    stuck = queues.stuck(name, {place.host for place in places.values()})
+    is_ready = bool(found) and not stuck and all(not part.why for part in found.values())
+    return InformerClaim(ready=is_ready, stuck=stuck, places=found)
 
 
-def _part(name: str, at: Place, state: WorkerState, said: InformerState) -> PlaceClaim:
+def _part(name: str, at: Place, state: WorkerState, said: InformerState, queued: int | None) -> PlaceClaim:
     why = said.why or ("" if said.fresh else "it is not fresh: the API server was not heard in time")
     return PlaceClaim(
         host=at.host,
@@ -165,6 +179,7 @@ def _part(name: str, at: Place, state: WorkerState, said: InformerState) -> Plac
         pending=max((group[name].pending for group in state.groups.values() if name in group), default=0),
         behind_s=_older(said.behind_s, state),
         still_s=_older(said.still_s, state),
+        queued=queued,
     )
 
 

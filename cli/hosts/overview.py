@@ -9,12 +9,14 @@ import msgspec
 
 from deltawire.cli.hosts.claims import Claims, claims_of
 from deltawire.cli.hosts.places import Place
+from deltawire.cli.hosts.queues import Queues
 from deltawire.cli.supervisor.shape import GroupShape, shape_of
 from deltawire.common.clock import Clock
 from deltawire.common.config.plan import Plan
 from deltawire.common.config.schema import NatsServers
 from deltawire.common.errors import ConfigError, StateError
 from deltawire.common.store.folder import last_cluster_id
+from deltawire.jetstream.brokers import BrokerState, brokers_there
 from deltawire.jetstream.connection import Connection, NatsError, refused, words_of
 from deltawire.jetstream.hosts import host_and_node, words_for
 from deltawire.jetstream.moves import Here, who_is_there
@@ -29,6 +31,8 @@ LOOK_S = 15.0
 REACH_S = 5.0
 # What `status` waits for servers: it has all else to show.
 STATUS_S = 3.0
+# What brokers are waited for, with the connection to their servers.
+BROKERS_S = 3.0
 # What it waits for the servers' own time, which only dates the leases.
 CLOCK_S = 1.0
 
@@ -93,13 +97,45 @@ def look(
     Raises NatsError where the servers do not answer."""
     import nats.errors
 
+    queue = _queue_of(plan, clock)
     try:
-        return connection.wait(_look(plan, connection, clock, shards, groups), LOOK_S)
+        overview, heard = connection.wait(_look(plan, connection, clock, shards), LOOK_S)
+        if not overview.can_move:
+            return overview
+        shape = shape_of(plan)
+        places = {name: place for name, place in overview.places.items() if name in shape.workers}
+        queues = Queues(_brokers(queue, {place.host for place in places.values()}), shape.workers)
+        claims = claims_of(plan.informers, groups or shape.groups, places, heard, queues)
+        return msgspec.structs.replace(overview, hosts=claims)
     except TimeoutError:
         why = connection.problem or "have the servers a majority?"
         raise NatsError(f"{connection.settings.shown} does not answer: {why}") from None
     except nats.errors.Error as error:
         raise refused("a look at its leases", error, connection.settings) from None
+    finally:
+        if queue is not None:
+            queue.close()
+
+
+def _queue_of(plan: Plan, clock: Clock) -> Connection | None:
+    """To the servers of the queue, which may be others than the archive's; not reached yet."""
+    if plan.nats is None or plan.config.archive is None:
+        return None
+    connection = Connection(settings_of(plan.nats), label="deltawire cli", clock=clock, is_quiet=True)
+    connection.start()
+    return connection
+
+
+def _brokers(queue: Connection | None, hosts: set[str]) -> list[BrokerState]:
+    """None of them where the queue's servers do not answer: then figures of queues are not known."""
+    import nats.errors
+
+    if queue is None:
+        return []
+    try:
+        return queue.wait(brokers_there(queue, hosts), BROKERS_S)
+    except (nats.errors.Error, TimeoutError):
+        return []
 
 
 def who(connection: Connection) -> list[Here]:
@@ -116,12 +152,9 @@ def who(connection: Connection) -> list[Here]:
 
 
 async def _look(
-    plan: Plan,
-    connection: Connection,
-    clock: Clock,
-    with_shards: bool,
-    groups: Mapping[str, GroupShape] | None,
-) -> Overview:
+    plan: Plan, connection: Connection, clock: Clock, with_shards: bool
+) -> tuple[Overview, list[Here]]:
+    """Without what holds over all hosts, and the workers that answered."""
     can_move = plan.config.archive is not None
     leases = await _leases(plan, connection, clock, "worker" if can_move else "place")
     # Who has a lease is waited for: who is busy is not yet silent.
@@ -138,13 +171,9 @@ async def _look(
         for shard, owner in enumerate(plan.shard_owners)
         if with_shards
     ]
-    if not can_move:
-        return Overview(can_move=False, places=places, shards=rows)
-    rows = list(await asyncio.gather(*(_archived(plan, connection, row, clusters) for row in rows)))
-    shape = shape_of(plan)
-    with_work = {name: place for name, place in places.items() if name in shape.workers}
-    claims = claims_of(plan.informers, groups or shape.groups, with_work, heard)
-    return Overview(can_move=True, places=places, shards=rows, hosts=claims)
+    if can_move:
+        rows = list(await asyncio.gather(*(_archived(plan, connection, row, clusters) for row in rows)))
+    return Overview(can_move=can_move, places=places, shards=rows), heard
 
 
 async def _leases(plan: Plan, connection: Connection, clock: Clock, key: str) -> dict[str, Place]:

@@ -39,14 +39,15 @@ def place_lines(found: Overview) -> list[str]:
 
 def claim_lines(claims: Claims) -> list[str]:
     """A row for each informer and place."""
-    rows = [["INFORMER", "PLACE", "HOST", "SYNCED", "FRESH", "LAG", "PENDING", "BEHIND"]]
+    rows = [["INFORMER", "PLACE", "HOST", "SYNCED", "FRESH", "QUEUED", "LAG", "PENDING", "BEHIND"]]
     for informer, claim in claims.informers.items():
         for name, part in claim.places.items():
             host = Place(host=part.host, node=part.node).words
             is_known = part.lag_ms is not None
             said = ["yes" if value else "no" if is_known else "?" for value in (part.synced, part.fresh)]
             behind = "?" if part.behind_s is None else format_age(part.behind_s)
-            rows.append([informer, name, host, *said, milliseconds(part.lag_ms), known(part.pending), behind])
+            figures = [known(part.queued), milliseconds(part.lag_ms), known(part.pending), behind]
+            rows.append([informer, name, host, *said, *figures])
     return align(rows)
 
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from deltawire.fifo.relay.leads import Leads, NatsLeads
 from deltawire.fifo.relay.places import Places
 from deltawire.fifo.relay.publisher import Publisher
 from deltawire.fifo.relay.servers import Counters, Servers
+from deltawire.fifo.relay.told import Told
 from deltawire.fifo.relay.wants import Consume, Demand, Done, Leave, Met, Prove, Publish, Report, Resign, Want
 from deltawire.jetstream.connection import Connection
 from deltawire.jetstream.settings import NatsSettings
@@ -35,7 +37,8 @@ HEAR_AFTER_S = 3.0
 
 class JetStreamQueue:
     """``shards``: of each informer. ``label``: this broker's name among those of all hosts. ``host`` and ``place_of``:
-    see `Places`; without, workers' places have leases of their own. ``leads``: what decides who leads, else NATS."""
+    see `Places`; without, workers' places have leases of their own. ``leads``: what decides who leads, else NATS.
+    ``store_dir``, ``silent_s``: see `Told`."""
 
     def __init__(
         self,
@@ -48,6 +51,8 @@ class JetStreamQueue:
         host: str = "",
         place_of: Callable[[str, int], int] | None = None,
         leads: Callable[[Servers], Leads] | None = None,
+        store_dir: Path | None = None,
+        silent_s: float = 0.0,
     ) -> None:
         self._connection = Connection(settings, label=f"deltawire fifo {label}", clock=clock)
         self._informers = list(informers)
@@ -57,6 +62,7 @@ class JetStreamQueue:
         self._publisher = Publisher(self._servers, self._informers, shards, by, clock)
         places = Places(self._servers, host, place_of, clock) if place_of is not None else None
         self._consumer = Consumer(self._servers, places)
+        self._told = Told(self._connection, label, store_dir, silent_s=silent_s, clock=clock)
 
     @property
     def waker(self) -> Waker:
@@ -69,6 +75,7 @@ class JetStreamQueue:
         self._connection.start()
         self._connection.submit(self._servers.guarded(self._begin, "queue"))
         self._connection.submit(self._servers.guarded(self._consumer.purge, "purge"))
+        self._connection.submit(self._servers.guarded(self._told.serve, "brokers"))
 
     def close(self) -> None:
         self._connection.close()
@@ -88,6 +95,10 @@ class JetStreamQueue:
         self._publisher.attend(broker)
         if broker.is_refused:
             self._consumer.give_back_places()
+
+    def look(self, broker: RelayBroker) -> None:
+        """Call it each beat: what other hosts are told of this broker."""
+        self._told.look(broker.informers, self._publisher.leading, self.standstills())
 
     def do(self, want: Want) -> None:
         if isinstance(want, Publish):

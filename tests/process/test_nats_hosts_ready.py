@@ -33,6 +33,7 @@ def test_one_hosts_status_says_whether_all_is_ready_over_both_and_names_the_work
     well = wait_until("all to be ready over both hosts", lambda: ready(hosts), seconds=60, every_s=0.5)
     assert holders(well) == {"worker-0": names[0], "worker-1": names[1]}
     assert all(part["lag_ms"] is not None for part in well["informers"][PODS]["places"].values())
+    wait_until("what waits in both hosts' brokers to be known", lambda: is_queue_known(hosts), seconds=60, every_s=0.5)
     done = run(hosts, "status", "--ready")
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1].startswith("ready over all hosts, as of ")
@@ -90,6 +91,11 @@ def ready(hosts: TwoHosts) -> Any:
     """``hosts`` of the status of the second host once it says that all is ready."""
     found: dict[str, Any] = json.loads(run(hosts, "status", "--json").stdout).get("hosts") or {}
     return found.get("ready") and found
+
+
+def is_queue_known(hosts: TwoHosts) -> bool:
+    found = ready(hosts)
+    return bool(found) and all(part["queued"] is not None for part in found["informers"][PODS]["places"].values())
 
 
 def unready(hosts: TwoHosts) -> list[str]:

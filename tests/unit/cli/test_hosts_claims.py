@@ -1,6 +1,7 @@
 """P8 over hosts: what is claimed of all of them follows from what each place's worker says, and silence is no claim."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from deltawire.cli.hosts.claims import Claims, by_places, claims_of
 from deltawire.cli.hosts.overview import Overview
 from deltawire.cli.hosts.places import Place
+from deltawire.cli.hosts.queues import Queues
 from deltawire.cli.supervisor.shape import GroupShape
 from deltawire.cli.view.hosts import overview_lines
+from deltawire.jetstream.brokers import BrokerState, QueueState
 from deltawire.jetstream.moves import Here
 from deltawire.jetstream.states import STATE_BYTES_MAX, GroupState, InformerState, WorkerState, bounded
 
@@ -171,6 +174,44 @@ def test_an_answer_that_is_larger_than_its_bound_says_so_in_place_of_its_figures
     assert bounded(STATE) is STATE
 
 
+def broker(host: str, **fields: Any) -> BrokerState:
+    queue = QueueState(**{"depth": [1, 2, 4, 8], **fields})
+    return BrokerState(name=f"b-{host}", host=host, node=f"n-{host}", age_s=1.0, silent_s=6.0, queues={PODS: queue})
+
+
+def with_queues(*brokers: BrokerState) -> Claims:
+    queues = Queues(brokers, ["worker-0", "worker-1", "worker-0", "worker-1"])
+    return claims_of([PODS], {"web": GroupShape([PODS])}, PLACES, BOTH, queues)
+
+
+def test_what_waits_for_a_place_is_counted_in_its_own_hosts_broker():
+    found = with_queues(broker("aa"), broker("bb", depth=[0, 16, 0, 32]))
+    places = found.informers[PODS].places
+    assert found.ready
+    assert (places["worker-0"].queued, places["worker-1"].queued) == (5, 48)
+    assert with_queues(broker("bb")).informers[PODS].places["worker-0"].queued is None
+
+
+@pytest.mark.parametrize(
+    ("stuck", "is_named"),
+    [
+        (broker("cc", stuck="its stream is full", leads=True), True),
+        (broker("aa", stuck="its stream is full"), True),
+        (broker("cc", stuck="its stream is full"), False),
+        (msgspec.structs.replace(broker("aa", stuck="its stream is full"), age_s=7.0), False),
+    ],
+    ids=["it leads", "it has shards", "it has neither", "it does not turn"],
+)
+def test_a_queue_that_stands_still_is_named_by_the_broker_that_it_matters_to(stuck: BrokerState, is_named: bool):
+    found = with_queues(stuck)
+    assert found.ready != is_named
+    assert (found.unready == [
+        f"{PODS}: its queue on NATS stands still: its stream is full (says the broker on {stuck.node} ({stuck.host}))"
+    ]) == is_named  # fmt: skip
+    assert found.informers[PODS].ready != is_named
+    assert found.groups["web"].ready != is_named
+
+
 def test_the_text_has_a_row_for_each_informer_and_place_and_one_line_for_all():
     def text(heard: list[Here]) -> list[str]:
         return overview_lines(Overview(can_move=True, places=PLACES, shards=[], hosts=claims(heard)))
@@ -178,8 +219,8 @@ def test_the_text_has_a_row_for_each_informer_and_place_and_one_line_for_all():
     well = text(BOTH)
     assert well[-1] == "ready over all hosts, as of 1s ago"
     row = next(line.split() for line in well if line.startswith("dev/pods") and "worker-1" in line)
-    assert row == ["dev/pods", "worker-1", "n2", "(bb)", "yes", "yes", "2.0", "ms", "3", "0s"]
+    assert row == ["dev/pods", "worker-1", "n2", "(bb)", "yes", "yes", "?", "2.0", "ms", "3", "0s"]
     silent = text([worker("worker-0")])
     assert silent[-1].startswith("NOT READY OVER ALL HOSTS worker-1 on n2 (bb) does not answer")
     row = next(line.split() for line in silent if line.startswith("dev/pods") and "worker-1" in line)
-    assert row == ["dev/pods", "worker-1", "n2", "(bb)", "?", "?", "-", "?", "?"]
+    assert row == ["dev/pods", "worker-1", "n2", "(bb)", "?", "?", "?", "-", "?", "?"]
