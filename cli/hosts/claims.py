@@ -12,6 +12,7 @@ import msgspec
 from deltawire.cli.hosts.places import Place
 from deltawire.cli.hosts.queues import Queues
 from deltawire.cli.supervisor.shape import GroupShape
+from deltawire.jetstream.hosts import words_for
 from deltawire.jetstream.moves import Here
 from deltawire.jetstream.states import GroupState, InformerState, WorkerState
 
@@ -133,7 +134,10 @@ def _silence(name: str, place: Place, here: Here | None) -> str:
     """Why nothing is known of the place; "" where its worker has said something lately."""
     if not place.host:
         return f"no host has {name}"
-    where = f"{name} on {place.words}"
+    where = f"{name} on {words_for(place.host, place.node)}"
+    if place.waits_for:
+        former = f"{place.waits_for}, which had it last, is waited for"
+        return f"{where} is not at work yet: the archive is new, and {former}"
     if here is None:
         ago = "" if place.lease_s is None else f"; it was heard {place.lease_s:.1f} s ago (its lease)"
         return f"{where} does not answer{ago}"

@@ -90,6 +90,11 @@ CASES = {
         [worker("worker-0"), worker("worker-1", works=False, state=None)],
         "worker-1 on n2 (bb) is not at work yet",
     ),
+    "one waits for the host that had its place last": Case(
+        [worker("worker-0"), worker("worker-1", works=False, state=None, waits_for="n9 (ff)")],
+        "worker-1 on n2 (bb) is not at work yet: the archive is new, and n9 (ff), which had it last, is waited for",
+        {**PLACES, "worker-1": Place(host="bb", node="n2", waits_for="n9 (ff)")},
+    ),
     "one is of an earlier version": Case(
         [worker("worker-0"), worker("worker-1", state=None)],
         "worker-1 on n2 (bb) says nothing of its informers yet, or is of an earlier version",
