@@ -24,7 +24,8 @@ from deltawire.informer.shared_informer import SharedInformer
 
 log = logging.getLogger(__name__)
 
-# Batches of one shard that are committed together: fewer commits when the worker lags.
+# Batches of one shard that are committed together: fewer commits when the worker lags. One where groups lag, too:
+# storing more than is handed out in a turn makes what is handed out older and dearer, since it is history by then.
 BATCHES_PER_COMMIT = 4
 # Acks wait so long for more of their kind; at once where half of a shard's credit is used, and at a list's ends.
 ACK_LATE_S = 0.1
@@ -119,7 +120,8 @@ class BrokerLink:
             work: list[wire.Batch] = []
             proofs: dict[str, Proof] = {}
             owed = Owed()
-            while queue and (len(work) < BATCHES_PER_COMMIT or isinstance(queue[0], dict)):
+            batches_max = 1 if len(queue) > 1 and shard.has_backlog else BATCHES_PER_COMMIT
+            while queue and (len(work) < batches_max or isinstance(queue[0], dict)):
                 waiting = queue.popleft()
                 if isinstance(waiting, dict):
                     proofs |= waiting

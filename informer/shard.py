@@ -155,6 +155,12 @@ class Shard:
         return False
 
     @property
+    def has_backlog(self) -> bool:
+        """True if a group that is here was not sent all that is stored."""
+        seq = self.progress.seq
+        return any(group.track.cursor < seq and group.members.here for group in self.groups.values())
+
+    @property
     def has_writes(self) -> bool:
         return self._book.has_writes
 
