@@ -4,7 +4,7 @@ from typing import Any
 
 from deltawire.cli.clients import new_client
 from deltawire.cli.elsewhere import cache_elsewhere
-from deltawire.cli.freshness import ask, words
+from deltawire.cli.freshness import words
 from deltawire.cli.requests import Supervision, from_workers
 from deltawire.cli.stores import Cache, open_cache
 from deltawire.cli.supervisor.status_types import Snapshot
@@ -35,9 +35,8 @@ def parse_target(plan: Plan, text: str, namespace: str = "default") -> tuple[str
     return informers[0], key_of(space, name) if sign else key_of(namespace, rest)
 
 
-def trace(plan: Plan, informer: str, key: str, wall_s: float) -> list[str]:
-    """A line for each stage, with the version it has and its age."""
-    status = ask(plan)
+def trace(plan: Plan, status: Snapshot | str, informer: str, key: str, wall_s: float) -> list[str]:
+    """A line for each stage, with the version it has and its age. ``status``: now, or why there is none."""
     lines = [f"{informer} {display_key(key)}, shard {shard_of(key, plan.shards)}, {words(status, informer)}"]
     lines.append(f"API server   {_served(plan, informer, key)}")
     stages = _running(plan, status, informer, key)

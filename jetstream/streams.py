@@ -17,6 +17,8 @@ _UNLIMITED = {"max_msgs": -1, "max_msg_size": -1, "max_msgs_per_subject": -1, "m
 _RACED = 10058
 # Of JetStream: the newest message, or the row of a bucket, is another one than was expected.
 WRONG_SEQUENCE = frozenset({10071, 10164})
+# The stream, or what the account may keep, is full.
+FULL = frozenset({10047, 10077})
 
 
 async def ensure_stream(

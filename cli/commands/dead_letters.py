@@ -183,10 +183,11 @@ def _answers(
     if target is not None:
         informer, object_key = parse_target(plan, target)
         question |= {"informer": informer, "key": object_key}
-    if note := of_this_host_only(plan):
-        sys.stderr.write(f"{note}\n")
     with Supervision(plan) as supervision:
-        return list(from_workers(supervision.ask("dead-letters", question)).values())
+        answer = supervision.ask("dead-letters", question)
+    if note := of_this_host_only(answer.get("left_out") or ()):
+        sys.stderr.write(f"{note}\n")
+    return list(from_workers(answer).values())
 
 
 def _told(done: str, count: int, target: str | None) -> int:

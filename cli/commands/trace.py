@@ -20,14 +20,16 @@ def trace(
 ) -> int:
     """Follow one object through every stage, with the version that each has and its age."""
     from deltawire.cli.core import plan_of
-    from deltawire.cli.hosts.elsewhere import of_this_host_only
+    from deltawire.cli.freshness import ask
+    from deltawire.cli.hosts.elsewhere import of_this_host_only, standbys_of
     from deltawire.cli.trace import parse_target
     from deltawire.cli.trace import trace as lines_of
     from deltawire.common.clock import SystemClock
 
     plan = plan_of(config, store, core, key)
     informer, object_key = parse_target(plan, target, namespace)
-    if note := of_this_host_only(plan):
+    status = ask(plan)
+    if note := of_this_host_only(standbys_of(status)):
         sys.stderr.write(f"{note}\n")
-    sys.stdout.write("\n".join(lines_of(plan, informer, object_key, SystemClock().wall_s())) + "\n")
+    sys.stdout.write("\n".join(lines_of(plan, status, informer, object_key, SystemClock().wall_s())) + "\n")
     return 0

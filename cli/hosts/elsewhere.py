@@ -1,12 +1,12 @@
 """What ``deltawire status`` shows of all hosts: places of workers, who leads which informer, whether all is ready."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from deltawire.cli.output.table import align
-from deltawire.cli.requests import Supervision
 from deltawire.cli.supervisor.shape import GroupShape
 from deltawire.cli.supervisor.standbys import STANDBY
 from deltawire.cli.supervisor.status_types import Snapshot
@@ -58,22 +58,22 @@ class Hosts:
         return [*lines, "", *verdict_lines(self.claims)]
 
 
-def of_this_host_only(plan: Plan) -> str:
+def of_this_host_only(waiting: Iterable[str]) -> str:
     """What is to be said beside an answer of this host's workers where some wait: others have their shards."""
-    if isinstance(plan, CorePlan) or plan.config.archive is None:
-        return ""
-    try:
-        with Supervision(plan) as supervision:
-            processes = supervision.ask("status").get("processes", {})
-    except DeltawireError:
-        return ""
-    waiting = sorted(name for name, process in processes.items() if process.get("state") == STANDBY)
-    if not waiting:
+    names = sorted(waiting)
+    if not names:
         return ""
     return (
-        f"this is of this host only: {', '.join(waiting)} {'waits' if len(waiting) == 1 else 'wait'} here"
+        f"this is of this host only: {', '.join(names)} {'waits' if len(names) == 1 else 'wait'} here"
         " (`deltawire shards list` says which hosts have the other shards)"
     )
+
+
+def standbys_of(status: Snapshot | str) -> list[str]:
+    """Workers that wait for a place, by a status; none where there is no status."""
+    if isinstance(status, str):
+        return []
+    return [name for name, process in status.processes.items() if process.state == STANDBY]
 
 
 def _groups(here: dict[str, Any]) -> dict[str, GroupShape]:

@@ -61,6 +61,7 @@ class _Question:
     number: int
     deadline_s: float
     waiting: set[str]
+    left_out: list[str]
     answers: dict[str, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
@@ -217,7 +218,7 @@ class ControlSocket:
             return
         self._asked += 1
         self._questions[self._asked] = _Question(
-            peer, number, self._clock.now_s() + ANSWER_TIMEOUT_S, set(workers)
+            peer, number, self._clock.now_s() + ANSWER_TIMEOUT_S, set(workers), sorted(answer.leave_out)
         )
         for worker in workers.values():
             self._listener.send(worker.identity, Ask(self._asked, ask.verb, ask.arguments))
@@ -238,6 +239,6 @@ class ControlSocket:
 
     def _finish(self, number: int) -> None:
         question = self._questions.pop(number)
-        body = {"workers": question.answers, "problems": question.problems}
+        body = {"workers": question.answers, "problems": question.problems, "left_out": question.left_out}
         if not self._reply(question.asker, Answer(question.number, True, body)):
             self._reply(question.asker, Answer(question.number, False, TOO_LARGE))

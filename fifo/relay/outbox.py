@@ -30,6 +30,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self.boot = ""
+        # Of the message that this reign begins behind, "" where there is none.
+        self.former_boot = ""
         self.streams: dict[str, Reached] = {}
         # All that is published ends there: the last number, and the sequence of its message.
         self.number = 0
@@ -64,7 +66,8 @@ class Outbox:
     def lead(self, reign: str, tail: Published | None, sequence: int) -> None:
         """A reign begins behind ``tail``, which has that sequence."""
         self.sequence = sequence
-        self.boot = next_boot(tail.boot if tail else "", reign)
+        self.former_boot = tail.boot if tail else ""
+        self.boot = next_boot(self.former_boot, reign)
         if tail is not None:
             # A boot without an entry is not worth following: who has none of it is where it began.
             self._after = (tail.boot, tail.last) if tail.last else tail.after

@@ -16,7 +16,7 @@ from deltawire.fifo.relay.leads import Lead, Leads
 from deltawire.fifo.relay.servers import RETRY_S_MAX, RETRY_S_MIN, Servers
 from deltawire.fifo.relay.wants import Publish, Resign
 from deltawire.jetstream.connection import NatsError, words_of
-from deltawire.jetstream.streams import WRONG_SEQUENCE
+from deltawire.jetstream.streams import FULL, WRONG_SEQUENCE
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,6 @@ PUBLISH_S = 3.0
 LOOK_S = 1.0
 # A broker whose reflectors are gone gives its lease back after that.
 UNATTENDED_S = 3.0
-_FULL = frozenset({10047, 10077})
 
 
 @dataclass(slots=True)
@@ -270,4 +269,4 @@ class Publisher:
 
 
 def _is_full(error: Exception) -> bool:
-    return getattr(error, "err_code", None) in _FULL
+    return getattr(error, "err_code", None) in FULL

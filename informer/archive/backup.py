@@ -108,11 +108,11 @@ def write(out: IO[bytes], store_dir: Path, shards: int, clusters: dict[str, str]
 
 
 def restore(data: IO[bytes], store_dir: Path, shards: int, clock: Clock) -> Counts:
-    """Fill a state folder that holds no cache from ``data``, which can be sought: it is read whole before anything is
+    """Fill a state folder that holds no cache and no ledger from ``data``, which can be sought: it is read whole before anything is
     written.
 
     Raises StateError for what is no backup, one that is cut or damaged, of another number of shards or a newer version,
-    and for a folder that has caches; CapacityError where there is no room, OSError. What was filled by then is left for
+    and for a folder that has caches or ledgers; CapacityError where there is no room, OSError. What was filled by then is left for
     the caller to remove.
     """
     data.seek(0)
@@ -134,9 +134,10 @@ def restore(data: IO[bytes], store_dir: Path, shards: int, clock: Clock) -> Coun
 
 
 def check_empty(store_dir: Path) -> None:
-    """Raises StateError for a folder that has caches."""
-    if next(store_dir.glob("*/*/*/shard-*"), None) is not None:
-        raise StateError(f"{store_dir} holds caches", hint="a backup is restored into an empty state folder")
+    """Raises StateError for a folder that has caches, or ledgers, which outlive them."""
+    for pattern, what in (("*/*/*/shard-*", "caches"), ("*/*/ledger-*", "a ledger of what handlers know")):
+        if next(store_dir.glob(pattern), None) is not None:
+            raise StateError(f"{store_dir} holds {what}", hint="a backup is restored into an empty state folder")
 
 
 def _head(values: Iterator[Any], shards: int) -> Head:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from deltawire.informer.archive.port import ArchiveUnavailable, FencedError
 from deltawire.jetstream.connection import Connection, NatsError, words_of
 from deltawire.jetstream.settings import word_of
-from deltawire.jetstream.streams import ensure_stream
+from deltawire.jetstream.streams import FULL, WRONG_SEQUENCE, ensure_stream
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,6 @@ ANSWER_S = 3.0
 # A log is read in pieces of so many entries.
 READ_MESSAGES = 500
 _READ_S = 30.0
-# Of JetStream: the newest message of the subject is another one; the stream is full.
-_WRONG_SEQUENCE, _FULL = 10071, (10047, 10077)
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
 
@@ -60,9 +58,9 @@ class NatsArchives:
                 f"the archive refuses: {words_of(error)}", hint="it is tried again"
             ) from None
         except APIError as error:
-            if error.err_code == _WRONG_SEQUENCE:
+            if error.err_code in WRONG_SEQUENCE:
                 raise FencedError(f"another worker has written to the archive on {where}") from None
-            hint = "raise archive.max_bytes" if error.err_code in _FULL else "it is tried again"
+            hint = "raise archive.max_bytes" if error.err_code in FULL else "it is tried again"
             text = f"the archive on {where} refuses: {words_of(error)}"
             raise ArchiveUnavailable(text, hint=hint) from None
         except NatsError as error:

@@ -253,6 +253,17 @@ def test_a_folder_that_holds_caches_is_left_alone(site: Site) -> None:
         backup.restore(io.BytesIO(data), site.machine.folder, 1, FakeClock())
 
 
+def test_a_folder_that_holds_a_ledger_and_no_cache_is_left_alone(site: Site, tmp_path: Path) -> None:
+    """What groups know is in the ledger, too: a backup would be mixed with it."""
+    data, folder = site.taken(), tmp_path / "of-ledgers"
+    kept = folder / "c1" / "pods" / "ledger-0" / "data.mdb"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"kept")
+    with pytest.raises(StateError, match="holds a ledger"):
+        backup.restore(io.BytesIO(data), folder, 1, FakeClock())
+    assert [path for path in folder.rglob("*") if path.is_file()] == [kept]
+
+
 def _cut(data: bytes) -> bytes:
     return data[: len(data) // 2]
 

@@ -1,15 +1,23 @@
 """Commands where a pipeline is on several hosts."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 
+from deltawire.cli import freshness, requests
+from deltawire.cli import trace as trace_lines
+from deltawire.cli.commands import dead_letters
+from deltawire.cli.commands import trace as trace_command
 from deltawire.cli.hosts import elsewhere, overview
 from deltawire.cli.hosts.overview import Overview
 from deltawire.cli.hosts.places import Place
+from deltawire.cli.supervisor.status_types import ProcessStatus, Snapshot, Totals
 from deltawire.cli.view.hosts import place_lines
 from deltawire.common.clock import SystemClock
 from deltawire.common.config.load import parse
@@ -75,31 +83,69 @@ def test_a_place_that_is_kept_for_the_host_that_had_it_last_says_so() -> None:
     assert lines[1].split("  ")[1].strip() == "n2 (bb), waits for n1 (aa)"
 
 
-@pytest.mark.parametrize(("state", "is_said"), [("standby", True), ("ready", False)])
-def test_an_answer_of_this_hosts_workers_says_so_where_others_have_shards(
-    state: str, is_said: bool, monkeypatch: pytest.MonkeyPatch
+class Supervision:
+    """A supervisor whose worker-1 waits for a place; counts what it is asked."""
+
+    waiting: list[str]
+    asked: list[str]
+
+    def __init__(self, plan: Plan) -> None: ...
+
+    def __enter__(self) -> "Supervision":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def ask(self, verb: str, arguments: object = None) -> dict[str, Any]:
+        self.asked.append(verb)
+        if verb == "status":
+            states = {"worker-0": "ready", "worker-1": "standby" if self.waiting else "ready"}
+            status = Snapshot(
+                state="running",
+                up_s=1.0,
+                first_event_s=None,
+                synced=True,
+                totals=Totals(),
+                lag_p50_ms=None,
+                lag_p99_ms=None,
+                processes={name: ProcessStatus(role="informer", state=state) for name, state in states.items()},
+                streams={},
+                informers={},
+                groups={},
+            )
+            found: dict[str, Any] = msgspec.to_builtins(status)
+            return found
+        answers = {"worker-0": {} if verb == "key" else {"letters": [], "count": 0}}
+        return {"workers": answers, "problems": {}, "left_out": self.waiting}
+
+
+@pytest.mark.parametrize("waiting", [["worker-1"], []])
+@pytest.mark.parametrize(
+    ("command", "questions"),
+    [(dead_letters.list_, ["dead-letters"]), (partial(trace_command.trace, "pods/web"), ["status", "key"])],
+)
+def test_an_answer_of_this_hosts_workers_says_where_others_have_shards_and_asks_nothing_twice(
+    command: Callable[..., int],
+    questions: list[str],
+    waiting: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
-    class Supervision:
-        def __init__(self, plan: Plan) -> None: ...
-
-        def __enter__(self) -> "Supervision":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def ask(self, verb: str) -> dict[str, Any]:
-            return {"processes": {"worker-1": {"state": state}, "worker-0": {"state": "ready"}}}
-
-    monkeypatch.setattr(elsewhere, "Supervision", Supervision)
-    raw = {
-        "version": 1,
-        "clusters": {"dev": {}},
-        "informers": [{"resource": "pods"}],
-        "archive": {"kind": "nats"},
-    }
-    note = elsewhere.of_this_host_only(Plan(parse(raw)))
-    assert bool(note) == is_said
-    assert not is_said or note.startswith("this is of this host only: worker-1 waits here")
+    monkeypatch.setattr(Supervision, "waiting", waiting, raising=False)
+    monkeypatch.setattr(Supervision, "asked", [], raising=False)
+    for module in (requests, freshness, trace_lines):
+        monkeypatch.setattr(module, "Supervision", Supervision)
+    monkeypatch.setattr(trace_lines, "_served", lambda *_: "not asked")
+    config = tmp_path / "deltawire.yaml"
+    config.write_text(
+        "{version: 1, clusters: {dev: {}}, informers: [{resource: pods}], archive: {kind: nats},"
+        f" store: {{dir: '{tmp_path}/state'}}}}"
+    )
+    assert command(config=config) == 0
+    note = "this is of this host only: worker-1 waits here"
+    assert (note in capsys.readouterr().err) == bool(waiting)
+    assert Supervision.asked == questions
 
 
 def test_where_the_servers_do_not_answer_nothing_is_claimed_over_all_hosts_whatever_this_one_says(

@@ -296,6 +296,17 @@ def test_a_list_that_began_before_what_a_shard_saw_is_not() -> None:
         again = demands_of(published(informer)[0], 0)
 
 
+def test_a_message_that_a_reign_began_behind_is_no_other_leaders_however_late_it_is_read() -> None:
+    broker = RelayBroker({PODS: ["*"]}, 2, boot="b")
+    former = Published(1, "l:0:r0", ("", 0), 1, 1, "c1", "", {}, [], [])
+    broker.leads(PODS, "r1", {0: (former, 7), 1: (former, 8)}, {})
+    for shard in range(2):
+        broker.published(PODS, shard, "r1", 9 + shard)
+    # It was asked for before the reign's first message was published, and is answered after that.
+    broker.saw_tails(PODS, {0: (former, 7), 1: (former, 8)})
+    assert broker.shared(PODS).leads
+
+
 def test_a_leader_that_cannot_renew_its_lease_steps_down_when_another_ones_reign_is_in_the_queue() -> None:
     broker = RelayBroker({PODS: ["*"]}, 2, boot="b")
     broker.leads(PODS, "r1", {}, {})
