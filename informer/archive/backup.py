@@ -108,12 +108,12 @@ def write(out: IO[bytes], store_dir: Path, shards: int, clusters: dict[str, str]
 
 
 def restore(data: IO[bytes], store_dir: Path, shards: int, clock: Clock) -> Counts:
-    """Fill a state folder that holds no cache and no ledger from ``data``, which can be sought: it is read whole before anything is
-    written.
+    """Fill a state folder that holds no cache and no ledger from ``data``, which can be sought: it is read whole before
+    anything is written.
 
     Raises StateError for what is no backup, one that is cut or damaged, of another number of shards or a newer version,
-    and for a folder that has caches or ledgers; CapacityError where there is no room, OSError. What was filled by then is left for
-    the caller to remove.
+    and for a folder that has caches or ledgers; CapacityError where there is no room, OSError. What was filled by then
+    is left for the caller to remove.
     """
     data.seek(0)
     head = _head(_values(data), shards)
