@@ -151,6 +151,13 @@ def test_a_second_host_shows_itself_as_a_standby_and_takes_over_when_the_first_o
                     seconds=60,
                     every_s=0.5,
                 )  # fmt: skip
+                wait_until(
+                    "a host that only waits to say that all is ready over both",
+                    lambda: second.run("status", "--ready").returncode == 0,
+                    seconds=60,
+                    every_s=0.5,
+                )
+                assert not second.status().get("ready"), "its own readiness is of its own shards"
                 words = status["processes"][PLACE]["standby"]
 
                 def is_shown() -> bool:
