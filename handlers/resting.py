@@ -48,17 +48,22 @@ class RestingLoop(SharedLoop):
     def pull(self, interval_s: float, other: Timer | None) -> None:
         """Something has come that comes each ``interval_s``: what is done as often or less often goes with it.
 
-        Of that, and of ``other``, all is done now that is due within half of the interval. From here on it waits until
-        the next one has come, for `FOLLOW_S` more than the interval at most. For the loop's own turns.
+        Of that, and of ``other``, all is done now that is due within half of the interval, and what was done just now
+        waits a bit longer. From here on it waits until the next one has come, for twice `FOLLOW_S` more than the
+        interval at most. For the loop's own turns.
         """
         now_s = self._clock.now_s()
-        until_s = now_s + interval_s / 2
+        until_s, next_s = now_s + interval_s / 2, now_s + interval_s + FOLLOW_S
         timers = [timer for period_s, timer in self._periods if period_s >= interval_s]
         if other is not None:
             timers.append(other)
         due = [timer for timer in timers if timer.at_s is not None and timer.at_s <= until_s]
         if due:
             self._began_s = now_s + FOLLOW_S
+        for timer in timers:
+            if timer.at_s is not None and next_s - 2 * FOLLOW_S <= timer.at_s < next_s:
+                # Else it would be due just before the next one comes, each time.
+                timer.set(next_s)
         for timer in due:
             timer.at_s = None
             timer.action()

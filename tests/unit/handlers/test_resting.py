@@ -66,6 +66,19 @@ def test_periods_go_with_what_comes_in_each_of_them_and_are_kept_without_it(loop
     assert all(b - a < BEAT_S + 2 * FOLLOW_S for a, b in pairwise(done))
 
 
+def test_what_was_done_just_before_something_came_goes_with_the_next_one(loop, clock):
+    done: list[float] = []
+    loop.every(BEAT_S, lambda: done.append(clock.now_s()))
+    loop.turn(wait_s_max=0)
+    came_s = []
+    for _ in range(3):
+        clock.advance(0.001)
+        came_s.append(clock.now_s())
+        loop.pull(BEAT_S, None)
+        turn_until(loop, clock, came_s[-1] + BEAT_S - 0.001)
+    assert done[1:] == came_s[1:]
+
+
 def test_periods_that_are_shorter_than_what_comes_do_not_go_with_it(loop, clock):
     done: list[int] = []
     loop.every(BEAT_S / 4, lambda: done.append(1))
