@@ -191,7 +191,7 @@ class LeasedWorker:
             " `deltawire shards move %s --to %s --anew` begins without it",
             self._lease.key,
             former.words,
-            self._wait_for_former.left_s(self._clock.now_s()),
+            round(self._wait_for_former.left_s(self._clock.now_s())),
             self._lease.key,
             self._host[:8],
         )

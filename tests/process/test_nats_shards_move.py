@@ -165,8 +165,8 @@ def test_a_second_host_shows_itself_as_a_standby_and_takes_over_when_the_first_o
                     return "LED BY" in text and f"STANDBY {PLACE}: {words}" in text
 
                 wait_until("both in the text", is_shown, seconds=60, every_s=0.5)
-                letters = second.run("dead-letters", "list").stderr
-                assert "this is of this host only: worker-0, worker-1 wait here" in letters
+                letters = second.run_words("dead-letters", "list")
+                assert "this is of this host only: worker-0, worker-1 wait here" in letters.stderr
                 first.kill_everything()
                 wait_until("the second host to work", lambda: states(second) == {"ready"}, seconds=60)
                 second.wait_synced(60)
