@@ -2,9 +2,11 @@
 
 import ast
 import importlib.util
+import io
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,7 +27,7 @@ def load(name):
 
 
 keys, requests, claims = load("check_keys"), load("check_requests"), load("check_claims")
-gaps = load("check_gaps")
+gaps, prober = load("check_gaps"), load("prober")
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in OUTSIDE.glob("*.py")))
@@ -116,6 +118,27 @@ def test_the_deaths_of_workers_are_read_with_the_time_that_they_lay_still_before
     assert keys.read_deaths(tmp_path, [("worker-0", 12.0, 13.0), ("worker-1", 12.0, 21.0)], None) == [
         (20.0 - late, 20.0, 20.0)
     ]
+
+
+def test_a_worker_died_between_the_last_look_that_saw_it_and_the_end_of_the_one_that_missed_it(tmp_path):
+    look = {"at": 20.0, "since": 17.0, "until": 22.5}
+    (tmp_path / "processes.jsonl").write_text(json.dumps({**look, "name": "worker-0", "up": False}) + "\n")
+    late = keys.NOTICED_S + keys.COMMIT_S
+    assert keys.read_deaths(tmp_path, [], None) == [(17.0 - late, 17.0, 22.5)]
+    assert keys.read_deaths(tmp_path, [("worker-0", 15.0, 17.2)], None) == [(15.0 - late, 17.0, 22.5)]
+
+
+def test_a_look_that_takes_long_names_the_times_between_which_a_process_ended(monkeypatch):
+    clock = iter([1.0, 2.0, 3.0, 4.0, 6.0])
+    looks = iter([{7: (1, "worker-0")}, {}])
+    monkeypatch.setattr(prober, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
+    monkeypatch.setattr(prober, "processes", lambda config: next(looks))
+    out = io.StringIO()
+    with pytest.raises(StopIteration):
+        prober.watch_processes("config", out)
+    came, went = (json.loads(line) for line in out.getvalue().splitlines())
+    assert came == {"at": 2.0, "since": 1.0, "until": 3.0, "name": "worker-0", "pid": 7, "up": True}
+    assert went == {"at": 4.0, "since": 2.0, "until": 6.0, "name": "worker-0", "pid": 7, "up": False}
 
 
 def test_a_worker_that_was_cut_off_may_have_been_replaced_from_then_until_it_ended(tmp_path):

@@ -35,7 +35,7 @@ from typing import Any
 SHOWN_MAX = 10
 # What a worker has been told is on its disk so soon (0.1 s), and the ways there on a busy machine; seconds.
 COMMIT_S = 1.0
-# A death is that much earlier or later than the look at /proc that noticed it began, seconds.
+# A death is that much earlier or later than the looks at /proc say between which it was, seconds.
 NOTICED_S = 0.5
 # A worker that is cut off from the servers of its lease ends within this, and a busy machine's share; seconds.
 LEASE_S = 10.0
@@ -137,14 +137,16 @@ def read_deaths(
         if not entry["up"] and entry["name"].startswith("worker-"):
             at = entry["at"]
             mine = [(a, until) for who, a, until in stops if who == entry["name"]]
-            since, slack_s, next_s = at, NOTICED_S, NOTICED_S
+            # Between these it died; what writes no times of a look knows it exactly.
+            earliest, latest = entry.get("since", at), entry.get("until", at)
+            since, slack_s, next_s = earliest, NOTICED_S, NOTICED_S
             if cut_off is not None:
                 # The last of them may have led to this end a lease later, and one before it soon to that.
                 mine, slack_s, next_s = [*mine, *cut_off], LEASE_S, RECOVER_S
             for a, until in sorted(mine, key=lambda one: one[1], reverse=True):
-                if a <= at and since <= until + slack_s:
+                if a <= latest and since <= until + slack_s:
                     since, slack_s = min(since, a), next_s
-            found.append((since - NOTICED_S - COMMIT_S, at if cut_off is None else since, at))
+            found.append((since - NOTICED_S - COMMIT_S, earliest if cut_off is None else since, latest))
     return found
 
 

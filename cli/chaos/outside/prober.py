@@ -55,17 +55,21 @@ def processes(config: str) -> dict[int, tuple[int, str]]:
 
 
 def watch_processes(config: str, out: TextIO) -> None:
+    """Each start and end as a line. ``at``: when the look began that noticed it; ``since``, ``until``: between what it
+    was, since a look takes seconds on a busy machine."""
     known: dict[int, str] = {}
+    since = time.monotonic()
     while True:
         at = time.monotonic()
         now = {pid: name for pid, (_, name) in processes(config).items()}
+        look = {"at": at, "since": since, "until": time.monotonic()}
         for pid, name in known.items():
             if now.get(pid) != name:
-                out.write(json.dumps({"at": at, "name": name, "pid": pid, "up": False}) + "\n")
+                out.write(json.dumps({**look, "name": name, "pid": pid, "up": False}) + "\n")
         for pid, name in now.items():
             if known.get(pid) != name:
-                out.write(json.dumps({"at": at, "name": name, "pid": pid, "up": True}) + "\n")
-        known = now
+                out.write(json.dumps({**look, "name": name, "pid": pid, "up": True}) + "\n")
+        known, since = now, at
         time.sleep(LOOK_EVERY_S)
 
 
