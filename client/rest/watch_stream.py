@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from deltawire.client.rest.failures import transport_error
+from deltawire.client.rest.piece import is_piece_there
 
 READ_BYTES_MAX = 64 * 1024
 
@@ -91,20 +91,22 @@ class WatchStream:
         return chunk
 
     def is_ready(self) -> bool:
-        """True if the connection holds bytes that were not read yet: the next `read` will hardly wait.
+        """True if the next `read` hardly waits: what it brings is there (`piece`). For the reading thread only.
 
-        False says little: some may wait in a buffer above the socket. For callers that gather what is
-        there before they pass it on.
+        False also where that cannot be seen. For callers that gather what is there before they pass it on.
         """
         if self._left:
             return True
-        handle = self._handle
-        if handle is None or self._is_over:
-            return False
-        try:
-            return bool(select.select([handle], [], [], 0)[0])
-        except (OSError, ValueError):
-            return False  # closed meanwhile, or a number beyond what select takes: only a hint is lost
+        with self._lock:
+            if self._is_over or self._handle is None:
+                return False
+            self._is_reading = True
+        is_there = is_piece_there(self._raw, READ_BYTES_MAX)
+        with self._lock:
+            self._is_reading = False
+        if self._is_over:
+            self._let_go()
+        return is_there and not self._is_over
 
     def __iter__(self) -> Iterator[bytes]:
         while chunk := self.read():

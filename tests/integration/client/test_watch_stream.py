@@ -205,6 +205,98 @@ def test_ready_says_that_bytes_wait_in_the_socket(server: Any, client: RESTClien
     assert not stream.is_ready()
 
 
+def _is_soon_ready(stream: WatchStream) -> bool:
+    patience = Patience(10)
+    while not stream.is_ready() and not patience.is_over():
+        time.sleep(0.001)
+    return stream.is_ready()
+
+
+@pytest.mark.parametrize("which", ["server", "tls_server"])
+@pytest.mark.parametrize("size", [40, 700, 4_400])
+def test_ready_says_that_a_piece_waits_above_the_socket(
+    which: str, size: int, request: pytest.FixtureRequest, authority: Any
+) -> None:
+    server, count = request.getfixturevalue(which), 30
+    event = b"x" * size
+
+    def answer(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.wfile.write(b"".join(b"%x\r\n%s\r\n" % (len(event), event) for _ in range(count)))
+        exchange.wait_for_peer()
+
+    server.answers(answer)
+    ca = authority.cert_pem.bytes() if which == "tls_server" else b""
+    client = RESTClient(ClientConfig(server.url, ca_data=ca))
+    with client.open_watch(PODS, read_timeout_s=5) as stream:
+        for _ in range(count):
+            assert _is_soon_ready(stream)
+            assert stream.read() == event
+        assert not stream.is_ready()
+    client.close()
+
+
+@pytest.mark.parametrize("which", ["server", "tls_server"])
+@pytest.mark.parametrize("sent", [1, 3, 20, 3_000])
+def test_a_piece_of_which_a_part_is_there_is_not_ready(
+    which: str, sent: int, request: pytest.FixtureRequest, authority: Any
+) -> None:
+    server = request.getfixturevalue(which)
+    event, has_sent, go_on = b"x" * 20_000, threading.Event(), threading.Event()
+    piece = b"%x\r\n%s\r\n" % (len(event), event)
+
+    def answer(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.wfile.write(b"%x\r\n%s\r\n" % (len(EVENT), EVENT) + piece[:sent])
+        has_sent.set()
+        go_on.wait(10)
+        exchange.wfile.write(piece[sent:])
+        exchange.wait_for_peer()
+
+    server.answers(answer)
+    ca = authority.cert_pem.bytes() if which == "tls_server" else b""
+    client = RESTClient(ClientConfig(server.url, ca_data=ca))
+    with client.open_watch(PODS, read_timeout_s=5) as stream:
+        assert stream.read() == EVENT
+        assert has_sent.wait(10)
+        assert not any(stream.is_ready() for _ in range(100))
+        go_on.set()
+        assert _is_soon_ready(stream)
+        assert stream.read() == event
+    client.close()
+
+
+def test_who_looks_whether_a_stream_is_ready_while_another_thread_closes_it_sees_its_end(server: Any) -> None:
+    def answer(exchange: Any) -> None:
+        exchange.begin_stream()
+        while True:  # until the peer leaves: the write fails then
+            exchange.send_chunk(EVENT * 50)
+
+    server.answers(answer)
+    client = RESTClient(ClientConfig(server.url))
+    errors: list[BaseException] = []
+
+    def look(stream: WatchStream) -> None:
+        try:
+            while not stream.is_over:
+                if stream.is_ready():
+                    stream.read()
+        except BaseException as error:
+            errors.append(error)
+
+    for _ in range(30):
+        stream = client.open_watch(PODS)
+        reader = threading.Thread(target=look, args=(stream,))
+        reader.start()
+        time.sleep(random.random() * 0.005)
+        stream.close()
+        reader.join(5)
+        assert not reader.is_alive()
+        assert stream._handle is None
+    assert not errors
+    client.close()
+
+
 @pytest.mark.parametrize("which", ["server", "tls_server"])
 def test_a_close_at_any_moment_is_an_end_and_never_an_error(
     which: str, request: pytest.FixtureRequest, authority: Any
