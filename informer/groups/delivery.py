@@ -60,12 +60,12 @@ class Sending:
         self.retries()
         self.unblocked()
         self.scan()
-        if group.track.cursor < self._changes.seq:
-            group.members.want_room()
         if scope is not None and scope.rescan:
             passes.look_again(self, group, scope, self._changes, self._clock)
         if group.resync.is_due(now):
             passes.resync(self, group, self._changes, now, self._clock)
+        if group.may_send(self._changes.seq, now):
+            group.members.want_room()
 
     def retries(self) -> None:
         """What was parked and whose time has come."""
@@ -252,10 +252,7 @@ class Sending:
             replica = self.pick_for(verdict, alone=superseded is not None and superseded.solo)
         if replica is None:
             return _FULL
-        if is_gone or verdict is not None:
-            kind = self._kind(row, verdict, is_gone=is_gone)
-        else:
-            kind = ADD if group.is_add(seq, row.born) else UPDATE
+        kind = self._kind(row, verdict, is_gone=is_gone)
         flight = self.emit(row, kind, replica, superseded, verdict=verdict)
         if is_past:
             flight.overwritten = row.object
@@ -383,6 +380,8 @@ class Sending:
         group.counters.delivered += 1
         group.in_flight[key] = flight
         replica.take(flight.size_bytes, alone=flight.solo)
+        if parked is not None and len(group.lot.queue(key)) > 1:
+            group.members.want(replica, key)
         event = EventRow(
             seq, key, shown, row.uid, row.version, row.at, flight.attempt, flight.fence,
             flags, row.object, flight.old, parts,

@@ -47,7 +47,7 @@ class Replica:
         self.held_bytes = 0
         self.alone = False
         self.awaited_by: object | None = None
-        # For all that it holds, since it gave something back last.
+        # For the acks of all that it holds.
         self.is_asked = False
 
     def wait_for(self, group: object) -> None:
@@ -76,6 +76,7 @@ class Replica:
     def take(self, size_bytes: int, *, alone: bool) -> None:
         self.held += 1
         self.held_bytes += size_bytes
+        self.is_asked = False
         if alone:
             self.alone = True
             self.awaited_by = None
@@ -83,6 +84,5 @@ class Replica:
     def give_back(self, size_bytes: int, *, alone: bool) -> None:
         self.held -= 1
         self.held_bytes -= size_bytes
-        self.is_asked = False
         if alone:
             self.alone = False
