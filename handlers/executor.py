@@ -37,7 +37,8 @@ class Results:
     """Outcomes on their way from the threads that call to the loop that acknowledges.
 
     The loop is woken once for all outcomes that wait, and not at all for those that it will look for by itself:
-    while ``are_awaited`` is false it does so soon, by a timer. It sets that, then takes.
+    while ``are_awaited`` is false it does so by a timer, which is too late for what is urgent while ``looks_late``. It
+    sets these, then takes.
 
     ``hand_over``: what a thread does in place of waking the loop, where ``may_visit``: it visits it. ``waiting``: what
     was not taken yet. ``on_wake``: what follows when the loop was woken, from any thread.
@@ -45,6 +46,7 @@ class Results:
 
     def __init__(self) -> None:
         self.are_awaited = True
+        self.looks_late = False
         self.may_visit = False
         self.waiting: deque[tuple[Call, Outcome]] = deque()
         self.on_wake: Callable[[], None] = lambda: None
@@ -60,11 +62,14 @@ class Results:
         self.waiting.append((call, outcome))
         self.hand_over()
 
-    def leave(self, call: Call, outcome: Outcome, *, unawaited_max: int) -> None:
+    def leave(
+        self, call: Call, outcome: Outcome, *, unawaited_max: int, is_urgent: bool = False
+    ) -> None:
         """As `put`, but without waking the loop while it looks by itself and fewer than ``unawaited_max`` wait."""
         self.waiting.append((call, outcome))
         # Looked at after the outcome was left: the loop sets it before it takes.
-        if self.are_awaited or len(self.waiting) >= unawaited_max:
+        is_too_late = is_urgent and self.looks_late
+        if self.are_awaited or is_too_late or len(self.waiting) >= unawaited_max:
             self.hand_over()
 
     def wake(self) -> None:

@@ -5,7 +5,8 @@ Not here: sending them (``worker_link``), the timer (``runner``).
 
 # Acks of so many events leave whatever else waits.
 ACKS_MAX = 32
-# A part of the window, too: what may be sent is never held up by acks that wait.
+# A part of the window, too, and no more than it has room for beyond the calls that are made at a time: what may be sent
+# is never held up by acks that wait, and no thread is idle for them.
 WINDOW_PARTS = 4
 # So long after its call was handed out an ack leaves, or when the call ends, where that is later. Calls that are handed
 # out further apart do not wait: no other ack would come in time.
@@ -43,9 +44,9 @@ class LateAcks:
     many leave whatever else waits.
     """
 
-    def __init__(self, window: int) -> None:
-        """``window``: keys that the process may hold."""
-        self.acks_max = max(1, min(ACKS_MAX, window // WINDOW_PARTS))
+    def __init__(self, window: int, calls_max: int = 1) -> None:
+        """``window``: keys that the process may hold; ``calls_max``: calls that are made at a time."""
+        self.acks_max = max(1, min(ACKS_MAX, window // WINDOW_PARTS, window - calls_max))
         self.late_s = SOON_S
         self.due_s: float | None = None
         self.is_alone = False
@@ -85,8 +86,13 @@ class LateAcks:
         return self._waiting > 0
 
     def left(self, now_s: float, *, calls_out: int) -> None:
-        """All acks were sent; ``calls_out`` calls have not ended."""
+        """All acks were sent; ``calls_out`` calls have not ended: those of the next hot key may not wait."""
+        wait_s = SOON_S if self._is_urgent else self.late_s
         self._waiting = 0
         self._is_urgent = False
         self.is_alone = False
-        self.due_s = now_s + self.late_s if calls_out else None
+        self.due_s = now_s + wait_s if calls_out else None
+
+    def is_far(self, now_s: float) -> bool:
+        """True where `due` is to be called later than what is urgent may wait."""
+        return self.due_s is not None and self.due_s > now_s + SOON_S

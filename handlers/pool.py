@@ -158,4 +158,6 @@ class Pool:
             self._hot_waits = False
             self.results.put(call, outcome)
         else:
-            self.results.leave(call, outcome, unawaited_max=self.unawaited_max)
+            self.results.leave(
+                call, outcome, unawaited_max=self.unawaited_max, is_urgent=self._hot_waits
+            )

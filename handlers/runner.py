@@ -95,7 +95,7 @@ class Runner:
         self._gaps = GapFilter()
         self._failure = ""
         self._is_draining = False
-        self._late = LateAcks(settings.window)
+        self._late = LateAcks(settings.window, settings.workers)
         self._hot = HotKeys()
         self._loop = RestingLoop(clock, heartbeat, idle_s=idle_s)
         self._acks_due = self._loop.timer(self._on_due)
@@ -301,7 +301,9 @@ class Runner:
     def _look_later(self) -> None:
         """Set the timer of what waits; while it runs, threads need not wake the loop."""
         due_s = self._late.due_s
-        self._executor.results.are_awaited = due_s is None or self._is_draining
+        results = self._executor.results
+        results.looks_late = self._late.is_far(self._clock.now_s())
+        results.are_awaited = due_s is None or self._is_draining
         if due_s is None:
             self._acks_due.cancel()
         else:

@@ -105,6 +105,27 @@ def test_acks_that_wait_never_fill_a_window():
         assert [late.ended(1, is_urgent=False, now_s=10.0) for _ in range(acks)][-1], f"a window of {window}"
 
 
+def test_acks_that_wait_leave_room_for_each_call_that_can_be_made_at_a_time():
+    for window, calls, acks in ((8, 8, 1), (64, 60, 4), (64, 100, 1), (256, 4, ACKS_MAX), (256, 250, 6)):
+        assert LateAcks(window, calls).acks_max == acks, f"a window of {window}, {calls} calls at a time"
+
+
+def test_behind_an_urgent_ack_the_calls_that_are_out_are_looked_for_soon():
+    late = LateAcks(256)
+    late.late_s = LATE_S
+    late.handed_out(9.985)
+    late.handed_out(10.0)
+    assert late.is_far(10.0), "what is urgent must not wait for that"
+    assert late.ended(1, is_urgent=True, now_s=10.001)
+    late.left(10.001, calls_out=2)
+    assert late.due_s == 10.001 + SOON_S
+    assert not late.is_far(10.001)
+    late.ended(1, is_urgent=False, now_s=10.002)
+    assert late.due()
+    late.left(10.006, calls_out=1)
+    assert late.due_s == 10.006 + LATE_S
+
+
 def test_acks_of_what_nobody_asked_for_wait_like_others():
     late = LateAcks(256)
     assert not late.ended(1, is_urgent=False, now_s=10.0)

@@ -125,6 +125,19 @@ def test_the_loop_is_woken_for_a_hot_key_a_full_batch_or_where_it_waits(program,
     results.close()
 
 
+def test_the_ack_of_a_hot_key_does_not_wait_for_other_calls_where_the_loop_looks_late(program):
+    program.gates = {"b": threading.Event()}
+    pool, results = made(program, 1)
+    results.are_awaited, results.looks_late = False, True
+    pool.submit([call_of("a", hot=True), call_of("b")])
+    try:
+        wait_until(lambda: is_rung(results), "the loop to be woken while the second call goes on", seconds=20)
+    finally:
+        program.gates["b"].set()
+        assert pool.close(20)
+    results.close()
+
+
 def test_the_ack_of_a_hot_key_waits_for_what_the_thread_has_still_to_do(program):
     program.gates = {"b": threading.Event()}
     pool, results = made(program, 1)
