@@ -193,6 +193,7 @@ class Reader:
         self._source.check_cluster()
         splitter = WatchSplitter(self._object_reader(), initial=request.is_list)
         stream = self._source.watch(request.params)
+        self._is_whole = True
         try:
             with self._changed:
                 if number != self._number:
@@ -211,8 +212,8 @@ class Reader:
                 if chunk:
                     self._heard_us = at_us
                     chunk = gatherer.with_more(chunk)
-                    self._is_whole = chunk[-1:] in (b"\n", b"}")
                 batches = splitter.feed(chunk) if chunk else splitter.finish()
+                self._is_whole = splitter.is_between
                 for batch in batches:
                     if self.pass_on(number, batch, at_us):
                         continue

@@ -226,6 +226,11 @@ class WatchSplitter:
         batches, self._batches = self._batches, []
         return batches
 
+    @property
+    def is_between(self) -> bool:
+        """True if what was fed ends with an event's end."""
+        return self._frames.is_between
+
     def finish(self) -> list[Batch]:
         """The connection ended: half an event at the end is nothing."""
         self._frames.finish()

@@ -97,7 +97,13 @@ def _begin_anew(connection: Connection, holder: Here, heir: Here, clock: Clock) 
             heard = who(connection)
         except NatsError:
             continue
-        if any(here.place == holder.place and here.works for here in heard):
+        at_work = {here.host: here for here in heard if here.place == holder.place and here.works}
+        if other := next((here for host, here in at_work.items() if host != holder.host), None):
+            raise NatsError(
+                f"{holder.place} is on {words_for(other.host, other.node)}: it came before {where} had begun anew",
+                hint="see `deltawire shards`",
+            )
+        if at_work:
             return f"{holder.place} has begun anew on {where}, without what host {former} knows"
     raise NatsError(f"{where} has not begun with {holder.place} within {MOVE_S:g} s", hint="see its log")
 

@@ -60,6 +60,11 @@ class Frames:
         self._is_dropping = False  # the event that the scanner is in was refused
         self._is_start = True
 
+    @property
+    def is_between(self) -> bool:
+        """True if no part of an event is here whose end has not come."""
+        return not self._scanner.depth and not any(map(bytes.strip, self._parts))
+
     def feed(self, chunk: bytes) -> None:
         if self._is_start:
             chunk = self._without_bom(chunk)

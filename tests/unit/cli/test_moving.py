@@ -84,6 +84,12 @@ def test_what_the_host_that_had_the_place_last_knows_is_given_up_by_an_order_of_
         move_anew([GIVER, HEIR])
 
 
+def test_a_place_whose_last_host_came_meanwhile_was_not_begun_anew() -> None:
+    came = [Here(place="worker-0", host="aa", node="n1", holds=True, works=True), HEIR]
+    with pytest.raises(NatsError, match=r"worker-0 is on n1 \(aa\): it came before n2 \(bb\) had begun anew"):
+        move_anew([WAITING], None, [WAITING], came)
+
+
 def test_servers_that_cannot_be_asked_are_one_line() -> None:
     with pytest.raises(NatsError, match=r"workers cannot be asked over nats://127\.0\.0\.1:4222") as found:
         overview.who(answering(LOST))

@@ -12,7 +12,7 @@ from deltawire.common.errors import StatusError, TransportError
 from deltawire.common.meta.resources import find
 from deltawire.reflector.action import List, Watch
 from deltawire.reflector.identity import ClusterChangedError
-from deltawire.reflector.reader import INBOX_BYTES_MAX, Closed, Failed, Opened, Read, Reader
+from deltawire.reflector.reader import INBOX_BYTES_MAX, WAITED_S, Closed, Failed, Opened, Read, Reader
 from deltawire.reflector.split import Counters
 from tests.support.patience import Patience, wait_until
 
@@ -122,6 +122,29 @@ def test_a_watch_is_opened_read_and_closed(reader, source):
     source.stream.chunks.put(None)
     assert isinstance(news(reader), Closed)
     until(lambda: source.stream.is_closed)
+
+
+def test_a_watch_behind_one_that_was_cut_in_the_middle_of_an_event_finds_nothing_left_to_read(reader, source):
+    reader.submit(WATCH)
+    news(reader)
+    source.stream.chunks.put(event("a", 2)[:-20])
+    source.stream.chunks.put(TransportError("cut", reason="reset"))
+    assert isinstance(news(reader), Failed)
+    source.stream = PlayedStream()
+    reader.submit(WATCH)
+    assert isinstance(news(reader), Opened)
+    until(lambda: reader.reading().is_waiting)
+
+
+@pytest.mark.parametrize("end", [b"}", b"}\n", b"},\n"])
+def test_a_part_of_an_event_that_looks_like_an_end_is_none(reader, source, end):
+    reader.submit(WATCH)
+    news(reader)
+    source.stream.chunks.put(b'{"type":"ADDED","object":\n{"kind":"Pod","x":{"y":{' + end)
+    until(lambda: source.stream.reads == 1 and reader.reading_since_s is not None)
+    time.sleep(2 * WAITED_S)
+    assert not reader.reading().is_waiting
+    assert reader.reading().drained_us == 0
 
 
 def test_a_cut_watch_is_a_failure(reader, source):
