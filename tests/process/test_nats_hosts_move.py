@@ -11,6 +11,7 @@ from tests.support.pipeline import wait_until
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240), pytest.mark.xdist_group("nats")]
 
 
+@pytest.mark.long
 def test_a_host_that_is_lost_with_its_disk_leaves_its_shards_and_the_lead_to_the_other(
     tmp_path: Path,
 ) -> None:

@@ -24,6 +24,7 @@ def spec(hosts: TwoHosts) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_a_leader_that_ends_hands_over_at_once_and_one_that_stood_still_is_fenced(tmp_path: Path):
     with TwoHosts(tmp_path, leases=LEASES) as hosts:
         hosts.wait_listed()
