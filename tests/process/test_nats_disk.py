@@ -81,8 +81,10 @@ def test_the_only_server_loses_its_disk_and_groups_go_on_where_the_workers_disks
             wait_until("standbys that know for whom they wait", seen.exists, seconds=60)
         hosts.nats.lose(0)
         hosts.nats.start(0)
-        wait_flowing(hosts, [name for name in hosts.names if name.startswith(("worker", "standby"))])
-        is_content(hosts)
+        # A worker whose archive is gone ends, as one that was replaced does, also after calls have gone on.
+        workers = [name for name in hosts.names if name.startswith(("worker", "standby"))]
+        wait_flowing(hosts, workers)
+        is_content(hosts, supervise=workers)
 
 
 def test_a_place_whose_archive_and_last_host_are_lost_is_named_and_begun_anew_by_an_order(tmp_path: Path):
@@ -101,7 +103,7 @@ def test_a_place_whose_archive_and_last_host_are_lost_is_named_and_begun_anew_by
         left = ["worker-1", "standby-0"]
 
         def is_named() -> bool:
-            revive(hosts, left)
+            hosts.revive(left)
             found = command(hosts, "list", "--json")
             place = json.loads(found.stdout or "{}").get("places", {}).get("worker-0", {})
             return place.get("host") == other and lost[:8] in place.get("waits_for", "") and found.returncode == 1
@@ -117,18 +119,11 @@ def test_a_place_whose_archive_and_last_host_are_lost_is_named_and_begun_anew_by
         assert command(hosts, "list").returncode == 0
 
 
-def revive(hosts: TwoHosts, names: list[str]) -> None:
-    """A worker whose archive is gone ends, as one that was replaced does; its supervisor starts it again."""
-    for name in names:
-        if hosts.has_ended(name):
-            hosts.restart(name)
-
-
 def wait_flowing(hosts: TwoHosts, names: list[str]) -> None:
     before = hosts.acknowledged()
 
     def flows() -> bool:
-        revive(hosts, names)
+        hosts.revive(names)
         return all(count > before[name] for name, count in hosts.acknowledged().items())
 
     wait_until("calls of every handler", flows, seconds=120, every_s=0.3)

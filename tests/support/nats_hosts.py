@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -237,13 +238,20 @@ class TwoHosts:
         verdict: dict[str, Any] = json.loads(done.stdout)
         return verdict
 
-    def judge_in_the_end(self, seconds: float = 90) -> dict[str, Any]:
-        """Churn stopped, the verdict once it is content, or the last one."""
+    def revive(self, names: Iterable[str]) -> None:
+        """Start what has ended again, as its supervisor does."""
+        for name in names:
+            if self.has_ended(name):
+                self.restart(name)
+
+    def judge_in_the_end(self, seconds: float = 90, supervise: Iterable[str] = ()) -> dict[str, Any]:
+        """Churn stopped, the verdict once it is content, or the last one. ``supervise``: started again if they end."""
         self.server.churn(0)
         verdict: dict[str, Any] = {}
 
         def is_content() -> bool:
             nonlocal verdict
+            self.revive(supervise)
             verdict = self.judge()
             return not verdict["complaints"]
 

@@ -3,6 +3,7 @@
 import io
 import json
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from deltawire.common.clock import SystemClock
@@ -37,8 +38,8 @@ def lists_of(hosts: TwoHosts) -> Counter[str]:
     return Counter(entry["path"] for entry in hosts.server.reflectors_lists())
 
 
-def is_content(hosts: TwoHosts) -> None:
-    verdict = hosts.judge_in_the_end()
+def is_content(hosts: TwoHosts, supervise: Iterable[str] = ()) -> None:
+    verdict = hosts.judge_in_the_end(supervise=supervise)
     again = {call["key"] for name in HANDLERS for call in _ended(hosts, name) if call["attempt"] > 1}
     for name, of in verdict["handlers"].items():
         # What was acknowledged in the last moment before a kill may come again, and says so.
