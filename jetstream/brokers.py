@@ -7,7 +7,6 @@ import msgspec
 from deltawire.jetstream.connection import Connection
 from deltawire.jetstream.moves import WHO_S, gather
 from deltawire.jetstream.settings import NatsSettings
-from deltawire.jetstream.states import STATE_BYTES_MAX
 
 
 class QueueState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,13 +37,6 @@ _decode = msgspec.json.Decoder(BrokerState).decode
 
 def brokers_subject(settings: NatsSettings) -> str:
     return settings.subject("brokers")
-
-
-def bounded(state: BrokerState) -> BrokerState:
-    """Without its queues where they take more than `STATE_BYTES_MAX`; then it says so."""
-    if len(encode(state)) <= STATE_BYTES_MAX:
-        return state
-    return msgspec.structs.replace(state, is_cut=True, queues={})
 
 
 async def brokers_there(connection: Connection, hosts: Collection[str] = ()) -> list[BrokerState]:

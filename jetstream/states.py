@@ -3,6 +3,8 @@
 Hosts' clocks differ, so there is no instant in it: ages and durations, each measured by the host that says it.
 """
 
+from typing import Any, TypeVar
+
 import msgspec
 
 # One answer, in JSON. It takes about 100 bytes an informer, and as much a group and informer.
@@ -48,8 +50,13 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     groups: dict[str, dict[str, GroupState]] = {}
 
 
-def bounded(state: WorkerState) -> WorkerState:
-    """Without its informers and groups where they take more than `STATE_BYTES_MAX`; then it says so."""
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def bounded(state: S) -> S:
+    """A state of a worker or a broker, without its dictionaries where it takes more than `STATE_BYTES_MAX`; then it
+    says so (``is_cut``)."""
     if len(msgspec.json.encode(state)) <= STATE_BYTES_MAX:
         return state
-    return msgspec.structs.replace(state, is_cut=True, informers={}, groups={})
+    large: dict[str, Any] = {name: {} for name in state.__struct_fields__ if isinstance(getattr(state, name), dict)}
+    return msgspec.structs.replace(state, is_cut=True, **large)

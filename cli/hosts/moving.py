@@ -1,6 +1,6 @@
 """``deltawire shards move``: a worker's place is passed on to a host that waits for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from deltawire.cli.hosts.overview import who
@@ -52,14 +52,7 @@ def move(
     connection.wait(order(connection, holder, Give(heir.host, heir.node)), MOVE_S)
     note(f"{source} finishes what is in flight and passes {place} on")
     back_s: float | None = None
-    while clock.now_s() - began_s < MOVE_S:
-        clock.sleep(POLL_S)
-        try:
-            heard = who(connection)
-        except NatsError:
-            # This command's own connection is lost, and is made again; the move does not need it.
-            continue
-        of_place = {here.host: here for here in heard if here.place == place}
+    for of_place in _looks(connection, place, clock, began_s):
         other = next((here for here in of_place.values() if here.works and here.host != holder.host), None)
         if other is not None and other.host == heir.host:
             return f"{place} moved from {source} to {target} in {clock.now_s() - began_s:.1f} s"
@@ -90,14 +83,8 @@ def _begin_anew(connection: Connection, holder: Here, heir: Here, clock: Clock) 
             f"{where} has {holder.place}, and waits for host {former}", path="--to", hint=f"with --anew say {where}"
         )
     connection.wait(order(connection, holder, Give(heir.host, heir.node, anew=True)), MOVE_S)
-    began_s = clock.now_s()
-    while clock.now_s() - began_s < MOVE_S:
-        clock.sleep(POLL_S)
-        try:
-            heard = who(connection)
-        except NatsError:
-            continue
-        at_work = {here.host: here for here in heard if here.place == holder.place and here.works}
+    for of_place in _looks(connection, holder.place, clock, clock.now_s()):
+        at_work = {host: here for host, here in of_place.items() if here.works}
         if other := next((here for host, here in at_work.items() if host != holder.host), None):
             raise NatsError(
                 f"{holder.place} is on {words_for(other.host, other.node)}: it came before {where} had begun anew",
@@ -106,6 +93,18 @@ def _begin_anew(connection: Connection, holder: Here, heir: Here, clock: Clock) 
         if at_work:
             return f"{holder.place} has begun anew on {where}, without what host {former} knows"
     raise NatsError(f"{where} has not begun with {holder.place} within {MOVE_S:g} s", hint="see its log")
+
+
+def _looks(connection: Connection, place: str, clock: Clock, began_s: float) -> Iterator[dict[str, Here]]:
+    """Who answers for the place, by host, again and again until `MOVE_S` after ``began_s``."""
+    while clock.now_s() - began_s < MOVE_S:
+        clock.sleep(POLL_S)
+        try:
+            heard = who(connection)
+        except NatsError:
+            # This command's own connection is lost, and is made again; the move does not need it.
+            continue
+        yield {here.host: here for here in heard if here.place == place}
 
 
 def _parties(connection: Connection, place: str, to: str) -> tuple[Here | None, Here]:

@@ -10,8 +10,9 @@ import msgspec
 from deltawire.common.clock import Clock
 from deltawire.common.store.host import host_of
 from deltawire.fifo.shards import Informer
-from deltawire.jetstream.brokers import BrokerState, QueueState, bounded, brokers_subject, encode
+from deltawire.jetstream.brokers import BrokerState, QueueState, brokers_subject, encode
 from deltawire.jetstream.connection import Connection
+from deltawire.jetstream.states import bounded
 
 
 class Told:

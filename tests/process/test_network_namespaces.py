@@ -14,7 +14,7 @@ import pytest
 from deltawire.client.rest.connection import USER_TIMEOUT_MS
 from deltawire.reflector.connection import IDLE_S_MIN
 from tests.support import netns
-from tests.support.spread import HEARTBEAT_S, REASONS, Spread
+from tests.support.spread import CALLS, HEARTBEAT_S, REASONS, Spread
 from tests.support.stage import pass_time
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
@@ -42,7 +42,7 @@ def recovers(spread: Spread, what: str, within_s: float = RECOVERED_S) -> None:
     """All is ready, and a second's changes are handled; the seconds since now are printed."""
     began_s = time.monotonic()
     spread.wait_ready(within_s + SLACK_S)
-    spread.wait_flowing(within_s + SLACK_S)
+    spread.wait_flowing(within_s + SLACK_S, calls=CALLS)
     took_s = time.monotonic() - began_s
     print(f"{what}: all was well again after {took_s:.1f} s ({within_s:.0f} s are stated)")
 
@@ -66,7 +66,7 @@ def heal(spread: Spread, links: Iterable[tuple[str, str]]) -> None:
 def begin(spread: Spread) -> int:
     """The number of lists once all is ready."""
     spread.wait_ready(90)
-    spread.wait_flowing()
+    spread.wait_flowing(calls=CALLS)
     return spread.lists()
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.support.flow import RecordedCalls
 from tests.support.keyed import free_port
 from tests.support.nats_servers import NatsServers
 from tests.support.pipeline import ACCEPTANCE, DELTAWIRE, RECORDER, TWO_RESOURCES, ServerProcess, wait_until
@@ -26,7 +27,7 @@ from tests.support.pipeline import ACCEPTANCE, DELTAWIRE, RECORDER, TWO_RESOURCE
 HANDLERS = {"latest": ("latest", 0), "every": ("every", 1), "third": ("every", 0)}
 
 
-class TwoHosts:
+class TwoHosts(RecordedCalls):
     """Use as a ``with`` block. Processes are named as ``fifo-0``, ``reflector-1``, ``worker-0``, ``latest``."""
 
     def __init__(
@@ -198,22 +199,6 @@ class TwoHosts:
                 if "leads dev/pods" in line and line.startswith("{"):
                     newest = max(newest or ("", 0), (json.loads(line)["time"], host))
         return newest[1] if newest else None
-
-    def acknowledged(self) -> dict[str, int]:
-        return {
-            name: path.read_bytes().count(b'"end"') if path.exists() else 0
-            for name, path in self.calls.items()
-        }
-
-    def wait_flowing(self, seconds: float = 60, *, calls: int = 1) -> float:
-        """Until each handler has acknowledged that many calls from now on; the seconds that it took."""
-        before, began_s = self.acknowledged(), time.monotonic()
-        wait_until(
-            "calls of every handler",
-            lambda: all(count >= before[name] + calls for name, count in self.acknowledged().items()),
-            seconds=seconds,
-        )
-        return time.monotonic() - began_s
 
     def wait_listed(self, seconds: float = 120) -> float:
         """Until each handler has acknowledged as many calls as there were objects, and goes on; the seconds."""

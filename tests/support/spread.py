@@ -24,6 +24,7 @@ from deltawire.common.config.load import parse
 from deltawire.common.config.plan import Plan
 from deltawire.common.errors import DeltawireError
 from deltawire.common.wire.keys import KeyFolder
+from tests.support.flow import RecordedCalls
 from tests.support.netns import Hosts
 from tests.support.pipeline import ACCEPTANCE, DELTAWIRE, RECORDER, TWO_RESOURCES, wait_until
 from tests.support.stage import Faces
@@ -59,7 +60,7 @@ CALLS = 30
 _EVERYWHERE = "0.0.0.0"  # noqa: S104
 
 
-class Spread:
+class Spread(RecordedCalls):
     """Use as a context manager: all has been started then. ``slow``: hosts whose links can lose and delay."""
 
     def __init__(
@@ -191,22 +192,6 @@ class Spread:
         wait_until(
             lambda: f"{reason!r} in place of: {self.readyz()[1]}",
             lambda: (answer := self.readyz())[0] == 503 and reason in answer[1],
-            seconds=seconds,
-        )
-        return time.monotonic() - began_s
-
-    def acknowledged(self) -> dict[str, int]:
-        return {
-            name: path.read_bytes().count(b'"end"') if path.exists() else 0
-            for name, path in self.calls.items()
-        }
-
-    def wait_flowing(self, seconds: float = 60, *, calls: int = CALLS) -> float:
-        """Until each handler has acknowledged that many calls from now on; the seconds that it took."""
-        before, began_s = self.acknowledged(), time.monotonic()
-        wait_until(
-            "calls of every handler",
-            lambda: all(count >= before[name] + calls for name, count in self.acknowledged().items()),
             seconds=seconds,
         )
         return time.monotonic() - began_s

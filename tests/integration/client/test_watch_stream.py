@@ -1,6 +1,7 @@
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -205,6 +206,21 @@ def test_ready_says_that_bytes_wait_in_the_socket(server: Any, client: RESTClien
     assert not stream.is_ready()
 
 
+def _close_at_any_moment(
+    client: RESTClient, read: Callable[[WatchStream], None], share: Callable[[], float]
+) -> None:
+    """Thirty streams, each closed while a thread does ``read`` with it."""
+    for _ in range(30):
+        stream = client.open_watch(PODS)
+        reader = threading.Thread(target=read, args=(stream,))
+        reader.start()
+        time.sleep(share() * 0.005)
+        stream.close()
+        reader.join(5)
+        assert not reader.is_alive()
+        assert stream._handle is None
+
+
 def _is_soon_ready(stream: WatchStream) -> bool:
     patience = Patience(10)
     while not stream.is_ready() and not patience.is_over():
@@ -284,15 +300,7 @@ def test_who_looks_whether_a_stream_is_ready_while_another_thread_closes_it_sees
         except BaseException as error:
             errors.append(error)
 
-    for _ in range(30):
-        stream = client.open_watch(PODS)
-        reader = threading.Thread(target=look, args=(stream,))
-        reader.start()
-        time.sleep(random.random() * 0.005)
-        stream.close()
-        reader.join(5)
-        assert not reader.is_alive()
-        assert stream._handle is None
+    _close_at_any_moment(client, look, random.random)
     assert not errors
     client.close()
 
@@ -323,15 +331,7 @@ def test_a_close_at_any_moment_is_an_end_and_never_an_error(
         except BaseException as error:
             errors.append(error)
 
-    for _ in range(30):
-        stream = client.open_watch(PODS)
-        reader = threading.Thread(target=read_all, args=(stream,))
-        reader.start()
-        time.sleep(dice.random() * 0.005)
-        stream.close()
-        reader.join(5)
-        assert not reader.is_alive()
-        assert stream._handle is None
+    _close_at_any_moment(client, read_all, dice.random)
     assert not errors
     client.close()
 

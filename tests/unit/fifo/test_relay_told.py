@@ -10,9 +10,9 @@ import msgspec
 from deltawire.common.clock import FakeClock
 from deltawire.common.store.host import host_of
 from deltawire.fifo.relay.told import Told
-from deltawire.jetstream.brokers import BrokerState, QueueState, bounded
+from deltawire.jetstream.brokers import BrokerState, QueueState
 from deltawire.jetstream.settings import NatsSettings
-from deltawire.jetstream.states import STATE_BYTES_MAX
+from deltawire.jetstream.states import STATE_BYTES_MAX, bounded
 
 PODS = "dev/pods"
 
