@@ -29,6 +29,8 @@ class RestingLoop(SharedLoop):
 
     def __init__(self, clock: Clock, turns: Turns, *, idle_s: float = IDLE_S) -> None:
         self._periods: list[tuple[float, Timer]] = []
+        # For when `pull` set a timer: it is put off once, else the proofs of many workers would put it off for ever.
+        self._placed: dict[Timer, float | None] = {}
         super().__init__(clock, turns, idle_s=idle_s)
         # Timers that follow a proof are due later than ``idle_s`` after it: they end the sleep, not its bound.
         self._idle_s = self.sleep_s = idle_s + 2 * FOLLOW_S
@@ -50,7 +52,7 @@ class RestingLoop(SharedLoop):
 
         Of that, and of ``other``, all is done now that is due within half of the interval, and what was done just now
         waits a bit longer. From here on it waits until the next one has come, for twice `FOLLOW_S` more than the
-        interval at most. For the loop's own turns.
+        interval at most, however many come from others in between. For the loop's own turns.
         """
         now_s = self._clock.now_s()
         until_s, next_s = now_s + interval_s / 2, now_s + interval_s + FOLLOW_S
@@ -61,12 +63,15 @@ class RestingLoop(SharedLoop):
         if due:
             self._began_s = now_s + FOLLOW_S
         for timer in timers:
-            if timer.at_s is not None and next_s - 2 * FOLLOW_S <= timer.at_s < next_s:
+            is_new = timer.at_s is not None and timer.at_s != self._placed.get(timer)
+            if is_new and next_s - 2 * FOLLOW_S <= timer.at_s < next_s:
                 # Else it would be due just before the next one comes, each time.
                 timer.set(next_s)
+                self._placed[timer] = next_s
         for timer in due:
             timer.at_s = None
             timer.action()
+            self._placed[timer] = timer.at_s
 
 
 class RestingHeartbeat(Heartbeat):

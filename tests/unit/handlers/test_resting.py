@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from random import Random
 
 import pytest
 import zmq
@@ -77,6 +78,35 @@ def test_what_was_done_just_before_something_came_goes_with_the_next_one(loop, c
         loop.pull(BEAT_S, None)
         turn_until(loop, clock, came_s[-1] + BEAT_S - 0.001)
     assert done[1:] == came_s[1:]
+
+
+@pytest.mark.parametrize("period_s", [0.3, BEAT_S])
+@pytest.mark.parametrize("workers", [1, 2, 3, 16])
+@pytest.mark.parametrize("seed", range(8))
+def test_periods_are_kept_whenever_the_proofs_of_however_many_workers_come(clock, seed, workers, period_s):
+    """Each of a handler's workers proves at an instant of its own in a beat."""
+    random = Random(seed)
+    loop = RestingLoop(clock, Turns(), idle_s=BEAT_S)
+    began_s = clock.now_s()
+    done: dict[str, list[float]] = {"period": [began_s], "report": [began_s]}
+    loop.every(period_s, lambda: done["period"].append(clock.now_s()))
+
+    def report() -> None:
+        reports.set(loop.next_beat_s(period_s))
+        done["report"].append(clock.now_s())
+
+    reports = loop.timer(report)
+    reports.set(began_s)
+    proofs = sorted(
+        began_s + period_s * (beat + phase) for phase in (random.random() for _ in range(workers)) for beat in range(20)
+    )
+    for at_s in proofs:
+        turn_until(loop, clock, at_s)
+        loop.pull(period_s, reports)
+    loop.close()
+    for name, times in done.items():
+        gaps = [b - a for a, b in pairwise([*times, proofs[-1]])]
+        assert max(gaps) < period_s + 2 * FOLLOW_S + 0.02, f"{name}: nothing for {max(gaps):.2f} s"
 
 
 def test_periods_that_are_shorter_than_what_comes_do_not_go_with_it(loop, clock):
