@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from deltawire.informer.main import HOUSEKEEPING_S
 from tests.support.pipeline import Pipeline, ServerProcess, wait_until
+from tests.support.stage import pass_time
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("changes"), pytest.mark.timeout(180)]
 
@@ -152,6 +154,7 @@ def test_what_happens_while_a_handler_is_not_in_the_config_reaches_it_when_apply
     scene.until_replicas("first")
     scene.server.call("DELETE", "/api/v1/namespaces/default/pods/old")
     scene.pod("new")
+    pass_time(2 * HOUSEKEEPING_S)  # a worker that forgets who is away does so in this time
     scene.change(handlers=handlers)
     assert "first: added" in scene.command("apply")
     scene.until_called("first", "1 default/new 1")
