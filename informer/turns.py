@@ -47,6 +47,8 @@ class BusyShards:
         self._commits: dict[Shard, Timer] = {}
         self._due: set[Shard] = set()
         self._turns = 0
+        # When this turn began, wall s: what was due by then was tried in it, whenever its shard is settled.
+        self._began = -_NEVER
 
     @property
     def are_there(self) -> bool:
@@ -83,6 +85,7 @@ class BusyShards:
         """
         touched, due = self._touched, self._due
         self._touched = {}
+        self._began = self._clock.wall_s()
         found: list[tuple[Shard, Collection[Group], bool]] = []
         if due:
             self._due = set()
@@ -101,11 +104,15 @@ class BusyShards:
 
     def settle(self, shard: Shard, groups: Collection[Group]) -> None:
         """These groups got their turn: note what the shard waits for."""
-        seq, wake_at, has_writes = shard.progress.seq, _NEVER, False
+        seq, wake_at, has_writes, began = shard.progress.seq, _NEVER, False, self._began
         for group in groups:
             has_work, at = group.outlook(seq)
             if has_work:
                 self._stuck[shard] = None
+            if at <= began:
+                # Its time had come, so what it lacks is room. What is due later must not wait for that, too.
+                self._stuck[shard] = None
+                at = group.next_wake(began)
             if at < wake_at:
                 wake_at = at
             has_writes = has_writes or group.has_writes
@@ -114,15 +121,11 @@ class BusyShards:
                 self._loop.soon()
         if wake_at < _NEVER:
             wake_in_s = wake_at - self._clock.wall_s()
-            if wake_in_s <= 0:
-                # Its time has come, so what it lacks is room.
-                self._stuck[shard] = None
+            timer, at_s = self._timer(self._wakes, shard), self._clock.now_s() + wake_in_s
+            if len(groups) == len(shard.groups):
+                timer.set(at_s)
             else:
-                timer, at_s = self._timer(self._wakes, shard), self._clock.now_s() + wake_in_s
-                if len(groups) == len(shard.groups):
-                    timer.set(at_s)
-                else:
-                    timer.hurry(at_s)
+                timer.hurry(at_s)
         if has_writes:
             self._commit_late(shard)
 

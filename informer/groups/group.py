@@ -293,3 +293,8 @@ class Group:
         if self.members.awaited.left:
             wake_at = min(wake_at, self.members.awaited.next_look())
         return has_work, wake_at
+
+    def next_wake(self, after: float) -> float:
+        """As `outlook`, of what is due later than ``after``, whatever was due before and waits for room."""
+        times = (self.resync.at, self.lot.next_due(after), self.members.awaited.next_look())
+        return min((at for at in times if at > after), default=_NEVER)

@@ -100,9 +100,11 @@ class ParkingLot:
         """It was due but could not be sent."""
         self._push(parked)
 
-    def next_due(self) -> float:
-        """When the next one may be due, wall s; infinity if there is none."""
-        return self._due[0][0] if self._due else _NEVER
+    def next_due(self, after: float = -_NEVER) -> float:
+        """When the next one later than ``after`` may be due, wall s; infinity if there is none."""
+        if not self._due or self._due[0][0] > after:
+            return self._due[0][0] if self._due else _NEVER
+        return min((at for at, _ in self._due if at > after), default=_NEVER)
 
     def gave_back(self, seq: int) -> None:
         """The change that was set aside has no word of a handler: it is ``returned``."""
