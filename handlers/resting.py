@@ -63,8 +63,10 @@ class RestingLoop(SharedLoop):
         if due:
             self._began_s = now_s + FOLLOW_S
         for timer in timers:
-            is_new = timer.at_s is not None and timer.at_s != self._placed.get(timer)
-            if is_new and next_s - 2 * FOLLOW_S <= timer.at_s < next_s:
+            at_s = timer.at_s
+            if at_s is None or at_s == self._placed.get(timer):
+                continue
+            if next_s - 2 * FOLLOW_S <= at_s < next_s:
                 # Else it would be due just before the next one comes, each time.
                 timer.set(next_s)
                 self._placed[timer] = next_s
