@@ -13,6 +13,7 @@ from deltawire.common.wire.messages.shard import ShardState
 from deltawire.common.wire.messages.stream import Begin, Deltas, End
 from deltawire.fifo.in_order import InOrderQueue
 from deltawire.fifo.relay.message import Published, numbers_of, place_of
+from deltawire.fifo.relay.proofs import Incoming
 
 _BEGINNING = ("", 0)
 
@@ -51,6 +52,7 @@ class Inbox:
     token: int = 0
     queue: InOrderQueue = field(init=False)
     boot: str = field(init=False)
+    proofs: Incoming = field(init=False, default_factory=Incoming)
     # A hole inside a boot: nothing can follow in it.
     is_broken: bool = False
     # It lacks something, and waits until that is asked for.

@@ -48,7 +48,8 @@ class SharedInformer(Informer):
         self._tokens = 0
         self._met_above: dict[str, int] = {}
         self._proofs = Outgoing()
-        self._proven: list[Proven] = []
+        # The newest of each stream, for a shard whose consumption begins.
+        self._proven: dict[str, Proven] = {}
 
     @property
     def leads(self) -> bool:
@@ -216,6 +217,8 @@ class SharedInformer(Informer):
             return Freed()
         self._tokens += 1
         inbox = Inbox(report, self._latest_only, self._tokens)
+        for proven in self._proven.values():
+            inbox.proofs.put(proven)
         self.inboxes[shard.number] = inbox
         shard.queue = inbox.queue
         shard.proofs = type(shard.proofs)()
@@ -260,10 +263,11 @@ class SharedInformer(Informer):
 
     def proven(self, proven: Proven) -> None:
         """A proof from the leader; it holds for each shard once what it speaks of was popped to it."""
-        self._proven = [p for p in self._proven if p.stream != proven.stream or not p.is_behind(proven)]
-        self._proven.append(proven)
-        del self._proven[:-8]
-        for number in self.inboxes:
+        if proven.stream not in self.streams:
+            return
+        self._proven[proven.stream] = proven
+        for number, inbox in self.inboxes.items():
+            inbox.proofs.put(proven)
             self._pass_proofs(self.shards[number])
 
     def ack(self, message: from_worker.Ack) -> Freed:
@@ -333,7 +337,9 @@ class SharedInformer(Informer):
     def _moved(self, shard: Shard, inbox: Inbox, lacks: Lacks) -> None:
         """Something was taken into the shard's queue, or nothing can be."""
         self._ask(inbox, lacks)
-        shard.queue = inbox.queue
+        if shard.queue is not inbox.queue:
+            # Of another boot: the numbers that proofs wait for are those of the former one.
+            shard.queue, shard.proofs = inbox.queue, type(shard.proofs)()
         # What is nothing but marks, or came again, is in the store already.
         self._free(inbox, shard.queue.acked)
         self.touch(shard)
@@ -354,9 +360,8 @@ class SharedInformer(Informer):
 
     def _pass_proofs(self, shard: Shard) -> None:
         inbox = self.inboxes.get(shard.number)
-        for proven in self._proven if inbox else ():
-            if inbox is not None and proven.holds_of(shard.number, inbox.boot, inbox.number):
-                shard.proofs.put(shard.queue, proven.stream, proven.proof)
+        for proven in inbox.proofs.take(shard.number, inbox.boot, inbox.number) if inbox is not None else ():
+            shard.proofs.put(shard.queue, proven.stream, proven.proof)
 
 
 def check_shard(informer: SharedInformer, number: int) -> None:

@@ -19,11 +19,11 @@ class Proven(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields
 
     def holds_of(self, shard: int, boot: str, number: int) -> bool:
         """True for a shard that has got all up to ``number``."""
-        return shard < len(self.behind) and self.behind[shard][0] == boot and self.behind[shard][1] <= number
+        return self.is_of(shard, boot) and self.behind[shard][1] <= number
 
-    def is_behind(self, other: "Proven") -> bool:
-        """True if the other one is newer and speaks of no more entries: this one is of no use beside it."""
-        return self.behind == other.behind
+    def is_of(self, shard: int, boot: str) -> bool:
+        """True if it speaks of entries of this boot of the shard."""
+        return shard < len(self.behind) and self.behind[shard][0] == boot
 
 
 _decoder = msgspec.msgpack.Decoder(Proven)
@@ -62,6 +62,30 @@ class Outgoing:
                 else:
                     del self._waiting[stream]
         return payloads
+
+
+class Incoming:
+    """Of each stream two proofs wait at most: the first, until its shard has got all before it, and the newest."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[Proven]] = {}
+
+    def put(self, proven: Proven) -> None:
+        self._waiting[proven.stream] = [*self._waiting.get(proven.stream, [])[:1], proven]
+
+    def take(self, shard: int, boot: str, number: int) -> list[Proven]:
+        """Those that hold of a shard which has got all up to ``number`` of ``boot``; the newest of a stream is last."""
+        taken = []
+        for stream, waiting in list(self._waiting.items()):
+            # Before one of the shard's boot stand only those of a former one, whose numbers never come.
+            here = next((at for at, proven in enumerate(waiting) if proven.is_of(shard, boot)), 0)
+            left = [proven for proven in waiting[here:] if not proven.holds_of(shard, boot, number)]
+            taken += [proven for proven in waiting[here:] if proven.holds_of(shard, boot, number)]
+            if left:
+                self._waiting[stream] = left
+            else:
+                del self._waiting[stream]
+        return taken
 
 
 def _is_published(proven: Proven, outboxes: Sequence[Outbox]) -> bool:

@@ -1,12 +1,14 @@
 """The two ends of a shard of the shared queue, one rule at a time."""
 
+from collections import deque
 from typing import Any
 
 import msgspec
 import pytest
 
 from deltawire.common.errors import ProtocolError
-from deltawire.common.wire.messages.shard import ListBegin, Pop, ShardState, StreamAt
+from deltawire.common.wire.messages.proofs import Proof
+from deltawire.common.wire.messages.shard import Ack, ListBegin, Pop, ShardState, StreamAt
 from deltawire.common.wire.messages.stream import Begin, Delta, Deltas, End
 from deltawire.fifo.in_order import InMemoryEngine
 from deltawire.fifo.relay.broker import RelayBroker
@@ -14,6 +16,7 @@ from deltawire.fifo.relay.inbox import Inbox
 from deltawire.fifo.relay.informer import SharedInformer
 from deltawire.fifo.relay.message import Published, Reached, decode, encode
 from deltawire.fifo.relay.outbox import Outbox
+from deltawire.fifo.relay.proofs import Proven
 from deltawire.fifo.relay.wants import Demand, Met, Publish
 
 PODS = "dev/pods"
@@ -320,3 +323,97 @@ def test_a_leader_that_cannot_renew_its_lease_steps_down_when_another_ones_reign
     assert theirs is not None
     broker.saw_tails(PODS, {0: (decode(theirs[0]), 2)})
     assert not broker.shared(PODS).leads
+
+
+class Consumer:
+    """A broker with one shard of an informer that another one leads. ``proven``: by stream what its worker knows."""
+
+    def __init__(self, streams: list[str]) -> None:
+        self.streams = streams
+        self.informer = SharedInformer(PODS, streams, 1, InMemoryEngine(), boot="b", latest_only=False)
+        self.informer.report(ShardState(PODS, 0, "c1", "", 0, {}), "c1")
+        self.inbox, self.shard = self.informer.inboxes[0], self.informer.shards[0]
+        self.informer.opened(0, self.inbox.token, None)
+        self.proven: dict[str, int] = {}
+        self._sequence = 0
+
+    def hears(self, behind: tuple[str, int], as_of_us: int) -> None:
+        """A proof of each stream, from the leader."""
+        for name in self.streams:
+            self.informer.proven(Proven(name, Proof(as_of_us, as_of_us, 1), [behind]))
+
+    def gets(self, message: Published) -> None:
+        self._sequence += 1
+        assert self.informer.delivered(0, self.inbox.token, message, self._sequence, 10)
+
+    def passes_on(self) -> None:
+        """All of the queue, which is stored, and the proofs with nothing in front of them."""
+        while self.shard.queue.pop(1000, 10**6):
+            pass
+        self.passes_proofs_on()
+        self.informer.ack(Ack(PODS, 0, self.inbox.boot, self.inbox.number))
+
+    def passes_proofs_on(self) -> None:
+        taken = self.shard.proofs.take(self.shard.queue)
+        self.proven |= {name: proof.as_of_us for name, proof in taken.items()}
+
+
+@pytest.mark.parametrize("lag", [1, 3, 20])
+@pytest.mark.parametrize("streams", [1, 3, 30])
+def test_each_stream_is_proven_however_many_there_are_and_however_many_beats_a_shard_lags(
+    streams: int, lag: int
+) -> None:
+    consumer = Consumer([f"n{number}" for number in range(streams)])
+    outbox = led()
+    under_way = deque([taken(outbox, 1)])
+    for beat in range(1, 5 * lag + 10):
+        outbox.put(deltas(beat, stream=f"n{beat % streams}"))
+        under_way.append(taken(outbox, beat + 1))
+        consumer.hears((outbox.boot, outbox.number), beat)
+        if len(under_way) > lag:
+            consumer.gets(under_way.popleft())
+            consumer.passes_on()
+        if beat > 3 * lag:
+            assert consumer.proven.keys() == set(consumer.streams)
+            assert min(consumer.proven.values()) >= beat - 2 * lag - 2
+
+
+def test_each_stream_is_proven_though_another_reign_began_while_a_shard_lagged() -> None:
+    consumer = Consumer(["n0", "n1"])
+    first, beginning, listed = first_reign()
+    consumer.gets(beginning)
+    consumer.hears((first.boot, 1000), 1)
+    second = led(listed, 2, "r2")
+    under_way = deque([listed, taken(second, 3)])
+    for beat in range(2, 20):
+        second.put(deltas(beat + 10, stream="n0"))
+        under_way.append(taken(second, beat + 2))
+        consumer.hears((second.boot, second.number), beat)
+        consumer.gets(under_way.popleft())
+        consumer.passes_on()
+    assert consumer.proven.keys() == {"n0", "n1"}
+    assert min(consumer.proven.values()) >= 12
+
+
+def test_a_proof_that_waits_where_a_reign_ends_holds_up_none_of_the_next_one() -> None:
+    consumer = Consumer(["n0"])
+    first, *messages = first_reign()
+    first.put(deltas(*range(100, 200)))
+    messages.append(taken(first, 3))
+    for message in messages:
+        consumer.gets(message)
+    consumer.passes_on()
+    consumer.hears((first.boot, first.number), 1)
+    second = led(messages[-1], 3, "r2")
+    consumer.gets(taken(second, 4))
+    for beat in range(2, 5):
+        for number in (1, 2):
+            second.put(deltas(10 * beat + number, stream="n0"))
+            consumer.gets(taken(second, 3 * beat + number))
+        consumer.hears((second.boot, second.number), beat)
+        consumer.shard.queue.pop(2, 10**6)
+        second.put(deltas(10 * beat + 3, stream="n0"))
+        consumer.gets(taken(second, 3 * beat + 3))
+        assert consumer.shard.queue.depth, "the queue is never empty where proofs are passed on"
+        consumer.passes_proofs_on()
+    assert consumer.proven["n0"] >= 3
