@@ -1,9 +1,9 @@
 """A stream's proof: that it watches, up to when it has sent all that it read, and when the server last sent anything.
 
 Pure. A proof is made when it is due; between, a stream costs nothing. It says "all that the API server had sent until
-``as_of`` was sent to the broker before this". That is so up to the last moment at which the reader waited for bytes
-with nothing left to read, and only as far as nothing that was read still waits here. Instants in s are monotonic, µs
-are since the epoch.
+``as_of`` was sent to the broker before this". That is so up to the last moment at which the reader found that nothing
+was left to read, as it waited for bytes or as it looked, and only as far as nothing that was read still waits here.
+Instants in s are monotonic, µs are since the epoch.
 """
 
 from dataclasses import dataclass

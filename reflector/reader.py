@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 INBOX_BYTES_MAX = 1 * MIB
 # A read that had to wait so long found nothing before: all that the server had sent until then was read.
 WAITED_S = 0.002
+# A watch whose server makes no such pause is looked at so often: whether nothing is left to read.
+LOOK_EVERY_US = 20_000
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -84,7 +86,7 @@ class Reader:
         self._inbox_bytes = 0
         self._stream: ByteStream | None = None
         self._reading_since_s: float | None = None
-        self._drained_us = self._heard_us = 0
+        self._drained_us = self._heard_us = self._looked_us = 0
         self._is_whole = True  # what was read ends with an event's end
         self._thread = threading.Thread(target=self._run, name=f"reader {name}", daemon=True)
         self._thread.start()
@@ -209,9 +211,11 @@ class Reader:
                     self._reading_since_s = None
                 at_us = self._now_us()
                 has_found_nothing = self._is_whole and self._clock.now_s() - since_s >= WAITED_S
+                drained_us = at_us if has_found_nothing else 0
                 if chunk:
                     self._heard_us = at_us
                     chunk = gatherer.with_more(chunk)
+                    drained_us = drained_us or self._empty_at_us(stream)
                 batches = splitter.feed(chunk) if chunk else splitter.finish()
                 self._is_whole = splitter.is_between
                 for batch in batches:
@@ -220,9 +224,9 @@ class Reader:
                     size = sum(len(delta.object) for delta in batch.deltas)
                     if not self._put(number, Read(batch, at_us), size) or batch.error is not None:
                         return
-                if has_found_nothing and self._is_whole:
+                if drained_us and self._is_whole:
                     # Not before what the chunk brought has been passed on: a proof must not overtake it.
-                    self._drained_us = at_us
+                    self._drained_us = drained_us
                 if not chunk:
                     self._put(number, Closed())
                     return
@@ -232,6 +236,14 @@ class Reader:
                     self._stream = None
             stream.close()
             self._source.connection_ended(is_dead=False)
+
+    def _empty_at_us(self, stream: ByteStream) -> int:
+        """Now, if nothing is left to read, as far as that is looked at; else 0."""
+        now_us = self._now_us()
+        if 0 <= now_us - self._looked_us < LOOK_EVERY_US:
+            return 0
+        self._looked_us = now_us
+        return now_us if stream.is_empty() else 0
 
     def _object_reader(self) -> ObjectReader:
         resource = self._source.resource()

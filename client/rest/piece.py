@@ -1,4 +1,4 @@
-"""Whether the next piece of a streaming answer is there, so that a read of it does not wait.
+"""Whether the next piece of a streaming answer is there, so that a read of it does not wait, or nothing at all.
 
 A look at the socket is not enough: pieces that came together wait in the buffer above it, and in TLS; and of one that
 is on its way a small part may be there. What is looked into has no public name in urllib3 and http.client: where it is
@@ -7,9 +7,11 @@ not what is expected, the answer is False.
 
 import fcntl
 import socket
+import ssl
 import struct
 import termios
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from deltawire.common.limits import KIB
@@ -25,23 +27,51 @@ def is_piece_there(raw: Any, bytes_max: int) -> bool:
 
     Does not wait.
     """
-    buffer = getattr(getattr(raw, "_fp", None), "fp", None)
-    sock = getattr(getattr(buffer, "raw", None), "_sock", None)
+    buffer, sock = _ends(raw)
     if buffer is None or sock is None:
         return False
+    try:
+        with _without_waiting(sock):
+            there = buffer.peek()
+            if not there:
+                return False
+            lacking = _lacking(raw, there, bytes_max)
+            if lacking <= 0:
+                return True
+            below = _below(sock)
+            return lacking <= below or len(there) + below >= _PART_BYTES
+    except (OSError, ValueError):
+        return False  # nothing there, in TLS; closed or broken, which the next read says
+
+
+def is_nothing_there(raw: Any) -> bool:
+    """Not even a part of a piece waits to be read. As `is_piece_there`."""
+    buffer, sock = _ends(raw)
+    if buffer is None or sock is None:
+        return False
+    try:
+        with _without_waiting(sock):
+            try:
+                there = buffer.peek()
+            except ssl.SSLWantReadError:
+                there = b""
+            return not there and not _below(sock)
+    except (OSError, ValueError):
+        return False  # closed or broken
+
+
+def _ends(raw: Any) -> tuple[Any, Any]:
+    """The buffer above the socket, and the socket; None for what is not as expected."""
+    buffer = getattr(getattr(raw, "_fp", None), "fp", None)
+    return buffer, getattr(getattr(buffer, "raw", None), "_sock", None)
+
+
+@contextmanager
+def _without_waiting(sock: socket.socket) -> Iterator[None]:
     timeout_s = sock.gettimeout()
     try:
         sock.settimeout(0)
-        there = buffer.peek()
-        if not there:
-            return False
-        lacking = _lacking(raw, there, bytes_max)
-        if lacking <= 0:
-            return True
-        below = _below(sock)
-        return lacking <= below or len(there) + below >= _PART_BYTES
-    except (OSError, ValueError):
-        return False  # nothing there, in TLS; closed or broken, which the next read says
+        yield
     finally:
         with suppress(OSError):
             sock.settimeout(timeout_s)

@@ -5,11 +5,12 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from deltawire.client.rest.failures import transport_error
-from deltawire.client.rest.piece import is_piece_there
+from deltawire.client.rest.piece import is_nothing_there, is_piece_there
 
 READ_BYTES_MAX = 64 * 1024
 
@@ -95,18 +96,24 @@ class WatchStream:
 
         False also where that cannot be seen. For callers that gather what is there before they pass it on.
         """
-        if self._left:
-            return True
+        return bool(self._left) or self._look(partial(is_piece_there, self._raw, READ_BYTES_MAX))
+
+    def is_empty(self) -> bool:
+        """True if all was read that has come. For the reading thread only; False also where that cannot be seen."""
+        return not self._left and self._look(partial(is_nothing_there, self._raw))
+
+    def _look(self, look: Callable[[], bool]) -> bool:
+        """What ``look`` finds; False where the stream is over."""
         with self._lock:
             if self._is_over or self._handle is None:
                 return False
             self._is_reading = True
-        is_there = is_piece_there(self._raw, READ_BYTES_MAX)
+        found = look()
         with self._lock:
             self._is_reading = False
         if self._is_over:
             self._let_go()
-        return is_there and not self._is_over
+        return found and not self._is_over
 
     def __iter__(self) -> Iterator[bytes]:
         while chunk := self.read():

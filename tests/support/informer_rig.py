@@ -46,6 +46,9 @@ class PlayedStream:
     def is_ready(self) -> bool:
         return not self._chunks.empty()
 
+    def is_empty(self) -> bool:
+        return self._chunks.empty()
+
     def set_read_timeout(self, seconds: float | None) -> bool:
         return True
 

@@ -282,6 +282,44 @@ def test_a_piece_of_which_a_part_is_there_is_not_ready(
     client.close()
 
 
+@pytest.mark.parametrize("which", ["server", "tls_server"])
+@pytest.mark.parametrize("sent", [1, 3, 20, 3_000, 20_008])
+def test_a_stream_is_empty_where_not_even_a_part_of_a_piece_is_there(
+    which: str, sent: int, request: pytest.FixtureRequest, authority: Any
+) -> None:
+    server = request.getfixturevalue(which)
+    event, begin, go_on = b"x" * 20_000, threading.Event(), threading.Event()
+    piece = b"%x\r\n%s\r\n" % (len(event), event)
+
+    def answer(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.send_chunk(EVENT)
+        begin.wait(10)
+        exchange.wfile.write(piece[:sent])
+        go_on.wait(10)
+        exchange.wfile.write(piece[sent:])
+        exchange.wait_for_peer()
+
+    server.answers(answer)
+    ca = authority.cert_pem.bytes() if which == "tls_server" else b""
+    client = RESTClient(ClientConfig(server.url, ca_data=ca))
+    with client.open_watch(PODS, read_timeout_s=5) as stream:
+        assert stream.read(20) + stream.read() == EVENT
+        assert stream.is_empty()
+        begin.set()
+        patience = Patience(10)
+        while stream.is_empty() and not patience.is_over():
+            time.sleep(0.001)
+        assert not any(stream.is_empty() for _ in range(100))
+        go_on.set()
+        assert stream.read(100) == event[:100]
+        assert not stream.is_empty()
+        assert stream.read() == event[100:]
+        assert stream.is_empty()
+    assert not stream.is_empty()
+    client.close()
+
+
 def test_who_looks_whether_a_stream_is_ready_while_another_thread_closes_it_sees_its_end(server: Any) -> None:
     def answer(exchange: Any) -> None:
         exchange.begin_stream()

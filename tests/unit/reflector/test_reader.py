@@ -4,6 +4,7 @@ import json
 import queue
 import threading
 import time
+from collections import deque
 
 import pytest
 
@@ -11,6 +12,7 @@ from deltawire.common.clock import FakeClock, SystemClock
 from deltawire.common.errors import StatusError, TransportError
 from deltawire.common.meta.resources import find
 from deltawire.reflector.action import List, Watch
+from deltawire.reflector.gather import GATHER_S
 from deltawire.reflector.identity import ClusterChangedError
 from deltawire.reflector.reader import INBOX_BYTES_MAX, WAITED_S, Closed, Failed, Opened, Read, Reader
 from deltawire.reflector.split import Counters
@@ -42,6 +44,9 @@ class PlayedStream:
 
     def is_ready(self):
         return not self.chunks.empty()
+
+    def is_empty(self):
+        return self.chunks.empty()
 
     def set_read_timeout(self, seconds):
         return True
@@ -134,6 +139,49 @@ def test_a_watch_behind_one_that_was_cut_in_the_middle_of_an_event_finds_nothing
     reader.submit(WATCH)
     assert isinstance(news(reader), Opened)
     until(lambda: reader.reading().is_waiting)
+
+
+class SteadyStream(PlayedStream):
+    """An event each ``every_s`` for ``for_s``, whoever reads them, by a clock of its own."""
+
+    def __init__(self, clock, every_s, for_s):
+        super().__init__()
+        self.clock = clock
+        began_s = clock.now_s()
+        self.left = deque((began_s + n * every_s, event(f"p{n}", n + 2)) for n in range(1, int(for_s / every_s)))
+
+    def read(self):
+        if not self.left:
+            return b""
+        at_s, chunk = self.left.popleft()
+        self.clock.advance(max(0.0, at_s - self.clock.now_s()))
+        return chunk
+
+    def is_ready(self):
+        return bool(self.left) and self.left[0][0] <= self.clock.now_s()
+
+    def is_empty(self):
+        return not self.is_ready()
+
+
+@pytest.mark.parametrize("gather_s", [0.0, GATHER_S])
+@pytest.mark.parametrize("every_s", [WAITED_S / 40, WAITED_S / 4, 0.9 * WAITED_S, 5 * WAITED_S])
+def test_it_is_known_how_far_a_stream_is_read_that_makes_no_pause(source, every_s, gather_s):
+    clock, behind_us = FakeClock(), []
+
+    def pass_on(number, batch, at_us):
+        behind_us.append(at_us - made.reading().drained_us)
+        return True
+
+    made = Reader("steady", source, trim=None, counters=Counters(), clock=clock, wake=lambda: None, gather_s=gather_s)
+    made.pass_on = pass_on
+    source.stream = SteadyStream(clock, every_s, for_s=0.5)
+    made.submit(WATCH)
+    assert isinstance(news(made), Opened)
+    assert isinstance(news(made), Closed)
+    made.close()
+    assert made.join(5)
+    assert max(behind_us[len(behind_us) // 2 :]) < 0.1 * 1e6
 
 
 @pytest.mark.parametrize("end", [b"}", b"}\n", b"},\n"])
