@@ -174,10 +174,20 @@ class Consumer:
         """Throw away what is stored, but for each shard's newest message, which says where the queue is."""
         while True:
             await asyncio.sleep(PURGE_S)
+            # Raised once all others had their turn: of one informer's stream the server may be gone.
+            failed: dict[str, Exception] = {}
             for (name, shard), consumed in list(self._consumed.items()):
-                if consumed.done > consumed.purged:
-                    done = consumed.done
-                    await self._servers.jetstream.purge_stream(
-                        self._servers.stream(name), seq=done, subject=self._servers.subject(name, shard)
-                    )
-                    consumed.purged = done
+                if name not in failed and consumed.done > consumed.purged:
+                    try:
+                        await self._purge(name, shard, consumed)
+                    except Exception as error:
+                        failed[name] = error
+            if failed:
+                raise next(iter(failed.values()))
+
+    async def _purge(self, name: str, shard: int, consumed: _Consumed) -> None:
+        done = consumed.done
+        await self._servers.jetstream.purge_stream(
+            self._servers.stream(name), seq=done, subject=self._servers.subject(name, shard)
+        )
+        consumed.purged = done

@@ -9,12 +9,14 @@ from typing import Any, cast
 import pytest
 
 from deltawire.common.clock import FakeClock, SystemClock
+from deltawire.fifo.relay import consumer as consuming
 from deltawire.fifo.relay import jetstream
 from deltawire.fifo.relay import servers as module
+from deltawire.fifo.relay.consumer import Consumer
 from deltawire.fifo.relay.jetstream import JetStreamQueue
 from deltawire.fifo.relay.publisher import Publisher
 from deltawire.fifo.relay.servers import Servers
-from deltawire.fifo.relay.wants import Resign
+from deltawire.fifo.relay.wants import Consume, Done, Resign
 from deltawire.jetstream.connection import Connection, NatsError
 from deltawire.jetstream.settings import NatsSettings
 
@@ -134,6 +136,60 @@ def test_an_informer_whose_stream_cannot_be_made_holds_up_no_other_and_is_subscr
     assert asked["dev/pods"] == 1
     assert "another one's" in servers.standstill("dev/bad")
     assert servers.standstill("dev/pods") == ""
+
+
+class Purging(Subscribing):
+    """Servers on which nothing of ``dev/bad`` is purged; counts what is purged, by subject."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.purged: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
+
+    def jetstream(self) -> "Purging":
+        return self
+
+    async def purge_stream(self, stream: str, *, seq: int, subject: str) -> None:
+        self.asked[stream] += 1
+        if "bad" in subject:
+            raise TimeoutError("no answer")
+        self.purged[subject] += 1
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_informer_of_which_nothing_can_be_purged_holds_up_no_other(monkeypatch: pytest.MonkeyPatch, place: int):
+    monkeypatch.setattr(consuming, "PURGE_S", 0.001)
+    connection = Purging()
+    servers = Servers(cast(Connection, connection))
+    consumer = Consumer(servers, None)
+    names = ["dev/pods", "dev/nodes"]
+    names.insert(place, "dev/bad")
+
+    async def nothing(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(consumer, "_consume", nothing)
+
+    async def run() -> None:
+        for name in names:
+            for shard in range(2):
+                consumer.consume(Consume(name, shard, 1))
+                consumer.done(Done(name, shard, 1, 7, 0, 0))
+        connection.submit(servers.guarded(consumer.purge, "purge"))
+        try:
+            async with asyncio.timeout(30):
+                while connection.asked[servers.stream("dev/bad")] < 3:  # noqa: ASYNC110  # plain state
+                    await asyncio.sleep(0.001)
+        finally:
+            for work in connection.works:
+                work.cancel()
+
+    try:
+        asyncio.run(run())
+    finally:
+        servers.waker.close()
+    assert connection.purged == {servers.subject(n, shard): 1 for n in names if n != "dev/bad" for shard in range(2)}
+    assert servers.problems["purge"] == "purge: no answer"
 
 
 def test_what_stands_in_the_way_may_change_while_it_is_looked_at():
