@@ -144,3 +144,22 @@ def test_what_becomes_due_while_its_shard_has_its_turn_is_looked_at_in_the_next_
     assert worker.sent_to(handler) == []
     worker.turn()
     assert worker.sent_to(handler) == ["a/k"], "nobody has seen yet that there is no room for it"
+
+
+def test_a_group_sees_that_a_replica_of_before_is_dead_though_something_of_it_is_due(rig: ShardRig) -> None:
+    handler = rig.join(name="r0")
+    rig.pop(("A", "a/k", "u1", "101"), ("A", "a/l", "u2", "102"))
+    failed, _ = handler.take()
+    handler.answer(failed, RETRY, after_s=0.1, error="no")
+    rig.shard.flush()
+    rig.reopen()
+    rig.clock.advance(0.2)
+    worker, other = Worker(rig), rig.join(name="r1")
+    worker.busy.touch(rig.shard)
+    worker.turn()
+    assert worker.sent_to(other) == [], "r0 may still be in its call"
+    rig.dead.add("r0")
+    for _ in range(round(0.5 / STEP_S)):
+        rig.clock.advance(STEP_S)
+        worker.turn()
+    assert sorted(worker.sent_to(other)) == ["a/k", "a/l"]
