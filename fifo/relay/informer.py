@@ -360,7 +360,9 @@ class SharedInformer(Informer):
 
     def _pass_proofs(self, shard: Shard) -> None:
         inbox = self.inboxes.get(shard.number)
-        for proven in inbox.proofs.take(shard.number, inbox.boot, inbox.number) if inbox is not None else ():
+        if inbox is None:
+            return
+        for proven in inbox.proofs.take(shard.number, inbox.boot, inbox.number):
             shard.proofs.put(shard.queue, proven.stream, proven.proof)
 
 

@@ -75,12 +75,13 @@ class Incoming:
 
     def take(self, shard: int, boot: str, number: int) -> list[Proven]:
         """Those that hold of a shard which has got all up to ``number`` of ``boot``; the newest of a stream is last."""
-        taken = []
+        taken: list[Proven] = []
         for stream, waiting in list(self._waiting.items()):
             # Before one of the shard's boot stand only those of a former one, whose numbers never come.
             here = next((at for at, proven in enumerate(waiting) if proven.is_of(shard, boot)), 0)
-            left = [proven for proven in waiting[here:] if not proven.holds_of(shard, boot, number)]
-            taken += [proven for proven in waiting[here:] if proven.holds_of(shard, boot, number)]
+            left: list[Proven] = []
+            for proven in waiting[here:]:
+                (taken if proven.holds_of(shard, boot, number) else left).append(proven)
             if left:
                 self._waiting[stream] = left
             else:

@@ -1,7 +1,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,16 @@ from tests.support.patience import Patience
 PODS = find("pods")
 assert PODS is not None
 EVENT = b'{"type":"ADDED","object":{"kind":"Pod"}}\n'
+
+
+@pytest.fixture(params=["server", "tls_server"])
+def either(request: pytest.FixtureRequest, authority: Any) -> Iterator[tuple[Any, RESTClient]]:
+    """A server without TLS, and one with it; and its client."""
+    server = request.getfixturevalue(request.param)
+    ca = authority.cert_pem.bytes() if request.param == "tls_server" else b""
+    client = RESTClient(ClientConfig(server.url, ca_data=ca))
+    yield server, client
+    client.close()
 
 
 def test_a_chunk_is_readable_while_the_stream_stays_open(server: Any, client: RESTClient) -> None:
@@ -70,12 +80,8 @@ def test_a_watch_cut_inside_a_chunk_is_a_transport_error(server: Any, client: RE
         stream.read()
 
 
-@pytest.mark.parametrize("which", ["server", "tls_server"])
-def test_a_close_from_another_thread_ends_a_waiting_read(
-    which: str, request: pytest.FixtureRequest, authority: Any
-) -> None:
-    server = request.getfixturevalue(which)
-    ca = authority.cert_pem.bytes() if which == "tls_server" else b""
+def test_a_close_from_another_thread_ends_a_waiting_read(either: tuple[Any, RESTClient]) -> None:
+    server, client = either
 
     def answer(exchange: Any) -> None:
         exchange.begin_stream()
@@ -83,7 +89,6 @@ def test_a_close_from_another_thread_ends_a_waiting_read(
         exchange.wait_for_peer()
 
     server.answers(answer)
-    client = RESTClient(ClientConfig(server.url, ca_data=ca))
     stream = client.open_watch(PODS)
     assert stream.read() == EVENT
     outcome: list[Any] = []
@@ -228,12 +233,9 @@ def _is_soon_ready(stream: WatchStream) -> bool:
     return stream.is_ready()
 
 
-@pytest.mark.parametrize("which", ["server", "tls_server"])
 @pytest.mark.parametrize("size", [40, 700, 4_400])
-def test_ready_says_that_a_piece_waits_above_the_socket(
-    which: str, size: int, request: pytest.FixtureRequest, authority: Any
-) -> None:
-    server, count = request.getfixturevalue(which), 30
+def test_ready_says_that_a_piece_waits_above_the_socket(either: tuple[Any, RESTClient], size: int) -> None:
+    (server, client), count = either, 30
     event = b"x" * size
 
     def answer(exchange: Any) -> None:
@@ -242,22 +244,16 @@ def test_ready_says_that_a_piece_waits_above_the_socket(
         exchange.wait_for_peer()
 
     server.answers(answer)
-    ca = authority.cert_pem.bytes() if which == "tls_server" else b""
-    client = RESTClient(ClientConfig(server.url, ca_data=ca))
     with client.open_watch(PODS, read_timeout_s=5) as stream:
         for _ in range(count):
             assert _is_soon_ready(stream)
             assert stream.read() == event
         assert not stream.is_ready()
-    client.close()
 
 
-@pytest.mark.parametrize("which", ["server", "tls_server"])
 @pytest.mark.parametrize("sent", [1, 3, 20, 3_000])
-def test_a_piece_of_which_a_part_is_there_is_not_ready(
-    which: str, sent: int, request: pytest.FixtureRequest, authority: Any
-) -> None:
-    server = request.getfixturevalue(which)
+def test_a_piece_of_which_a_part_is_there_is_not_ready(either: tuple[Any, RESTClient], sent: int) -> None:
+    server, client = either
     event, has_sent, go_on = b"x" * 20_000, threading.Event(), threading.Event()
     piece = b"%x\r\n%s\r\n" % (len(event), event)
 
@@ -270,8 +266,6 @@ def test_a_piece_of_which_a_part_is_there_is_not_ready(
         exchange.wait_for_peer()
 
     server.answers(answer)
-    ca = authority.cert_pem.bytes() if which == "tls_server" else b""
-    client = RESTClient(ClientConfig(server.url, ca_data=ca))
     with client.open_watch(PODS, read_timeout_s=5) as stream:
         assert stream.read() == EVENT
         assert has_sent.wait(10)
@@ -279,15 +273,11 @@ def test_a_piece_of_which_a_part_is_there_is_not_ready(
         go_on.set()
         assert _is_soon_ready(stream)
         assert stream.read() == event
-    client.close()
 
 
-@pytest.mark.parametrize("which", ["server", "tls_server"])
 @pytest.mark.parametrize("sent", [1, 3, 20, 3_000, 20_008])
-def test_a_stream_is_empty_where_not_even_a_part_of_a_piece_is_there(
-    which: str, sent: int, request: pytest.FixtureRequest, authority: Any
-) -> None:
-    server = request.getfixturevalue(which)
+def test_a_stream_is_empty_where_not_even_a_part_of_a_piece_is_there(either: tuple[Any, RESTClient], sent: int) -> None:
+    server, client = either
     event, begin, go_on = b"x" * 20_000, threading.Event(), threading.Event()
     piece = b"%x\r\n%s\r\n" % (len(event), event)
 
@@ -301,8 +291,6 @@ def test_a_stream_is_empty_where_not_even_a_part_of_a_piece_is_there(
         exchange.wait_for_peer()
 
     server.answers(answer)
-    ca = authority.cert_pem.bytes() if which == "tls_server" else b""
-    client = RESTClient(ClientConfig(server.url, ca_data=ca))
     with client.open_watch(PODS, read_timeout_s=5) as stream:
         assert stream.read(20) + stream.read() == EVENT
         assert stream.is_empty()
@@ -317,7 +305,6 @@ def test_a_stream_is_empty_where_not_even_a_part_of_a_piece_is_there(
         assert stream.read() == event[100:]
         assert stream.is_empty()
     assert not stream.is_empty()
-    client.close()
 
 
 def test_who_looks_whether_a_stream_is_ready_while_another_thread_closes_it_sees_its_end(server: Any) -> None:
@@ -343,12 +330,8 @@ def test_who_looks_whether_a_stream_is_ready_while_another_thread_closes_it_sees
     client.close()
 
 
-@pytest.mark.parametrize("which", ["server", "tls_server"])
-def test_a_close_at_any_moment_is_an_end_and_never_an_error(
-    which: str, request: pytest.FixtureRequest, authority: Any
-) -> None:
-    server = request.getfixturevalue(which)
-    ca = authority.cert_pem.bytes() if which == "tls_server" else b""
+def test_a_close_at_any_moment_is_an_end_and_never_an_error(either: tuple[Any, RESTClient]) -> None:
+    server, client = either
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     dice = random.Random(seed)
@@ -359,7 +342,6 @@ def test_a_close_at_any_moment_is_an_end_and_never_an_error(
             exchange.send_chunk(EVENT * 50)
 
     server.answers(answer)
-    client = RESTClient(ClientConfig(server.url, ca_data=ca))
     errors: list[BaseException] = []
 
     def read_all(stream: WatchStream) -> None:
@@ -371,7 +353,6 @@ def test_a_close_at_any_moment_is_an_end_and_never_an_error(
 
     _close_at_any_moment(client, read_all, dice.random)
     assert not errors
-    client.close()
 
 
 @pytest.mark.parametrize("code", [200, 204])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -97,6 +97,34 @@ class Subscribing(Connected):
         self.works.append(asyncio.ensure_future(work))
 
 
+def work_until(
+    is_done: Callable[[], bool],
+    servers: Servers,
+    connection: Subscribing,
+    work: Callable[[], Coroutine[Any, Any, None]],
+    where: str,
+    *,
+    begin: Callable[[], None] = lambda: None,
+) -> None:
+    """Guarded ``work`` on the connection, again after each failure; ``begin`` is called in its loop before."""
+
+    async def run() -> None:
+        begin()
+        connection.submit(servers.guarded(work, where))
+        try:
+            async with asyncio.timeout(30):
+                while not is_done():  # noqa: ASYNC110  # plain state
+                    await asyncio.sleep(0.001)
+        finally:
+            for begun in connection.works:
+                begun.cancel()
+
+    try:
+        asyncio.run(run())
+    finally:
+        servers.waker.close()
+
+
 def test_an_informer_whose_stream_cannot_be_made_holds_up_no_other_and_is_subscribed_to_once(
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -118,20 +146,7 @@ def test_an_informer_whose_stream_cannot_be_made_holds_up_no_other_and_is_subscr
     for name, function in (("make", make), ("tail", nothing), ("check_payload", nothing)):
         monkeypatch.setattr(servers, name, function)
 
-    async def run() -> None:
-        connection.submit(servers.guarded(queue._begin, "queue"))
-        try:
-            async with asyncio.timeout(30):
-                while asked["dev/bad"] < 3:  # noqa: ASYNC110  # plain state
-                    await asyncio.sleep(0.01)
-        finally:
-            for work in connection.works:
-                work.cancel()
-
-    try:
-        asyncio.run(run())
-    finally:
-        servers.waker.close()
+    work_until(lambda: asked["dev/bad"] >= 3, servers, connection, queue._begin, "queue")
     assert connection.subscribed == 1
     assert asked["dev/pods"] == 1
     assert "another one's" in servers.standstill("dev/bad")
@@ -170,24 +185,14 @@ def test_an_informer_of_which_nothing_can_be_purged_holds_up_no_other(monkeypatc
 
     monkeypatch.setattr(consumer, "_consume", nothing)
 
-    async def run() -> None:
+    def begin() -> None:
         for name in names:
             for shard in range(2):
                 consumer.consume(Consume(name, shard, 1))
                 consumer.done(Done(name, shard, 1, 7, 0, 0))
-        connection.submit(servers.guarded(consumer.purge, "purge"))
-        try:
-            async with asyncio.timeout(30):
-                while connection.asked[servers.stream("dev/bad")] < 3:  # noqa: ASYNC110  # plain state
-                    await asyncio.sleep(0.001)
-        finally:
-            for work in connection.works:
-                work.cancel()
 
-    try:
-        asyncio.run(run())
-    finally:
-        servers.waker.close()
+    bad = servers.stream("dev/bad")
+    work_until(lambda: connection.asked[bad] >= 3, servers, connection, consumer.purge, "purge", begin=begin)
     assert connection.purged == {servers.subject(n, shard): 1 for n in names if n != "dev/bad" for shard in range(2)}
     assert servers.problems["purge"] == "purge: no answer"
 

@@ -1,19 +1,8 @@
 """A replica whose acks may be late is asked for those that something waits for, whatever it is that waits."""
 
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 
 from tests.support.shard_rig import Handler, ShardRig
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[ShardRig]:
-    made = ShardRig(tmp_path / "shard")
-    made.list("100")
-    yield made
-    made.shard.close(clean=False)
 
 
 def late(rig: ShardRig, name: str = "r0", *, window_bytes: int = 1 << 24, **options: object) -> Handler:

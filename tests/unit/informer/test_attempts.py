@@ -1,7 +1,5 @@
 """`attempt` is 1 only for what no handler can have been sent before (P3), and that costs no commit an event."""
 
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,14 +9,6 @@ from tests.support.shard_rig import ShardRig
 
 RETRY = 1
 MANY = 4 * SENT_AHEAD
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[ShardRig]:
-    rig = ShardRig(tmp_path / "shard")
-    rig.list("100")
-    yield rig
-    rig.shard.close(clean=False)
 
 
 def kill(rig: ShardRig, *names: str) -> None:

@@ -1,8 +1,6 @@
 """P7: no shard is served first for ever, and each group of a shard is looked at when its own time has come."""
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -68,14 +66,6 @@ class Worker:
         handler.answer(event, RETRY, after_s=after_s, error="no")
         self.busy.acknowledged(self.rig.shard, self.rig.shard.groups[handler.group])
         self.turn()
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[ShardRig]:
-    made = ShardRig(tmp_path / "shard")
-    made.list("100")
-    yield made
-    made.shard.close(clean=False)
 
 
 @pytest.mark.parametrize("seed", range(8))
